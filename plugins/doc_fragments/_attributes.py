@@ -1,0 +1,68 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    DOCUMENTATION = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Can run in check mode and return what it would change, without sending or doing anything that changes it.
+    support: full
+  diff_mode:
+    description: Returns what differs; secret values are hidden.
+    support: full
+  platform:
+    description: Where the module can run.
+    support: full
+    platforms: posix
+"""
+
+    # A module that changes something and changes nothing when run again.
+    IDEMPOTENT = r"""
+options: {}
+attributes:
+  idempotent:
+    description: A second run with the same options changes nothing and says so.
+    support: full
+"""
+
+    # A module that only reads.
+    INFO = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Changes nothing, so check mode does the same.
+    support: full
+  diff_mode:
+    description: Changes nothing, so there is nothing to differ.
+    support: N/A
+  idempotent:
+    description: Changes nothing.
+    support: full
+  platform:
+    description: Where the module can run.
+    support: full
+    platforms: posix
+"""
+
+    ACTIONGROUP_XINFERENCE = r"""
+options: {}
+attributes:
+  action_group:
+    description: Takes its connection options from C(module_defaults) of the group.
+    support: full
+    membership: [modelops.inference.xinference]
+"""
+
+    ACTIONGROUP_DIFY = r"""
+options: {}
+attributes:
+  action_group:
+    description: Takes its connection options from C(module_defaults) of the group.
+    support: full
+    membership: [modelops.inference.dify]
+"""

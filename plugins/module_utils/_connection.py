@@ -1,0 +1,68 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The connection options of the API modules and the session made from them. Private to the collection."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.modelops.inference.plugins.module_utils import _session
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._module import need_requests
+
+HTTP_OPTIONS: dict[str, t.Any] = dict(
+    ca_path=dict(type="path"),
+    validate_certs=dict(type="bool", default=True),
+    proxy=dict(type="str"),
+    connect_timeout=dict(type="float", default=10),
+    request_timeout=dict(type="float", default=60),
+)
+
+XINFERENCE_OPTIONS: dict[str, t.Any] = dict(
+    endpoint=dict(type="str", default="http://127.0.0.1:9997"),
+    username=dict(type="str", default="admin"),
+    password=dict(type="str", no_log=True),
+    password_file=dict(type="path", no_log=False),
+    **HTTP_OPTIONS,
+)
+
+DIFY_OPTIONS: dict[str, t.Any] = dict(
+    url=dict(type="str", required=True),
+    email=dict(type="str", required=True),
+    password=dict(type="str", required=True, no_log=True),
+    workspace=dict(type="str"),
+    **HTTP_OPTIONS,
+)
+
+
+def session(module: AnsibleModule, base_url: str) -> _session.Session:
+    """A session with ``base_url`` by the module's HTTP options; refuses mutating requests in check mode."""
+    need_requests(module, _session.REQUESTS_IMPORT_ERROR)
+    p = module.params
+    if p["ca_path"] and not os.path.isfile(p["ca_path"]):
+        raise ModelopsError(f"ca_path: {p['ca_path']} is not a file")
+    return _session.Session(
+        base_url,
+        check_mode=module.check_mode,
+        ca_path=p["ca_path"],
+        validate_certs=p["validate_certs"],
+        proxy=p["proxy"],
+        connect_timeout=p["connect_timeout"],
+        timeout=p["request_timeout"],
+    )
+
+
+def secret(value: str | None, path: str | None, what: str) -> str | None:
+    """A secret given as a value or in a file; the value wins. The file's last newline does not count."""
+    if value or not path:
+        return value
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().rstrip("\n")
+    except OSError as exc:
+        raise ModelopsError(f"{what}: {path} cannot be read ({exc.strerror})") from exc

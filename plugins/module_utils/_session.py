@@ -1,0 +1,245 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one HTTP layer of the collection: nothing else imports requests.
+
+It adds to a requests session what both APIs need: a base URL, retries on what is safe to repeat, one kind of
+error, a request count, secrets kept out of error texts, and in check mode the refusal of every request that
+could change the server. This module util is private to the collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections import Counter
+
+try:
+    import requests
+    from requests.adapters import HTTPAdapter
+    from urllib3.util.retry import Retry
+
+    REQUESTS_IMPORT_ERROR = None
+except ImportError as exc:  # reported by _module.run with the name of the interpreter
+    requests = None
+    HTTPAdapter = object
+    Retry = None
+    REQUESTS_IMPORT_ERROR = exc
+
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+
+READ_VERBS = frozenset({"GET", "HEAD", "OPTIONS"})
+# A gateway that answers these did not run the request to its end; a read may be repeated.
+RETRY_STATUSES = (502, 504)
+
+
+class Unreachable(ModelopsError):
+    """No HTTP answer: refused, timed out, name unknown, TLS failed, connection reset."""
+
+    def __init__(self, message: str, *, sent: bool):
+        super().__init__(message)
+        #: True where the request may have reached the server, so that a mutation has to be read back.
+        self.sent = sent
+
+
+class ApiError(ModelopsError):
+    """The server answered with a status the caller did not expect."""
+
+    def __init__(self, message: str, *, answer: "Answer"):
+        super().__init__(message)
+        self.answer = answer
+        self.status = answer.status
+
+
+class CheckModeViolation(ModelopsError):
+    """A request that could change the server was about to be sent in check mode: a bug of ours."""
+
+
+class Answer:
+    """One response. ``json`` is the decoded body (any JSON type) or None where the body is not JSON."""
+
+    __slots__ = ("status", "headers", "text", "json", "url", "method", "set_cookies")
+
+    def __init__(self, method: str, response: "requests.Response"):
+        self.method = method
+        self.url = response.url
+        self.status: int = response.status_code
+        self.headers: t.Mapping[str, str] = response.headers
+        self.text: str = response.text
+        try:
+            self.json: t.Any = response.json()
+        except ValueError:
+            self.json = None
+        raw = getattr(response.raw, "headers", None)
+        #: Every Set-Cookie line as sent; a cookie jar would drop Secure cookies that came over plain HTTP.
+        self.set_cookies: list[str] = list(raw.getlist("Set-Cookie")) if raw is not None else []
+
+    @property
+    def detail(self) -> str:
+        """What the server said, shortened: its own field where there is one, else the start of the text."""
+        if isinstance(self.json, dict):
+            for key in ("detail", "message", "error"):
+                value = self.json.get(key)
+                if value:
+                    return (value if isinstance(value, str) else str(value))[:2000]
+        text = " ".join(self.text.split())
+        return text[:300] if text else "no text"
+
+
+class Session:
+    """An HTTP session with one server.
+
+    :param base_url: scheme, host, port and an optional path prefix; a trailing slash is ignored.
+    :param check_mode: refuse requests that could change the server.
+    :param ca_path: certificate bundle that replaces the default one.
+    :param validate_certs: False accepts any certificate.
+    :param proxy: proxy URL; "" uses none even where the environment names one; None leaves it to the environment.
+    :param timeout: seconds to wait for the server between two bytes of an answer.
+    :param retries: how often a read is repeated, with pauses of 0.5, 1, 2, ... seconds.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        check_mode: bool = False,
+        ca_path: str | None = None,
+        validate_certs: bool = True,
+        proxy: str | None = None,
+        connect_timeout: float = 10,
+        timeout: float = 60,
+        retries: int = 3,
+    ):
+        self.base_url = base_url.rstrip("/")
+        self.check_mode = check_mode
+        self.timeout = (connect_timeout, timeout)
+        #: Number of requests answered or tried, by verb.
+        self.counts: Counter[str] = Counter()
+        #: Headers of every request, set by the login.
+        self.headers: dict[str, str] = {}
+        self._secrets: set[str] = set()
+        self._http = requests.Session()
+        self._http.verify = (ca_path or True) if validate_certs else False
+        if not validate_certs:
+            requests.packages.urllib3.disable_warnings()
+        elif ca_path:
+            # requests prefers REQUESTS_CA_BUNDLE over session.verify; the option must win.
+            self._http.trust_env = proxy is None
+        if proxy is not None:
+            self._http.trust_env = False
+            if proxy:
+                self._http.proxies = {"http": proxy, "https": proxy}
+        # `connect` counts failures before anything was sent, so it is safe for every verb.
+        retry = Retry(
+            total=retries,
+            connect=retries,
+            read=retries,
+            status=retries,
+            backoff_factor=0.5,
+            allowed_methods=READ_VERBS,
+            status_forcelist=RETRY_STATUSES,
+            raise_on_status=False,
+            redirect=0,
+        )
+        adapter = HTTPAdapter(max_retries=retry)
+        self._http.mount("http://", adapter)
+        self._http.mount("https://", adapter)
+
+    def hide(self, *secrets: str | None) -> None:
+        """Keeps these values out of every error text from now on."""
+        self._secrets.update(s for s in secrets if s)
+
+    def redact(self, text: str) -> str:
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, "********")
+        return text
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: t.Mapping[str, t.Any] | None = None,
+        json: t.Any = None,
+        files: t.Any = None,
+        headers: t.Mapping[str, str] | None = None,
+        expect: t.Collection[int] = (200,),
+        reads: bool = False,
+        timeout: float | None = None,
+        what: str = "",
+    ) -> Answer:
+        """Sends one request and returns its answer.
+
+        :param path: appended to the base URL, with its leading slash.
+        :param expect: accepted statuses; empty accepts every status.
+        :param reads: a POST that changes nothing on the server (login, inference): allowed in check mode.
+        :param timeout: seconds, instead of the session's.
+        :param what: what was tried, for the error text ("launch model 'x'").
+        :raises Unreachable: no answer.  :raises ApiError: another status than expected.
+        """
+        method = method.upper()
+        if self.check_mode and method not in READ_VERBS and not reads:
+            raise CheckModeViolation(f"refused in check mode: {method} {path}")
+        url = self.base_url + path
+        what = what or f"{method} {path}"
+        self.counts[method] += 1
+        try:
+            response = self._http.request(
+                method,
+                url,
+                params=params,
+                json=json,
+                files=files,
+                headers={**self.headers, **(headers or {})},
+                timeout=(self.timeout[0], timeout or self.timeout[1]),
+                allow_redirects=False,
+            )
+        except requests.exceptions.SSLError as exc:
+            raise Unreachable(
+                self.redact(
+                    f"{what}: the TLS connection to {self.base_url} failed: {_cause(exc)}. "
+                    "Give the server's certificate authority as ca_path."
+                ),
+                sent=False,
+            ) from exc
+        except requests.exceptions.ProxyError as exc:
+            raise Unreachable(
+                self.redact(f"{what}: the proxy on the way to {self.base_url} failed: {_cause(exc)}"), sent=False
+            ) from exc
+        except requests.exceptions.ConnectTimeout as exc:
+            raise Unreachable(
+                f"{what}: no connection to {self.base_url} within {self.timeout[0]} s. "
+                "Is the address right, and does a firewall drop it?",
+                sent=False,
+            ) from exc
+        except requests.exceptions.ReadTimeout as exc:
+            raise Unreachable(
+                f"{what}: {self.base_url} took the request and did not answer within {timeout or self.timeout[1]} s",
+                sent=True,
+            ) from exc
+        except requests.exceptions.RequestException as exc:
+            refused = "refused" in str(exc) or "resolve" in str(exc) or "Name or service" in str(exc)
+            raise Unreachable(
+                self.redact(f"{what}: {self.base_url} cannot be reached: {_cause(exc)}"), sent=not refused
+            ) from exc
+        answer = Answer(method, response)
+        if expect and answer.status not in expect:
+            raise ApiError(
+                self.redact(f"{what}: {self.base_url} answered {answer.status}: {answer.detail}"), answer=answer
+            )
+        return answer
+
+    def get(self, path: str, **kwargs: t.Any) -> Answer:
+        return self.request("GET", path, **kwargs)
+
+    def post(self, path: str, **kwargs: t.Any) -> Answer:
+        return self.request("POST", path, **kwargs)
+
+
+def _cause(exc: BaseException) -> str:
+    """The innermost reason of a requests exception, without its object addresses."""
+    reason = exc
+    if exc.args and getattr(exc.args[0], "reason", None) is not None:
+        reason = exc.args[0].reason
+    text = str(reason)
+    return text.rsplit(">: ", 1)[-1] if ">: " in text else text
