@@ -1,0 +1,50 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What all Python tests share: a module is run in-process through its main(), as Ansible would run it."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from ansible.module_utils import basic
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+COLLECTION = "ansible_collections.modelops.inference.plugins"
+
+
+class Result(dict):
+    """A module's JSON result; ``failed`` is always there."""
+
+    @property
+    def failed(self) -> bool:
+        return bool(self.get("failed"))
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.get("changed"))
+
+
+@pytest.fixture
+def run_module(capsys):
+    """``run_module("xinference_models", {...}, check=True)`` -> Result."""
+
+    # ansible-core 2.18 has no ansible.module_utils.testing; the two names below exist, or do no harm, in all.
+    def run(name: str, params: dict, *, check: bool = False, diff: bool = True) -> Result:
+        module = importlib.import_module(f"{COLLECTION}.modules.{name}")
+        args = dict(params, _ansible_check_mode=check, _ansible_diff=diff, _ansible_remote_tmp="/tmp")
+        encoded = json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode()
+        capsys.readouterr()
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
+            patch.setattr(basic, "_ANSIBLE_ARGS", encoded)
+            patch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+            module.main()
+        out = capsys.readouterr().out.strip()
+        return Result({"failed": False}, **json.loads(out.splitlines()[-1]))
+
+    return run
