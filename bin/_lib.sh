@@ -79,6 +79,7 @@ make_venv() {
     rm -rf "$dir"
     if [[ $dir == "$VENV" ]]; then
         "$python" -m venv "$dir" >&2
+        link_collection "$dir/collections"
         "$dir/bin/python" -m pip install -qq "$(grep -E '^uv==' "$1")" >&2
     else
         make_venv "$VENV" "$ROOT/requirements/controller.txt"
@@ -92,16 +93,19 @@ make_venv() {
     echo "$stamp $("$dir/bin/python" -VV)" >"$dir/.stamp"
 }
 
+pip_settings() {
+    PYTHONPATH=$VENV/collections "$VENV/bin/python" -B "$ROOT/bin/_pip_settings.py" "$@"
+}
+
 # uv does not read pip's configuration: hand it over.
 use_pip_settings() {
     local exports
-    exports=$("$VENV/bin/python" "$ROOT/bin/_pip_settings.py" uv) || die "pip's configuration cannot be read"
+    exports=$(pip_settings uv) || die "pip's configuration cannot be read"
     eval "$exports"
 }
 
-# link_collection DIR: puts the clone where Ansible finds it as modelops.inference, and Ansible onto it.
+# link_collection DIR: puts the clone where Ansible, with DIR in its collections path, finds modelops.inference.
 link_collection() {
     mkdir -p "$1/ansible_collections/modelops"
     ln -sfn "$ROOT" "$1/ansible_collections/modelops/inference"
-    export ANSIBLE_COLLECTIONS_PATH=$1
 }
