@@ -1,0 +1,190 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is true of a host, read without starting more than one program. Private to the collection."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import glob
+import hashlib
+import importlib.util
+import os
+import platform
+import pwd
+import socket
+import sqlite3
+import stat
+import sys
+import typing as t
+
+from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
+
+# PCI vendor -> vendor, for display, 3D and processing accelerator controllers.
+# https://pcisig.com/membership/member-companies; classes 0x03 and 0x12 of the PCI code assignment.
+PCI_VENDORS = {"0x10de": "nvidia", "0x1002": "amd", "0x19e5": "ascend"}
+PCI_CLASSES = ("0x0300", "0x0302", "0x0380", "0x1200")
+TCP_LISTEN = "0A"
+
+
+def system() -> dict[str, t.Any]:
+    """Distribution, architecture, Python, user."""
+    release: dict[str, str] = {}
+    for line in (read_file("/etc/os-release") or "").splitlines():
+        key, equals, value = line.partition("=")
+        if equals:
+            release[key] = value.strip("\"'")
+    return {
+        "name": release.get("PRETTY_NAME", platform.system()),
+        "id": release.get("ID", platform.system().lower()),
+        "like": release.get("ID_LIKE", "").split(),
+        "version": release.get("VERSION_ID", ""),
+        "kernel": platform.system(),
+        "architecture": platform.machine(),
+        "python": platform.python_version(),
+        "python_path": sys.executable,
+        # Debian and Ubuntu ship python3 without ensurepip; python3-venv brings it.
+        "python_venv": importlib.util.find_spec("ensurepip") is not None,
+        "user": _user(),
+        "root": os.geteuid() == 0,
+        "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
+        "accelerators": accelerators(),
+    }
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def user_id(name: str) -> int:
+    """The user's number; -1 where there is no such user."""
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return -1
+
+
+def accelerators() -> list[str]:
+    """Vendors of the accelerators in this host, from sysfs and device nodes."""
+    found = {name for name, nodes in (("nvidia", "/dev/nvidia[0-9]*"), ("amd", "/dev/kfd")) if glob.glob(nodes)}
+    for device in glob.glob("/sys/bus/pci/devices/*"):
+        if (read_file(f"{device}/class") or "").startswith(PCI_CLASSES):
+            vendor = PCI_VENDORS.get((read_file(f"{device}/vendor") or "").strip())
+            if vendor:
+                found.add(vendor)
+    return sorted(found)
+
+
+def disk(path: str) -> dict[str, t.Any]:
+    """Free and total bytes of the file system that holds, or will hold, ``path``."""
+    place = path
+    while not os.path.exists(place) and place != os.path.dirname(place):
+        place = os.path.dirname(place)
+    usage = os.statvfs(place)
+    return {
+        "path": place,
+        "free_bytes": usage.f_bavail * usage.f_frsize,
+        "total_bytes": usage.f_blocks * usage.f_frsize,
+        "writable": os.access(place, os.W_OK | os.X_OK),
+    }
+
+
+def files(paths: t.Iterable[str]) -> dict[str, dict[str, t.Any]]:
+    """Mode and owner of each path that exists, and SHA-256 of a file (empty for a directory)."""
+    found: dict[str, dict[str, t.Any]] = {}
+    for path in paths:
+        with contextlib.suppress(OSError):
+            about = os.stat(path)
+            digest = ""
+            if stat.S_ISREG(about.st_mode):
+                with open(path, "rb") as file:
+                    digest = hashlib.sha256(file.read()).hexdigest()
+            found[path] = {"sha256": digest, "mode": f"{stat.S_IMODE(about.st_mode):04o}", "uid": about.st_uid}
+    return found
+
+
+def environment_of(pid: int, name: str) -> str:
+    """One variable of a running process's environment; "" where it cannot be read."""
+    for item in (read_file(f"/proc/{pid}/environ") or "").split("\0"):
+        key, equals, value = item.partition("=")
+        if key == name:
+            return value
+    return ""
+
+
+def port(host: str, number: int, service_pid: int) -> dict[str, t.Any]:
+    """Who listens on a TCP port: nobody, the service (any process below ``service_pid``), or another program."""
+    inodes = _listeners(host, number)
+    if not inodes:
+        return {"number": number, "listening": False, "ours": False, "by": ""}
+    for process in glob.glob("/proc/[0-9]*"):
+        pid = int(os.path.basename(process))
+        if _holds(process, inodes):
+            command = (read_file(f"{process}/cmdline") or "").replace("\0", " ").strip()
+            ours = service_pid > 0 and _descends(pid, service_pid)
+            return {"number": number, "listening": True, "ours": ours, "by": f"process {pid} ({command[:80]})"}
+    return {"number": number, "listening": True, "ours": False, "by": "a process of another user"}
+
+
+def _listeners(host: str, number: int) -> set[str]:
+    """Inodes of the sockets that listen where a server on ``host``:``number`` would have to."""
+    everywhere = {"0.0.0.0", "::", ""}
+    try:
+        wanted = {info[4][0] for info in socket.getaddrinfo(host or "0.0.0.0", number, type=socket.SOCK_STREAM)}
+    except OSError:
+        wanted = everywhere
+    inodes: set[str] = set()
+    for table, family in (("/proc/net/tcp", socket.AF_INET), ("/proc/net/tcp6", socket.AF_INET6)):
+        for line in (read_file(table) or "").splitlines()[1:]:
+            fields = line.split()
+            address, colon, hex_port = fields[1].partition(":")
+            if fields[3] == TCP_LISTEN and int(hex_port, 16) == number:
+                bound = _address(address, family)
+                if bound in wanted or bound in everywhere or wanted & everywhere:
+                    inodes.add(fields[9])
+    return inodes
+
+
+def _address(text: str, family: int) -> str:
+    """An address of /proc/net/tcp: 32-bit words in the host's byte order."""
+    raw = bytes.fromhex(text)
+    words = [raw[at : at + 4] for at in range(0, len(raw), 4)]
+    if sys.byteorder == "little":
+        words = [word[::-1] for word in words]
+    return socket.inet_ntop(family, b"".join(words))
+
+
+def _holds(process: str, inodes: set[str]) -> bool:
+    with contextlib.suppress(OSError):
+        for descriptor in os.listdir(f"{process}/fd"):
+            with contextlib.suppress(OSError):
+                target = os.readlink(f"{process}/fd/{descriptor}")
+                if target.startswith("socket:[") and target[8:-1] in inodes:
+                    return True
+    return False
+
+
+def _descends(pid: int, ancestor: int) -> bool:
+    while pid > 1:
+        if pid == ancestor:
+            return True
+        status = read_file(f"/proc/{pid}/status") or ""
+        pid = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:")), 0)
+    return False
+
+
+def auth_users(home: str) -> int | None:
+    """Number of users in Xinference's own database (3.0 and later); None where there is none yet."""
+    path = os.path.join(home, "auth", "auth.db")
+    if not os.path.exists(path):
+        return None
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as connection:
+            return int(connection.execute("SELECT count(*) FROM users").fetchone()[0])
+    except sqlite3.Error:
+        return None

@@ -1,0 +1,326 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Python environments on a host: built by uv, complete or not there, compared without an index. Private.
+
+A release is a directory ``releases/<version>-<hash>`` with an environment in it. It is built in a hidden directory
+beside it and renamed when it has proven to import, so that a build that broke off never serves.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import shutil
+import sys
+import typing as t
+
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
+from ansible_collections.modelops.inference.plugins.module_utils._host.shell import (
+    CommandFailed,
+    read_file,
+    run,
+    write_file,
+)
+
+RECORD = "release.json"
+LOCK = "lock.txt"
+TOOLS = "tools"
+
+# Today's releases of these break old Xinference releases, which name no upper bound themselves.
+# Measured on 1.17.1 and 2.12.0: fastapi 0.137 answers 500 to everything, transformers 5 breaks embeddings.
+BOUNDS = (
+    ((2, 0), ("fastapi<0.137", "transformers<5")),
+    ((3, 0), ("transformers<5",)),
+)
+# Requirements that only run on a GPU and would bring CUDA with them.
+GPU_ONLY = ("vllm", "sglang", "mlx", "mlx-lm", "flashinfer-python", "xformers")
+# What a build of torch for one kind of device exists for beside torch itself. timm needs torchvision.
+TORCH_FAMILY = {"torchvision": ("torchvision", "timm")}
+
+
+def installed(environment: str) -> dict[str, str]:
+    """Name (normalised) and version of everything installed in an environment, from its directory listing alone."""
+    found: dict[str, str] = {}
+    for library in ("lib", "lib64"):
+        try:
+            pythons = [entry for entry in os.listdir(os.path.join(environment, library)) if entry.startswith("python")]
+        except OSError:
+            continue
+        for python in pythons:
+            try:
+                entries = os.listdir(os.path.join(environment, library, python, "site-packages"))
+            except OSError:
+                continue
+            for entry in entries:
+                if entry.endswith(".dist-info"):
+                    name, dash, version = entry[: -len(".dist-info")].partition("-")
+                    found[normal(name)] = version
+        if found:
+            break
+    return found
+
+
+def normal(name: str) -> str:
+    """A distribution's name as PEP 503 compares it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def short_hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def lock_text(packages: t.Mapping[str, str]) -> str:
+    return "".join(f"{name}=={version}\n" for name, version in sorted(packages.items()))
+
+
+def lock_drift(environment: str) -> list[str]:
+    """How an environment differs from its lock file, a line each; empty where it is as it was installed."""
+    text = read_file(os.path.join(environment, LOCK))
+    if text is None:
+        return [f"{LOCK} is missing"]
+    wanted = dict(line.split("==", 1) for line in text.split())
+    actual = installed(environment)
+    return (
+        [f"{name} {wanted[name]} is gone" for name in sorted(wanted.keys() - actual.keys())]
+        + [f"{name} {actual[name]} was added" for name in sorted(actual.keys() - wanted.keys())]
+        + [
+            f"{name} is {actual[name]}, was {wanted[name]}"
+            for name in sorted(wanted.keys() & actual.keys())
+            if wanted[name] != actual[name]
+        ]
+    )
+
+
+def record(environment: str) -> dict[str, t.Any] | None:
+    """What release.json says; None where the build never ended."""
+    try:
+        return json.loads(read_file(os.path.join(environment, RECORD)) or "")
+    except ValueError:
+        return None
+
+
+def bounds(version: str) -> list[str]:
+    """Constraints that a release of Xinference needs today."""
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+    for below, lines in BOUNDS:
+        if numbers < below:
+            return list(lines)
+    return []
+
+
+class Tools:
+    """uv in an environment of its own, made with the host's python3 and pip."""
+
+    def __init__(self, base: str, requirement: str, cache: str):
+        self.directory = os.path.join(base, TOOLS)
+        self.requirement = requirement
+        self.cache = cache
+        self.uv = os.path.join(self.directory, "bin", "uv")
+        self.pip = [os.path.join(self.directory, "bin", "python"), "-m", "pip"]
+
+    @property
+    def ready(self) -> bool:
+        name, equals, version = self.requirement.partition("==")
+        return os.path.exists(self.uv) and installed(self.directory).get(name) == version
+
+    def make(self, given: t.Mapping[str, t.Any]) -> IndexSettings:
+        """Makes them where they are missing and returns where packages come from."""
+        if self.ready:
+            return IndexSettings.of_host(given, self.pip)
+        shutil.rmtree(self.directory, ignore_errors=True)
+        try:
+            run([sys.executable, "-m", "venv", self.directory], f"making {self.directory}", timeout=300)
+        except CommandFailed as exc:
+            shutil.rmtree(self.directory, ignore_errors=True)
+            raise ModelopsError(
+                f"{sys.executable} cannot make a virtual environment: {exc.output}\n"
+                "On Debian and Ubuntu: apt-get install python3-venv"
+            ) from exc
+        settings = IndexSettings.of_host(given, self.pip)
+        run(
+            [*self.pip, "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check", self.requirement],
+            f"installing {self.requirement} with pip. Does the host reach its package index? (xinference_index)",
+            env=settings.pip_environment(),
+            timeout=900,
+        )
+        return settings
+
+    def call(self, settings: IndexSettings, words: t.Sequence[str], what: str, **kwargs: t.Any) -> str:
+        env = {"UV_CACHE_DIR": self.cache, "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
+        offline = ["--no-index"] if settings.no_index and words[0] == "pip" else []
+        return run([self.uv, *words, *offline], what, env={**env, **settings.environment()}, **kwargs)
+
+
+class Builder:
+    """Builds one environment.
+
+    :param version: Python that the packages accept, as uv's ``--python`` takes it (">=3.10,<3.14" or a path).
+    """
+
+    def __init__(self, tools: Tools, settings: IndexSettings, directory: str, python: str):
+        self.tools = tools
+        self.settings = settings
+        self.target = directory
+        # Built beside its place and moved there whole: what serves now is not touched until the new one works.
+        self.directory = os.path.join(os.path.dirname(directory), f".building-{os.path.basename(directory)}")
+        self.requested_python = python
+        self.python = os.path.join(self.directory, "bin", "python")
+
+    def build(
+        self,
+        requirements: t.Sequence[str],
+        constraints: t.Sequence[str],
+        cpu: bool,
+        proof: t.Sequence[str],
+        facts: t.Mapping[str, t.Any],
+    ) -> dict[str, t.Any]:
+        """Makes the environment anew and returns its record.
+
+        :param cpu: take builds of torch without CUDA, or refuse.
+        :param proof: Python modules that must import.
+        :param facts: what the record shall say beside what it says anyway.
+        """
+        shutil.rmtree(self.directory, ignore_errors=True)
+        try:
+            return self._build(requirements, constraints, cpu, proof, facts)
+        finally:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def _build(
+        self,
+        requirements: t.Sequence[str],
+        constraints: t.Sequence[str],
+        cpu: bool,
+        proof: t.Sequence[str],
+        facts: t.Mapping[str, t.Any],
+    ) -> dict[str, t.Any]:
+        self._make_environment()
+        work = os.path.join(self.directory, "build")
+        os.makedirs(work)
+        overrides: list[str] = []
+        flags: list[str] = []
+        pins: list[str] = []
+        if cpu:
+            pins, overrides, flags = self._cpu_torch(work)
+            overrides += [f"{name} ; sys_platform == 'never'" for name in GPU_ONLY]
+        lines = [line for line in [*constraints, *self.settings.constraints] if not line.startswith("-c ")]
+        files = [line[3:] for line in self.settings.constraints if line.startswith("-c ")]
+        files += [self._write(work, "constraints.txt", lines)]
+        arguments = [*flags, "--python", self.python]
+        for path in files:
+            arguments += ["--constraints", path]
+        arguments += ["--overrides", self._write(work, "overrides.txt", overrides)]
+        wanted = self._write(work, "requirements.txt", [*requirements, *pins])
+        resolved = self._uv(
+            ["pip", "compile", "--quiet", "--no-header", "--no-annotate", *arguments, wanted],
+            f"resolving {', '.join(requirements)}",
+        )
+        self._refuse_cuda(resolved, cpu)
+        target = self._write(work, "resolved.txt", resolved.splitlines())
+        # --no-deps: the list is complete, and a requirement that an override dropped must not come back.
+        self._uv(
+            ["pip", "install", "--quiet", "--no-deps", *flags, "--python", self.python, "-r", target],
+            f"installing {', '.join(requirements)}",
+            timeout=7200,
+        )
+        run(
+            [self.python, "-c", f"import {', '.join(proof)}"] if proof else [self.python, "-V"],
+            f"the new environment {self.directory} does not work",
+            env={"PYTHONDONTWRITEBYTECODE": "1"},
+            timeout=600,
+        )
+        shutil.rmtree(work)
+        packages = installed(self.directory)
+        write_file(os.path.join(self.directory, LOCK), lock_text(packages), 0o644)
+        python_version = run([self.python, "-c", "import platform; print(platform.python_version())"], "python").strip()
+        made = dict(facts, python=python_version, torch=packages.get("torch", ""), packages=len(packages))
+        write_file(os.path.join(self.directory, RECORD), json.dumps(made, indent=1, sort_keys=True) + "\n", 0o644)
+        self._put_in_place()
+        return made
+
+    def _put_in_place(self) -> None:
+        old = f"{self.directory}.old"
+        shutil.rmtree(old, ignore_errors=True)
+        if os.path.lexists(self.target):
+            os.rename(self.target, old)
+        os.rename(self.directory, self.target)
+        shutil.rmtree(old, ignore_errors=True)
+
+    def _make_environment(self) -> None:
+        try:
+            self._uv(["venv", "--quiet", "--relocatable", "--python", self.requested_python, self.directory], "making an environment")
+        except CommandFailed as exc:
+            raise ModelopsError(
+                f"no Python {self.requested_python} was found on this host ({exc.output}). "
+                "Install one (Debian and Ubuntu: apt-get install python3), or name its path as xinference_python."
+            ) from exc
+
+    def _cpu_torch(self, work: str) -> tuple[list[str], list[str], list[str]]:
+        """Where a torch without CUDA comes from: requirements to pin, overrides, and flags for uv.
+
+        Asked in turn: the given find-links, the given indexes, PyTorch's own index (which uv knows). A PyPI
+        torchvision beside a CPU torch does not import, so where none is at hand it is left out, with what needs it.
+        """
+        query = self._write(work, "torch.txt", ["torch"])
+        base = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-deps", "--python", self.python]
+        if self.settings.find_links:
+            wheels = dataclasses.replace(self.settings, no_index=True)
+            pin = self._answer(wheels, [*base, query])
+            if "+cpu" in pin:
+                left_out: list[str] = []
+                for name, family in TORCH_FAMILY.items():
+                    if "+cpu" not in self._answer(wheels, [*base, self._write(work, "member.txt", [name])]):
+                        left_out += [f"{member} ; sys_platform == 'never'" for member in family]
+                return [pin], left_out, []
+        pin = self._answer(self.settings, [*base, query])
+        if "+cpu" in pin:
+            return [pin], [], []
+        try:
+            self._uv([*base, "--torch-backend", "cpu", query], "asking PyTorch's index", timeout=120)
+        except CommandFailed as exc:
+            raise ModelopsError(
+                "this host has no GPU, and no CPU build of torch is at hand: neither find_links nor the indexes hold "
+                f"one, and PyTorch's own index does not answer ({exc.output.splitlines()[-1] if exc.output else exc}). "
+                "Put a wheel torch-*+cpu-*.whl where xinference_index.find_links points, or accept gigabytes of CUDA "
+                "with xinference_torch: default."
+            ) from exc
+        return [], [], ["--torch-backend", "cpu"]
+
+    def _answer(self, settings: IndexSettings, words: t.Sequence[str]) -> str:
+        """The line that uv resolves to; nothing where it finds nothing."""
+        try:
+            return self.tools.call(settings, words, "asking for torch").strip()
+        except CommandFailed:
+            return ""
+
+    def _refuse_cuda(self, resolved: str, cpu: bool) -> None:
+        heavy = [line for line in resolved.split() if re.match(r"(nvidia-(cu|nccl|cudnn|nvjitlink)|cuda-|cupy)", line)]
+        if cpu and heavy:
+            raise ModelopsError(
+                f"this host has no GPU, but the chosen packages bring CUDA ({', '.join(heavy[:5])}). "
+                "Choose fewer xinference_extras, or accept it with xinference_torch: default."
+            )
+
+    def _uv(self, words: t.Sequence[str], what: str, **kwargs: t.Any) -> str:
+        return self.tools.call(self.settings, words, what, **{"timeout": 1800, **kwargs})
+
+    @staticmethod
+    def _write(directory: str, name: str, lines: t.Iterable[str]) -> str:
+        path = os.path.join(directory, name)
+        write_file(path, "".join(f"{line}\n" for line in lines), 0o644)
+        return path
+
+
+def point(link: str, target: str) -> None:
+    """Makes ``link`` point at ``target`` in one step."""
+    temporary = f"{link}.new"
+    if os.path.lexists(temporary):
+        os.unlink(temporary)
+    os.symlink(target, temporary)
+    os.replace(temporary, link)

@@ -1,0 +1,389 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Service managers of a host, one class each, with the same verbs. Private to the collection.
+
+systemd where it is PID 1: system scope as root, the user's own scope otherwise. supervisord from PyPI, in an
+environment of its own, where there is no systemd: rented GPU containers, CI machines, laptops.
+"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import shutil
+import socket
+import tempfile
+import time
+import typing as t
+import xmlrpc.client
+from dataclasses import dataclass
+
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host import release
+from ansible_collections.modelops.inference.plugins.module_utils._host.shell import (
+    CommandFailed,
+    last_lines,
+    read_file,
+    run,
+    write_file,
+)
+
+
+@dataclass
+class State:
+    """What a service manager says of one service, the same under each.
+
+    :ivar active: "running", "starting", "failed" or "stopped".
+    :ivar enabled: it comes back after a reboot (under supervisord: whenever supervisord runs).
+    :ivar pid: its main process, 0 where none runs.
+    :ivar restarts: how often the manager had to start it again since it was started last.
+    """
+
+    installed: bool = False
+    active: str = "stopped"
+    enabled: bool = False
+    pid: int = 0
+    restarts: int = 0
+
+
+class Manager:
+    """What both managers offer. ``unit`` is the text of the file that describes the service."""
+
+    kind = ""
+    scope = ""
+
+    def __init__(self, name: str):
+        self.name = name
+
+    @property
+    def path(self) -> str:
+        """The file that describes the service."""
+        raise NotImplementedError
+
+    def state(self) -> State:
+        raise NotImplementedError
+
+    def install(self, unit: str) -> None:
+        """Checks the file and puts it in place; a bad one never replaces a good one."""
+        raise NotImplementedError
+
+    def enable(self, enabled: bool) -> None:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        raise NotImplementedError
+
+    def stop(self) -> None:
+        raise NotImplementedError
+
+    def restart(self) -> None:
+        raise NotImplementedError
+
+    def remove(self) -> None:
+        raise NotImplementedError
+
+    def log_tail(self, lines: int = 20) -> str:
+        raise NotImplementedError
+
+    def commands(self) -> dict[str, str]:
+        """The commands that a person types: start, stop, status, log."""
+        raise NotImplementedError
+
+
+class Systemd(Manager):
+    kind = "systemd"
+
+    def __init__(self, name: str, scope: str):
+        super().__init__(name)
+        self.scope = scope
+        self._user = ["--user"] if scope == "user" else []
+
+    @property
+    def path(self) -> str:
+        base = "/etc/systemd/system"
+        if self.scope == "user":
+            config = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+            base = os.path.join(config, "systemd", "user")
+        return os.path.join(base, f"{self.name}.service")
+
+    def _systemctl(self, *words: str, timeout: float = 300) -> str:
+        return run(
+            ["systemctl", *self._user, *words], f"systemctl {' '.join(words)}", env=user_environment(), timeout=timeout
+        )
+
+    def state(self) -> State:
+        keys = "LoadState,ActiveState,SubState,UnitFileState,MainPID,NRestarts"
+        shown = self._systemctl("show", f"{self.name}.service", f"--property={keys}")
+        now = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+        active = {
+            "active": "running",
+            "reloading": "running",
+            "activating": "starting",
+            "failed": "failed",
+        }.get(now.get("ActiveState", ""), "stopped")
+        return State(
+            installed=now.get("LoadState") != "not-found",
+            active=active,
+            enabled=now.get("UnitFileState") == "enabled",
+            pid=int(now.get("MainPID") or 0),
+            restarts=int(now.get("NRestarts") or 0),
+        )
+
+    def install(self, unit: str) -> None:
+        directory = tempfile.mkdtemp(prefix="unit-")
+        try:
+            draft = os.path.join(directory, f"{self.name}.service")
+            write_file(draft, unit, 0o644)
+            words = ["systemd-analyze", *self._user, "verify", draft]
+            run(words, f"systemd refuses the unit {self.name}.service; the old one stays", env=user_environment())
+        finally:
+            shutil.rmtree(directory)
+        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        write_file(self.path, unit, 0o644)
+        self._systemctl("daemon-reload")
+
+    def enable(self, enabled: bool) -> None:
+        self._systemctl("enable" if enabled else "disable", f"{self.name}.service")
+
+    def start(self) -> None:
+        self._systemctl("reset-failed", f"{self.name}.service")
+        self._systemctl("start", f"{self.name}.service")
+
+    def stop(self) -> None:
+        self._systemctl("stop", f"{self.name}.service")
+
+    def restart(self) -> None:
+        self._systemctl("restart", f"{self.name}.service")
+
+    def remove(self) -> None:
+        if self.state().installed:
+            self._systemctl("disable", "--now", f"{self.name}.service")
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+        self._systemctl("daemon-reload")
+
+    def log_tail(self, lines: int = 20) -> str:
+        unit = "--user-unit" if self.scope == "user" else "--unit"
+        words = ["journalctl", unit, f"{self.name}.service", "--lines", str(lines), "--no-pager", "--output", "cat"]
+        try:
+            return last_lines(run(words, "journalctl", env=user_environment()), lines)
+        except CommandFailed as exc:
+            return str(exc)
+
+    def commands(self) -> dict[str, str]:
+        systemctl = " ".join(["systemctl", *self._user])
+        journal = "journalctl --user-unit" if self.scope == "user" else "journalctl --unit"
+        return {
+            "start": f"{systemctl} start {self.name}",
+            "stop": f"{systemctl} stop {self.name}",
+            "status": f"{systemctl} status {self.name}",
+            "log": f"{journal} {self.name} --follow",
+        }
+
+
+class Supervisord(Manager):
+    """supervisord with one program file a service, its state asked over its own socket.
+
+    :param directory: its environment, configuration and socket.
+    """
+
+    kind = "supervisord"
+    scope = "system"
+
+    def __init__(self, name: str, directory: str):
+        super().__init__(name)
+        self.directory = directory
+        self.configuration = os.path.join(directory, "supervisord.conf")
+        self.log = os.path.join(directory, "supervisord.log")
+        self._socket = socket_path(directory)
+        self._control = [os.path.join(directory, "environment", "bin", "supervisorctl"), "-c", self.configuration]
+
+    @property
+    def path(self) -> str:
+        return os.path.join(self.directory, "conf.d", f"{self.name}.conf")
+
+    def _ask(self) -> dict[str, t.Any] | None:
+        """getProcessInfo of supervisord's own interface; None where it does not run or does not know the name."""
+        server = xmlrpc.client.ServerProxy("http://localhost", transport=_UnixTransport(self._socket))
+        try:
+            return t.cast("dict[str, t.Any]", server.supervisor.getProcessInfo(self.name))
+        except (OSError, http.client.HTTPException, xmlrpc.client.Error):
+            return None
+
+    @property
+    def up(self) -> bool:
+        probe = socket.socket(socket.AF_UNIX)
+        try:
+            probe.connect(self._socket)
+            return True
+        except OSError:
+            return False
+        finally:
+            probe.close()
+
+    def state(self) -> State:
+        there = os.path.exists(self.path)
+        info = self._ask()
+        if info is None:
+            return State(installed=there, enabled=there)
+        active = {"RUNNING": "running", "STARTING": "starting", "BACKOFF": "starting", "FATAL": "failed"}.get(
+            info["statename"], "failed" if info["statename"] == "EXITED" and info["exitstatus"] else "stopped"
+        )
+        return State(installed=there, active=active, enabled=there, pid=info["pid"])
+
+    def make(self, tools: release.Tools, index: t.Mapping[str, t.Any], requirement: str) -> None:
+        """Makes supervisord's environment and configuration where they are missing."""
+        environment = os.path.join(self.directory, "environment")
+        name, equals, version = requirement.partition("==")
+        os.makedirs(os.path.join(self.directory, "conf.d"), mode=0o755, exist_ok=True)
+        if release.installed(environment).get(name) != version:
+            settings = tools.make(index)
+            release.Builder(tools, settings, environment, ">=3.9").build([requirement], [], False, ["supervisor"], {})
+        text = SUPERVISORD_CONF.format(socket=self._socket, directory=self.directory)
+        if read_file(self.configuration) != text:
+            write_file(self.configuration, text, 0o600)
+
+    def install(self, unit: str) -> None:
+        write_file(self.path, unit, 0o600)
+        if self.up:
+            self._supervisorctl("update", self.name)
+
+    def _supervisorctl(self, *words: str) -> str:
+        return run([*self._control, *words], f"supervisorctl {' '.join(words)}", timeout=300)
+
+    def _ensure_up(self) -> bool:
+        """Starts supervisord where it does not run; True where that was needed (it starts its programs itself)."""
+        if self.up:
+            return False
+        daemon = os.path.join(self.directory, "environment", "bin", "supervisord")
+        run([daemon, "-c", self.configuration], "starting supervisord")
+        deadline = time.monotonic() + 20
+        while not self.up:
+            if time.monotonic() > deadline:
+                raise ModelopsError(f"supervisord does not answer on {self._socket}; see {self.log}")
+            time.sleep(0.1)
+        return True
+
+    def enable(self, enabled: bool) -> None:
+        """Nothing to do: a program file that is there is started whenever supervisord runs."""
+
+    def start(self) -> None:
+        self._ensure_up()
+        if self.state().active not in ("running", "starting"):
+            self._supervisorctl("start", self.name)
+
+    def stop(self) -> None:
+        if self.up and self.state().active != "stopped":
+            self._supervisorctl("stop", self.name)
+
+    def restart(self) -> None:
+        if not self._ensure_up():
+            self._supervisorctl("restart", self.name)
+
+    def remove(self) -> None:
+        self.stop()
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+        if self.up:
+            others = os.listdir(os.path.dirname(self.path))
+            self._supervisorctl(*(["update"] if others else ["shutdown"]))
+
+    def log_tail(self, lines: int = 20) -> str:
+        wanted = os.path.join(self.directory, f"{self.name}.log")
+        return last_lines(read_file(wanted) or read_file(self.log) or "", lines)
+
+    def commands(self) -> dict[str, str]:
+        control = " ".join(self._control)
+        return {
+            "start": f"{control} start {self.name}",
+            "stop": f"{control} stop {self.name}",
+            "status": f"{control} status {self.name}",
+            "log": f"tail -F {os.path.join(self.directory, self.name)}.log",
+        }
+
+
+SUPERVISORD_CONF = """\
+; Managed by modelops.inference
+[unix_http_server]
+file={socket}
+chmod=0600
+
+[supervisord]
+logfile={directory}/supervisord.log
+logfile_maxbytes=10MB
+logfile_backups=2
+pidfile={directory}/supervisord.pid
+childlogdir={directory}
+minfds=1024
+umask=022
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+
+[supervisorctl]
+serverurl=unix://{socket}
+
+[include]
+files={directory}/conf.d/*.conf
+"""
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    """XML-RPC over a Unix socket."""
+
+    def __init__(self, path: str):
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: t.Any) -> http.client.HTTPConnection:
+        connection = http.client.HTTPConnection("localhost", timeout=20)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(20)
+        connection.sock.connect(self._path)
+        return connection
+
+
+def socket_path(directory: str) -> str:
+    """supervisord's socket: beside its files, or in /tmp where that path is too long for a Unix socket (107 bytes)."""
+    path = os.path.join(directory, "supervisor.sock")
+    # supervisord binds <path>.<pid> first.
+    if len(os.fsencode(path)) <= 96:
+        return path
+    name = release.short_hash(directory)
+    return os.path.join(tempfile.gettempdir(), f"supervisor-{os.getuid()}-{name}.sock")
+
+
+def user_environment() -> dict[str, str]:
+    """What systemctl --user needs and a non-login shell lacks."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
+    return {
+        "XDG_RUNTIME_DIR": runtime,
+        "DBUS_SESSION_BUS_ADDRESS": os.environ.get("DBUS_SESSION_BUS_ADDRESS") or f"unix:path={runtime}/bus",
+        "SYSTEMD_COLORS": "0",
+        "LC_ALL": "C",
+    }
+
+
+def detect() -> tuple[str, str]:
+    """(manager, scope) for this host and user."""
+    if os.path.isdir("/run/systemd/system"):
+        if os.geteuid() == 0:
+            return "systemd", "system"
+        if os.path.exists(os.path.join(user_environment()["XDG_RUNTIME_DIR"], "systemd", "private")):
+            return "systemd", "user"
+    return "supervisord", "system"
+
+
+def manager(kind: str, name: str, supervisor_directory: str) -> Manager:
+    """The manager of a service.  :param kind: "auto", "systemd" or "supervisord"."""
+    detected, scope = detect()
+    if kind == "systemd" and detected != "systemd":
+        raise ModelopsError(
+            "xinference_service_manager is systemd, but systemd is not in charge here (it is not PID 1, or this user "
+            "has no systemd session). Use auto or supervisord."
+        )
+    if (detected if kind == "auto" else kind) == "systemd":
+        return Systemd(name, scope)
+    return Supervisord(name, supervisor_directory)

@@ -1,0 +1,96 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Running programs on a host. Private to the collection."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import typing as t
+
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+
+
+# An index or proxy URL may carry its user's password; a program's error text repeats the URL.
+URL_PASSWORD = re.compile(r"//[^/@\s]+@")
+
+
+class CommandFailed(ModelopsError):
+    """A program ended with an error, could not be started or took too long.
+
+    :ivar output: the last lines of what it printed.
+    """
+
+    def __init__(self, what: str, output: str):
+        self.output = URL_PASSWORD.sub(r"//********@", output)
+        super().__init__(f"{what}: {self.output}" if output else what)
+
+
+def run(
+    argv: t.Sequence[str],
+    what: str,
+    *,
+    env: t.Mapping[str, str] | None = None,
+    stdin: str | None = None,
+    timeout: float = 120,
+    umask: int | None = None,
+) -> str:
+    """Runs a program and returns its standard output.
+
+    :param what: what is being done, the start of the error text.
+    :param env: added to this process's environment.
+    :param stdin: text for its standard input (the way for secrets, which must not stand in argv).
+    :raises CommandFailed: it did not end with 0 within ``timeout`` seconds.
+    """
+    try:
+        done = subprocess.run(
+            list(argv),
+            env={**os.environ, **(env or {})},
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            timeout=timeout,
+            check=False,
+            preexec_fn=None if umask is None else (lambda: os.umask(umask)),
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise CommandFailed(f"{what}: {argv[0]} did not end within {timeout:.0f} s", "") from exc
+    except OSError as exc:
+        raise CommandFailed(f"{what}: {argv[0]} cannot be started", exc.strerror or str(exc)) from exc
+    if done.returncode:
+        raise CommandFailed(what, last_lines(done.stderr or done.stdout))
+    return done.stdout
+
+
+def last_lines(text: str, count: int = 15) -> str:
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    return "\n".join(lines[-count:])
+
+
+def write_file(path: str, text: str, mode: int, owner: tuple[int, int] | None = None) -> None:
+    """Replaces a file in one step, so that a reader never sees half of it; the mode holds from the first byte."""
+    temporary = f"{path}.new"
+    try:
+        os.unlink(temporary)
+    except FileNotFoundError:
+        pass
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+        os.fchmod(file.fileno(), mode)
+        if owner is not None:
+            os.fchown(file.fileno(), *owner)
+        file.write(text)
+    os.replace(temporary, path)
+
+
+def read_file(path: str) -> str | None:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError:
+        return None

