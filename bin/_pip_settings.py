@@ -5,14 +5,14 @@
 """This machine's pip settings for others to use: uv, which does not read them, and test hosts.
 
     python _pip_settings.py uv      shell lines that export uv's variables; one that is set already stays
-    python _pip_settings.py host    {"pip_conf": text of an equal pip.conf, "paths": what it names of this machine's disk}
+    python _pip_settings.py conf    an equal pip.conf
+    python _pip_settings.py paths   the files and directories of this machine that the settings name, one a line
 
 Run by an interpreter that has pip, with the collection on PYTHONPATH.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sys
@@ -20,27 +20,27 @@ import sys
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
 
 
-def uv(settings: IndexSettings) -> str:
+def uv(settings: IndexSettings) -> list[str]:
     variables = settings.environment().items()
-    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables if name not in os.environ)
+    return [f"export {name}={shlex.quote(value)}" for name, value in variables if name not in os.environ]
 
 
-def host(settings: IndexSettings) -> str:
+def conf(settings: IndexSettings) -> list[str]:
     variables = settings.pip_environment().items()
     options = [f"{name[4:].lower().replace('_', '-')} = {value}" for name, value in variables if name[:4] == "PIP_"]
-    words = [word.removeprefix("file://").rstrip("/") for _name, value in variables for word in value.split()]
+    return ["[global]", *options]
+
+
+def paths(settings: IndexSettings) -> list[str]:
+    values = settings.pip_environment().values()
+    words = [word.removeprefix("file://").rstrip("/") for value in values for word in value.split()]
     # An index's pages, in .../simple, link to files beside it.
-    paths = {os.path.dirname(word) if os.path.basename(word) == "simple" else word for word in words}
-    return json.dumps(
-        {
-            "pip_conf": "\n".join(["[global]", *options, ""]),
-            "paths": sorted(path for path in paths if path.startswith("/") and os.path.exists(path)),
-        }
-    )
+    local = {os.path.dirname(word) if os.path.basename(word) == "simple" else word for word in words}
+    return sorted(path for path in local if path.startswith("/") and os.path.exists(path))
 
 
 if __name__ == "__main__":
-    answers = {"uv": uv, "host": host}
+    answers = {"uv": uv, "conf": conf, "paths": paths}
     if len(sys.argv) != 2 or sys.argv[1] not in answers:
         sys.exit(__doc__)
-    print(answers[sys.argv[1]](IndexSettings.of_host({}, [sys.executable, "-m", "pip"])))
+    print("\n".join(answers[sys.argv[1]](IndexSettings.of_host({}, [sys.executable, "-m", "pip"]))))
