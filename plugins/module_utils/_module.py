@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import difflib
 import sys
 import traceback
 import typing as t
@@ -13,6 +14,33 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+
+
+class Module(AnsibleModule):
+    """An AnsibleModule that, for a misspelled option at any depth, names the nearest known one."""
+
+    def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
+        hints = _misspelled(self.argument_spec, self.params) if msg.startswith("Unsupported parameters") else []
+        super().fail_json(msg=" ".join([*hints, msg]), **kwargs)
+
+
+def _misspelled(spec: t.Mapping[str, t.Any], params: t.Any, path: str = "") -> list[str]:
+    """One sentence for each option that is not in the argument spec."""
+    if not isinstance(params, dict):
+        return []
+    found = []
+    for name, value in params.items():
+        if str(name).startswith("_ansible_"):
+            continue
+        if name not in spec:
+            close = difflib.get_close_matches(str(name), list(spec), n=1, cutoff=0.5)
+            found.append(f"{path}{name} is no option" + (f": did you mean {close[0]}?" if close else "."))
+        elif spec[name].get("options"):
+            items = value if isinstance(value, list) else [value]
+            for index, item in enumerate(items):
+                where = f"{path}{name}[{index}]." if isinstance(value, list) else f"{path}{name}."
+                found += _misspelled(spec[name]["options"], item, where)
+    return found
 
 
 def run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.Any]]) -> t.NoReturn:

@@ -1,0 +1,292 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Xinference's API as this collection uses it: login and token, and one method a call. Private to the collection."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import typing as t
+from email.utils import parsedate_to_datetime
+from urllib.parse import quote
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.modelops.inference.plugins.module_utils import _connection
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._session import (
+    Answer,
+    ApiError,
+    Session,
+    Unreachable,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import log, releases
+
+# Seconds of a token's life in which it is already replaced.
+_REFRESH_EARLY = 120
+# Seconds between two looks at a server that does not answer yet.
+_READY_PAUSE = 1.0
+
+RESET_HINT = (
+    "To get in again, run 'xinference-reset-auth-password' on the server's host, with its XINFERENCE_HOME; "
+    "a password of 2.x is in the file that --auth-config names."
+)
+
+
+class Client:
+    """One server, spoken to as its administrator (or without, where it has no authentication).
+
+    :param log_path: the server's log file on this machine, whose last lines end up in errors that it may explain.
+    """
+
+    def __init__(self, session: Session, username: str, password: str | None, log_path: str | None = None):
+        self.session = session
+        self.username = username
+        self.log_path = log_path
+        #: Whether the server has authentication on; known after login().
+        self.auth = False
+        #: Addresses (host:port) of the registered workers; known after wait_ready().
+        self.workers: list[str] = []
+        self._password = password
+        self._refresh_token: str | None = None
+        self._fresh_until: float | None = None
+        self._release: releases.Release | None = None
+        session.hide(password)
+
+    @classmethod
+    def of(cls, module: AnsibleModule) -> "Client":
+        """A client by the module's connection options; sends nothing yet."""
+        p = module.params
+        session = _connection.session(module, p["endpoint"])
+        password = _connection.secret(p["password"], p["password_file"], "password_file")
+        return cls(session, p["username"], password, p.get("log_path"))
+
+    @property
+    def endpoint(self) -> str:
+        return self.session.base_url
+
+    def explain(self, message: str) -> str:
+        """The message with the last lines of the server's log, where it can be read."""
+        return message + log.tail(self.log_path, self.session.redact)
+
+    # -- the server --------------------------------------------------------------------------------------------
+
+    def wait_ready(self, timeout: float, path: str = "/status", workers: bool = True) -> Answer:
+        """Waits until the server answers ``path``, and where wanted until a worker has registered.
+
+        The port refuses connections until the server is up; a reverse proxy before it answers 502, 503 or 504.
+
+        :raises ModelopsError: with the last lines of the server's log.
+        """
+        end = time.monotonic() + timeout
+        while True:
+            try:
+                answer = self.session.get(path, expect=(), what="wait for the server")
+                if answer.status == 200:
+                    if not workers:
+                        return answer
+                    self.workers = sorted((answer.json or {}).get("workers") or {})
+                    if self.workers:
+                        return answer
+                    problem = f"{self.endpoint} answers, but no worker has registered with it"
+                elif answer.status in (502, 503, 504):
+                    problem = f"{self.endpoint} answers {answer.status} to GET {path}"
+                else:
+                    raise ModelopsError(
+                        f"{self.endpoint} answered {answer.status} to GET {path}, which Xinference answers with 200. "
+                        "Is the endpoint right? It takes no path such as /v1."
+                    )
+            except Unreachable as exc:
+                problem = str(exc)
+            if time.monotonic() >= end:
+                raise ModelopsError(
+                    self.explain(f"{problem} (waited {timeout:.0f} s, ready_timeout). Is the service running there?")
+                )
+            time.sleep(_READY_PAUSE)
+
+    @property
+    def release(self) -> releases.Release:
+        """The server's release, read once."""
+        if self._release is None:
+            self._release = releases.of(str(self.get("/v1/cluster/version").json.get("version")))
+        return self._release
+
+    # -- login -------------------------------------------------------------------------------------------------
+
+    def needs_auth(self) -> bool:
+        self.auth = bool(self.session.get("/v1/cluster/auth").json.get("auth"))
+        return self.auth
+
+    def login(self) -> None:
+        """Logs in where the server wants it: one attempt, never repeated, because ten failures ban the address."""
+        if not self.needs_auth():
+            return
+        if not self._password:
+            raise ModelopsError(
+                f"{self.endpoint} has authentication on: give the password of {self.username!r} as password or "
+                "password_file. An API key is not enough to manage models."
+            )
+        answer = self.take_token()
+        if answer.status == 200:
+            return
+        problem = f"{self.endpoint} refused the password of {self.username!r}: {answer.status}: {answer.detail}."
+        if answer.status == 429:
+            raise ModelopsError(f"{problem} This address is banned after too many failures; the ban lasts an hour.")
+        if self.needs_setup():
+            raise ModelopsError(
+                f"{self.endpoint} has no administrator yet. Claim it with modelops.inference.xinference_admin; "
+                "until then whoever holds the setup token of its log can."
+            )
+        raise ModelopsError(f"{problem} It was not tried again. {RESET_HINT}")
+
+    def take_token(self) -> Answer:
+        """One login attempt; the answer is the caller's to judge."""
+        answer = self.session.post(
+            "/token",
+            json={"username": self.username, "password": self._password},
+            expect=(),
+            reads=True,
+            what=f"log in as {self.username!r}",
+        )
+        if answer.status == 200:
+            self._use(answer)
+        return answer
+
+    def needs_setup(self) -> bool | None:
+        """Whether nobody has claimed the server; None where it has no such thing (before 3.0, or without auth)."""
+        answer = self.session.get("/v1/admin/setup/status", expect=())
+        return bool(answer.json.get("needs_setup")) if answer.status == 200 else None
+
+    def _use(self, answer: Answer) -> None:
+        """Takes the tokens of a login or refresh answer; releases before 3.0 give no refresh token."""
+        token = answer.json["access_token"]
+        self._refresh_token = answer.json.get("refresh_token")
+        self.session.hide(token, self._refresh_token)
+        self.session.headers["Authorization"] = f"Bearer {token}"
+        life = _lifetime(token, answer.headers.get("date"))
+        self._fresh_until = None if life is None else time.monotonic() + life - min(_REFRESH_EARLY, life / 2)
+
+    def _keep_fresh(self) -> None:
+        """Replaces a token before it ends, so that no request is ever sent with a dead one."""
+        if self._fresh_until is None or time.monotonic() < self._fresh_until:
+            return
+        if self._refresh_token:
+            answer = self.session.post(
+                "/v1/auth/refresh",
+                json={"refresh_token": self._refresh_token},
+                expect=(),
+                reads=True,
+                what="refresh the token",
+            )
+            if answer.status == 200:
+                self._use(answer)
+                return
+        answer = self.take_token()
+        if answer.status != 200:
+            raise ModelopsError(
+                f"{self.endpoint} no longer takes the password of {self.username!r}, which it took at the start of "
+                f"this run: {answer.status}: {answer.detail}. It was not tried again."
+            )
+
+    # -- requests ----------------------------------------------------------------------------------------------
+
+    def request(self, method: str, path: str, **kwargs: t.Any) -> Answer:
+        self._keep_fresh()
+        try:
+            return self.session.request(method, path, **kwargs)
+        except ApiError as exc:
+            if exc.status == 403:
+                raise ModelopsError(
+                    f"{exc}. The user {self.username!r} lacks a permission; the administrator has them all."
+                ) from exc
+            raise
+
+    def get(self, path: str, **kwargs: t.Any) -> Answer:
+        return self.request("GET", path, **kwargs)
+
+    def post(self, path: str, **kwargs: t.Any) -> Answer:
+        return self.request("POST", path, **kwargs)
+
+    # -- models ------------------------------------------------------------------------------------------------
+
+    def models(self) -> dict[str, dict[str, t.Any]]:
+        """The running models by UID, as ``GET /v1/models`` tells them; those that load are not among them."""
+        return {row["id"]: row for row in self.get("/v1/models").json["data"]}
+
+    def instances(self) -> dict[str, dict[str, t.Any]]:
+        """Every model by UID with its state: the one source of it in all releases. Failed launches stay listed."""
+        return {row["model_uid"]: row for row in self.get("/v1/models/instances").json}
+
+    def presence(self, uid: str) -> str:
+        """releases.UNKNOWN, LOADING or RUNNING."""
+        return releases.presence(self.get(_model(uid), expect=()), uid)
+
+    def launch(self, body: t.Mapping[str, t.Any]) -> None:
+        """Starts a launch and does not wait for it."""
+        self.post(
+            "/v1/models", params={"wait_ready": "false"}, json=body, what=f"launch {body['model_uid']!r}", timeout=120
+        )
+
+    def terminate(self, uid: str) -> Answer:
+        """400 is a model that the server does not know, or one that still loads."""
+        return self.request("DELETE", _model(uid), expect=(200, 400), what=f"terminate {uid!r}", timeout=180)
+
+    def cancel(self, uid: str, timeout: float) -> Answer:
+        """Cancels a launch; answers only when the load has really ended."""
+        return self.post(_model(uid) + "/cancel", expect=(), what=f"cancel the launch of {uid!r}", timeout=timeout)
+
+    def progress(self, uid: str) -> dict[str, t.Any]:
+        answer = self.get(_model(uid) + "/progress", expect=())
+        return answer.json if answer.status == 200 and isinstance(answer.json, dict) else {}
+
+    def engines(self, model_type: str, name: str) -> dict[str, t.Any] | None:
+        """Engine -> list of what it can run of this model, or the reason why it cannot; None for an unknown model."""
+        answer = self.get(releases.engines_path(model_type, quote(name, safe="")), expect=())
+        return answer.json if answer.status == 200 else None
+
+    # -- registrations -----------------------------------------------------------------------------------------
+
+    def registrations(self, model_type: str, detailed: bool = False) -> list[dict[str, t.Any]]:
+        """All registered models of a type: name and is_builtin; detailed has the definitions, and takes a second."""
+        return self.get(f"/v1/model_registrations/{model_type}", params={"detailed": "true"} if detailed else None).json
+
+    def registration(self, model_type: str, name: str) -> dict[str, t.Any] | None:
+        """One definition; None where there is none of this name."""
+        answer = self.get(_registration(model_type, name), expect=(200, 400))
+        return answer.json if answer.status == 200 else None
+
+    def register(self, model_type: str, body: t.Mapping[str, t.Any]) -> None:
+        # The definition travels as text within JSON; persist is mandatory, and without it a restart would forget.
+        self.post(
+            f"/v1/model_registrations/{model_type}",
+            json={"model": json.dumps(body), "persist": True},
+            what=f"register the definition of {body['model_name']!r}",
+        )
+
+    def unregister(self, model_type: str, name: str) -> None:
+        """Removes a definition, and looks: the server answers 200 for a name that it does not know, too."""
+        self.request("DELETE", _registration(model_type, name), what=f"unregister {name!r}")
+        if self.registration(model_type, name) is not None:
+            raise ModelopsError(f"{self.endpoint} said that it unregistered {name!r}, but still has it")
+
+
+def _model(uid: str) -> str:
+    return f"/v1/models/{quote(uid, safe='')}"
+
+
+def _registration(model_type: str, name: str) -> str:
+    return f"/v1/model_registrations/{model_type}/{quote(name, safe='')}"
+
+
+def _lifetime(token: str, date: str | None) -> float | None:
+    """Seconds until a JWT ends, both times by the server's clock; None where the token does not say."""
+    try:
+        payload = token.split(".")[1]
+        ends = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
+        now = parsedate_to_datetime(date).timestamp() if date else time.time()
+        return float(ends) - now
+    except (IndexError, KeyError, TypeError, ValueError):
+        return None

@@ -1,0 +1,532 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Models on one Xinference: what is declared, what is there, what has to be done. Private to the collection.
+
+``desired`` and ``plan`` are pure; ``read`` and ``check_offers`` only read. launch.py does what the plan says.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import typing as t
+from collections import Counter
+from dataclasses import dataclass, field
+
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import registration, releases
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
+
+TYPES = ("LLM", "embedding", "rerank", "image", "audio", "video", "flexible")
+# The types of which the server can tell which engines run a model.
+_TYPES_WITH_ENGINES = ("LLM", "embedding", "rerank")
+# Above this many custom models of one type, their definitions are read by one list (a second) instead of one by one.
+_SINGLE_READS = 3
+
+# Option of a model -> key of the launch request.
+_LAUNCH_KEYS = {
+    "name": "model_name",
+    "type": "model_type",
+    "uid": "model_uid",
+    "engine": "model_engine",
+    "format": "model_format",
+    "size": "model_size_in_billions",
+    "quantization": "quantization",
+    "replicas": "replica",
+    "gpu_indices": "gpu_idx",
+    "worker": "worker_ip",
+    "n_worker": "n_worker",
+    "virtual_env": "enable_virtual_env",
+    "virtual_env_packages": "virtual_env_packages",
+    "envs": "envs",
+    "download_hub": "download_hub",
+    "request_limits": "request_limits",
+    "thinking": "enable_thinking",
+}
+# Keys of the launch request that are made from an option in another way.
+_OTHER_LAUNCH_KEYS = {"n_gpu": "gpus_per_replica", "model_path": "path", "peft_model_config": "lora"}
+# Option -> key under which GET /v1/models reports it; nothing else of a running model can be compared.
+_REPORTED = {
+    "name": "model_name",
+    "type": "model_type",
+    "engine": "model_engine",
+    "format": "model_format",
+    "size": "model_size_in_billions",
+    "quantization": "quantization",
+    "replicas": "replica",
+}
+_SECRET_FIELDS = ("envs",)
+
+
+@dataclass
+class Model:
+    """One declared model.
+
+    :param options: its options as given, normalised.
+    :param body: the launch request.
+    :param definition: what has to be registered before, of a custom model.
+    """
+
+    uid: str
+    name: str
+    type: str
+    options: dict[str, t.Any]
+    body: dict[str, t.Any]
+    definition: registration.Definition | None = None
+
+    @property
+    def present(self) -> bool:
+        return self.options["state"] == "present"
+
+
+@dataclass
+class Actual:
+    """What the server has.
+
+    :param models: rows of GET /v1/models, by UID.
+    :param instances: rows of GET /v1/models/instances, by UID.
+    :param definitions: (type, name) -> registered definition, None where there is none; of declared custom models.
+    :param gone: UIDs of instances in ERROR that the server no longer knows: leftovers of failed launches.
+    :param workers: addresses of the workers.
+    """
+
+    models: dict[str, dict[str, t.Any]]
+    instances: dict[str, dict[str, t.Any]]
+    definitions: dict[tuple[str, str], dict[str, t.Any] | None] = field(default_factory=dict)
+    gone: frozenset[str] = frozenset()
+    workers: t.Sequence[str] = ()
+
+    def state(self, uid: str) -> str:
+        """absent, loading, ready, or failed (known to the server, and broken)."""
+        status = str((self.instances.get(uid) or {}).get("status", ""))
+        if status == "READY" or (uid in self.models and status in ("", "UPDATING")):
+            return "ready"
+        if status in ("CREATING", "LOADING", "UPDATING"):
+            return "loading"
+        if status == "ERROR" and uid not in self.gone:
+            return "failed"
+        return "absent"
+
+
+# What is done with a model.
+NONE, LAUNCH, REPLACE, TERMINATE, WAIT, DIFFERS = "none", "launch", "replace", "terminate", "wait", "differs"
+
+
+@dataclass
+class Decision:
+    """What is done with one model, and why.
+
+    :param register: the definition that has to be registered first ("add"), or in place of another ("change").
+    """
+
+    model: Model
+    action: str
+    fields: list[Field] = field(default_factory=list)
+    register: str | None = None
+
+
+# -- desired -------------------------------------------------------------------------------------------------------
+
+
+def desired(
+    declared: t.Sequence[t.Mapping[str, t.Any]], exists: t.Callable[[str], bool] = os.path.exists
+) -> list[Model]:
+    """The declared models, checked as far as that goes without the server.
+
+    :param exists: whether a path exists on the machine that runs the module.
+    :raises ModelopsError: naming every model that cannot be meant.
+    """
+    problems: list[str] = []
+    result: list[Model] = []
+    for uid, count in Counter(options["uid"] for options in declared).items():
+        if count > 1:
+            problems.append(f"models: UID {uid!r} is declared {count} times; a UID names one model")
+    for options in declared:
+        try:
+            result.append(_model(options, exists))
+        except ModelopsError as exc:
+            problems.append(str(exc))
+    problems += _conflicting_definitions(result)
+    if problems:
+        raise ModelopsError("\n".join(problems))
+    return result
+
+
+def _model(given: t.Mapping[str, t.Any], exists: t.Callable[[str], bool]) -> Model:
+    options = dict(given)
+    uid = options["uid"]
+    _check_uid(uid)
+    options["name"] = options["name"] or uid
+    options["size"] = normal_size(uid, options["size"])
+    if options["state"] == "absent":
+        return Model(uid, options["name"], options["type"], options, {})
+    if options["type"] == "LLM" and not options["engine"]:
+        raise ModelopsError(f"models: {uid}: an LLM needs engine, such as vLLM, llama.cpp or Transformers")
+    if options["replicas"] < 1:
+        raise ModelopsError(f"models: {uid}: replicas has to be at least 1")
+    if options["gpu_indices"] and len(options["gpu_indices"]) % options["replicas"]:
+        raise ModelopsError(
+            f"models: {uid}: {len(options['gpu_indices'])} gpu_indices cannot be shared evenly by "
+            f"{options['replicas']} replicas"
+        )
+    path = options["path"]
+    if path and not os.path.isabs(path):
+        raise ModelopsError(f"models: {uid}: path has to be absolute, not {path}")
+    # With a worker named, the weights are over there and not here.
+    if path and not options["worker"] and not exists(path):
+        raise ModelopsError(f"models: {uid}: path {path} does not exist on this machine")
+    if options["virtual_env"] is None and path:
+        options["virtual_env"] = False
+    definition = registration.build(options) if options["definition"] is not None else None
+    return Model(uid, options["name"], options["type"], options, _launch_body(options, definition), definition)
+
+
+def _check_uid(uid: str) -> None:
+    """Xinference's own rules, and those of Dify's plugin, which puts the UID in a URL."""
+    if not 0 < len(uid) <= 100:
+        raise ModelopsError(f"models: UID {uid!r} has {len(uid)} characters; Xinference takes 1 to 100")
+    if re.search(r"-rep\d+$", uid):
+        raise ModelopsError(f"models: UID {uid!r} ends like the name of a replica (-rep<number>), which is reserved")
+    if re.search(r"[/?#]", uid):
+        raise ModelopsError(f"models: UID {uid!r} holds /, ? or #, which neither a URL nor Dify's plugin can carry")
+
+
+def normal_size(uid: str, size: str | None) -> int | str | None:
+    """Xinference's way to write billions of parameters: 7, or '0_27' for 0.27."""
+    if size is None:
+        return None
+    match = re.match(r"^(\d+)(?:[._](\d+))?$", size.strip())
+    if not match:
+        raise ModelopsError(f"models: {uid}: size {size!r} is not billions of parameters, such as 7 or '1.7'")
+    whole, part = match.groups()
+    return f"{int(whole)}_{part}" if part and part.strip("0") else int(whole)
+
+
+def _launch_body(options: t.Mapping[str, t.Any], definition: registration.Definition | None) -> dict[str, t.Any]:
+    body = {key: options[option] for option, key in _LAUNCH_KEYS.items() if options[option] is not None}
+    if definition and "model_specs" in definition.body:
+        # A launch without them takes any spec; the custom model has this one.
+        for key in ("model_format", "quantization", "model_size_in_billions"):
+            if options["type"] == "LLM" and key in definition.body["model_specs"][0]:
+                body[key] = definition.body["model_specs"][0][key]
+    if options["gpus_per_replica"] is not None:
+        body["n_gpu"] = _gpus(options["uid"], options["gpus_per_replica"])
+    if options["path"] and not definition:
+        body["model_path"] = options["path"]
+    if options["lora"]:
+        body["peft_model_config"] = {
+            "lora_list": [
+                {"lora_name": lora["name"], "local_path": lora["path"], "lora_scale": lora["scale"]}
+                for lora in options["lora"]
+            ]
+        }
+    named = {key: option for option, key in _LAUNCH_KEYS.items()}
+    named.update(_OTHER_LAUNCH_KEYS)
+    for key, value in (options["engine_options"] or {}).items():
+        if key in named:
+            raise ModelopsError(
+                f"models: {options['uid']}: engine_options: {key!r} has an option of its own, {named[key]}"
+            )
+        body[key] = value
+    return body
+
+
+def _gpus(uid: str, value: str) -> int | str | None:
+    if value in ("auto", "none"):
+        return "auto" if value == "auto" else None
+    if not value.isdigit():
+        raise ModelopsError(f"models: {uid}: gpus_per_replica is a number, 'auto' or 'none', not {value!r}")
+    return int(value) or None
+
+
+def _conflicting_definitions(models: t.Sequence[Model]) -> list[str]:
+    """Two models may share a custom model's name only with the same definition."""
+    seen: dict[tuple[str, str], Model] = {}
+    problems = []
+    for model in models:
+        if model.definition is None:
+            continue
+        first = seen.setdefault((model.type, model.name), model)
+        if first.definition and first.definition.body != model.definition.body:
+            problems.append(
+                f"models: {first.uid} and {model.uid} define the custom model {model.name!r} differently; "
+                "give one of them another name"
+            )
+    return problems
+
+
+# -- actual --------------------------------------------------------------------------------------------------------
+
+
+def read(client: Client, wanted: t.Sequence[Model]) -> Actual:
+    """What the server has: two requests, and those for the definitions of custom models."""
+    models, instances = client.models(), client.instances()
+    failed = [m.uid for m in wanted if (instances.get(m.uid) or {}).get("status") == "ERROR"]
+    return Actual(
+        models=models,
+        instances=instances,
+        definitions=_definitions(client, wanted),
+        gone=frozenset(uid for uid in failed if client.presence(uid) == releases.UNKNOWN),
+        workers=client.workers,
+    )
+
+
+def _definitions(
+    client: Client, wanted: t.Sequence[Model]
+) -> dict[tuple[str, str], dict[str, t.Any] | None]:
+    result: dict[tuple[str, str], dict[str, t.Any] | None] = {}
+    for model_type in TYPES:
+        names = sorted({m.name for m in wanted if m.definition and m.type == model_type})
+        if len(names) <= _SINGLE_READS:
+            rows = {name: client.registration(model_type, name) for name in names}
+        else:
+            rows = {row["model_name"]: row for row in client.registrations(model_type, detailed=True)}
+        result.update({(model_type, name): rows.get(name) for name in names})
+    return result
+
+
+# -- plan ----------------------------------------------------------------------------------------------------------
+
+
+def decide(wanted: t.Sequence[Model], actual: Actual, replace: bool) -> list[Decision]:
+    """What to do with each declared model, in the declared order. Pure."""
+    return [_decide(model, actual, replace) for model in wanted]
+
+
+def _decide(model: Model, actual: Actual, replace: bool) -> Decision:
+    state = actual.state(model.uid)
+    if not model.present:
+        return Decision(model, NONE if state == "absent" else TERMINATE)
+    register, changed = _registration_change(model, actual)
+    if state == "loading":
+        return Decision(model, WAIT)
+    if state != "ready":
+        fields = [Field("state", state, "ready")] if state == "failed" else []
+        if register == "change":
+            others = _others_with(model, actual)
+            if others and not replace:
+                return Decision(model, DIFFERS, changed)
+        return Decision(model, LAUNCH, fields + changed, register)
+    fields = running_differences(model, actual) + changed
+    if not fields and not register:
+        return Decision(model, NONE)
+    if not fields:
+        # The definition was removed while the model runs: put it back, the model itself is as declared.
+        return Decision(model, NONE, register=register)
+    return Decision(model, REPLACE if replace else DIFFERS, fields, register if replace else None)
+
+
+def running_differences(model: Model, actual: Actual) -> list[Field]:
+    """The given launch-time fields that the server reports otherwise. It does not report engine options."""
+    row = actual.models.get(model.uid) or {}
+    found = []
+    for option, key in _REPORTED.items():
+        value, before = model.options[option], row.get(key)
+        if value is None or before is None:
+            continue  # not given, or not reported by this release
+        if _comparable(option, value) != _comparable(option, before):
+            found.append(Field(option, before, value))
+    place = worker_differs(model, actual)
+    return found + ([place] if place else [])
+
+
+def worker_differs(model: Model, actual: Actual) -> Field | None:
+    """Whether a replica runs elsewhere; only where the named worker is one of the cluster's, since a local server
+    ignores the name."""
+    wanted = model.options["worker"]
+    if not wanted:
+        return None
+    meant = {address for address in actual.workers if wanted in (address, _host(address))}
+    used = {r.get("worker_address") for r in (actual.instances.get(model.uid) or {}).get("replica_statuses") or []}
+    used.discard(None)
+    if not meant or used <= meant:
+        return None
+    return Field("worker", ", ".join(sorted(used)), wanted)
+
+
+def _registration_change(model: Model, actual: Actual) -> tuple[str | None, list[Field]]:
+    if model.definition is None:
+        return None, []
+    registered = actual.definitions.get((model.type, model.name))
+    if registered is None:
+        return "add", []
+    changed = registration.differences(model.definition, registered)
+    return ("change", changed) if changed else (None, [])
+
+
+def _others_with(model: Model, actual: Actual) -> list[str]:
+    """UIDs of other models that run from the same definition."""
+    return [
+        uid
+        for uid, row in actual.models.items()
+        if uid != model.uid and row.get("model_name") == model.name and row.get("model_type") == model.type
+    ]
+
+
+def plan_of(decisions: t.Sequence[Decision], header: str = "") -> Plan:
+    """The decisions as the collection's one difference object. Pure."""
+    plan = Plan(header)
+    registered: set[tuple[str, str]] = set()
+    for decision in decisions:
+        model = decision.model
+        key = (model.type, model.name)
+        if decision.register and key not in registered:
+            registered.add(key)
+            changed = [f for f in decision.fields if f.name.startswith("definition.")]
+            plan.add("change" if decision.register == "change" else "add", "register", f"definition {model.name}", changed)
+        if decision.action == LAUNCH:
+            why = next((f"was {f.before}" for f in decision.fields if f.name == "state"), "")
+            plan.add("add", "launch", model.uid, _shown(model), why=why)
+        elif decision.action == REPLACE:
+            plan.add("change", "replace", model.uid, decision.fields)
+        elif decision.action == TERMINATE:
+            plan.add("remove", "terminate", model.uid)
+    return plan
+
+
+def _shown(model: Model) -> list[Field]:
+    return [Field(key, None, value, key in _SECRET_FIELDS) for key, value in model.body.items() if key != "model_uid"]
+
+
+def _comparable(option: str, value: t.Any) -> str:
+    text = str(value)
+    if option == "size":
+        return text.replace(".", "_")
+    # Xinference takes an engine's name in any case.
+    return text.lower() if option in ("engine", "type") else text
+
+
+def _host(address: str) -> str:
+    return address.rsplit(":", 1)[0]
+
+
+# -- what the server offers ------------------------------------------------------------------------------------------
+
+# Engines of all releases so far; one outside this list is looked up on the server.
+ENGINES = (
+    "Transformers", "vLLM", "SGLang", "llama.cpp", "MLX", "TRT-LLM",
+    "sentence_transformers", "flag", "vllm",
+)  # fmt: skip
+
+
+def check_offers(client: Client, decisions: t.Sequence[Decision], actual: Actual) -> None:
+    """Asks the server whether it can run what is about to be launched, before anything changes.
+
+    :raises ModelopsError: naming every model that it cannot, and what it offers instead.
+    """
+    problems = []
+    for decision in decisions:
+        if decision.action in (LAUNCH, REPLACE):
+            try:
+                _check_offer(client, decision, actual)
+            except ModelopsError as exc:
+                problems.append(str(exc))
+    if problems:
+        raise ModelopsError("\n".join(problems))
+
+
+def _check_offer(client: Client, decision: Decision, actual: Actual) -> None:
+    model = decision.model
+    custom = model.definition is not None
+    if custom and decision.register == "change" and _is_builtin(client, model, actual):
+        raise ModelopsError(
+            f"models: {model.uid}: {model.name!r} is a built-in {model.type} model of {client.endpoint}: give the custom "
+            "model another name, or drop definition and keep path to serve the built-in one from local weights"
+        )
+    if custom and decision.register:
+        # The server can judge a definition only once it is registered; the engine's name can be judged now.
+        _check_engine_name(client, model)
+        return
+    if model.type not in _TYPES_WITH_ENGINES:
+        _check_name(client, model)
+        return
+    engines = client.engines(model.type, model.name)
+    if engines is None:
+        _check_name(client, model)
+        return
+    if model.options["engine"]:
+        _check_engine(client, model, engines)
+
+
+def _is_builtin(client: Client, model: Model, actual: Actual) -> bool:
+    """Whether the registered model of this name is the server's own; 1.17 says so only in the list."""
+    registered = actual.definitions.get((model.type, model.name)) or {}
+    if "is_builtin" in registered:
+        return bool(registered["is_builtin"])
+    return any(row["model_name"] == model.name and row["is_builtin"] for row in client.registrations(model.type))
+
+
+def _check_name(client: Client, model: Model) -> None:
+    names = [row["model_name"] for row in client.registrations(model.type)]
+    if model.name not in names:
+        raise ModelopsError(
+            f"models: {model.uid}: {client.endpoint} knows no {model.type} model {model.name!r}"
+            + nearest(model.name, names)
+            + ". A custom model needs definition"
+        )
+
+
+def _check_engine(client: Client, model: Model, engines: t.Mapping[str, t.Any]) -> None:
+    wanted = model.options["engine"]
+    name = next((engine for engine in engines if engine.lower() == wanted.lower()), None)
+    usable = sorted(engine for engine, offer in engines.items() if isinstance(offer, list))
+    here = f"on {client.endpoint} {model.name!r} runs on: {', '.join(usable) or 'no engine'}"
+    if name is None:
+        raise ModelopsError(f"models: {model.uid}: no engine {wanted!r}" + nearest(wanted, list(engines)) + f"; {here}")
+    offers = engines[name]
+    if not isinstance(offers, list):
+        raise ModelopsError(f"models: {model.uid}: engine {name} cannot run {model.name!r}: {offers}; {here}")
+    if model.options["virtual_env"] is False and offers and all(o.get("virtualenv_required") for o in offers):
+        raise ModelopsError(
+            f"models: {model.uid}: engine {name} is not installed on {client.endpoint} and virtual_env is false; {here}"
+        )
+    _check_spec(client, model, name, offers)
+
+
+def _check_spec(client: Client, model: Model, engine: str, offers: t.Sequence[t.Mapping[str, t.Any]]) -> None:
+    """Whether one of the engine's offers has the wanted format, size and quantization."""
+    left = list(offers)
+    for option, key in (("format", "model_format"), ("size", "model_size_in_billions"), ("quantization", "quantization")):
+        wanted = model.options[option]
+        if wanted is None or not any(_offered(offer, key) for offer in left):
+            continue
+        found = sorted({value for offer in left for value in _offered(offer, key)})
+        left = [offer for offer in left if _comparable(option, wanted) in _offered(offer, key)]
+        if not left:
+            raise ModelopsError(
+                f"models: {model.uid}: {client.endpoint} has no {model.name!r} with {option} {wanted} for engine {engine}; "
+                f"it has {', '.join(found)}"
+            )
+
+
+def _offered(offer: t.Mapping[str, t.Any], key: str) -> list[str]:
+    """The values of one offer; LLM offers list their quantizations, the others name one."""
+    value = offer.get(key + "s", offer.get(key))
+    if value is None:
+        return []
+    return [str(item).replace(".", "_") if key.startswith("model_size") else str(item)
+            for item in (value if isinstance(value, list) else [value])]  # fmt: skip
+
+
+def _check_engine_name(client: Client, model: Model) -> None:
+    wanted = model.options["engine"]
+    if not wanted or wanted.lower() in (engine.lower() for engine in ENGINES):
+        return
+    names = {row["model_name"] for row in client.registrations(model.type) if row.get("is_builtin")}
+    sibling = model.options["definition"].get("family")
+    engines = client.engines(model.type, sibling if sibling in names else min(names, default=model.name)) or {}
+    if wanted.lower() not in (engine.lower() for engine in engines):
+        raise ModelopsError(
+            f"models: {model.uid}: no engine {wanted!r}" + nearest(wanted, list({*engines, *ENGINES}))
+        )
+
+
+def nearest(word: str, words: t.Sequence[str]) -> str:
+    """The text '; nearest: a, b', or nothing where no word is close."""
+    by_lower = {w.lower(): w for w in words}
+    close = [by_lower[w] for w in difflib.get_close_matches(word.lower(), list(by_lower), n=3, cutoff=0.5)]
+    return f"; nearest: {', '.join(close)}" if close else ""

@@ -1,0 +1,65 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a person reads while models load: one line a change of state. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+
+def loading(uid: str, instance: t.Mapping[str, t.Any], progress: t.Mapping[str, t.Any]) -> str:
+    """The line of a model that is on its way, from its instance and the answer of ``/progress``."""
+    stage = progress.get("stage")
+    if stage == "downloading":
+        return f"{uid}  downloading{_downloaded(progress)}"
+    if stage in ("installing_dependencies", "waiting_for_dependencies"):
+        return f"{uid}  installing packages{_installed(progress)}"
+    places = hosts(instance)
+    return f"{uid}  loading on {', '.join(places)}" if places else f"{uid}  starting"
+
+
+def stage(line: str) -> str:
+    """The line without its figures: two lines of one stage are no change of state."""
+    return line.partition(" %")[0].rstrip("0123456789")
+
+
+def hosts(instance: t.Mapping[str, t.Any]) -> list[str]:
+    """The hosts of a model's replicas, without ports."""
+    return sorted({address.rsplit(":", 1)[0] for address in workers(instance)})
+
+
+def workers(instance: t.Mapping[str, t.Any]) -> list[str]:
+    """The addresses (host:port) of the workers that hold a model's replicas."""
+    replicas = instance.get("replica_statuses") or []
+    return sorted({replica["worker_address"] for replica in replicas if replica.get("worker_address")})
+
+
+def reason(instance: t.Mapping[str, t.Any]) -> str:
+    """Why a launch failed, in the server's words; "" where it says nothing."""
+    texts = [r.get("error_message") for r in instance.get("replica_statuses") or []]
+    return "; ".join(dict.fromkeys(text.strip() for text in texts if text))
+
+
+def duration(seconds: float) -> str:
+    """12 s, or 3 min 12 s."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _downloaded(progress: t.Mapping[str, t.Any]) -> str:
+    """Percent and gigabytes over all files of which the server knows the size."""
+    files = [f for f in progress.get("download_files") or [] if f.get("total_bytes")]
+    total = sum(f["total_bytes"] for f in files)
+    if not total:
+        return ""
+    done = sum(f.get("downloaded_bytes") or 0 for f in files)
+    return f" {100 * done // total} % ({done / 1e9:.1f} of {total / 1e9:.1f} GB)"
+
+
+def _installed(progress: t.Mapping[str, t.Any]) -> str:
+    for replica in progress.get("replicas") or []:
+        if replica.get("dependency_install_total"):
+            return f" {replica.get('dependency_install_completed') or 0} of {replica['dependency_install_total']}"
+    return ""

@@ -1,0 +1,87 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The one place that knows how Xinference's releases differ. Private to the collection.
+
+Seen on 1.17.1, 2.12.0 and 4.1.0 (recordings in tests/contract) and read in the sources of 3.0.0 to 3.2.0.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ansible_collections.modelops.inference.plugins.module_utils._session import Answer
+
+
+@dataclass(frozen=True)
+class Release:
+    """What a release of Xinference can do.
+
+    :param database_auth: users and keys live in a database and are on by default; before, in the ``--auth-config`` file.
+    :param autostart: ``/v1/autostart/models`` relaunches models when the server starts.
+    :param add_replica: ``POST /v1/models/{uid}/replicas`` adds one to a running model.
+    :param progress_details: ``/progress`` names the stage and the files; before, one fraction only.
+    """
+
+    version: str
+    database_auth: bool
+    autostart: bool
+    add_replica: bool
+    progress_details: bool
+
+
+# Feature -> the first release that has it.
+_SINCE: dict[str, tuple[int, int]] = {
+    "database_auth": (3, 0),
+    "autostart": (2, 12),  # 1.17.1 has none; what lies between was not looked at
+    "add_replica": (3, 2),
+    "progress_details": (3, 2),
+}
+
+
+def of(version: str) -> Release:
+    """The release of a version text such as ``4.1.0`` or ``2.12.0+3.gabc``; an unreadable one counts as the newest."""
+    match = re.match(r"v?(\d+)\.(\d+)", version)
+    number = (int(match.group(1)), int(match.group(2))) if match else (99, 0)
+    return Release(version=version, **{feature: number >= since for feature, since in _SINCE.items()})
+
+
+# What the server has under a UID.
+UNKNOWN, LOADING, RUNNING = "unknown", "loading", "running"
+
+
+def presence(answer: Answer, uid: str) -> str:
+    """Reads ``GET /v1/models/{uid}``: UNKNOWN, LOADING or RUNNING.
+
+    An unknown UID is 400 in every release, never 404. While a model loads, 2.12 and later answer 503; 1.17 answers
+    400 too, and names the replica (``x-0``) instead of the UID. Any other error is of a model that exists.
+    """
+    if answer.status == 200:
+        return RUNNING
+    if answer.status == 503:
+        return LOADING
+    if answer.status == 400:
+        named = re.search(r"uid: (\S+)", answer.detail)
+        if named and named.group(1) != uid:
+            return LOADING
+        if "not found" in answer.detail:
+            return UNKNOWN
+    return RUNNING
+
+
+def not_yet_visible(answer: Answer) -> bool:
+    """True where an inference answer may only mean that the server has not noticed a new model.
+
+    Since 2.12 an unknown UID is 404 and remembered for ten seconds, also for a model launched meanwhile; 1.17
+    answers 400. 503 is a model that still loads.
+    """
+    if answer.status in (404, 503):
+        return True
+    return answer.status == 400 and "not found in the model list" in answer.detail
+
+
+def engines_path(model_type: str, name: str) -> str:
+    """LLM engines are read by the path without a type, which is the oldest one."""
+    return f"/v1/engines/{name}" if model_type == "LLM" else f"/v1/engines/{model_type}/{name}"

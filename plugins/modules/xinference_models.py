@@ -1,0 +1,566 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: xinference_models
+short_description: Make an Xinference serve the declared models
+version_added: 0.1.0
+author: The modelops.inference maintainers (@modelops)
+description:
+  - Takes a list of models and makes one Xinference server or cluster serve them, in one call.
+  - Registers the definitions of custom models, launches what is missing in parallel, waits with a bound, leaves alone
+    what already runs as declared, and asks every model a question of its type to prove that it serves.
+  - Everything that can be refused is refused before anything changes. A model that fails does not stop the others. The
+    task fails at its end with a table of what happened.
+  - While models load, one line is shown for each change of state.
+notes:
+  - A run that changes nothing sends C(GET /status), C(GET /v1/cluster/auth), C(POST /token) where there is authentication,
+    C(GET /v1/cluster/version), C(GET /v1/models) and C(GET /v1/models/instances), whatever the number of models. It
+    sends up to three more for each type with custom models, and one for each model that is proven.
+  - A model that is not in O(models) is not touched.
+  - Works with Xinference 1.17, 2.12, 3.x and 4.x.
+  - Does not run with C(async), because Ansible could not show the progress. Use O(wait) to return early.
+extends_documentation_fragment:
+  - modelops.inference._xinference
+  - modelops.inference._http
+  - modelops.inference._attributes
+  - modelops.inference._attributes.idempotent
+  - modelops.inference._attributes.actiongroup_xinference
+attributes:
+  action:
+    description: Shows the progress on the controller.
+    support: full
+  async:
+    description: Can be run with C(async).
+    support: none
+options:
+  models:
+    description: The models to serve, or not to serve any more.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      uid:
+        description:
+          - The model UID by which clients call it. 1 to 100 characters, without C(/), C(?) and C(#), not ending in C(-rep) and
+            a number.
+        type: str
+        required: true
+      name:
+        description: Name of the model that Xinference knows or that O(models[].definition) defines. Unset is the UID.
+        type: str
+      type:
+        description: What the model is for.
+        type: str
+        choices: [LLM, embedding, rerank, image, audio, video, flexible]
+        default: LLM
+      engine:
+        description:
+          - Inference engine, such as V(vLLM), V(llama.cpp), V(Transformers) or V(sentence_transformers), in any case.
+          - An LLM needs one.
+        type: str
+      format:
+        description:
+          - Model format, such as V(pytorch), V(ggufv2), V(awq), V(gptq) or V(mlx).
+          - Of a custom model, unset is V(ggufv2) where O(models[].path) ends in C(.gguf), else V(pytorch).
+        type: str
+      size:
+        description:
+          - Billions of parameters, such as V(7), V('1.7') or V('0_27').
+          - Quote a number with an underscore. YAML reads C(1_7) as 17.
+        type: str
+      quantization:
+        description: Quantization, such as V(Q4_K_M), V(Int4) or V(none).
+        type: str
+      replicas:
+        description: Number of replicas.
+        type: int
+        default: 1
+      gpus_per_replica:
+        description: GPUs for each replica, a number, V(auto), or V(none) to run on the CPU. Unset leaves it to the server.
+        type: str
+      gpu_indices:
+        description: Indices of the GPUs to use, shared evenly by the replicas. Cannot be compared with a running model.
+        type: list
+        elements: int
+      worker:
+        description:
+          - Address (IP address, or IP address and port) of the worker to run on. A server in local mode ignores it.
+          - With it, O(models[].path) is not looked for on the machine that runs the module.
+        type: str
+      n_worker:
+        description: Number of workers that share one replica. Cannot be compared with a running model.
+        type: int
+      path:
+        description:
+          - Absolute path of the weights on the machine that serves them. A directory, or the file itself for format
+            V(ggufv2).
+          - Looked for on the machine that runs the module.
+        type: str
+      definition:
+        description:
+          - Defines a custom model, which is registered before it is launched.
+          - Only what is given is compared with what is registered. One that differs replaces the registered one where
+            nothing runs from it, or with O(replace=true).
+          - Stays registered when the model is terminated.
+          - Possible for all types but V(video).
+        type: dict
+        suboptions:
+          abilities:
+            description: What the model can do. Of an LLM V(chat), V(generate), V(tools) and so on; unset is V([chat]).
+            type: list
+            elements: str
+          chat_template:
+            description: Jinja text of the chat template. Unset is the one of O(models[].definition.family).
+            type: str
+          context_length:
+            description: Context length in tokens.
+            type: int
+          description:
+            description: Text for people.
+            type: str
+          dimensions:
+            description: Length of the vectors of an embedding model, which needs it. The proof checks it.
+            type: int
+          extra:
+            description: Further keys of Xinference's own definition, such as C(launcher) of a flexible model.
+            type: dict
+          family:
+            description:
+              - Name of the built-in model that it derives from, which gives an LLM its chat template. An LLM, an image and an
+                audio model need it.
+            type: str
+          hub:
+            description: Hub that O(models[].definition.hub_id) is on, such as V(huggingface) or V(modelscope).
+            type: str
+          hub_id:
+            description: Repository of the weights on the hub, where O(models[].path) does not hold them.
+            type: str
+          languages:
+            description: Languages of the model. Unset is V([en]).
+            type: list
+            elements: str
+          max_tokens:
+            description: Longest input in tokens, of an embedding model, which needs it, or a rerank model.
+            type: int
+          reasoning_end_tag:
+            description: Text that ends the reasoning of an LLM.
+            type: str
+          reasoning_start_tag:
+            description: Text that starts the reasoning of an LLM.
+            type: str
+          revision:
+            description: Revision of the weights on the hub.
+            type: str
+          stop:
+            description: Texts that end an answer of an LLM.
+            type: list
+            elements: str
+          stop_token_ids:
+            description: Tokens that end an answer of an LLM.
+            type: list
+            elements: int
+          tool_parser:
+            description: Parser of the tool calls of an LLM.
+            type: str
+      virtual_env:
+        description:
+          - Whether the model gets a Python environment of its own, into which the server installs packages at launch.
+          - Unset is V(false) with O(models[].path), else it is left to the server, which since 2.x makes one.
+        type: bool
+      virtual_env_packages:
+        description: Packages for that environment.
+        type: list
+        elements: str
+      envs:
+        description: Environment variables of the model's process. Their values are kept out of logs and results.
+        type: dict
+      download_hub:
+        description: Where the server fetches a built-in model from, such as V(huggingface) or V(modelscope).
+        type: str
+      lora:
+        description: LoRA adapters.
+        type: list
+        elements: dict
+        suboptions:
+          name:
+            description: Name by which a request chooses it.
+            type: str
+            required: true
+          path:
+            description: Its path on the machine that serves the model.
+            type: str
+            required: true
+          scale:
+            description: Its weight.
+            type: float
+            default: 1.0
+      request_limits:
+        description: Number of requests that the model takes at the same time.
+        type: int
+      thinking:
+        description: Whether an LLM that can think does.
+        type: bool
+      engine_options:
+        description:
+          - Further keys of the launch request, which the server hands to the engine, such as C(n_ctx) or
+            C(gpu_memory_utilization).
+          - The server takes a misspelled one silently, and does not report them, so they cannot be compared.
+        type: dict
+      priority:
+        description: Models with a lower number are launched first.
+        type: int
+        default: 100
+      launch_timeout:
+        description: Seconds that its launch may take. Unset is O(launch_timeout).
+        type: int
+      state:
+        description:
+          - V(present) serves the model, V(absent) terminates it.
+        type: str
+        choices: [present, absent]
+        default: present
+      tags:
+        description: Names to choose models by elsewhere. Returned, not sent.
+        type: list
+        elements: str
+      source:
+        description: Where a role fetches the weights from before it sets O(models[].path). Not used here.
+        type: dict
+      dify:
+        description: What the role C(dify) needs to know of this model. Not used here.
+        type: dict
+  replace:
+    description:
+      - Whether a model that runs with other launch-time fields than declared is terminated and launched anew.
+      - With V(false) it is left alone, and a warning says what differs.
+      - Only what the server reports is compared. That is name, type, engine (since 3.x for all types), format, size,
+        quantization, replicas, the worker, and the definition.
+    type: bool
+    default: false
+  launch_timeout:
+    description: Seconds that the launch of a model may take, download included. After that it is cancelled.
+    type: int
+    default: 1800
+  ready_timeout:
+    description: Seconds to wait for the server to answer and for a worker to register with it.
+    type: int
+    default: 300
+  prove:
+    description:
+      - Which models are asked a question to prove that they serve. V(always) every one that is to be present, V(changed)
+        those that this run launched, V(never) none.
+      - Not done in check mode.
+    type: str
+    choices: [never, changed, always]
+    default: always
+  prove_timeout:
+    description: Seconds that a model may take to answer.
+    type: int
+    default: 60
+  log_path:
+    description:
+      - Log file of the server, on the machine that runs the module. Its last lines are added to the error where the server
+        does not answer or a launch fails. Tokens and keys in them are hidden.
+    type: path
+  wait:
+    description:
+      - Seconds to wait for launches before returning with RV(pending=true). V(0) only starts them.
+      - Unset waits for the end, in slices, so that the progress can be shown.
+      - A later run waits for what still loads.
+    type: int
+  resume:
+    description: What an execution that returned RV(pending=true) returned as RV(resume). Used by the action plugin.
+    type: dict
+"""
+
+EXAMPLES = r"""
+- name: Serve an embedding model and an LLM from local weights
+  modelops.inference.xinference_models:
+    endpoint: http://127.0.0.1:9997
+    password_file: /opt/xinference/secrets/admin_password
+    models:
+      - uid: bge-m3
+        type: embedding
+      - uid: house-model
+        engine: llama.cpp
+        size: "0.27"
+        quantization: Q4_K_M
+        path: /opt/xinference/models/house/house-q4_k_m.gguf
+        definition:
+          family: gemma-3-it
+          context_length: 2048
+          abilities: [chat]
+        engine_options:
+          n_ctx: 2048
+
+- name: Two replicas on two GPUs each; replace the model where it runs otherwise
+  modelops.inference.xinference_models:
+    password: "{{ vault_xinference_admin_password }}"
+    replace: true
+    models:
+      - uid: qwen3-32b
+        name: qwen3
+        engine: vLLM
+        format: awq
+        size: 32
+        quantization: Int4
+        replicas: 2
+        gpus_per_replica: 2
+        request_limits: 64
+
+- name: Stop serving a model
+  modelops.inference.xinference_models:
+    password: "{{ vault_xinference_admin_password }}"
+    models:
+      - uid: qwen2-7b
+        state: absent
+"""
+
+RETURN = r"""
+version:
+  description: Release of the server.
+  returned: always
+  type: str
+  sample: 4.1.0
+pending:
+  description: Whether launches were still under way when O(wait) was over.
+  returned: always
+  type: bool
+resume:
+  description: What O(resume) needs to go on.
+  returned: when RV(pending) is true
+  type: dict
+plan:
+  description: One line for each thing that differed, with C(+), C(~) or C(-).
+  returned: always
+  type: list
+  elements: str
+  sample: ["+ launch bge-m3", "~ replace qwen3-8b (quantization q4_0 -> q8_0)"]
+progress:
+  description: The lines that were shown while models loaded.
+  returned: always
+  type: list
+  elements: str
+  sample: ["bge-m3  loading on 10.0.0.5", "bge-m3  ready after 12 s"]
+requests:
+  description: Number of HTTP requests by verb.
+  returned: always
+  type: dict
+  sample: {GET: 5, POST: 3}
+models:
+  description: The declared models, in their order.
+  returned: when RV(pending) is false
+  type: list
+  elements: dict
+  contains:
+    uid:
+      description: Model UID.
+      type: str
+    name:
+      description: Name of the model.
+      type: str
+    type:
+      description: Type of the model.
+      type: str
+    state:
+      description:
+        - V(ready), V(absent), V(failed), V(loading) or V(differs) (it runs otherwise than declared).
+        - In check mode the state before the change.
+      type: str
+    action:
+      description:
+        - What was done, or in check mode would be. V(none), V(launched), V(replaced), V(terminated) or V(adopted) (it was
+          loading already, and was waited for).
+      type: str
+    replicas:
+      description: Numbers of replicas, C(wanted) and C(ready).
+      type: dict
+      sample: {wanted: 2, ready: 2}
+    workers:
+      description: Addresses of the workers that hold its replicas.
+      type: list
+      elements: str
+    abilities:
+      description: What the model can do, as the server says.
+      type: list
+      elements: str
+    engine:
+      description: Engine that it runs on, as declared where the server does not report it.
+      type: str
+    format:
+      description: Format of the model.
+      type: str
+    size:
+      description: Billions of parameters, in Xinference's spelling.
+      type: str
+      sample: "0_27"
+    quantization:
+      description: Quantization.
+      type: str
+    context_length:
+      description: Context length in tokens, of an LLM.
+      type: int
+    dimensions:
+      description: Length of the vectors, of an embedding model.
+      type: int
+    differs:
+      description: What runs otherwise than declared and was left alone.
+      type: list
+      elements: str
+    error:
+      description: Why it failed.
+      type: str
+    proof:
+      description: What it answered. V(null) where it was not asked.
+      type: dict
+      contains:
+        kind:
+          description:
+            - V(chat), V(completion), V(embedding), V(rerank), or V(describe) for the types that cannot be asked cheaply.
+          type: str
+        ok:
+          description: Whether the answer was what a model of this type has to answer.
+          type: bool
+        latency_ms:
+          description: Milliseconds that the answer took.
+          type: int
+        detail:
+          description: What it answered, or what was wrong.
+          type: str
+    seconds:
+      description: Seconds that the launch took.
+      type: float
+    tags:
+      description: Its tags.
+      type: list
+      elements: str
+"""
+
+import re
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import converge, models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
+
+DEFINITION_OPTIONS = dict(
+    abilities=dict(type="list", elements="str"),
+    chat_template=dict(type="str"),
+    context_length=dict(type="int"),
+    description=dict(type="str"),
+    dimensions=dict(type="int"),
+    extra=dict(type="dict"),
+    family=dict(type="str"),
+    hub=dict(type="str"),
+    hub_id=dict(type="str"),
+    languages=dict(type="list", elements="str"),
+    max_tokens=dict(type="int", no_log=False),
+    reasoning_end_tag=dict(type="str"),
+    reasoning_start_tag=dict(type="str"),
+    revision=dict(type="str"),
+    stop=dict(type="list", elements="str"),
+    stop_token_ids=dict(type="list", elements="int", no_log=False),
+    tool_parser=dict(type="str"),
+)
+
+MODEL_OPTIONS = dict(
+    uid=dict(type="str", required=True),
+    name=dict(type="str"),
+    type=dict(type="str", choices=list(models.TYPES), default="LLM"),
+    engine=dict(type="str"),
+    format=dict(type="str"),
+    size=dict(type="str"),
+    quantization=dict(type="str"),
+    replicas=dict(type="int", default=1),
+    gpus_per_replica=dict(type="str"),
+    gpu_indices=dict(type="list", elements="int"),
+    worker=dict(type="str"),
+    n_worker=dict(type="int"),
+    path=dict(type="str"),
+    definition=dict(type="dict", options=DEFINITION_OPTIONS),
+    virtual_env=dict(type="bool"),
+    virtual_env_packages=dict(type="list", elements="str"),
+    envs=dict(type="dict", no_log=True),
+    download_hub=dict(type="str"),
+    lora=dict(
+        type="list",
+        elements="dict",
+        options=dict(
+            name=dict(type="str", required=True),
+            path=dict(type="str", required=True),
+            scale=dict(type="float", default=1.0),
+        ),
+    ),
+    request_limits=dict(type="int"),
+    thinking=dict(type="bool"),
+    engine_options=dict(type="dict"),
+    priority=dict(type="int", default=100),
+    launch_timeout=dict(type="int"),
+    state=dict(type="str", choices=["present", "absent"], default="present"),
+    tags=dict(type="list", elements="str"),
+    source=dict(type="dict"),
+    dify=dict(type="dict"),
+)
+
+ARGUMENT_SPEC = dict(
+    models=dict(type="list", elements="dict", required=True, options=MODEL_OPTIONS),
+    replace=dict(type="bool", default=False),
+    launch_timeout=dict(type="int", default=1800),
+    ready_timeout=dict(type="int", default=300),
+    prove=dict(type="str", choices=["never", "changed", "always"], default="always"),
+    prove_timeout=dict(type="int", default=60),
+    log_path=dict(type="path"),
+    wait=dict(type="int"),
+    resume=dict(type="dict"),
+    **_connection.XINFERENCE_OPTIONS,
+)
+
+_SECRET_NAME = re.compile("token|key|secret|password|credential", re.IGNORECASE)
+
+
+def unmask_short_values(module: AnsibleModule) -> None:
+    """Lets short values of harmless variables be shown.
+
+    Ansible masks a no_log value wherever it occurs in the result: the 0 of CUDA_VISIBLE_DEVICES would mask every 0.
+    """
+    for model in module.params["models"]:
+        for name, value in (model["envs"] or {}).items():
+            if len(str(value)) < 8 and not _SECRET_NAME.search(str(name)):
+                module.no_log_values.discard(str(value))
+
+
+def work(module: AnsibleModule) -> dict[str, t.Any]:
+    p = module.params
+    wanted = models.desired(p["models"])
+    client = Client.of(module)
+    for model in wanted:
+        client.session.hide(*(str(v) for n, v in (model.options["envs"] or {}).items() if _SECRET_NAME.search(str(n))))
+    settings = converge.Settings(
+        replace=p["replace"],
+        launch_timeout=p["launch_timeout"],
+        ready_timeout=p["ready_timeout"],
+        prove=p["prove"],
+        prove_timeout=p["prove_timeout"],
+        wait=p["wait"],
+    )
+    result = converge.converge(client, wanted, settings, p["resume"])
+    for warning in converge.warnings(result):
+        module.warn(warning)
+    return result
+
+
+def main() -> None:
+    module = _module.Module(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    unmask_short_values(module)
+    _module.run(module, work)
+
+
+if __name__ == "__main__":
+    main()
