@@ -42,6 +42,10 @@ class Unreachable(ModelopsError):
         self.sent = sent
 
 
+class TimedOut(Unreachable):
+    """The server took the request and may still be working on it, so that nothing is to be sent again."""
+
+
 class ApiError(ModelopsError):
     """The server answered with a status the caller did not expect."""
 
@@ -213,7 +217,7 @@ class Session:
                 sent=False,
             ) from exc
         except requests.exceptions.ReadTimeout as exc:
-            raise Unreachable(
+            raise TimedOut(
                 f"{what}: {self.base_url} took the request and did not answer within {timeout or self.timeout[1]} s",
                 sent=True,
             ) from exc

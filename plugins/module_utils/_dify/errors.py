@@ -1,0 +1,137 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Dify's answers that are errors: their shapes, what they mean and what to do. Private to the collection."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.modelops.inference.plugins.module_utils._dify.releases import Release
+from ansible_collections.modelops.inference.plugins.module_utils._session import Answer
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An error as Dify tells it.
+
+    :param code: Dify's own code ("invalid_param", "unauthorized", ...); "" where there is none.
+    :param text: its message, without the request IDs and wrappings that differ from call to call.
+    """
+
+    status: int
+    code: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.status}{' ' + self.code if self.code else ''})"
+
+
+def failure(answer: Answer) -> Failure:
+    """Reads any of the shapes in which Dify's releases tell an error."""
+    body = answer.json
+    if not isinstance(body, dict):
+        html = answer.text.lstrip()[:1] == "<"
+        return Failure(answer.status, "not_json", "the answer is an HTML page" if html else answer.detail)
+    if isinstance(body.get("errors"), dict):  # 1.8 to 1.10, parameters
+        text = "; ".join(f"{name}: {why}" for name, why in body["errors"].items())
+        return Failure(answer.status, "invalid_param", text)
+    if isinstance(body.get("error"), dict):  # 1.12 and later: setup, init and version
+        return Failure(answer.status, str(body["error"].get("type", "")), str(body["error"].get("message", "")))
+    if body.get("result") == "fail":  # with status 200, too
+        return Failure(answer.status, "fail", str(body.get("data") or body.get("message") or "no reason given"))
+    return Failure(answer.status, str(body.get("code", "")), _unwrap(str(body.get("message") or "no reason given")))
+
+
+def _unwrap(text: str) -> str:
+    """The plugin's own words out of "req_id: 3a7b PluginInvokeError: {"error_type": ..., "message": ...}"."""
+    text = re.sub(r"^req_id: \w+ ", "", text)
+    match = re.match(r"\w+: (\{.*\})$", text, re.DOTALL)
+    if match:
+        try:
+            return str(json.loads(match.group(1))["message"])
+        except (ValueError, KeyError, TypeError):
+            pass
+    return text
+
+
+# What to do about a message of Dify or of the Xinference plugin; the first that matches counts.
+_ADVICE: tuple[tuple[str, str], ...] = (
+    (
+        r"Failed to request plugin daemon|no proper instance",
+        "Dify's plugin daemon does not answer. See that its container (plugin_daemon) runs, then run this again.",
+    ),
+    (
+        r"^Provider \S+ does not exist",
+        "The workspace has no Xinference provider {provider}. From Dify 1.0 on it is a plugin: install "
+        "langgenius/xinference in this workspace (Plugins > Marketplace, or a .difypkg file), then run this again.",
+    ),
+    (
+        r"Model not found in the model list",
+        "Xinference at {server_url} does not serve the model UID '{model_uid}'. Launch it, or correct model_uid.",
+    ),
+    (
+        r"status code: 40[13]\b|Could not validate credentials|Invalid API key",
+        "Xinference at {server_url} wants an API key, or refuses the one given. Give api_key a key that it accepts.",
+    ),
+    (
+        r"refused|Max retries exceeded|timed? ?out|Name or service not known|unreachable|resolve|"
+        r"Invalid URL|Connection aborted|Bad Gateway|status code: 50\d",
+        "Dify cannot reach Xinference at {server_url}. Dify tries it from its container {validator}: the address has "
+        "to work from there (not a loopback one), Xinference has to listen on it (--host 0.0.0.0), and no firewall "
+        "or HTTP proxy of that container may be in between.",
+    ),
+    (
+        r"check if you have the right model type|check model type|handle type is not supported|ability \[",
+        "Xinference serves '{model_uid}' as another type than {type}. Correct type, or the UID.",
+    ),
+    (
+        r"Not Found|returned non-string",
+        "Xinference has nothing at {server_url}/v1/models/{model_uid}. server_url is the address alone, without /v1.",
+    ),
+    (
+        r"already exists for ",
+        "Somebody else made a credential of that name at the same time. Run this again.",
+    ),
+    (
+        r"Credential record not found",
+        "Somebody else removed the credential at the same time. Run this again.",
+    ),
+    (
+        r"api_key is required",
+        "Dify's built-in provider wants an API key for tts models: give api_key any value where Xinference needs none.",
+    ),
+)
+
+
+def advice(found: Failure, release: Release, **about: t.Any) -> str:
+    """What to do next.
+
+    :param about: server_url, model_uid and type of the model, and the provider, where the failure is about one.
+    """
+    if found.code == "not_json":
+        return "Not Dify itself answered, but something before it (a reverse proxy). See its log."
+    if found.status == 403:
+        return "The account has to be owner or admin of the workspace; an editor may only read."
+    if found.status == 401:
+        return "Dify no longer accepts the session. Is something between that drops cookies or headers? Run this again."
+    for pattern, text in _ADVICE:
+        if re.search(pattern, found.text):
+            return text.format_map(_About(validator=release.validator, **about))
+    if found.status >= 500 and release.silent_plugin_errors:
+        return (
+            "This release of Dify does not say why the plugin failed. Its log does (docker compose logs plugin_daemon "
+            "api). Most often the model has another type, or server_url is wrong."
+        )
+    if found.status >= 500:
+        return "See the log of Dify's container api."
+    return f"See the log of Dify's container {release.validator}."
+
+
+class _About(dict):
+    def __missing__(self, key: str) -> str:
+        return f"<{key}>"
