@@ -229,11 +229,18 @@ options:
         type: list
         elements: str
       source:
-        description: Where a role fetches the weights from before it sets O(models[].path). Not used here.
+        description:
+          - Where the weights came from, when O(weights) holds their path and O(models[].path) is unset.
+          - C(package) is the package of the index that carries them, C(name) or C(name==version).
         type: dict
       dify:
         description: What the role C(dify) needs to know of this model. Not used here.
         type: dict
+  weights:
+    description: Weights on the host by name, each with C(source) and C(path), as
+      M(modelops.inference.xinference_weights) returns them.
+    type: dict
+    default: {}
   replace:
     description:
       - Whether a model that runs with other launch-time fields than declared is terminated and launched anew.
@@ -447,6 +454,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import converge, models
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 
@@ -511,6 +519,7 @@ MODEL_OPTIONS = dict(
 
 ARGUMENT_SPEC = dict(
     models=dict(type="list", elements="dict", required=True, options=MODEL_OPTIONS),
+    weights=dict(type="dict", default={}),
     replace=dict(type="bool", default=False),
     launch_timeout=dict(type="int", default=1800),
     ready_timeout=dict(type="int", default=300),
@@ -536,9 +545,27 @@ def unmask_short_values(module: AnsibleModule) -> None:
                 module.no_log_values.discard(str(value))
 
 
+def paths_of_sources(
+    declared: t.Sequence[t.Mapping[str, t.Any]], weights: t.Mapping[str, t.Any]
+) -> list[t.Mapping[str, t.Any]]:
+    """The models with the path of their weights filled in where only the source is declared."""
+    found = []
+    for model in declared:
+        if model["source"] and not model["path"] and model["state"] == "present":
+            paths = [known["path"] for known in weights.values() if known["source"] == model["source"]]
+            if not paths:
+                raise ModelopsError(
+                    f"model '{model['uid']}': its weights ({model['source']}) are not on this host. "
+                    "Fetch them with modelops.inference.xinference_weights, or give their path."
+                )
+            model = dict(model, path=paths[0])
+        found.append(model)
+    return found
+
+
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     p = module.params
-    wanted = models.desired(p["models"])
+    wanted = models.desired(paths_of_sources(p["models"], p["weights"]))
     client = Client.of(module)
     for model in wanted:
         client.session.hide(*(str(v) for n, v in (model.options["envs"] or {}).items() if _SECRET_NAME.search(str(n))))
