@@ -86,7 +86,7 @@ options:
         default: 3
       credential_name:
         description:
-          - Name of a credential that the module adds, at most 30 characters; from Dify 1.8 on. An existing one keeps its own.
+          - Name of a credential that the module adds, at most 30 characters. An existing one keeps its own. From Dify 1.8 on.
           - Dify refuses a second credential of the same name for a model, so that two runs at a time cannot make two.
         type: str
         default: modelops.inference
@@ -101,7 +101,9 @@ options:
       - When the key of an existing model is sent. Dify shows of a stored key its first six and last two characters, and
         nothing of one with up to eight.
       - V(when_changed) sends it where what Dify shows differs. A new key that differs only in between is not noticed.
-      - V(always) sends it in every run, which then reports a change.
+      - Dify before 1.0, and its Xinference plugin up to 0.0.4, hide O(models[].server_url) in the same way, so that
+        another host with the same port looks the same there.
+      - V(always) sends what is hidden in every run, which then reports a change.
       - V(on_create) never sends it again.
     type: str
     choices: [on_create, always, when_changed]
@@ -277,9 +279,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     return result
 
 
-def compare_and_apply(
-    module: AnsibleModule, dify: DifySession, wanted: list[dify_models.Wanted]
-) -> dict[str, t.Any]:
+def compare_and_apply(module: AnsibleModule, dify: DifySession, wanted: list[dify_models.Wanted]) -> dict[str, t.Any]:
     """Reads, plans, and outside check mode applies; a failed model is noted and the next one is tried."""
     policy = module.params["update_secret"]
     models = dify_models.Models(dify, module.params["provider"])
@@ -333,9 +333,7 @@ def not_compared(module: AnsibleModule, dify: DifySession, wanted: list[dify_mod
         "a switch, which is a change of the account that check mode does not make. They were not compared."
     )
     module.warn(why)
-    rows = [
-        row(model, action="unknown", state="unknown", credential_id=None, credential_name=None) for model in wanted
-    ]
+    rows = [row(model, action="unknown", state="unknown", credential_id=None, credential_name=None) for model in wanted]
     return dict(changed=False, plan=[], not_compared=why, models=rows, **about(dify))
 
 
@@ -344,9 +342,7 @@ def row(model: dify_models.Wanted, **outcome: t.Any) -> dict[str, t.Any]:
 
 
 def about(dify: DifySession) -> dict[str, t.Any]:
-    return dict(
-        version=dify.release.version, workspace=dict(id=dify.workspace.id, name=dify.workspace.name)
-    )
+    return dict(version=dify.release.version, workspace=dict(id=dify.workspace.id, name=dify.workspace.name))
 
 
 def main() -> None:

@@ -33,7 +33,9 @@ def _other_provider(item: t.Any) -> bool:
 
 def line(number: int, recorded: dict[str, t.Any]) -> dict[str, t.Any]:
     asked, told = recorded["request"], recorded["response"]
-    request = {key: asked[key] for key in ("method", "path", "query", "headers", "json", "raw", "files") if asked.get(key)}
+    request = {
+        key: asked[key] for key in ("method", "path", "query", "headers", "json", "raw", "files") if asked.get(key)
+    }
     response = {
         "status": told["status"],
         "headers": {name: told["headers"][name] for name in HEADERS if name in told["headers"]},

@@ -190,7 +190,9 @@ def wording(body: t.Any) -> t.Any:
     text = json.dumps(body, sort_keys=True)
     text = re.sub(NAME, "ID", text)
     text = re.sub(r"req_id: \w+", "req_id: X", text)
-    text = re.sub(r"NewConnectionError\(.*?refused\\*[\"')]+", "NewConnectionError(refused)", text)  # Python's own words
+    text = re.sub(
+        r"NewConnectionError\(.*?refused\\*[\"')]+", "NewConnectionError(refused)", text
+    )  # Python's own words
     text = re.sub(r"(validation error for )\w+", r"\1X", text)  # the name of an internal class
     text = re.sub(r" \[type=[^\"]*", "", text)  # the words of pydantic
     text = re.sub(r"for URL \S+", "for URL X", text)
@@ -249,7 +251,9 @@ def test_server_asks_for_the_init_password_as_dify_did(version):
         for entry in recorded(version):
             if 401 <= entry["number"] < 500:
                 answer, body = replay.send(entry["request"])
-                replay.learn_cookies(entry["response"].get("set_cookie", []), answer.headers.get_all("Set-Cookie") or [])
+                replay.learn_cookies(
+                    entry["response"].get("set_cookie", []), answer.headers.get_all("Set-Cookie") or []
+                )
                 wrong += [f"{entry['name']}: {text}" for text in compare(version, entry, answer, body)]
     assert not wrong, "\n".join(wrong)
 

@@ -26,6 +26,9 @@ KEEP = "[__HIDDEN__]"
 
 SECRETS = ("api_key",)
 
+# What Dify shows of a secret, between its first six and its last two characters.
+MASK = "*" * 12
+
 # What Dify's validation of a model may take beyond the model's own timeout, in seconds.
 VALIDATION_MARGIN = 30
 
@@ -163,7 +166,7 @@ def _field_problems(model: Wanted, allow_loopback: bool) -> t.Iterator[str]:
 
 def masked(value: str) -> str:
     """A secret as Dify shows it: the first six and the last two characters, or only stars where it is short."""
-    return "*" * 20 if len(value) <= 8 else value[:6] + "*" * 12 + value[-2:]
+    return "*" * 20 if len(value) <= 8 else value[:6] + MASK + value[-2:]
 
 
 def same(name: str, wanted: str, stored: t.Any) -> bool:
@@ -184,12 +187,16 @@ def differences(wanted: Wanted, stored: t.Mapping[str, t.Any], update_secret: st
             continue
         if name in ("invoke_timeout", "max_retries") and name not in stored:
             continue  # before 0.12 the provider has no such field and Dify drops it
-        if secret and update_secret == "always" or not same(name, value, stored.get(name)):
+        # 0.x and the plugin up to 0.0.4 keep the server URL as a secret, too.
+        hidden = secret or MASK in str(stored.get(name))
+        if hidden and update_secret == "always" or not same(name, value, stored.get(name)):
             found.append(_plan.Field(name, stored.get(name), value, secret))
     return found
 
 
-def decide(wanted: Wanted, actual: Actual, release: Release, update_secret: str) -> tuple[Step | None, list[_plan.Field]]:
+def decide(
+    wanted: Wanted, actual: Actual, release: Release, update_secret: str
+) -> tuple[Step | None, list[_plan.Field]]:
     """The step that makes ``actual`` ``wanted``, with what differs; None where nothing does."""
     if not wanted.present:
         if actual.stored is None and not actual.available and actual.status is None:
@@ -235,7 +242,8 @@ def plan(
 
 
 def _left_over(found: Actual) -> str:
-    return f"{len(found.available)} credentials left" if found.status is None and found.available else ""
+    count = len(found.available)
+    return f"{count} credential{'s' if count > 1 else ''} left" if count and found.status is None else ""
 
 
 # --- read and apply ------------------------------------------------------------------------------------------------
@@ -279,7 +287,7 @@ class Models:
         """
         wanted = step.wanted
         policy = "on_create" if update_secret == "on_create" else "when_changed"
-        for dummy in range(2):
+        for _dummy in range(2):
             lost: Unreachable | None = None
             try:
                 getattr(self, f"_{step.kind}")(step)

@@ -22,9 +22,7 @@ def main() -> None:
     parser.add_argument("--strict-check", action="store_true", help="answer 599 to whatever changes something")
     args = parser.parse_args()
     backend = Backend({}, live=True, cache_seconds=0)
-    server = DifyServer(
-        args.profile, host=args.host, port=args.port, backend=backend, strict_check=args.strict_check
-    )
+    server = DifyServer(args.profile, host=args.host, port=args.port, backend=backend, strict_check=args.strict_check)
     for name in args.workspace:
         server.state.add_workspace(name, admin="owner")
     with server:

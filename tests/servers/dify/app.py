@@ -49,7 +49,7 @@ class Request:
     @property
     def cookies(self) -> dict[str, str]:
         parts = (part.strip().split("=", 1) for part in (self.headers.get("Cookie") or "").split(";") if "=" in part)
-        return {name: value for name, value in parts}
+        return dict(parts)
 
 
 @dataclass
@@ -151,7 +151,9 @@ class App:
 
     def answer(self, request: Request) -> Reply:
         """Dispatches a request; a Refused becomes its answer."""
-        matching = [(verb, handler, m) for verb, pattern, handler in self.routes if (m := pattern.fullmatch(request.path))]
+        matching = [
+            (verb, handler, m) for verb, pattern, handler in self.routes if (m := pattern.fullmatch(request.path))
+        ]
         if not matching:
             return NOT_FOUND
         for verb, handler, match in matching:
@@ -219,16 +221,20 @@ class App:
 
     def _need_init(self, request: Request) -> None:
         if not self._initialised(request):
-            raise self.setup_error(
-                401,
-                "not_init_validated",
-                "Init validation has not been completed yet. Please proceed with the init validation process first.",
-                "unauthorized",
-                "Unauthorized",
-            ) if request.path == f"{API}/setup" else refuse(
-                401,
-                "not_init_validated",
-                "Init validation has not been completed yet. Please proceed with the init validation process first.",
+            raise (
+                self.setup_error(
+                    401,
+                    "not_init_validated",
+                    "Init validation has not been completed yet. Please proceed with the init validation process first.",
+                    "unauthorized",
+                    "Unauthorized",
+                )
+                if request.path == f"{API}/setup"
+                else refuse(
+                    401,
+                    "not_init_validated",
+                    "Init validation has not been completed yet. Please proceed with the init validation process first.",
+                )
             )
 
     def who(self, request: Request) -> tuple[Account, Workspace]:
@@ -291,7 +297,9 @@ class App:
 
     def setup(self, request: Request) -> Reply:
         if self.state.setup:
-            message = "Dify has been successfully installed. Please refresh the page or return to the dashboard homepage."
+            message = (
+                "Dify has been successfully installed. Please refresh the page or return to the dashboard homepage."
+            )
             raise self.setup_error(403, "already_setup", message, "authorization_error", "Forbidden")
         self._need_init(request)
         email, password = request.json["email"], request.json["password"]
@@ -303,16 +311,12 @@ class App:
         self.state.setup = True
         space = Workspace(f"{request.json['name']}'s Workspace")
         self.state.workspaces[space.id] = space
-        self.state.accounts[email] = Account(
-            email, password, {space.id: "owner"}, space.id, name=request.json["name"]
-        )
+        self.state.accounts[email] = Account(email, password, {space.id: "owner"}, space.id, name=request.json["name"])
         return Reply(201, {"result": "success"})
 
     def _setup_param(self, name: str, message: str) -> Refused:
         if self.profile.wrapped_setup_errors:
-            return self.setup_error(
-                422, "", "", "validation_error", "Validation error for parameter 'payload'"
-            )
+            return self.setup_error(422, "", "", "validation_error", "Validation error for parameter 'payload'")
         return self.param_error(name, message)
 
     def init_status(self, request: Request) -> Reply:
@@ -545,7 +549,9 @@ class App:
         except CredentialsRefused as exc:
             return Reply(body={"result": "error", "error": str(exc)})
         except PluginBroke as exc:
-            raise (self.internal_error() if self.profile.plugin_exceptions == "text" else self.plugin_broke(exc)) from exc
+            raise (
+                self.internal_error() if self.profile.plugin_exceptions == "text" else self.plugin_broke(exc)
+            ) from exc
         return Reply(body={"result": "success", **({"error": None} if self.profile.rich_tasks else {})})
 
     def validate_balancing(self, request: Request, provider: str) -> Reply:
@@ -774,7 +780,9 @@ class App:
         identifier = request.json["plugin_unique_identifiers"][0]
         packages = self.state.packages
         if not packages.online and not (space.plugin and space.plugin.identifier == identifier):
-            raise invalid(f"Reached maximum retries (3) for URL http://marketplace/download?unique_identifier={identifier}")
+            raise invalid(
+                f"Reached maximum retries (3) for URL http://marketplace/download?unique_identifier={identifier}"
+            )
         if identifier not in packages.known:
             raise invalid("file not found")
         return self._install(space, identifier, "marketplace")
@@ -800,7 +808,9 @@ class App:
         original = request.json["original_plugin_unique_identifier"]
         if space.plugin is None or space.plugin.identifier != original:
             raise self.internal_error()
-        return Reply(body=self._task_body(self._start(space, request.json["new_plugin_unique_identifier"], "marketplace")))
+        return Reply(
+            body=self._task_body(self._start(space, request.json["new_plugin_unique_identifier"], "marketplace"))
+        )
 
     def plugin_uninstall(self, request: Request) -> Reply:
         space = self.who(request)[1]

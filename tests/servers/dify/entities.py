@@ -314,9 +314,7 @@ def system_features(profile: Profile) -> dict[str, t.Any]:
     )
     body.update(sso_enforced_for_signin_protocol="", enable_email_password_login=True, license=license_body)
     if not profile.plugins:
-        body.update(
-            sso_enforced_for_web=False, sso_enforced_for_web_protocol="", enable_web_sso_switch_component=False
-        )
+        body.update(sso_enforced_for_web=False, sso_enforced_for_web_protocol="", enable_web_sso_switch_component=False)
         return body
     license_body["workspaces"] = {"enabled": False, "size": 0, "limit": 0}
     images = dict.fromkeys(("application_title", "login_page_logo", "workspace_logo", "favicon"), "")

@@ -104,7 +104,7 @@ class DifyServer:
 
     @property
     def url(self) -> str:
-        return "http://{0}:{1}".format(*self._http.server_address[:2])
+        return "http://{}:{}".format(*self._http.server_address[:2])
 
     @property
     def workspace(self) -> Workspace:
@@ -120,7 +120,7 @@ class DifyServer:
         """The bodies of the requests of a verb whose path ends so."""
         return [body for v, p, body in self.log if v == verb and p.endswith(path)]
 
-    def start(self) -> "DifyServer":
+    def start(self) -> DifyServer:
         self._thread.start()
         return self
 
@@ -128,7 +128,7 @@ class DifyServer:
         self._http.shutdown()
         self._http.server_close()
 
-    def __enter__(self) -> "DifyServer":
+    def __enter__(self) -> DifyServer:
         return self.start()
 
     def __exit__(self, *exc: object) -> None:

@@ -82,7 +82,9 @@ class Backend:
         self.cache_seconds = cache_seconds
         self._cache: dict[str, tuple[float, Served]] = {}
 
-    def validate(self, model: str, model_type: str, credentials: dict[str, t.Any], *, builtin: bool) -> dict[str, t.Any]:
+    def validate(
+        self, model: str, model_type: str, credentials: dict[str, t.Any], *, builtin: bool
+    ) -> dict[str, t.Any]:
         """What the plugin adds to the credentials; raises where it refuses them."""
         if model_type not in WANTED_KIND:
             raise PluginBroke("ValueError", f"Model `{model_type}` not found for provider `xinference`")

@@ -1,0 +1,57 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import pytest
+from servers.dify import PROFILES, DifyServer
+from servers.dify.server import EMAIL, PASSWORD
+
+XINFERENCE = "http://127.0.0.1:19997"  # the test server's backend answers for it; nobody listens there
+LOCKED_XINFERENCE = "http://127.0.0.1:19998"
+KEY = "sk-xinf"
+
+PROFILES_IN_ORDER = list(PROFILES)
+NAMED = [version for version, profile in PROFILES.items() if profile.named]
+
+
+@pytest.fixture(params=PROFILES_IN_ORDER)
+def dify(request):
+    """A set-up Dify of each recorded release."""
+    with DifyServer(request.param) as server:
+        yield server
+
+
+@pytest.fixture
+def newest():
+    with DifyServer("1.16.0-rc1") as server:
+        yield server
+
+
+def model(**changed):
+    return {
+        "name": "my-llm",
+        "type": "llm",
+        "server_url": XINFERENCE,
+        "model_uid": "qwen2.5-instruct",
+        **changed,
+    }
+
+
+EMBEDDING = model(name="bge-m3", type="text-embedding", model_uid="bge-m3")
+
+
+@pytest.fixture
+def dify_models(run_module):
+    """``dify_models(server, [model, ...], check=False, **options)`` -> Result of the module."""
+
+    def run(server, models, *, check=False, **options):
+        server.strict_check = check
+        server.log.clear()
+        params = {"url": server.url, "email": EMAIL, "password": PASSWORD, "allow_loopback": True, "models": models}
+        result = run_module("dify_models", {**params, **options}, check=check)
+        server.strict_check = False
+        assert not server.violations, "a mutating request in check mode"
+        return result
+
+    return run

@@ -1,0 +1,199 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is decided without any server: refusals, comparison, the plan."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.modelops.inference.plugins.module_utils._dify import models as m
+from ansible_collections.modelops.inference.plugins.module_utils._dify.releases import release_of
+
+OLD, NEW = release_of("1.7.2"), release_of("1.9.2")
+WANTED = m.Wanted("chat", "llm", "http://10.1.2.3:9997", "qwen3", "sk-0123456789ab", credential_name="ours")
+STORED = {
+    "server_url": "http://10.1.2.3:9997",
+    "model_uid": "qwen3",
+    "invoke_timeout": "60",
+    "max_retries": "3",
+    "api_key": "sk-012************ab",
+    "context_length": 32768,
+    "completion_type": "chat",
+}
+REGISTERED = m.Actual(STORED, "id-1", "ours", (("id-1", "ours"),), "active")
+
+
+def kinds(wanted, actual, release=NEW, update_secret="when_changed"):
+    step, fields = m.decide(wanted, actual, release, update_secret)
+    return (step.kind if step else None), [field.name for field in fields]
+
+
+def test_nothing_to_do():
+    assert kinds(WANTED, REGISTERED) == (None, [])
+    assert kinds(WANTED, m.Actual(STORED, status="active"), OLD) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("server_url", "http://10.1.2.4:9997"),
+        ("model_uid", "other"),
+        ("invoke_timeout", "61"),
+        ("max_retries", "4"),
+        ("api_key", "sk-0123456789xy"),
+    ],
+)
+@pytest.mark.parametrize("release", [OLD, NEW])
+def test_one_field_differs(field, value, release):
+    actual = REGISTERED if release is NEW else m.Actual(STORED, status="active")
+    wanted = replace(WANTED, **{field: value})
+    step, fields = m.decide(wanted, actual, release, "when_changed")
+    assert step.kind == "update"
+    assert [item.name for item in fields] == [field]
+    assert step.credential_id == actual.credential_id
+    assert step.fields["api_key"] == (value if field == "api_key" else m.KEEP)
+
+
+def test_last_slash_of_the_url_does_not_count():
+    assert kinds(WANTED, replace(REGISTERED, stored={**STORED, "server_url": "http://10.1.2.3:9997/"})) == (None, [])
+
+
+def test_masked_url_is_compared_by_its_mask():
+    for shown in ("http:/************97", "http:/************7/"):
+        assert kinds(WANTED, m.Actual({**STORED, "server_url": shown}, status="active"), OLD) == (None, [])
+    other = m.Actual({**STORED, "server_url": "http:/************98"}, status="active")
+    assert kinds(WANTED, other, OLD) == ("update", ["server_url"])
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"), [("12345678", "*" * 20), ("123456789", "123456************89"), ("a", "*" * 20)]
+)
+def test_mask(value, shown):
+    assert m.masked(value) == shown
+    assert m.same("api_key", value, shown)
+    assert not m.same("api_key", value, None)
+
+
+def test_policies_of_the_secret():
+    other = replace(WANTED, api_key="sk-9999999999zz")
+    assert kinds(other, REGISTERED) == ("update", ["api_key"])
+    assert kinds(other, REGISTERED, update_secret="on_create") == (None, [])
+    assert kinds(WANTED, REGISTERED, update_secret="always") == ("update", ["api_key"])
+    without = replace(WANTED, api_key=None)
+    assert kinds(without, REGISTERED, update_secret="always") == (None, [])
+
+
+def test_no_stored_key_is_not_kept():
+    """Dify would store the word that means "keep" where there is nothing to keep."""
+    stored = {name: value for name, value in STORED.items() if name != "api_key"}
+    wanted = replace(WANTED, api_key=None, max_retries="9")
+    step = m.decide(wanted, replace(REGISTERED, stored=stored), NEW, "when_changed")[0]
+    assert "api_key" not in step.fields
+
+
+def test_fields_that_an_old_provider_does_not_have():
+    stored = {name: STORED[name] for name in ("server_url", "model_uid", "api_key")}
+    assert kinds(WANTED, m.Actual(stored, status="active"), release_of("0.9.0")) == (None, [])
+
+
+def test_create_or_attach():
+    assert kinds(WANTED, m.Actual())[0] == "create"
+    step = m.decide(WANTED, m.Actual(available=(("id-2", "API KEY 1"), ("id-1", "ours"))), NEW, "when_changed")[0]
+    assert (step.kind, step.credential_id) == ("attach", "id-1")
+    step = m.decide(WANTED, m.Actual(available=(("id-2", "API KEY 1"), ("id-3", "x"))), NEW, "when_changed")[0]
+    assert (step.kind, step.credential_id) == ("attach", "id-2")
+    # Listed with a dead credential's values (Dify 1.8 to 1.12 after its active credential was removed).
+    zombie = m.Actual(STORED, None, None, (("id-2", "API KEY 1"),), "active")
+    assert kinds(WANTED, zombie)[0] == "attach"
+
+
+def test_absent():
+    gone = replace(WANTED, present=False)
+    assert kinds(gone, m.Actual()) == (None, [])
+    assert kinds(gone, REGISTERED)[0] == "remove"
+    assert kinds(gone, m.Actual(available=(("id-1", "ours"),)))[0] == "remove"
+    assert kinds(gone, m.Actual(STORED, status="active"), OLD)[0] == "remove"
+
+
+def test_plan_lines_and_diff_hide_the_key():
+    models = [
+        replace(WANTED, name="a"),
+        replace(WANTED, name="b", server_url="http://10.9.9.9:9997", api_key="sk-9999999999zz"),
+        replace(WANTED, name="c", present=False),
+        replace(WANTED, name="d"),
+        replace(WANTED, name="e"),
+        replace(WANTED, name="f", present=False),
+    ]
+    left = (("id-1", "ours"),)
+    actual = [m.Actual(), REGISTERED, REGISTERED, REGISTERED, m.Actual(available=left), m.Actual(available=left)]
+    plan = m.plan(models, actual, NEW, "when_changed", "here")
+    assert plan.lines == [
+        "+ register llm a",
+        "~ update llm b (server_url http://10.1.2.3:9997 -> http://10.9.9.9:9997, api_key (hidden))",
+        "- remove llm c",
+        "+ register llm e (with its credential 'ours')",
+        "- remove llm f (1 credential left)",
+    ]
+    text = str(plan.result())
+    assert "sk-" not in text
+    assert plan.result()["changed"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://localhost:9997",
+        "http://LOCALHOST.:9997",
+        "http://x.localhost",
+        "http://127.0.0.1:9997",
+        "https://127.1.2.3",
+        "http://127.1:9997",
+        "http://0.0.0.0:9997",
+        "http://[::1]:9997",
+        "http://[::]:9997",
+        "http://[::ffff:127.0.0.1]:9997",
+    ],
+)
+def test_loopback(url):
+    assert m.is_loopback(url)
+    wanted = replace(WANTED, server_url=url)
+    assert "plugin_daemon" in m.problems([wanted], allow_loopback=False)[0]
+    assert m.problems([wanted], allow_loopback=True) == []
+
+
+@pytest.mark.parametrize(
+    "url", ["http://10.0.0.1", "http://host.docker.internal:9997", "http://x.example.com", "http://[fd00::1]"]
+)
+def test_not_loopback(url):
+    assert not m.is_loopback(url)
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"name": ""}, "no name"),
+        ({"model_uid": ""}, "model_uid is empty"),
+        ({"model_uid": "a/b"}, "refuses"),
+        ({"model_uid": "a?b"}, "refuses"),
+        ({"model_uid": "a#b"}, "refuses"),
+        ({"server_url": ""}, "server_url is empty"),
+        ({"server_url": "10.1.2.3:9997"}, "not an address"),
+        ({"server_url": "ftp://10.1.2.3"}, "not an address"),
+        ({"server_url": "http://10.1.2.3:9997/v1"}, "ends in /v1"),
+        ({"server_url": "http://10.1.2.3:9997/v1/"}, "ends in /v1"),
+        ({"credential_name": "n" * 31}, "30 characters"),
+    ],
+)
+def test_problems(changed, words):
+    found = m.problems([replace(WANTED, **changed)], allow_loopback=False)
+    assert len(found) == 1 and words in found[0]
+
+
+def test_problems_of_the_list():
+    same_type = [WANTED, replace(WANTED, model_uid="other")]
+    assert "given twice" in m.problems(same_type, allow_loopback=False)[0]
+    assert m.problems([WANTED, replace(WANTED, type="rerank")], allow_loopback=False) == []
+    assert m.problems([m.Wanted("gone", "llm", present=False)], allow_loopback=False) == []
