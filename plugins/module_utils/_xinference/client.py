@@ -27,12 +27,14 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference imp
 
 # Seconds of a token's life in which it is already replaced.
 _REFRESH_EARLY = 120
+# Answered without authentication, by every release.
+AUTH_PATH = "/v1/cluster/auth"
 # Seconds between two looks at a server that does not answer yet.
 _READY_PAUSE = 1.0
 
 RESET_HINT = (
-    "To get in again, run 'xinference-reset-auth-password' on the server's host, with its XINFERENCE_HOME; "
-    "a password of 2.x is in the file that --auth-config names."
+    "To get in again, run 'xinference-reset-auth-password' on the server's host with its XINFERENCE_HOME; "
+    "before 3.0 the passwords are in the file that --auth-config names."
 )
 
 
@@ -116,19 +118,30 @@ class Client:
 
     # -- login -------------------------------------------------------------------------------------------------
 
-    def needs_auth(self) -> bool:
-        self.auth = bool(self.session.get("/v1/cluster/auth").json.get("auth"))
+    def needs_auth(self, answer: Answer | None = None) -> bool:
+        """Whether the server has authentication on.
+
+        :param answer: of ``GET /v1/cluster/auth``, where it is at hand.
+        """
+        answer = answer or self.session.get(AUTH_PATH)
+        self.auth = bool(answer.json.get("auth"))
         return self.auth
+
+    def check_password(self, min_length: int = 0) -> None:
+        """Refuses to go on without a password, or with one that the server would not take for a new user."""
+        if not self._password:
+            raise ModelopsError(
+                f"{self.endpoint} has authentication on: give the password of {self.username!r} as password or "
+                "password_file. An API key is not enough to manage it."
+            )
+        if len(self._password) < min_length:
+            raise ModelopsError(f"password: {self.endpoint} takes none of less than {min_length} characters")
 
     def login(self) -> None:
         """Logs in where the server wants it: one attempt, never repeated, because ten failures ban the address."""
         if not self.needs_auth():
             return
-        if not self._password:
-            raise ModelopsError(
-                f"{self.endpoint} has authentication on: give the password of {self.username!r} as password or "
-                "password_file. An API key is not enough to manage models."
-            )
+        self.check_password()
         answer = self.take_token()
         if answer.status == 200:
             return
@@ -209,6 +222,12 @@ class Client:
 
     def post(self, path: str, **kwargs: t.Any) -> Answer:
         return self.request("POST", path, **kwargs)
+
+    def claim(self, token: str | None) -> Answer:
+        """Makes the first administrator of a server that nobody has claimed; the answer is the caller's to judge."""
+        self.session.hide(token)
+        body = {"username": self.username, "password": self._password, **({"setup_token": token} if token else {})}
+        return self.session.post("/v1/admin/setup", json=body, expect=(201, 400, 403), what="claim the server")
 
     # -- models ------------------------------------------------------------------------------------------------
 
