@@ -13,8 +13,15 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._module import misspelled
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import models
+from ansible_collections.modelops.inference.plugins.modules.xinference_models import ARGUMENT_SPEC
 
 display = Display()
 
@@ -35,6 +42,8 @@ class ActionModule(ActionBase):
                 "call it again later."
             )
         args = dict(self._task.args)
+        if boolean(args.get("validate_only", False), strict=False):
+            return self._validate(args)
         if args.get("wait") is not None or args.get("resume"):
             return self._execute(args, task_vars)
         args["wait"] = SLICE
@@ -51,6 +60,19 @@ class ActionModule(ActionBase):
         if "progress" in result:
             result["progress"] = lines + result["progress"]
         return result
+
+    @staticmethod
+    def _validate(args: dict[str, t.Any]) -> dict[str, t.Any]:
+        """The module's own refusals, as far as they need neither the host nor the server."""
+        checked = ArgumentSpecValidator(ARGUMENT_SPEC).validate(args)
+        if checked.error_messages:
+            hints = misspelled(ARGUMENT_SPEC, args)
+            raise AnsibleActionFail(" ".join([*hints, "; ".join(checked.error_messages)]))
+        try:
+            models.desired(checked.validated_parameters["models"], exists=lambda path: True)
+        except ModelopsError as exc:
+            raise AnsibleActionFail(str(exc)) from exc
+        return {"changed": False}
 
     def _execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         return self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)

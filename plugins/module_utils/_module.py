@@ -20,11 +20,11 @@ class Module(AnsibleModule):
     """An AnsibleModule that, for a misspelled option at any depth, names the nearest known one."""
 
     def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
-        hints = _misspelled(self.argument_spec, self.params) if msg.startswith("Unsupported parameters") else []
+        hints = misspelled(self.argument_spec, self.params) if msg.startswith("Unsupported parameters") else []
         super().fail_json(msg=" ".join([*hints, msg]), **kwargs)
 
 
-def _misspelled(spec: t.Mapping[str, t.Any], params: t.Any, path: str = "") -> list[str]:
+def misspelled(spec: t.Mapping[str, t.Any], params: t.Any, path: str = "") -> list[str]:
     """One sentence for each option that is not in the argument spec."""
     if not isinstance(params, dict):
         return []
@@ -39,7 +39,7 @@ def _misspelled(spec: t.Mapping[str, t.Any], params: t.Any, path: str = "") -> l
             items = value if isinstance(value, list) else [value]
             for index, item in enumerate(items):
                 where = f"{path}{name}[{index}]." if isinstance(value, list) else f"{path}{name}."
-                found += _misspelled(spec[name]["options"], item, where)
+                found += misspelled(spec[name]["options"], item, where)
     return found
 
 

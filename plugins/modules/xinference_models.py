@@ -236,6 +236,10 @@ options:
       dify:
         description: What the role C(dify) needs to know of this model. Not used here.
         type: dict
+  validate_only:
+    description: Only check the list itself, on the controller, without asking the host or the server.
+    type: bool
+    default: false
   weights:
     description: Weights on the host by name, each with C(source) and C(path), as
       M(modelops.inference.xinference_weights) returns them.
@@ -519,6 +523,7 @@ MODEL_OPTIONS = dict(
 
 ARGUMENT_SPEC = dict(
     models=dict(type="list", elements="dict", required=True, options=MODEL_OPTIONS),
+    validate_only=dict(type="bool", default=False),
     weights=dict(type="dict", default={}),
     replace=dict(type="bool", default=False),
     launch_timeout=dict(type="int", default=1800),

@@ -1,0 +1,31 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: report
+short_description: Show a text on the screen as it is
+version_added: 0.1.0
+author: The modelops.inference maintainers (@modelops)
+description:
+  - Prints lines for a person to read, such as the table at the end of a run. It runs on the controller only.
+extends_documentation_fragment:
+  - modelops.inference._attributes
+  - modelops.inference._attributes.info
+options:
+  text:
+    description: The text, with its line breaks.
+    type: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: What was done
+  modelops.inference.report:
+    text: "{{ lookup('ansible.builtin.template', 'summary.txt.j2') }}"
+"""
+
+RETURN = r""" # """
