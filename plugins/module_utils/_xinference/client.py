@@ -155,6 +155,11 @@ class Client:
             )
         raise ModelopsError(f"{problem} It was not tried again. {RESET_HINT}")
 
+    def use_key(self, key: str) -> None:
+        """Speaks with a client's API key, which can list, describe and infer."""
+        self.session.hide(key)
+        self.session.headers["Authorization"] = f"Bearer {key}"
+
     def take_token(self) -> Answer:
         """One login attempt; the answer is the caller's to judge."""
         answer = self.session.post(
@@ -212,9 +217,7 @@ class Client:
             return self.session.request(method, path, **kwargs)
         except ApiError as exc:
             if exc.status == 403:
-                raise ModelopsError(
-                    f"{exc}. The user {self.username!r} lacks a permission; the administrator has them all."
-                ) from exc
+                raise ModelopsError(f"{exc}. {self.username!r} lacks a permission; an administrator has them all.") from exc
             raise
 
     def get(self, path: str, **kwargs: t.Any) -> Answer:
