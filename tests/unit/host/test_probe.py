@@ -1,0 +1,117 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import os
+import socket
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from ansible_collections.modelops.inference.plugins.module_utils._host import probe
+
+
+@pytest.fixture
+def listener():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        number = server.getsockname()[1]
+    assert probe.port("127.0.0.1", number, 0)["listening"] is False
+
+
+def test_a_port_that_another_program_holds_is_named(listener):
+    found = probe.port("127.0.0.1", listener, 0)
+    assert found["listening"] and not found["ours"]
+    assert found["by"].startswith(f"process {os.getpid()} (")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost"])
+def test_our_own_port_is_ours(listener, host):
+    assert probe.port(host, listener, os.getpid())["ours"] is True
+
+
+def test_a_childs_port_is_ours():
+    code = "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        number = int(child.stdout.readline())
+        assert probe.port("127.0.0.1", number, os.getpid())["ours"] is True
+        child.communicate("\n")
+
+
+def test_another_address_does_not_count(listener):
+    assert probe.port("127.0.0.9", listener, 0)["listening"] is False
+
+
+def test_ipv6_addresses_are_read():
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        number = server.getsockname()[1]
+        assert probe.port("::1", number, 0)["listening"] is True
+
+
+def test_files_report_mode_and_digest(tmp_path):
+    file = tmp_path / "f"
+    file.write_text("x")
+    file.chmod(0o600)
+    found = probe.files([str(file), str(tmp_path), str(tmp_path / "none")])
+    assert found[str(file)]["mode"] == "0600"
+    assert found[str(file)]["sha256"] == "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881"
+    assert found[str(tmp_path)]["sha256"] == ""
+    assert str(tmp_path / "none") not in found
+
+
+def test_disk_of_a_directory_that_is_not_there_yet(tmp_path):
+    found = probe.disk(str(tmp_path / "a" / "b"))
+    assert found["path"] == str(tmp_path)
+    assert 0 < found["free_bytes"] <= found["total_bytes"]
+
+
+def test_users_of_the_servers_database(tmp_path):
+    assert probe.auth_users(str(tmp_path)) is None
+    (tmp_path / "auth").mkdir()
+    with sqlite3.connect(tmp_path / "auth" / "auth.db") as connection:
+        connection.execute("CREATE TABLE users (id INTEGER)")
+        assert probe.auth_users(str(tmp_path)) == 0
+        connection.execute("INSERT INTO users VALUES (1)")
+    assert probe.auth_users(str(tmp_path)) == 1
+
+
+def test_variable_of_a_process():
+    code = "print(flush=True); input()"
+    env = {"MODELOPS_CONFIG": "abc"}
+    with subprocess.Popen([sys.executable, "-c", code], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        child.stdout.readline()
+        assert probe.environment_of(child.pid, "MODELOPS_CONFIG") == "abc"
+        assert probe.environment_of(child.pid, "OTHER") == ""
+        child.communicate(b"\n")
+
+
+def test_pci_devices_name_the_vendor(tmp_path, monkeypatch):
+    for name, vendor, kind in (("a", "0x10de", "0x030200"), ("b", "0x1002", "0x030000"), ("c", "0x10de", "0x040300")):
+        device = tmp_path / name
+        device.mkdir()
+        (device / "vendor").write_text(f"{vendor}\n")
+        (device / "class").write_text(f"{kind}\n")
+    devices = [str(tmp_path / name) for name in "abc"]
+    monkeypatch.setattr(probe.glob, "glob", lambda pattern: devices if "pci" in pattern else [])
+    assert probe.accelerators() == ["amd", "nvidia"]
+    monkeypatch.setattr(probe.glob, "glob", lambda pattern: devices[2:] if "pci" in pattern else [])
+    assert probe.accelerators() == []
+
+
+def test_info_module_on_an_empty_host(tmp_path, run_module):
+    path = str(tmp_path / "x")
+    result = run_module("xinference_host_info", dict(path=path, home=f"{path}/home", models_dir=f"{path}/models"))
+    assert not result.failed and not result.changed
+    assert result["current"] == "" and result["releases"] == [] and result["lock_drift"] == []
+    assert result["auth_users"] == -1 and result["secrets"] == [] and result["weights"] == {}
+    assert result["service"]["active"] == "stopped"
+    assert result["system"]["root"] is (os.geteuid() == 0)

@@ -1,0 +1,182 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host import release
+from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
+from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed
+from ansible_collections.modelops.inference.plugins.modules import xinference_release
+
+
+def environment(path, packages, complete=True):
+    site = path / "lib" / "python3.11" / "site-packages"
+    site.mkdir(parents=True)
+    for name, version in packages.items():
+        (site / f"{name}-{version}.dist-info").mkdir()
+    (path / "lock.txt").write_text(release.lock_text(release.installed(str(path))))
+    if complete:
+        (path / "release.json").write_text(json.dumps({"id": path.name}))
+    return str(path)
+
+
+def test_installed_reads_names_and_versions(tmp_path):
+    path = environment(tmp_path / "r", {"Foo_Bar": "1.0", "torch": "2.13.0+cpu"})
+    assert release.installed(path) == {"foo-bar": "1.0", "torch": "2.13.0+cpu"}
+
+
+def test_lock_names_every_difference(tmp_path):
+    path = environment(tmp_path / "r", {"a": "1", "b": "1"})
+    assert release.lock_drift(path) == []
+    site = os.path.join(path, "lib", "python3.11", "site-packages")
+    os.rename(f"{site}/a-1.dist-info", f"{site}/a-2.dist-info")
+    os.rmdir(f"{site}/b-1.dist-info")
+    os.mkdir(f"{site}/c-3.dist-info")
+    assert release.lock_drift(path) == ["b 1 is gone", "c 3 was added", "a is 2, was 1"]
+
+
+def test_a_lost_lock_is_drift(tmp_path):
+    path = environment(tmp_path / "r", {"a": "1"})
+    os.unlink(f"{path}/lock.txt")
+    assert release.lock_drift(path) == ["lock.txt is missing"]
+
+
+@pytest.mark.parametrize(
+    "version, expected",
+    [
+        ("1.17.1", ["fastapi<0.137", "transformers<5"]),
+        ("1.7.1.post1", ["fastapi<0.137", "transformers<5"]),
+        ("2.12.0", ["transformers<5"]),
+        ("3.0.0", []),
+        ("4.1.0", []),
+        ("10.0", []),
+    ],
+)
+def test_old_releases_get_the_bounds_they_need(version, expected):
+    assert release.bounds(version) == expected
+
+
+def test_plan_builds_what_is_missing_and_activates():
+    plan = xinference_release.make_plan("4.1.0-x", False, [], None, [], True)
+    assert plan.lines == ["+ build release 4.1.0-x", "~ activate current (release none -> 4.1.0-x)"]
+
+
+def test_plan_does_nothing_when_all_is_there():
+    assert not xinference_release.make_plan("4.1.0-x", True, [], "4.1.0-x", [], True)
+
+
+def test_plan_rebuilds_a_release_that_differs_from_its_lock():
+    plan = xinference_release.make_plan("4.1.0-x", True, ["a is 2, was 1"], "4.1.0-x", [], True)
+    assert plan.lines == ["~ build release 4.1.0-x (a is 2, was 1)"]
+
+
+def test_plan_can_build_beside_what_serves():
+    plan = xinference_release.make_plan("4.1.0-x", False, [], "4.0.0-y", ["3.0.0-z"], False)
+    assert plan.lines == ["+ build release 4.1.0-x", "- remove release 3.0.0-z"]
+
+
+def module_args(path, **more):
+    return dict(path=str(path), id="4.1.0-x", version="4.1.0", torch="cpu", uv="uv==1", cache=str(path / "c"), **more)
+
+
+def test_module_in_check_mode_changes_nothing(tmp_path, run_module):
+    result = run_module("xinference_release", module_args(tmp_path), check=True)
+    assert result.changed
+    assert os.listdir(tmp_path) == []
+
+
+def test_module_keeps_the_newest_releases(tmp_path, run_module):
+    for age, name in enumerate(["4.1.0-x", "4.0.0-b", "3.9.0-c", "3.8.0-d"]):
+        path = environment(tmp_path / "releases" / name, {"a": "1"})
+        os.utime(path, (1000 - age, 1000 - age))
+    (tmp_path / "current").symlink_to("releases/4.1.0-x")
+    result = run_module("xinference_release", module_args(tmp_path, keep=2))
+    assert result["plan"] == ["- remove release 3.9.0-c", "- remove release 3.8.0-d"]
+    assert sorted(os.listdir(tmp_path / "releases")) == ["4.0.0-b", "4.1.0-x"]
+
+
+class FakeTools:
+    """Answers uv's calls from a table of (words contained) -> text, or raises."""
+
+    def __init__(self, answers):
+        self.answers = answers
+        self.calls = []
+
+    def call(self, settings, words, what, **kwargs):
+        text = " ".join(words)
+        self.calls.append((text, settings.no_index))
+        requirement = open(words[-1]).read().strip() if words[-1].endswith(".txt") else ""
+        for key, answer in self.answers.items():
+            if key == (requirement, settings.no_index) or (isinstance(key, str) and key in text):
+                if isinstance(answer, Exception):
+                    raise answer
+                return answer
+        raise CommandFailed(what, "no such package")
+
+
+def builder(tmp_path, answers, **settings):
+    made = release.Builder(FakeTools(answers), IndexSettings(**settings), str(tmp_path / "releases" / "r"), ">=3.10")
+    os.makedirs(made.directory)
+    return made
+
+
+def test_cpu_torch_from_find_links_leaves_torchvision_out(tmp_path):
+    made = builder(tmp_path, {("torch", True): "torch==2.13.0+cpu\n"}, find_links=["/srv/wheels"])
+    pins, overrides, flags = made._cpu_torch(made.directory)
+    assert pins == ["torch==2.13.0+cpu"]
+    assert overrides == ["torchvision ; sys_platform == 'never'", "timm ; sys_platform == 'never'"]
+    assert flags == []
+
+
+def test_cpu_torchvision_in_find_links_is_used(tmp_path):
+    answers = {("torch", True): "torch==2.13.0+cpu", ("torchvision", True): "torchvision==0.28.0+cpu"}
+    made = builder(tmp_path, answers, find_links=["/srv/wheels"])
+    assert made._cpu_torch(made.directory)[1] == []
+
+
+def test_cpu_torch_from_a_configured_index(tmp_path):
+    made = builder(tmp_path, {("torch", False): "torch==2.13.0+cpu"})
+    assert made._cpu_torch(made.directory) == (["torch==2.13.0+cpu"], [], [])
+
+
+def test_cpu_torch_from_pytorchs_own_index(tmp_path):
+    made = builder(tmp_path, {"--torch-backend cpu": "torch==2.15.0+cpu", ("torch", False): "torch==2.15.0"})
+    assert made._cpu_torch(made.directory) == ([], [], ["--torch-backend", "cpu"])
+
+
+def test_no_cpu_torch_anywhere_is_refused_with_what_to_do(tmp_path):
+    made = builder(tmp_path, {"--torch-backend": CommandFailed("x", "dns error"), ("torch", False): "torch==2.15.0"})
+    with pytest.raises(ModelopsError, match="no CPU build of torch is at hand.*dns error.*find_links"):
+        made._cpu_torch(made.directory)
+
+
+def test_cuda_packages_are_refused_on_a_cpu_host(tmp_path):
+    made = builder(tmp_path, {})
+    made._refuse_cuda("torch==2.13.0+cpu\nnvidia-ml-py==13.1\n", True)
+    made._refuse_cuda("nvidia-cublas==13\n", False)
+    with pytest.raises(ModelopsError, match="nvidia-cublas==13"):
+        made._refuse_cuda("torch==2.15.0\nnvidia-cublas==13\n", True)
+
+
+def test_a_build_that_breaks_off_leaves_the_old_release_and_no_trace(tmp_path):
+    target = tmp_path / "releases" / "r"
+    environment(target, {"a": "1"})
+    made = release.Builder(FakeTools({"venv": CommandFailed("venv", "no python")}), IndexSettings(), str(target), "3")
+    with pytest.raises(ModelopsError, match="no Python 3 was found"):
+        made.build(["a"], [], False, [], {})
+    assert os.listdir(tmp_path / "releases") == ["r"]
+    assert release.installed(str(target)) == {"a": "1"}
+
+
+def test_link_is_replaced_in_one_step(tmp_path):
+    link = tmp_path / "current"
+    release.point(str(link), "releases/a")
+    release.point(str(link), "releases/b")
+    assert os.readlink(link) == "releases/b"
+    assert os.listdir(tmp_path) == ["current"]

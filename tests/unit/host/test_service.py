@@ -1,0 +1,173 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import http.server
+import socketserver
+import threading
+import xmlrpc.client
+
+import pytest
+
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host import service
+from ansible_collections.modelops.inference.plugins.module_utils._host.service import State
+from ansible_collections.modelops.inference.plugins.modules import xinference_service
+
+WANTED = dict(state="started", unit="[Unit]\n", files=[], enabled=True, config="new")
+RUNNING = State(installed=True, active="running", enabled=True, pid=7)
+
+
+def plan(state=RUNNING, unit="[Unit]\n", files=None, running="new", **wanted):
+    return xinference_service.make_plan("x", dict(WANTED, **wanted), state, unit, files or {}, running).lines
+
+
+def test_nothing_to_do():
+    assert plan() == []
+
+
+def test_a_new_service_is_installed_enabled_and_started():
+    assert plan(State(), None, running="") == ["+ install service x", "~ enable x", "~ start x (stopped)"]
+
+
+def test_another_configuration_restarts():
+    assert plan(running="old") == ["~ restart x (it runs with another configuration)"]
+
+
+def test_another_unit_is_shown_by_digest():
+    (line,) = plan(unit="[Unit]\nDescription=old\n")
+    assert line.startswith("~ install service x (unit ")
+
+
+def test_files_are_written_and_never_shown():
+    files = [dict(path="/e", content="TOKEN=secret\n", mode="0600")]
+    made = xinference_service.make_plan("x", dict(WANTED, files=files), RUNNING, "[Unit]\n", {"/e": "old"}, "new")
+    assert made.lines == ["~ write file /e (content (hidden))"]
+    assert "secret" not in str(made.result())
+
+
+def test_stopping_and_removing():
+    assert plan(state=RUNNING, **{}) == []
+    assert xinference_service.make_plan("x", dict(WANTED, state="stopped"), RUNNING, "u", {}, "").lines == [
+        "~ stop x (running)"
+    ]
+    assert xinference_service.make_plan("x", dict(WANTED, state="stopped"), State(), "u", {}, "").lines == []
+    removed = xinference_service.make_plan("x", dict(WANTED, state="absent"), RUNNING, "u", {"/e": "a"}, "")
+    assert removed.lines == ["- remove service x", "- remove file /e"]
+    assert not xinference_service.make_plan("x", dict(WANTED, state="absent"), State(), None, {"/e": None}, "")
+
+
+def test_asked_for_restart():
+    wanted = dict(WANTED, state="restarted")
+    assert xinference_service.make_plan("x", wanted, RUNNING, "[Unit]\n", {}, "new").lines == ["~ restart x (asked for)"]
+
+
+SHOWN = """LoadState=loaded
+ActiveState={active}
+SubState=running
+UnitFileState=enabled
+MainPID=4711
+NRestarts=2
+"""
+
+
+@pytest.mark.parametrize(
+    "active, expected",
+    [("active", "running"), ("activating", "starting"), ("failed", "failed"), ("inactive", "stopped")],
+)
+def test_systemd_state(monkeypatch, active, expected):
+    monkeypatch.setattr(service, "run", lambda *args, **kwargs: SHOWN.format(active=active))
+    state = service.Systemd("x", "system").state()
+    assert state == State(installed=True, active=expected, enabled=True, pid=4711, restarts=2)
+
+
+def test_a_unit_that_systemd_refuses_never_replaces_the_old_one(monkeypatch, tmp_path):
+    def refuse(argv, what, **kwargs):
+        raise service.CommandFailed(what, "Unknown key name")
+
+    unit = tmp_path / "x.service"
+    unit.write_text("old")
+    monkeypatch.setattr(service, "run", refuse)
+    monkeypatch.setattr(service.Systemd, "path", str(unit))
+    with pytest.raises(ModelopsError, match="refuses the unit x.service; the old one stays: Unknown key name"):
+        service.Systemd("x", "system").install("bad")
+    assert unit.read_text() == "old"
+
+
+def test_user_scope_has_its_own_words():
+    manager = service.Systemd("x", "user")
+    assert manager.commands()["stop"] == "systemctl --user stop x"
+    assert manager.path.endswith("/systemd/user/x.service")
+
+
+def test_systemd_is_refused_where_it_is_not_in_charge(monkeypatch):
+    monkeypatch.setattr(service, "detect", lambda: ("supervisord", "system"))
+    with pytest.raises(ModelopsError, match="systemd is not in charge here"):
+        service.manager("systemd", "x", "/d")
+    assert service.manager("auto", "x", "/d").kind == "supervisord"
+
+
+class FakeSupervisord(socketserver.ThreadingUnixStreamServer):
+    """supervisord's interface on a Unix socket, answering getProcessInfo with what the test set."""
+
+    info: dict = {}
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        params, method = xmlrpc.client.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        body = xmlrpc.client.dumps((dict(self.server.info, name=params[0]),), methodresponse=True).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self):
+        return "local"
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def supervisord(tmp_path):
+    manager = service.Supervisord("x", str(tmp_path))
+    server = FakeSupervisord(service.socket_path(str(tmp_path)), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield manager, server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize(
+    "statename, status, expected",
+    [
+        ("RUNNING", 0, "running"),
+        ("STARTING", 0, "starting"),
+        ("BACKOFF", 1, "starting"),
+        ("FATAL", 1, "failed"),
+        ("EXITED", 1, "failed"),
+        ("EXITED", 0, "stopped"),
+        ("STOPPED", 0, "stopped"),
+    ],
+)
+def test_supervisord_state(supervisord, statename, status, expected):
+    manager, server = supervisord
+    server.info = {"statename": statename, "exitstatus": status, "pid": 12}
+    assert manager.state().active == expected
+    assert manager.state().pid == 12
+
+
+def test_no_supervisord_means_stopped(tmp_path):
+    manager = service.Supervisord("x", str(tmp_path))
+    assert manager.state() == State()
+    assert manager.up is False
+
+
+def test_a_long_path_gets_a_short_socket(tmp_path):
+    deep = str(tmp_path / ("d" * 100))
+    assert len(service.socket_path(deep)) < 100
+    assert service.socket_path("/opt/x") == "/opt/x/supervisor.sock"

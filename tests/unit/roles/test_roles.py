@@ -1,0 +1,54 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What holds for every role, and what is derived from something else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.modelops.inference.plugins.action import check_names
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
+
+
+def load(*parts):
+    return yaml.safe_load(ROOT.joinpath(*parts).read_text())
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_default_is_spelled_the_same_in_both_places(role):
+    options = load("roles", role, "meta", "argument_specs.yml")["argument_specs"]["main"]["options"]
+    defaults = load("roles", role, "defaults", "main.yml")
+    assert {name: option["default"] for name, option in options.items() if "default" in option} == defaults
+
+
+def test_derived_documents_are_fresh():
+    done = subprocess.run([sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+KNOWN = check_names.known_variables(["xinference", "models"])
+
+
+@pytest.mark.parametrize(
+    "name, nearest",
+    [
+        ("xinference_verison", "xinference_version"),
+        ("xinference_extra", "xinference_extras"),
+        ("xinference_model", "xinference_models"),
+        ("models_replaces", None),
+        ("xinference_version_of_staging", None),
+        ("xinference_site_name", None),
+        ("xinference_version", None),
+        ("ansible_host", None),
+    ],
+)
+def test_misspelled_variables_are_told_from_own_ones(name, nearest):
+    assert check_names.misspelled([name], KNOWN) == ({name: nearest} if nearest else {})
