@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from xml.etree import ElementTree
 
 if __name__ == "__main__":
     seen: Counter[str] = Counter()
-    for path in sys.argv[1:]:
+    for path in filter(os.path.exists, sys.argv[1:]):
         for case in ElementTree.parse(path).iter("testcase"):
             outcomes = {child.tag for child in case}
             seen["failed" if outcomes & {"failure", "error"} else "skipped" if "skipped" in outcomes else "passed"] += 1
