@@ -68,8 +68,13 @@ class ActionModule(ActionBase):
         if checked.error_messages:
             hints = misspelled(ARGUMENT_SPEC, args)
             raise AnsibleActionFail(" ".join([*hints, "; ".join(checked.error_messages)]))
+        # Weights that a source will give have no path yet.
+        declared = [
+            dict(model, path=model["path"] or ("/weights" if model["source"] else None))
+            for model in checked.validated_parameters["models"]
+        ]
         try:
-            models.desired(checked.validated_parameters["models"], exists=lambda path: True)
+            models.desired(declared, exists=lambda path: True)
         except ModelopsError as exc:
             raise AnsibleActionFail(str(exc)) from exc
         return {"changed": False}
