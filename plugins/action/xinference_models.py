@@ -68,9 +68,11 @@ class ActionModule(ActionBase):
         if checked.error_messages:
             hints = misspelled(ARGUMENT_SPEC, args)
             raise AnsibleActionFail(" ".join([*hints, "; ".join(checked.error_messages)]))
-        # Weights that a source will give have no path yet.
+        # Weights that a source will give have no path yet; one of the right form stands for it.
         declared = [
-            dict(model, path=model["path"] or ("/weights" if model["source"] else None))
+            dict(model, path=f"/weights{'.gguf' if model['format'] == 'ggufv2' else ''}")
+            if model["source"] and not model["path"]
+            else model
             for model in checked.validated_parameters["models"]
         ]
         try:
