@@ -246,9 +246,7 @@ def _managed(module: AnsibleModule, client: Client, actual: admin.Actual) -> dic
     }
 
 
-def _unmanaged(
-    module: AnsibleModule, client: Client, actual: admin.Actual, keys: list[admin.Key]
-) -> dict[str, t.Any]:
+def _unmanaged(module: AnsibleModule, client: Client, actual: admin.Actual, keys: list[admin.Key]) -> dict[str, t.Any]:
     """A server whose users and keys are not the API's business."""
     p = module.params
     problems = admin.unmanaged(actual.auth, p["users"], keys)

@@ -152,7 +152,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     failures = proof.failures(proofs)
     if failures and p["fail"]:
         raise ModelopsError(
-            f"{len(failures)} of {len(proofs)} models on {client.endpoint} do not serve:\n" + "\n".join(failures), **result
+            f"{len(failures)} of {len(proofs)} models on {client.endpoint} do not serve:\n" + "\n".join(failures),
+            **result,
         )
     return result
 

@@ -84,7 +84,9 @@ def desired(users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[dict[str, t.An
     problems = []
     for what, rows in (("users", users), ("keys", keys)):
         names = [row["name"] for row in rows]
-        problems += [f"{what}: {name!r} is declared more than once" for name in sorted(set(names)) if names.count(name) > 1]
+        problems += [
+            f"{what}: {name!r} is declared more than once" for name in sorted(set(names)) if names.count(name) > 1
+        ]
     problems += [
         f"users: {username!r} is who this module logs in as: it does not remove itself"
         for user in users
@@ -208,7 +210,9 @@ def read(client: Client, actual: Actual, users: t.Sequence[dict[str, t.Any]], ke
 # -- plan --------------------------------------------------------------------------------------------------------------
 
 
-def plan_of(username: str, actual: Actual, users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[Key], header: str) -> Plan:
+def plan_of(
+    username: str, actual: Actual, users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[Key], header: str
+) -> Plan:
     """What has to be done, in the order in which it is done. Pure."""
     plan = Plan(header)
     if actual.needs_setup:
@@ -251,10 +255,14 @@ def _plan_key(plan: Plan, actual: Actual, key: Key) -> None:
         if key.path and not key.in_file:
             plan.add("add", "write", f"file {key.path}", [_secret()], why=f"key {key.name}", data=("write_known", key))
         elif not key.mode_ok:
-            plan.add("change", "change", f"file {key.path}", [Field("mode", "other", "0600")], data=("write_known", key))
+            plan.add(
+                "change", "change", f"file {key.path}", [Field("mode", "other", "0600")], data=("write_known", key)
+            )
     elif row is not None:
         why = "it is readable again by its name" if key.works is None else "what the file held is no longer valid"
-        plan.add("add", "write", f"file {key.path}", [_secret()], why=f"key {key.name}: {why}", data=("reveal", (key, row)))
+        plan.add(
+            "add", "write", f"file {key.path}", [_secret()], why=f"key {key.name}: {why}", data=("reveal", (key, row))
+        )
     else:
         why = "" if key.works is None else "the server no longer knows it"
         plan.add("add", "create", f"key {key.name}", [Field("path", None, key.path)], why=why, data=("create_key", key))

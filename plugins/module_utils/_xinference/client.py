@@ -59,7 +59,7 @@ class Client:
         session.hide(password)
 
     @classmethod
-    def of(cls, module: AnsibleModule) -> "Client":
+    def of(cls, module: AnsibleModule) -> Client:
         """A client by the module's connection options; sends nothing yet."""
         p = module.params
         session = _connection.session(module, p["endpoint"])
@@ -217,7 +217,9 @@ class Client:
             return self.session.request(method, path, **kwargs)
         except ApiError as exc:
             if exc.status == 403:
-                raise ModelopsError(f"{exc}. {self.username!r} lacks a permission; an administrator has them all.") from exc
+                raise ModelopsError(
+                    f"{exc}. {self.username!r} lacks a permission; an administrator has them all."
+                ) from exc
             raise
 
     def get(self, path: str, **kwargs: t.Any) -> Answer:

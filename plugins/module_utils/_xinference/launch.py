@@ -79,7 +79,7 @@ class Work:
         self._moved = False
 
     @classmethod
-    def resumed(cls, client: Client, wanted: t.Sequence[models.Model], written: t.Sequence[dict[str, t.Any]]) -> "Work":
+    def resumed(cls, client: Client, wanted: t.Sequence[models.Model], written: t.Sequence[dict[str, t.Any]]) -> Work:
         return cls(client, wanted, [Outcome(**row) for row in written])
 
     def written(self) -> list[dict[str, t.Any]]:

@@ -275,9 +275,7 @@ def read(client: Client, wanted: t.Sequence[Model]) -> Actual:
     )
 
 
-def _definitions(
-    client: Client, wanted: t.Sequence[Model]
-) -> dict[tuple[str, str], dict[str, t.Any] | None]:
+def _definitions(client: Client, wanted: t.Sequence[Model]) -> dict[tuple[str, str], dict[str, t.Any] | None]:
     result: dict[tuple[str, str], dict[str, t.Any] | None] = {}
     for model_type in TYPES:
         names = sorted({m.name for m in wanted if m.definition and m.type == model_type})
@@ -377,7 +375,9 @@ def plan_of(decisions: t.Sequence[Decision], header: str = "") -> Plan:
         if decision.register and key not in registered:
             registered.add(key)
             changed = [f for f in decision.fields if f.name.startswith("definition.")]
-            plan.add("change" if decision.register == "change" else "add", "register", f"definition {model.name}", changed)
+            plan.add(
+                "change" if decision.register == "change" else "add", "register", f"definition {model.name}", changed
+            )
         if decision.action == LAUNCH:
             why = next((f"was {f.before}" for f in decision.fields if f.name == "state"), "")
             plan.add("add", "launch", model.uid, _shown(model), why=why)
@@ -490,7 +490,11 @@ def _check_engine(client: Client, model: Model, engines: t.Mapping[str, t.Any]) 
 def _check_spec(client: Client, model: Model, engine: str, offers: t.Sequence[t.Mapping[str, t.Any]]) -> None:
     """Whether one of the engine's offers has the wanted format, size and quantization."""
     left = list(offers)
-    for option, key in (("format", "model_format"), ("size", "model_size_in_billions"), ("quantization", "quantization")):
+    for option, key in (
+        ("format", "model_format"),
+        ("size", "model_size_in_billions"),
+        ("quantization", "quantization"),
+    ):
         wanted = model.options[option]
         if wanted is None or not any(_offered(offer, key) for offer in left):
             continue
@@ -520,9 +524,7 @@ def _check_engine_name(client: Client, model: Model) -> None:
     sibling = model.options["definition"].get("family")
     engines = client.engines(model.type, sibling if sibling in names else min(names, default=model.name)) or {}
     if wanted.lower() not in (engine.lower() for engine in engines):
-        raise ModelopsError(
-            f"models: {model.uid}: no engine {wanted!r}" + nearest(wanted, list({*engines, *ENGINES}))
-        )
+        raise ModelopsError(f"models: {model.uid}: no engine {wanted!r}" + nearest(wanted, list({*engines, *ENGINES})))
 
 
 def nearest(word: str, words: t.Sequence[str]) -> str:

@@ -63,7 +63,9 @@ def prove(
         started = time.monotonic()
         left = max(1.0, end - started)
         try:
-            answer = client.request("GET" if body is None else "POST", path, json=body, expect=(), reads=True, timeout=left)
+            answer = client.request(
+                "GET" if body is None else "POST", path, json=body, expect=(), reads=True, timeout=left
+            )
         except Unreachable as exc:
             return Proof(uid, kind, False, None, str(exc))
         latency = round((time.monotonic() - started) * 1000)

@@ -111,7 +111,9 @@ def _spec(options: t.Mapping[str, t.Any], place: dict[str, t.Any]) -> dict[str, 
     model_format = options["format"] or ("ggufv2" if path.endswith(".gguf") else "pytorch")
     quantization = options["quantization"] or (None if model_format == "ggufv2" else "none")
     if not quantization:
-        raise ModelopsError(f"models: {uid}: a custom model of format {model_format} needs quantization, such as Q4_K_M")
+        raise ModelopsError(
+            f"models: {uid}: a custom model of format {model_format} needs quantization, such as Q4_K_M"
+        )
     spec: dict[str, t.Any] = {"model_format": model_format, "quantization": quantization, **place}
     if options["type"] == "LLM":
         if options["size"] is None:

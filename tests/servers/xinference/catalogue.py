@@ -1,0 +1,63 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The built-in models of the test server: a few of each type, as the real ones are told."""
+
+from __future__ import annotations
+
+import typing as t
+
+GGUF = ["Q4_0", "Q4_K_M", "Q8_0"]
+_NO_VLLM = {
+    "virtualenv_required": True,
+    "virtualenv_reason": "Engine vLLM is not installed in the current environment; enable virtualenv to use it.",
+}
+
+
+def _llm(name: str, size: int | str) -> dict[str, t.Any]:
+    def offer(model_format: str, quantizations: list[str], **more: t.Any) -> dict[str, t.Any]:
+        return {
+            "model_name": name,
+            "model_format": model_format,
+            "model_size_in_billions": size,
+            "quantizations": quantizations,
+            **more,
+        }
+
+    return {
+        "Transformers": [offer("pytorch", ["none"])],
+        "llama.cpp": [offer("ggufv2", GGUF, multimodal_projectors=None)],
+        "vLLM": [offer("pytorch", ["none"], **_NO_VLLM)],
+        "MLX": "Failed to import mlx_lm: No module named 'mlx_lm'",
+    }
+
+
+def _other(name: str) -> dict[str, t.Any]:
+    row = {"model_name": name, "model_format": "pytorch", "quantization": "none"}
+    return {"sentence_transformers": [row], "vllm": [{**row, **_NO_VLLM}]}
+
+
+ENGINES: dict[str, dict[str, dict[str, t.Any]]] = {
+    "LLM": {"gemma-3-1b-it": _llm("gemma-3-1b-it", 1), "qwen3": _llm("qwen3", "0_6")},
+    "embedding": {"bge-m3": _other("bge-m3"), "bge-small-en-v1.5": _other("bge-small-en-v1.5")},
+    "rerank": {"bge-reranker-v2-m3": _other("bge-reranker-v2-m3")},
+    "image": {"sd-turbo": {"diffusers": [{"model_name": "sd-turbo", "model_format": "diffusers"}]}},
+    "audio": {"whisper-tiny": {"transformers": [{"model_name": "whisper-tiny", "model_format": "pytorch"}]}},
+    "video": {"CogVideoX-2b": {}},
+    "flexible": {},
+}
+ABILITIES = {"embedding": ["embed"], "rerank": ["rerank"], "image": ["text2image"], "audio": ["audio2text"]}
+# Families that see: the server adds the ability to a custom model that derives from them.
+VISION_FAMILIES = ("gemma-3-it",)
+CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
+
+
+def custom_engines(definition: dict[str, t.Any], model_type: str) -> dict[str, t.Any]:
+    """What the server tells of a registered custom model."""
+    name = definition["model_name"]
+    if model_type == "LLM":
+        engines = _llm(name, definition["model_specs"][0]["model_size_in_billions"])
+        quantization = definition["model_specs"][0]["quantization"]
+        engines["llama.cpp"][0]["quantizations"] = [quantization]
+        return engines
+    return {"sentence_transformers": _other(name)["sentence_transformers"]}

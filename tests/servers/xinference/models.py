@@ -1,0 +1,431 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The state of the test server: registrations, models and their loading. Every method is called under one lock."""
+
+from __future__ import annotations
+
+import re
+import time
+import typing as t
+from dataclasses import dataclass, field
+
+from . import catalogue
+from .behaviour import Behaviour
+from .profiles import Profile
+
+TYPES = tuple(catalogue.ENGINES)
+
+
+class Refused(Exception):
+    """An answer of the supervisor that is no success."""
+
+    def __init__(self, status: int, text: str, *, plain: bool = False):
+        super().__init__(text)
+        self.status, self.text, self.plain = status, text, plain
+
+
+@dataclass
+class Model:
+    """One launch.
+
+    :param known: whether the supervisor knows the UID; a failed launch stays listed without being known.
+    """
+
+    body: dict[str, t.Any]
+    behaviour: Behaviour
+    launched: float
+    worker: str
+    known: bool = True
+    error: str | None = None
+    cancelled: bool = False
+    extra_replicas: int = 0
+    removed_replicas: set[int] = field(default_factory=set)
+
+    @property
+    def uid(self) -> str:
+        return self.body["model_uid"]
+
+    @property
+    def replicas(self) -> list[int]:
+        total = self.body.get("replica", 1) + self.extra_replicas
+        return [number for number in range(total) if number not in self.removed_replicas]
+
+    @property
+    def status(self) -> str:
+        if self.error is not None or self.cancelled:
+            return "ERROR"
+        if not self.behaviour.hangs and time.time() >= self.launched + self.behaviour.seconds:
+            return "READY"
+        return "CREATING"
+
+
+class Models:
+    def __init__(self, profile: Profile, workers: t.Sequence[str]):
+        self.profile = profile
+        self.workers = list(workers)
+        self.models: dict[str, Model] = {}
+        self.behaviours: dict[str, Behaviour] = {}
+        #: Of every model that has none of its own.
+        self.default = Behaviour()
+        self.definitions: dict[str, dict[str, dict[str, t.Any]]] = {model_type: {} for model_type in TYPES}
+        self.autostart: dict[str, dict[str, t.Any]] = {}
+        #: UIDs of launches in the order in which they came.
+        self.launches: list[str] = []
+        self.most_loading = 0
+
+    # -- launches --------------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Lets launches end that end with an error, or that the server forgets."""
+        for uid, model in list(self.models.items()):
+            due = time.time() >= model.launched + model.behaviour.seconds
+            if model.known and due and model.behaviour.error and model.error is None:
+                model.error, model.known = model.behaviour.error, False
+            elif model.behaviour.forgets and due:
+                del self.models[uid]
+
+    def launch(self, body: dict[str, t.Any]) -> str:
+        if not body.get("model_name"):
+            raise Refused(400, "Invalid input. Please specify the `model_name` field.", plain=True)
+        body = {"model_type": "LLM", "model_uid": body["model_name"], **body}
+        if body["model_type"] == "LLM" and not body.get("model_engine"):
+            raise Refused(400, "Invalid input. Please specify the `model_engine` field.", plain=True)
+        if body.get("replica", 1) < 1:
+            raise Refused(400, "Invalid input. The `replica` field must be at least 1.", plain=True)
+        if not self.workers:
+            raise Refused(503, "No available worker found")
+        uid = body["model_uid"]
+        reserved = self.profile.auth == "database" and re.search(r"-rep\d+$", uid)
+        if not 0 < len(uid) <= 100 or reserved:
+            raise Refused(400, self.profile.bad_uid)
+        if uid in self.models and self.models[uid].known:
+            raise Refused(400, f"Model is already in the model list, uid: {uid}")
+        behaviour = self.behaviours.get(uid, self.default)
+        model = Model(body, behaviour, time.time(), self._worker(body))
+        model.error = self._impossible(body)
+        model.known = model.error is None
+        self.models[uid] = model
+        self.launches.append(uid)
+        self.most_loading = max(self.most_loading, sum(1 for m in self.models.values() if m.status == "CREATING"))
+        return uid
+
+    def _worker(self, body: dict[str, t.Any]) -> str:
+        wanted = body.get("worker_ip")
+        return next((w for w in self.workers if wanted in (w, w.rsplit(":", 1)[0])), self.workers[0])
+
+    def _impossible(self, body: dict[str, t.Any]) -> str | None:
+        """Why the launch ends with an error at once."""
+        name, model_type = body["model_name"], body["model_type"]
+        if model_type not in TYPES:
+            return f"Unsupported model type: {model_type}."
+        engines = self.engines(model_type, name)
+        if engines is None:
+            if model_type == "LLM":
+                keys = ("model_format", "model_size_in_billions", "quantization")
+                values = ", ".join(f"{k.split('_')[-1] if k != keys[1] else 'size'}: {body.get(k)}" for k in keys)
+                return f"Model not found, name: {name}, {values}"
+            builtin = list(catalogue.ENGINES[model_type])
+            return f"{model_type.capitalize()} model {name} not found, available models: dict_keys({builtin})"
+        engine = body.get("model_engine")
+        if engine and engine.lower() not in (e.lower() for e in engines):
+            return self.profile.bad_engine.format(name=name, engine=engine)
+        if str(body.get("model_path", "/srv")).startswith("/no/"):
+            return f"Invalid input. `model_path`: {body['model_path']} File or directory does not exist."
+        if body.get("gpu_idx"):
+            return (
+                f"Worker {self.workers[0]} cannot use the GPUs with these indexes: {body['gpu_idx']}. "
+                f"Worker {self.workers[0]} can only see these GPUs: []."
+            )
+        return None
+
+    def terminate(self, uid: str) -> None:
+        model = self._known(uid)
+        if model.status == "CREATING":
+            raise Refused(400, f"Model not found in the model list, uid: {self.profile.replica(uid, 0)}")
+        del self.models[uid]
+
+    def cancel(self, uid: str) -> None:
+        model = self.models.get(uid)
+        if model is None or not model.known:
+            raise Refused(500, f"Model {uid} has not been launched yet")
+        model.cancelled, model.known = True, False
+
+    def _known(self, uid: str) -> Model:
+        model = self.models.get(uid)
+        if model is None or not model.known:
+            raise Refused(400, f"Model not found in the model list, uid: {uid}")
+        return model
+
+    def serving(self, uid: str) -> Model:
+        """A model that answers inference, or the refusal."""
+        model = self.models.get(uid)
+        hidden = model and time.time() < model.launched + model.behaviour.seconds + model.behaviour.hidden
+        if model is None or not model.known or (hidden and model.status == "READY"):
+            known = [m.uid for m in self.models.values() if m.known and m.uid != uid]
+            more = f". Available model uids: {known}" if self.profile.missing_status == 404 else ""
+            raise Refused(self.profile.missing_status, f"Model not found in the model list, uid: {uid}{more}")
+        if model.status != "READY":
+            raise Refused(
+                503, f"Model is loading, please retry later: Model {uid} is launching, not yet ready for inference"
+            )
+        if not model.behaviour.answers:
+            raise Refused(500, "The request failed. Check the server logs for details.", plain=True)
+        return model
+
+    # -- what is told ----------------------------------------------------------------------------------------------
+
+    def listed(self) -> list[dict[str, t.Any]]:
+        return [
+            {
+                "id": m.uid,
+                "object": "model",
+                "created": 0,
+                "owned_by": "xinference",
+                **self._description(m),
+                "replica": len(m.replicas),
+            }
+            for m in self.models.values()
+            if m.known and m.status == "READY"
+        ]
+
+    def described(self, uid: str) -> dict[str, t.Any]:
+        model = self._known(uid)
+        if model.status != "READY":
+            if self.profile.loading_status == 400:
+                raise Refused(400, f"Model not found in the model list, uid: {self.profile.replica(uid, 0)}")
+            raise Refused(
+                503, f"Model is loading, please retry later: Model {uid} is launching, not yet ready for inference"
+            )
+        workers = {"n_worker": 1} if self.profile.reports_engine else {}
+        return {**self._description(model), **workers, "replica": len(model.replicas)}
+
+    def _description(self, model: Model) -> dict[str, t.Any]:
+        body, model_type = model.body, model.body["model_type"]
+        family = self.definitions[model_type].get(body["model_name"], {})
+        spec = (family.get("model_specs") or [{}])[0]
+        common = {
+            "model_type": model_type,
+            "address": "127.0.0.1:40000",
+            "accelerators": [],
+            "model_name": body["model_name"],
+        }
+        if model_type == "LLM":
+            engine = {"strict_system_first": False, "model_engine": body["model_engine"]}
+            return {
+                **common,
+                "model_lang": family.get("model_lang", ["en"]),
+                "model_ability": self.abilities(model),
+                "model_description": family.get("model_description"),
+                "model_format": body.get("model_format") or spec.get("model_format", "pytorch"),
+                "model_size_in_billions": body.get("model_size_in_billions") or spec.get("model_size_in_billions", 1),
+                "model_family": family.get("model_family", body["model_name"]),
+                "quantization": body.get("quantization") or spec.get("quantization", "none"),
+                "multimodal_projector": None,
+                "model_hub": "huggingface",
+                "revision": None,
+                "context_length": family.get("context_length", 32768),
+                **(engine if self.profile.reports_engine else {}),
+            }
+        if model_type == "embedding":
+            named = {"model_engine": body.get("model_engine") or "sentence_transformers"}
+            row: dict[str, t.Any] = {**common, **(named if self.profile.reports_engine else {})}
+            if self.profile.version != "1.17.1":
+                row["model_format"] = body.get("model_format") or spec.get("model_format", "pytorch")
+            row.update(
+                dimensions=family.get("dimensions", 1024),
+                max_tokens=family.get("max_tokens", 8192),
+                language=family.get("language", ["en"]),
+            )
+            if self.profile.reports_engine:
+                row["model_ability"] = self.abilities(model)
+            return {**row, "model_hub": "huggingface", "model_revision": None, "quantization": "none"}
+        return {**common, "model_ability": self.abilities(model)}
+
+    def abilities(self, model: Model) -> list[str]:
+        model_type = model.body["model_type"]
+        family = self.definitions[model_type].get(model.body["model_name"], {})
+        return family.get("model_ability") or catalogue.ABILITIES.get(model_type) or ["chat"]
+
+    def instances(self, uid: str | None = None) -> list[dict[str, t.Any]]:
+        return [self._instance(m) for key, m in sorted(self.models.items()) if uid in (None, key)]
+
+    def _instance(self, model: Model) -> dict[str, t.Any]:
+        return {
+            "model_name": model.body["model_name"],
+            "model_uid": model.uid,
+            "model_version": None,
+            "model_ability": self.abilities(model) if model.status == "READY" else [],
+            "replica": len(model.replicas),
+            "status": model.status,
+            "instance_created_ts": int(model.launched),
+            "n_worker": 1,
+            "replica_statuses": [self._replica(model, number) for number in model.replicas],
+        }
+
+    def _replica(self, model: Model, number: int) -> dict[str, t.Any]:
+        state = {"READY": "ready", "ERROR": "error"}.get(model.status, "")
+        fields = {**self.profile.replica_fields}
+        if "model_state" in fields:
+            fields["model_state"] = state
+        row = {
+            "replica_id": number,
+            "replica_model_uid": self.profile.replica(model.uid, number),
+            "worker_address": model.worker,
+            "status": model.status,
+            "created_ts": int(model.launched),
+            "error_message": model.error,
+        }
+        return {**row, **fields}
+
+    def replicas(self, uid: str) -> list[dict[str, t.Any]]:
+        model = self.models.get(uid)
+        if model is None:
+            return []
+        ready = model.status == "READY"
+        place = {"model_address": "127.0.0.1:40000" if ready else None, "accelerators": [] if ready else None}
+        rows = [self._replica(model, number) for number in model.replicas]
+        for row in rows:
+            row.pop("model_state", None)
+        return [{**row, **(place if self.profile.progress_details else {})} for row in rows]
+
+    def add_replica(self, uid: str) -> dict[str, t.Any]:
+        model = self._known(uid)
+        number = max(model.replicas, default=-1) + 1
+        model.extra_replicas += 1
+        return {
+            "replica_id": number,
+            "replica_model_uid": self.profile.replica(uid, number),
+            "worker_address": model.worker,
+        }
+
+    def remove_replica(self, uid: str, number: int) -> dict[str, t.Any]:
+        model = self._known(uid)
+        if number not in model.replicas:
+            raise Refused(400, f"Replica not found in the model list, uid: {uid}, replica_id: {number}")
+        model.removed_replicas.add(number)
+        return {"remaining_replicas": len(model.replicas)}
+
+    def progress(self, uid: str) -> dict[str, t.Any]:
+        model = self.models.get(uid)
+        known = model is not None and model.known
+        share = 0.0
+        files: list[dict[str, t.Any]] = []
+        stage = "pending"
+        if model is not None and known:
+            passed = time.time() - model.launched
+            stage, share = "loading", 1.0 if model.status == "READY" else 0.82
+            half = model.behaviour.seconds / 2
+            if model.behaviour.download and passed < half:
+                done = int(model.behaviour.download * passed / half)
+                stage, share = "downloading", 0.8 * passed / half
+                files = [
+                    {
+                        "name": "model.safetensors",
+                        "downloaded_bytes": done,
+                        "total_bytes": model.behaviour.download,
+                        "progress": passed / half,
+                        "status": "downloading",
+                    }
+                ]
+        if not self.profile.progress_details:
+            return {"progress": share}
+        replica = {
+            "replica_id": 0,
+            "replica_model_uid": self.profile.replica(uid, 0),
+            "progress": share,
+            "stage": stage,
+            "info": "Loading model",
+            "updated_at": time.time(),
+            "download_files": files,
+            "dependency_install_completed": None,
+            "dependency_install_total": None,
+            "dependency_install_plan": None,
+            "dependency_install_status": None,
+        }
+        return {"progress": share, "stage": stage, "download_files": files, "replicas": [replica] if known else []}
+
+    # -- registrations ---------------------------------------------------------------------------------------------
+
+    def engines(self, model_type: str, name: str) -> dict[str, t.Any] | None:
+        custom = self.definitions.get(model_type, {}).get(name)
+        if custom:
+            return catalogue.custom_engines(custom, model_type)
+        return catalogue.ENGINES.get(model_type, {}).get(name)
+
+    def registrations(self, model_type: str, detailed: bool) -> list[dict[str, t.Any]]:
+        self._check_type(model_type)
+        builtin = [{"model_name": name, "is_builtin": True} for name in catalogue.ENGINES[model_type]]
+        custom = [
+            {**(body if detailed else {"model_name": name}), "is_builtin": False}
+            for name, body in self.definitions[model_type].items()
+        ]
+        return sorted(builtin + custom, key=lambda row: row["model_name"].lower())
+
+    def registration(self, model_type: str, name: str) -> dict[str, t.Any]:
+        self._check_type(model_type)
+        marks = self.profile.auth == "database"
+        if name in self.definitions[model_type]:
+            return {**self.definitions[model_type][name], **({"is_builtin": False} if marks else {})}
+        if name in catalogue.ENGINES[model_type]:
+            return {"version": 2, "model_name": name, "model_specs": [], **({"is_builtin": True} if marks else {})}
+        raise Refused(400, f"Model {name} not found")
+
+    def register(self, model_type: str, body: dict[str, t.Any]) -> None:
+        self._check_type(model_type)
+        name = body.get("model_name")
+        if not name or not re.match(r"^[A-Za-z0-9][A-Za-z0-9_\-.]*$", name):
+            raise Refused(400, f"Invalid model name {name}.")
+        if name in self.definitions[model_type] or name in catalogue.ENGINES[model_type]:
+            raise Refused(400, f"Model {name} already registered")
+        missing = [key for key in _NEEDED.get(model_type, ()) if key not in body]
+        if missing:
+            lines = "\n".join(f"{key}\n  field required (type=value_error.missing)" for key in missing)
+            raise Refused(
+                400, f"{len(missing)} validation errors for Custom{model_type.capitalize()}ModelFamilyV2\n{lines}"
+            )
+        for spec in body.get("model_specs") or []:
+            if str(spec.get("model_uri") or "").startswith("file:///no/"):
+                raise Refused(400, f"Invalid model URI {spec['model_uri']}.")
+        self.definitions[model_type][name] = _normalised(model_type, body, self.profile)
+
+    def unregister(self, model_type: str, name: str) -> None:
+        """200 for any name, as the real one."""
+        self._check_type(model_type)
+        self.definitions[model_type].pop(name, None)
+
+    def _check_type(self, model_type: str) -> None:
+        if model_type not in TYPES:
+            raise Refused(400, f"Unsupported model type: {model_type}")
+
+
+_NEEDED = {
+    "LLM": ("model_lang", "model_ability", "model_specs"),
+    "embedding": ("dimensions", "max_tokens", "language", "model_specs"),
+    "rerank": ("language", "model_specs"),
+}
+
+
+def _normalised(model_type: str, body: dict[str, t.Any], profile: Profile) -> dict[str, t.Any]:
+    """What the server makes of a definition: nulls, the family's template, abilities added and dropped."""
+    body = {**body, "model_specs": [_spec(model_type, spec) for spec in body.get("model_specs") or []]}
+    if model_type == "LLM":
+        family = body.get("model_family")
+        abilities = list(body["model_ability"])
+        if family in catalogue.VISION_FAMILIES and "vision" not in abilities:
+            abilities.append("vision")
+        body = {"context_length": 2048, "model_description": None, "stop_token_ids": None, "stop": None, **body}
+        body["model_ability"] = abilities
+        body["chat_template"] = body.get("chat_template") or catalogue.CHAT_TEMPLATE
+        return body
+    if model_type in ("embedding", "rerank"):
+        ability = {"model_ability": []} if profile.auth == "database" else {}
+        return {**body, **ability, "cache_config": None, "virtualenv": None}
+    return body
+
+
+def _spec(model_type: str, spec: dict[str, t.Any]) -> dict[str, t.Any]:
+    nulls = {"model_id": None, "model_uri": None, "model_revision": None}
+    if model_type == "LLM":
+        nulls["model_metadata"] = None
+    return {"model_hub": "huggingface", **nulls, **spec}

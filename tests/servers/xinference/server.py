@@ -1,0 +1,426 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The HTTP side of the test server: routes, counts, check-mode refusal, injected faults."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+import time
+import typing as t
+from collections import Counter
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from .accounts import ADMIN_PERMISSIONS, Accounts
+from .behaviour import Behaviour
+from .models import Models, Refused
+from .profiles import PROFILES
+
+USERNAME, PASSWORD, SETUP_TOKEN = "admin", "Adm1n-pass-word!", "setup-token-of-the-test-server"
+# Answered without a token.
+OPEN = ("/status", "/metrics", "/v1/address", "/v1/cluster/auth", "/token", "/v1/auth/refresh", "/v1/admin/setup")
+# POSTs that change nothing.
+READING_POSTS = (
+    "/token",
+    "/v1/auth/refresh",
+    "/v1/chat/completions",
+    "/v1/completions",
+    "/v1/embeddings",
+    "/v1/rerank",
+)
+INFERENCE = READING_POSTS[2:]
+
+
+@dataclass
+class Fault:
+    """What goes wrong, ``times`` times, for requests of ``verb`` whose path matches ``path``.
+
+    :param kind: "reset" (the connection breaks before anything is done), "reset_after" (it is done, the answer is
+        lost), "status" (``status`` without a word).
+    """
+
+    kind: str
+    verb: str = ".*"
+    path: str = ".*"
+    times: int = 1
+    status: int = 500
+
+    def matches(self, verb: str, path: str) -> bool:
+        return bool(self.times > 0 and re.fullmatch(self.verb, verb) and re.search(self.path, path))
+
+
+class XinferenceServer:
+    """An Xinference on a free port of loopback; a context manager.
+
+    :param profile: one of PROFILES.
+    :param auth: whether authentication is on; None is what the release does by itself.
+    :param claimed: whether there is an administrator (USERNAME, PASSWORD).
+    :param setup_token: what a claim has to bring; "" for none, as in 3.x.
+    :param strict_check: answer 599 to every request that could change something, and note it in ``violations``.
+    :param cancel_seconds: how long a cancel takes.
+    """
+
+    def __init__(
+        self,
+        profile: str = "4.1.0",
+        *,
+        auth: bool | None = None,
+        claimed: bool = True,
+        setup_token: str | None = None,
+        strict_check: bool = False,
+        token_life: float = 1800,
+        cancel_seconds: float = 0.05,
+        workers: t.Sequence[str] = ("127.0.0.1:51954",),
+        port: int = 0,
+    ):
+        self.profile = PROFILES[profile]
+        self.auth = self.profile.auth_default if auth is None else auth
+        self.strict_check = strict_check
+        self.cancel_seconds = cancel_seconds
+        self.models = Models(self.profile, workers)
+        token = SETUP_TOKEN if setup_token is None and self.profile.setup_token else setup_token
+        self.accounts = Accounts(self.profile.auth, token or None, token_life=token_life)
+        if claimed:
+            self.accounts.add_user(USERNAME, PASSWORD, list(ADMIN_PERMISSIONS))
+        #: Requests by verb, and as (verb, path).
+        self.counts: Counter[str] = Counter()
+        self.requests: list[tuple[str, str]] = []
+        self.violations: list[str] = []
+        self.faults: list[Fault] = []
+        self.lock = threading.RLock()
+        self._started = time.time()
+        self._http = ThreadingHTTPServer(("127.0.0.1", port), _handler(self))
+        self._http.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
+
+    def __enter__(self) -> XinferenceServer:
+        threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+    def serve_forever(self) -> None:
+        self._http.serve_forever()
+
+    def stop(self) -> None:
+        self._http.shutdown()
+        self._http.server_close()
+
+    # -- for tests -------------------------------------------------------------------------------------------------
+
+    def behave(self, uid: str, **how: t.Any) -> None:
+        """How ``uid`` loads and answers when it is launched; the fields of Behaviour."""
+        self.models.behaviours[uid] = Behaviour(**how)
+
+    def serve(self, uid: str, **body: t.Any) -> None:
+        """Has a model running, as somebody launched it before."""
+        body = {"model_uid": uid, "model_name": uid, "replica": 1, **body}
+        with self.lock:
+            self.models.launch(body)
+            self.models.models[uid].launched -= 3600
+            self.models.models[uid].error, self.models.models[uid].known = None, True
+            self.models.launches.clear()
+
+    def fault(self, kind: str, **how: t.Any) -> None:
+        self.faults.append(Fault(kind, **how))
+
+    def forget(self) -> None:
+        """Starts counting anew."""
+        self.counts.clear()
+        self.requests.clear()
+
+    def changes(self) -> list[tuple[str, str]]:
+        """The requests that could change something, so far."""
+        return [r for r in self.requests if r[0] != "GET" and r[1] not in READING_POSTS]
+
+    # -- answering -------------------------------------------------------------------------------------------------
+
+    def answer(self, verb: str, path: str, query: dict[str, str], body: t.Any, token: str | None) -> tuple[int, t.Any]:
+        if self.auth and not path.startswith(OPEN):
+            self.accounts.authorize(token, verb, path)
+        if not self.auth and path.startswith(("/token", "/v1/admin", "/v1/auth")):
+            raise Refused(404, "Not Found", plain=True)
+        routes = ROUTES + (DATABASE_ROUTES if self.profile.auth == "database" and self.auth else [])
+        for route_verb, pattern, method in routes:
+            match = re.fullmatch(pattern, path)
+            if match and route_verb == verb:
+                arguments = {name: unquote(value) for name, value in match.groupdict().items()}
+                return method(self, _Call(arguments, query, body, token))
+        known = any(re.fullmatch(pattern, path) for _verb, pattern, _method in routes)
+        raise Refused(405 if known else 404, "Method Not Allowed" if known else "Not Found", plain=True)
+
+
+def _handler(server: XinferenceServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def log_message(self, *_args: object) -> None:
+            pass
+
+        def _serve(self) -> None:
+            parts = urlsplit(self.path)
+            raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            with server.lock:
+                server.counts[self.command] += 1
+                server.requests.append((self.command, parts.path))
+                fault = next((f for f in server.faults if f.matches(self.command, parts.path)), None)
+                if fault:
+                    fault.times -= 1
+                    if fault.kind == "reset":
+                        return self._reset()
+                    if fault.kind == "status":
+                        return self._send(fault.status, {"detail": f"fault {fault.status}"})
+                if server.strict_check and self.command != "GET" and parts.path not in READING_POSTS:
+                    server.violations.append(f"{self.command} {parts.path}")
+                    return self._send(599, {"detail": "refused in check mode"})
+                status, body = self._answer(parts.path, dict(parse_qsl(parts.query)), raw)
+                if fault:
+                    return self._reset()
+            self._send(status, body)
+
+        do_GET = do_POST = do_PUT = do_DELETE = _serve
+
+        def _answer(self, path: str, query: dict[str, str], raw: bytes) -> tuple[int, t.Any]:
+            try:
+                body = json.loads(raw) if raw else None
+            except ValueError as exc:
+                if path != "/token":  # which says 400 to a form
+                    return 500, _Text(f"Internal Server Error: {exc}")
+                body = None
+            server.models.settle()
+            try:
+                return server.answer(self.command, path, query, body, self.headers.get("Authorization"))
+            except Refused as exc:
+                where = "" if exc.plain else f"[address={(server.models.workers or ['127.0.0.1:1'])[0]}, pid=1] "
+                text = exc.text
+                if text.startswith("Model is loading, please retry later: "):
+                    text, where = text.replace("later: ", f"later: {where}", 1), ""
+                return exc.status, {"detail": where + text}
+
+        def _send(self, status: int, body: t.Any) -> None:
+            plain = isinstance(body, _Text)
+            data = body.encode() if plain else json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "text/plain; charset=utf-8" if plain else "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            if status == 401:
+                self.send_header("WWW-Authenticate", "Bearer")
+            self.end_headers()
+            self.wfile.write(data)
+
+        def _reset(self) -> None:
+            # Closing with data unread makes the kernel send a reset.
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+            self.connection.close()
+            self.close_connection = True
+
+    return Handler
+
+
+class _Call(t.NamedTuple):
+    args: dict[str, str]
+    query: dict[str, str]
+    body: t.Any
+    token: str | None
+
+
+def _version(server: XinferenceServer, _call: _Call) -> tuple[int, t.Any]:
+    fields = {"date": "2026-01-13T15:12:48+0800", "dirty": False, "error": None}
+    more = {key: fields[key] for key in server.profile.version_fields}
+    return 200, {**more, "full-revisionid": "0" * 40, "version": server.profile.version}
+
+
+def _status(server: XinferenceServer, _call: _Call) -> tuple[int, t.Any]:
+    usage = {"cpu": {"usage": 0.05, "total": 2, "memory_used": 1, "memory_available": 1, "memory_total": 2}}
+    worker = {"update_time": time.time(), "failure_remaining_count": 5, "status": usage}
+    return 200, {"uptime": int(time.time() - server._started), "workers": dict.fromkeys(server.models.workers, worker)}
+
+
+def _launch(server: XinferenceServer, call: _Call) -> tuple[int, t.Any]:
+    uid = server.models.launch(call.body)
+    if call.query.get("wait_ready") == "false":
+        return 200, {"model_uid": uid}
+    model = server.models.models[uid]
+    if model.error is not None:
+        raise Refused(400, model.error)
+    server.lock.release()
+    try:
+        time.sleep(model.behaviour.seconds)
+    finally:
+        server.lock.acquire()
+    return 200, {"model_uid": uid}
+
+
+def _cancel(server: XinferenceServer, call: _Call) -> tuple[int, t.Any]:
+    server.models.cancel(call.args["uid"])
+    server.lock.release()
+    try:
+        time.sleep(server.cancel_seconds)
+    finally:
+        server.lock.acquire()
+    return 200, None
+
+
+def _register(server: XinferenceServer, call: _Call) -> tuple[int, t.Any]:
+    if "persist" not in call.body:
+        text = "Internal Server Error: 1 validation error for RegisterModelRequest\npersist\n  field required"
+        return 500, _Text(f"{text} (type=value_error.missing)")
+    try:
+        body = json.loads(call.body["model"])
+    except ValueError as exc:
+        raise Refused(
+            400, f"1 validation error for CustomModelFamilyV2\n__root__\n  {exc} (type=value_error.jsondecode)"
+        )
+    server.models.register(call.args["type"], body)
+    return 200, None
+
+
+def _autostart(server: XinferenceServer, call: _Call) -> tuple[int, t.Any]:
+    if not server.profile.autostart:
+        raise Refused(404, "Not Found", plain=True)
+    if call.body is not None:
+        launch = call.body.get("launch") or {}
+        if not launch.get("model_name"):
+            raise Refused(400, "Autostart launch config requires a non-empty model_name.")
+        uid = launch.get("model_uid") or launch["model_name"]
+        defaults = {"enabled": True, "priority": 100, "max_retries": 3, "retry_interval_seconds": 30}
+        server.models.autostart[uid] = {**defaults, **call.body, "state": {"instance_status": "READY"}}
+        if uid not in server.models.models:
+            server.models.launch(launch)
+    rows = sorted(server.models.autostart.values(), key=lambda row: row["priority"])
+    return 200, {"models": rows}
+
+
+def _add_replica(server: XinferenceServer, call: _Call) -> tuple[int, t.Any]:
+    if not server.profile.add_replica:
+        raise Refused(405, "Method Not Allowed", plain=True)
+    return 200, server.models.add_replica(call.args["uid"])
+
+
+def _remove_replica(server: XinferenceServer, call: _Call) -> tuple[int, t.Any]:
+    if not call.args["number"].isdigit():
+        problem = {"type": "int_parsing", "loc": ["path", "replica_id"], "input": call.args["number"]}
+        text = "Input should be a valid integer, unable to parse string as an integer"
+        return 422, {"detail": [{**problem, "msg": text}]}
+    return 200, server.models.remove_replica(call.args["uid"], int(call.args["number"]))
+
+
+def _infer(server: XinferenceServer, call: _Call, kind: str) -> tuple[int, t.Any]:
+    if "model" not in call.body:
+        text = (
+            "Internal Server Error: 1 validation error for Request\nmodel\n  field required (type=value_error.missing)"
+        )
+        return 500, _Text(text)
+    model = server.models.serving(call.body["model"])
+    model_type = model.body["model_type"]
+    if {"chat": "LLM", "completion": "LLM"}.get(kind, kind) != model_type:
+        raise Refused(500, "The request failed. Check the server logs for details.", plain=True)
+    return 200, _ANSWERS[kind](server, model, call.body)
+
+
+def _chat(_server: XinferenceServer, model: t.Any, _body: t.Any) -> t.Any:
+    choice = {"finish_reason": "length", "index": 0, "message": {"role": "assistant", "content": "Hello."}}
+    usage = {"completion_tokens": 2, "prompt_tokens": 4, "total_tokens": 6}
+    return {"choices": [choice], "created": 1, "model": "/cache/model", "object": "chat.completion", "usage": usage}
+
+
+def _completion(_server: XinferenceServer, model: t.Any, _body: t.Any) -> t.Any:
+    choice = {"text": " world", "index": 0, "logprobs": None, "finish_reason": "length"}
+    usage = {"completion_tokens": 2, "prompt_tokens": 2, "total_tokens": 4}
+    return {"choices": [choice], "created": 1, "model": "/cache/model", "object": "text_completion", "usage": usage}
+
+
+def _embedding(server: XinferenceServer, model: t.Any, body: t.Any) -> t.Any:
+    family = server.models.definitions["embedding"].get(model.body["model_name"], {})
+    length = model.behaviour.dimensions or family.get("dimensions", 1024)
+    texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+    rows = [{"index": i, "object": "embedding", "embedding": [0.01] * length} for i, _text in enumerate(texts)]
+    usage = {"prompt_tokens": 3, "total_tokens": 3}
+    replica = server.profile.replica(model.uid, 0)
+    return {"object": "list", "model": model.uid, "model_replica": replica, "data": rows, "usage": usage}
+
+
+def _rerank(_server: XinferenceServer, model: t.Any, body: t.Any) -> t.Any:
+    order = [i for i in model.behaviour.order if i < len(body["documents"])]
+    rows = [
+        {"index": index, "relevance_score": 0.9 - 0.1 * place, "document": None} for place, index in enumerate(order)
+    ]
+    return {"id": "1", "results": rows, "meta": {}}
+
+
+_ANSWERS = {"chat": _chat, "completion": _completion, "embedding": _embedding, "rerank": _rerank}
+
+
+class _Text(str):
+    """A body that is text and not JSON."""
+
+
+def _do(value: t.Any, status: int = 200) -> tuple[int, t.Any]:
+    return status, value
+
+
+_UID = r"/v1/models/(?P<uid>[^/]+)"
+_REG = r"/v1/model_registrations/(?P<type>[^/]+)"
+_USER = r"/v1/admin/users/(?P<id>\d+)"
+_KEY = r"/v1/admin/keys/(?P<id>\d+)"
+
+ROUTES: list[tuple[str, str, t.Callable[[XinferenceServer, _Call], tuple[int, t.Any]]]] = [
+    ("GET", "/status", _status),
+    ("GET", "/v1/address", lambda s, c: _do(s.models.workers[0])),
+    ("GET", "/v1/supervisor", lambda s, c: _do({"supervisor_ip": s.models.workers[0]})),
+    ("GET", "/v1/cluster/auth", lambda s, c: _do({"auth": s.auth})),
+    ("GET", "/v1/cluster/version", _version),
+    ("GET", "/v1/cluster/devices", lambda s, c: _do(0)),
+    # models
+    ("GET", "/v1/models", lambda s, c: _do({"object": "list", "data": s.models.listed()})),
+    ("POST", "/v1/models", _launch),
+    ("GET", "/v1/models/instances", lambda s, c: _do(s.models.instances(c.query.get("model_uid")))),
+    ("GET", _UID, lambda s, c: _do(s.models.described(c.args["uid"]))),
+    ("DELETE", _UID, lambda s, c: _do(s.models.terminate(c.args["uid"]))),
+    ("GET", _UID + "/progress", lambda s, c: _do(s.models.progress(c.args["uid"]))),
+    ("POST", _UID + "/cancel", _cancel),
+    ("GET", _UID + "/events", lambda s, c: _do([])),
+    ("GET", _UID + "/replicas", lambda s, c: _do(s.models.replicas(c.args["uid"]))),
+    ("POST", _UID + "/replicas", _add_replica),
+    ("DELETE", _UID + "/replicas/(?P<number>[^/]+)", _remove_replica),
+    ("GET", "/v1/engines/(?P<name>[^/]+)", lambda s, c: _do(s.models.engines("LLM", c.args["name"]))),
+    (
+        "GET",
+        "/v1/engines/(?P<type>[^/]+)/(?P<name>[^/]+)",
+        lambda s, c: _do(s.models.engines(c.args["type"], c.args["name"])),
+    ),
+    ("GET", _REG, lambda s, c: _do(s.models.registrations(c.args["type"], c.query.get("detailed") == "true"))),
+    ("POST", _REG, _register),
+    ("GET", _REG + "/(?P<name>[^/]+)", lambda s, c: _do(s.models.registration(c.args["type"], c.args["name"]))),
+    ("DELETE", _REG + "/(?P<name>[^/]+)", lambda s, c: _do(s.models.unregister(c.args["type"], c.args["name"]))),
+    ("GET", "/v1/autostart/models", _autostart),
+    ("POST", "/v1/autostart/models", _autostart),
+    # inference
+    ("POST", "/v1/chat/completions", lambda s, c: _infer(s, c, "chat")),
+    ("POST", "/v1/completions", lambda s, c: _infer(s, c, "completion")),
+    ("POST", "/v1/embeddings", lambda s, c: _infer(s, c, "embedding")),
+    ("POST", "/v1/rerank", lambda s, c: _infer(s, c, "rerank")),
+    # authentication
+    ("POST", "/token", lambda s, c: _do(s.accounts.login(c.body))),
+]
+
+DATABASE_ROUTES: list[tuple[str, str, t.Callable[[XinferenceServer, _Call], tuple[int, t.Any]]]] = [
+    ("POST", "/v1/auth/refresh", lambda s, c: _do(s.accounts.refresh(c.body))),
+    ("GET", "/v1/admin/setup/status", lambda s, c: _do(s.accounts.setup_status())),
+    ("POST", "/v1/admin/setup", lambda s, c: _do(s.accounts.setup(c.body), 201)),
+    ("GET", "/v1/admin/users", lambda s, c: _do(s.accounts.user_rows())),
+    ("POST", "/v1/admin/users", lambda s, c: _do(s.accounts.create_user(c.body), 201)),
+    ("PUT", _USER, lambda s, c: _do(s.accounts.user(int(c.args["id"])).update(permissions=c.body["permissions"]))),
+    ("DELETE", _USER, lambda s, c: _do(s.accounts.delete_user(int(c.args["id"])))),
+    ("GET", "/v1/admin/keys", lambda s, c: _do(s.accounts.key_rows())),
+    ("POST", "/v1/admin/keys", lambda s, c: _do(s.accounts.create_key(c.body, s.accounts.caller(c.token)), 201)),
+    ("GET", _KEY + "/reveal", lambda s, c: _do(s.accounts.reveal(int(c.args["id"])))),
+    ("DELETE", _KEY, lambda s, c: _do(s.accounts.keys.remove(s.accounts.key(int(c.args["id"]))))),
+]
