@@ -10,6 +10,7 @@ import json
 import secrets
 import time
 import typing as t
+from collections import Counter
 from dataclasses import dataclass, field
 
 from .models import Refused
@@ -53,19 +54,19 @@ class Accounts:
     refresh_tokens: dict[str, str] = field(default_factory=dict)
     failures: int = 0
     banned: bool = False
-    next_id: int = 1
+    made: Counter[str] = field(default_factory=Counter)
 
-    def _id(self) -> int:
-        self.next_id += 1
-        return self.next_id - 1
+    def _id(self, what: str) -> int:
+        self.made[what] += 1
+        return self.made[what]
 
     def add_user(self, name: str, password: str, permissions: list[str]) -> dict[str, t.Any]:
-        user = {"id": self._id(), "username": name, "password": password, "permissions": permissions}
+        user = {"id": self._id("user"), "username": name, "password": password, "permissions": permissions}
         self.users[name] = user
         return user
 
     def add_key(self, name: str, owner: int, value: str | None = None, **more: t.Any) -> dict[str, t.Any]:
-        row = {"id": self._id(), "name": name, "user_id": owner, "key": value or f"xf-{secrets.token_urlsafe(24)}"}
+        row = {"id": self._id("key"), "name": name, "user_id": owner, "key": value or f"xf-{secrets.token_urlsafe(24)}"}
         row.update({"description": None, "enabled": True, "expires_at": None, "revealable": True, **more})
         self.keys.append(row)
         return row

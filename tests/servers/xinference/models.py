@@ -70,6 +70,8 @@ class Models:
         self.default = Behaviour()
         self.definitions: dict[str, dict[str, dict[str, t.Any]]] = {model_type: {} for model_type in TYPES}
         self.autostart: dict[str, dict[str, t.Any]] = {}
+        #: UIDs that inference asked for in vain, and until when that is remembered.
+        self.missing: dict[str, float] = {}
         #: UIDs of launches in the order in which they came.
         self.launches: list[str] = []
         self.most_loading = 0
@@ -106,6 +108,7 @@ class Models:
         model.error = self._impossible(body)
         model.known = model.error is None
         self.models[uid] = model
+        self.missing.pop(uid, None)
         self.launches.append(uid)
         self.most_loading = max(self.most_loading, sum(1 for m in self.models.values() if m.status == "CREATING"))
         return uid
@@ -160,10 +163,19 @@ class Models:
     def serving(self, uid: str) -> Model:
         """A model that answers inference, or the refusal."""
         model = self.models.get(uid)
-        hidden = model and time.time() < model.launched + model.behaviour.seconds + model.behaviour.hidden
-        if model is None or not model.known or (hidden and model.status == "READY"):
+        hidden = (
+            model is not None
+            and model.status == "READY"
+            and time.time() < model.launched + model.behaviour.seconds + model.behaviour.hidden
+        )
+        remembers = self.profile.missing_status == 404
+        if self.missing.get(uid, 0) > time.time() and remembers:
+            raise Refused(404, f"Model not found in the model list, uid: {uid} (cached, retry after 10.0s)", plain=True)
+        if model is None or not model.known or hidden:
+            if not hidden:
+                self.missing[uid] = time.time() + 10
             known = [m.uid for m in self.models.values() if m.known and m.uid != uid]
-            more = f". Available model uids: {known}" if self.profile.missing_status == 404 else ""
+            more = f". Available model uids: {known}" if remembers else ""
             raise Refused(self.profile.missing_status, f"Model not found in the model list, uid: {uid}{more}")
         if model.status != "READY":
             raise Refused(
