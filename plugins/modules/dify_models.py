@@ -346,7 +346,7 @@ def about(dify: DifySession) -> dict[str, t.Any]:
 
 
 def main() -> None:
-    module = AnsibleModule(
+    module = _module.Module(
         argument_spec=dict(
             provider=dict(type="str"),
             models=dict(

@@ -1,0 +1,75 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+
+DOCUMENTATION = r"""
+name: dify_registrations
+short_description: What a Dify is to have of what clusters serve
+version_added: 0.1.0
+author: The modelops.inference maintainers (@modelops)
+description:
+  - Maps models of Xinference to the list that M(modelops.inference.dify_models) takes. LLM becomes C(llm), embedding
+    C(text-embedding), rerank C(rerank), audio C(speech2text) or C(tts) by its abilities.
+  - Models that Dify has no type for, and models that Xinference does not serve now, are left out with a reason.
+positional: _input, target
+options:
+  _input:
+    description: The variables C(xinference_served) of the clusters, each with its key as C(api_key) where it has one.
+    type: list
+    elements: dict
+    required: true
+  target:
+    description:
+      - An item of C(dify_targets). Of it C(models) (a selector by C(tags), C(types), C(uids)), C(server_url) and
+        C(server_urls) (by cluster) are used.
+    type: dict
+    required: true
+  not_ready:
+    description: Take models that are not served yet, too, as check mode has to.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: What the first target is to have
+  ansible.builtin.debug:
+    msg: "{{ [xinference_served] | modelops.inference.dify_registrations(dify_targets[0]) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The models, and what was left out.
+  type: dict
+  contains:
+    models:
+      description: As O(modelops.inference.dify_models#module:models).
+      type: list
+      elements: dict
+    skipped:
+      description: What was left out, each with C(cluster), C(model), C(type) and C(why).
+      type: list
+      elements: dict
+"""
+
+
+def dify_registrations(
+    sources: t.Iterable[t.Mapping[str, t.Any]], target: t.Mapping[str, t.Any], not_ready: bool = False
+) -> dict[str, list[dict[str, t.Any]]]:
+    try:
+        return registrations.registrations(sources, target, not_ready=not_ready)
+    except ModelopsError as exc:
+        raise AnsibleFilterError(f"dify_registrations: {exc}") from exc
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"dify_registrations": dify_registrations}

@@ -1,0 +1,77 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations
+
+DOCUMENTATION = r"""
+name: dify_summary
+short_description: What became of each model in each Dify
+version_added: 0.1.0
+author: The modelops.inference maintainers (@modelops)
+description:
+  - Makes one row for each model out of the results of M(modelops.inference.dify_models), for a final table.
+  - Used by the role C(dify), whose loop over its calls it knows.
+positional: _input, targets, sources
+options:
+  _input:
+    description:
+      - Results of the module, each with C(_call), which holds the number of its target as C(key) of the first item and the
+        wanted workspace as the second.
+    type: list
+    elements: dict
+    required: true
+  targets:
+    description: The variable C(dify_targets).
+    type: list
+    elements: dict
+    required: true
+  sources:
+    description: What P(modelops.inference.dify_registrations#filter) was given.
+    type: list
+    elements: dict
+    required: true
+  not_ready:
+    description: As P(modelops.inference.dify_registrations#filter) was given.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: One row a model
+  ansible.builtin.debug:
+    msg: "{{ registered.results | modelops.inference.dify_summary(dify_targets, [xinference_served]) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Rows with C(dify), C(workspace), C(model), C(type), C(state), C(action) and C(why).
+  type: list
+  elements: dict
+  sample:
+    - dify: office
+      workspace: Research
+      model: qwen3-8b
+      type: llm
+      state: active
+      action: register
+      why: ""
+"""
+
+
+def dify_summary(
+    results: t.Iterable[t.Mapping[str, t.Any]],
+    targets: t.Sequence[t.Mapping[str, t.Any]],
+    sources: t.Sequence[t.Mapping[str, t.Any]],
+    not_ready: bool = False,
+) -> list[dict[str, t.Any]]:
+    return registrations.summary(results, targets, sources, not_ready=not_ready)
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"dify_summary": dify_summary}

@@ -1,0 +1,196 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From what clusters serve to what a Dify is to have, or what a person is to enter. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models import is_loopback
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+
+# As Dify's dialog spells the types of models.
+DIALOG_TYPES = {
+    "llm": "LLM",
+    "text-embedding": "TEXT EMBEDDING",
+    "rerank": "RERANK",
+    "speech2text": "SPEECH2TEXT",
+    "tts": "TTS",
+}
+
+_BY_TYPE = {"LLM": "llm", "embedding": "text-embedding", "rerank": "rerank"}
+_BY_ABILITY = {"audio2text": "speech2text", "text2audio": "tts"}
+
+# What a model's ``dify`` may override.
+OVERRIDES = ("name", "type", "server_url", "invoke_timeout", "max_retries", "credential_name")
+
+
+def dify_type(model: t.Mapping[str, t.Any]) -> str | None:
+    """The type that a model of Xinference has in Dify; None where Dify has none for it."""
+    if model["type"] in _BY_TYPE:
+        return _BY_TYPE[model["type"]]
+    if model["type"] != "audio":
+        return None
+    return next((kind for ability, kind in _BY_ABILITY.items() if ability in (model.get("abilities") or ())), None)
+
+
+def why_not(model: t.Mapping[str, t.Any]) -> str:
+    """Why a model without a type in Dify is left out."""
+    if model["type"] == "audio":
+        return "an audio model that neither transcribes nor speaks has no type in Dify"
+    return f"Dify has no type for {model['type']} models"
+
+
+def selected(model: t.Mapping[str, t.Any], selector: t.Mapping[str, t.Any] | None) -> bool:
+    """Whether a target wants a model: by any of its tags, by UID, by type in Xinference's or Dify's spelling."""
+    chosen = {name: wanted for name, wanted in (selector or {}).items() if wanted}
+    types = {str(model["type"]).lower(), _override(model, "type") or dify_type(model)}
+    return all(
+        (
+            not chosen.get("tags") or bool(set(chosen["tags"]) & set(model.get("tags") or ())),
+            not chosen.get("uids") or model["uid"] in chosen["uids"],
+            not chosen.get("types") or bool({str(name).lower() for name in chosen["types"]} & types),
+        )
+    )
+
+
+def registrations(
+    sources: t.Iterable[t.Mapping[str, t.Any]], target: t.Mapping[str, t.Any], *, not_ready: bool
+) -> dict[str, list[dict[str, t.Any]]]:
+    """What one target is to have.
+
+    :param sources: ``xinference_served`` of each cluster, with the key as ``api_key`` where there is one.
+    :param target: an item of ``dify_targets``.
+    :param not_ready: True also takes models that Xinference does not serve yet, as check mode has to.
+    :returns: ``models`` as dify_models takes them, and ``skipped`` with the reasons.
+    """
+    models: list[dict[str, t.Any]] = []
+    skipped: list[dict[str, t.Any]] = []
+    for source in sources:
+        for model in source.get("models") or ():
+            present = _present(model)
+            if not selected(model, target.get("models")):
+                continue
+            kind = _override(model, "type") or dify_type(model)
+            name = _override(model, "name") or model["uid"]
+            why = ""
+            if kind is None:
+                why = why_not(model)
+            elif present and not not_ready and not model.get("ready", True):
+                why = f"Xinference ({source['cluster']}) does not serve it now"
+            if why:
+                if present:
+                    skipped.append({"cluster": source["cluster"], "model": name, "type": model["type"], "why": why})
+                continue
+            models.append(_registration(source, target, model, name, str(kind), present))
+    return {"models": models, "skipped": skipped}
+
+
+def _registration(
+    source: t.Mapping[str, t.Any],
+    target: t.Mapping[str, t.Any],
+    model: t.Mapping[str, t.Any],
+    name: str,
+    kind: str,
+    present: bool,
+) -> dict[str, t.Any]:
+    if not present:
+        return {"name": name, "type": kind, "state": "absent"}
+    urls = target.get("server_urls") or {}
+    entry = {
+        "name": name,
+        "type": kind,
+        "server_url": urls.get(source["cluster"]) or target.get("server_url") or source["url"],
+        "model_uid": model["uid"],
+    }
+    if source.get("api_key"):
+        entry["api_key"] = source["api_key"]
+    entry.update({key: _override(model, key) for key in OVERRIDES[2:] if _override(model, key) is not None})
+    return entry
+
+
+def _override(model: t.Mapping[str, t.Any], name: str) -> t.Any:
+    overrides = model.get("dify") or {}
+    unknown = sorted(set(overrides) - set(OVERRIDES))
+    if unknown:
+        raise ModelopsError(f"model '{model['uid']}': dify has no '{unknown[0]}'; it may give {', '.join(OVERRIDES)}")
+    return overrides.get(name)
+
+
+def _present(model: t.Mapping[str, t.Any]) -> bool:
+    state = model.get("state", "present")
+    if state not in ("present", "absent"):
+        raise ModelopsError(f"model '{model['uid']}': state is present or absent, as declared; not '{state}'")
+    return state == "present"
+
+
+def connection_sheet(source: t.Mapping[str, t.Any], *, kept: str) -> list[str]:
+    """The lines that tell a person what to enter in Dify for one cluster; never the key itself.
+
+    :param source: ``xinference_served`` of the cluster.
+    :param kept: where its key is kept, as a person finds it; "" where it needs none.
+    """
+    models = [model for model in source.get("models") or () if _present(model)]
+    entries = [(model, _override(model, "type") or dify_type(model)) for model in models]
+    lines = [
+        f"Xinference cluster {source['cluster']}: what to enter in Dify",
+        "",
+        "Settings > Model Providers > Xinference > Add Model (owner or admin of the workspace; from Dify 1.0 on install",
+        "the plugin langgenius/xinference first). One entry for each model:",
+    ]
+    for model, kind in entries:
+        if kind is None:
+            continue
+        url = _override(model, "server_url") or source["url"]
+        lines += [
+            "",
+            f"  Model Type   {DIALOG_TYPES[kind]}",
+            f"  Model Name   {_override(model, 'name') or model['uid']}",
+            f"  Server url   {url}",
+            f"  Model uid    {model['uid']}",
+            f"  API key      {kept or 'leave it empty: this server needs none'}",
+        ]
+        if not model.get("ready", True):
+            lines.append("  (Xinference does not serve it now; Dify tries it before it stores it.)")
+    left_out = [f"  {model['uid']}: {why_not(model)}" for model, kind in entries if kind is None]
+    if left_out:
+        lines += ["", "Not for Dify:", *left_out]
+    if is_loopback(source["url"]):
+        lines += [
+            "",
+            "This server listens on loopback only. A Dify on the same machine outside containers can use it as it is.",
+            "For any other Dify set xinference_host to an address that it reaches (or 0.0.0.0), run the site again, and",
+            "take the address from the new sheet.",
+        ]
+    return lines
+
+
+def summary(
+    results: t.Iterable[t.Mapping[str, t.Any]],
+    targets: t.Sequence[t.Mapping[str, t.Any]],
+    sources: t.Sequence[t.Mapping[str, t.Any]],
+    *,
+    not_ready: bool,
+) -> list[dict[str, t.Any]]:
+    """One row for each Dify, workspace and model.
+
+    :param results: of the calls of dify_models, each with ``_call``: ({"key": number of its target}, workspace).
+    """
+    rows: list[dict[str, t.Any]] = []
+    for result in results:
+        target, workspace = targets[result["_call"][0]["key"]], result["_call"][1]
+        place = {"dify": target["name"], "workspace": (result.get("workspace") or {}).get("name") or workspace}
+        models = result.get("models") or ()
+        for model in models:
+            why = model.get("error", "")
+            outcome = {"state": "failed" if why else model["state"], "action": model["action"], "why": why}
+            rows.append({**place, "model": model["name"], "type": model["type"], **outcome})
+        if result.get("failed") and not models:
+            why = result.get("msg", "")
+            rows.append({**place, "model": "", "type": "", "state": "failed", "action": "none", "why": why})
+        for model in registrations(sources, target, not_ready=not_ready)["skipped"]:
+            outcome = {"state": "skipped", "action": "none", "why": model["why"]}
+            rows.append({**place, "model": model["model"], "type": model["type"], **outcome})
+    return rows

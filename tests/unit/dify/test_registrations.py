@@ -1,0 +1,154 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From what is served to what a Dify is to have, or what a person enters: pure."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations as r
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+
+
+def served(uid, type, abilities=(), **more):
+    return {
+        "uid": uid,
+        "type": type,
+        "abilities": list(abilities),
+        "tags": [],
+        "state": "present",
+        "ready": True,
+        **more,
+    }
+
+
+def source(*models, cluster="one", **more):
+    return {
+        "cluster": cluster,
+        "url": f"http://{cluster}.example.com:9997",
+        "api_key_file": "",
+        "models": models,
+        **more,
+    }
+
+
+def names(found):
+    return [(model["name"], model["type"]) for model in found["models"]]
+
+
+@pytest.mark.parametrize(
+    ("type", "abilities", "expected"),
+    [
+        ("LLM", ["chat", "vision"], "llm"),
+        ("embedding", [], "text-embedding"),
+        ("rerank", [], "rerank"),
+        ("audio", ["audio2text"], "speech2text"),
+        ("audio", ["text2audio", "text2audio_zero_shot"], "tts"),
+        ("audio", [], None),
+        ("image", ["text2image"], None),
+        ("video", [], None),
+        ("flexible", [], None),
+    ],
+)
+def test_type(type, abilities, expected):
+    model = served("m", type, abilities)
+    found = r.registrations([source(model)], {}, not_ready=False)
+    assert names(found) == ([("m", expected)] if expected else [])
+    assert bool(found["skipped"]) == (expected is None)
+    assert all(row["why"] and row["model"] == "m" for row in found["skipped"])
+
+
+def test_entry():
+    found = r.registrations([source(served("m", "LLM"), api_key="k")], {}, not_ready=False)
+    assert found["models"] == [
+        {"name": "m", "type": "llm", "server_url": "http://one.example.com:9997", "model_uid": "m", "api_key": "k"}
+    ]
+    without = r.registrations([source(served("m", "LLM"), api_key="")], {}, not_ready=False)
+    assert "api_key" not in without["models"][0]
+
+
+def test_overrides_of_a_model():
+    more = {"name": "Chat", "type": "tts", "server_url": "http://other:1", "invoke_timeout": 9, "max_retries": 0}
+    model = served("m", "flexible", dify={**more, "credential_name": "c"})
+    entry = r.registrations([source(model)], {}, not_ready=False)["models"][0]
+    assert entry == {**more, "credential_name": "c", "model_uid": "m"}
+    with pytest.raises(ModelopsError, match="no 'nmae'"):
+        r.registrations([source(served("m", "LLM", dify={"nmae": "x"}))], {}, not_ready=False)
+
+
+def test_server_url_as_the_target_sees_it():
+    sources = [source(served("a", "LLM"), cluster="one"), source(served("b", "LLM"), cluster="two")]
+    target = {"server_url": "http://lan:9997", "server_urls": {"two": "http://two-lan:9997"}}
+    found = r.registrations(sources, target, not_ready=False)
+    assert [model["server_url"] for model in found["models"]] == ["http://lan:9997", "http://two-lan:9997"]
+
+
+@pytest.mark.parametrize(
+    ("selector", "expected"),
+    [
+        ({}, ["a", "b", "c"]),
+        (None, ["a", "b", "c"]),
+        ({"tags": ["x"]}, ["a", "b"]),
+        ({"tags": ["y", "z"]}, ["b"]),
+        ({"types": ["LLM"]}, ["a"]),
+        ({"types": ["llm", "speech2text"]}, ["a", "c"]),
+        ({"types": ["embedding"]}, ["b"]),
+        ({"types": ["text-embedding"]}, ["b"]),
+        ({"uids": ["c", "nosuch"]}, ["c"]),
+        ({"tags": ["x"], "types": ["embedding"]}, ["b"]),
+        ({"tags": [], "types": [], "uids": []}, ["a", "b", "c"]),
+    ],
+)
+def test_selector(selector, expected):
+    models = [
+        served("a", "LLM", tags=["x"]),
+        served("b", "embedding", tags=["x", "y"]),
+        served("c", "audio", ["audio2text"]),
+    ]
+    found = r.registrations([source(*models)], {"models": selector}, not_ready=False)
+    assert [model["name"] for model in found["models"]] == expected
+
+
+def test_absent_and_not_ready():
+    models = [served("gone", "LLM", state="absent", ready=False), served("late", "LLM", ready=False)]
+    image = served("i", "image", state="absent")
+    found = r.registrations([source(*models, image)], {}, not_ready=False)
+    assert found["models"] == [{"name": "gone", "type": "llm", "state": "absent"}]
+    assert [row["model"] for row in found["skipped"]] == ["late"]
+    check = r.registrations([source(*models)], {}, not_ready=True)
+    assert names(check) == [("gone", "llm"), ("late", "llm")]
+    with pytest.raises(ModelopsError, match="not 'loading'"):
+        r.registrations([source(served("m", "LLM", state="loading"))], {}, not_ready=False)
+
+
+def test_sheet():
+    models = [served("m", "LLM"), served("late", "rerank", ready=False), served("gone", "LLM", state="absent")]
+    lines = r.connection_sheet(source(*models, api_key="sk-secret"), kept="in the vault")
+    assert lines.count("  API key      in the vault") == 2
+    assert "  Model Type   RERANK" in lines
+    assert any("does not serve it now" in line for line in lines)
+    text = "\n".join(lines)
+    assert "sk-secret" not in text and "gone" not in text and "Not for Dify" not in text and "loopback" not in text
+
+
+def test_summary():
+    targets = [{"name": "office"}]
+    sources = [source(served("i", "image"))]
+    done = {
+        "_call": [{"key": 0}, "Research"],
+        "workspace": {"id": "1", "name": "Research"},
+        "models": [
+            {"name": "a", "type": "llm", "action": "none", "state": "active"},
+            {"name": "b", "type": "llm", "action": "register", "state": "absent", "error": "no"},
+        ],
+    }
+    refused = {"_call": [{"key": 0}, "Other"], "failed": True, "msg": "wrong password"}
+    rows = r.summary([done, refused], targets, sources, not_ready=False)
+    assert [(row["workspace"], row["model"], row["state"], row["why"]) for row in rows] == [
+        ("Research", "a", "active", ""),
+        ("Research", "b", "failed", "no"),
+        ("Research", "i", "skipped", "Dify has no type for image models"),
+        ("Other", "", "failed", "wrong password"),
+        ("Other", "i", "skipped", "Dify has no type for image models"),
+    ]
