@@ -17,15 +17,16 @@ die() { say "$(basename "$0"): $*"; exit 1; }
 
 # Installs Debian packages as root; else says the one command that does.
 need_apt() {
-    local command="apt-get install -y --no-install-recommends $*"
+    local command="apt-get install -y --no-install-recommends $*" log
     if [[ $(id -u) != 0 ]] || ! type -P apt-get >/dev/null; then
         die "missing: $*. Install it, on Debian and Ubuntu as root by: $command"
     fi
     say "installing $*"
     export DEBIAN_FRONTEND=noninteractive
-    $command -o DPkg::Lock::Timeout=120 -qq </dev/null >&2 ||
-        { apt-get update -qq >&2 && $command -o DPkg::Lock::Timeout=120 -qq </dev/null >&2; } ||
-        die "'$command' failed"
+    # The first try fails where the package lists are missing or old.
+    log=$($command -o DPkg::Lock::Timeout=120 2>&1 </dev/null) ||
+        log=$(apt-get update 2>&1 && $command -o DPkg::Lock::Timeout=120 2>&1 </dev/null) ||
+        die "'$command' failed: $log"
 }
 
 # Paths of the interpreters of these minor versions ("3.13 3.12"), in this order, that really run: a pyenv shim is on
