@@ -63,7 +63,7 @@ class ActionModule(ActionBase):
 
     @staticmethod
     def _validate(args: dict[str, t.Any]) -> dict[str, t.Any]:
-        """The module's own refusals, as far as they need neither the host nor the server."""
+        """The module's own refusals, as far as they need neither the host nor the server; and what is declared."""
         checked = ArgumentSpecValidator(ARGUMENT_SPEC).validate(args)
         if checked.error_messages:
             hints = misspelled(ARGUMENT_SPEC, args)
@@ -79,7 +79,19 @@ class ActionModule(ActionBase):
             models.desired(declared, exists=lambda path: True)
         except ModelopsError as exc:
             raise AnsibleActionFail(str(exc)) from exc
-        return {"changed": False}
+        rows = [
+            dict(
+                uid=model["uid"],
+                type=model["type"],
+                declared=model["state"],
+                state="unknown",
+                abilities=(model["definition"] or {}).get("abilities") or [],
+                tags=model["tags"] or [],
+                dify=model["dify"] or {},
+            )
+            for model in declared
+        ]
+        return {"changed": False, "models": rows}
 
     def _execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         return self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)

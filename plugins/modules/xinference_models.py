@@ -237,7 +237,7 @@ options:
         description: What the role C(dify) needs to know of this model. Not used here.
         type: dict
   validate_only:
-    description: Only check the list itself, on the controller, without asking the host or the server.
+    description: Only check the list itself, on the controller, without asking the host or the server. Returns what is declared.
     type: bool
     default: false
   weights:
@@ -378,6 +378,9 @@ models:
     type:
       description: Type of the model.
       type: str
+    declared:
+      description: V(present) or V(absent), as declared.
+      type: str
     state:
       description:
         - V(ready), V(absent), V(failed), V(loading) or V(differs) (it runs otherwise than declared).
@@ -450,6 +453,9 @@ models:
       description: Its tags.
       type: list
       elements: str
+    dify:
+      description: What was declared for the role C(dify).
+      type: dict
 """
 
 import re

@@ -78,7 +78,7 @@ def registrations(
             why = ""
             if kind is None:
                 why = why_not(model)
-            elif present and not not_ready and not model.get("ready", True):
+            elif present and not not_ready and not _served(model):
                 why = f"Xinference ({source['cluster']}) does not serve it now"
             if why:
                 if present:
@@ -120,10 +120,15 @@ def _override(model: t.Mapping[str, t.Any], name: str) -> t.Any:
 
 
 def _present(model: t.Mapping[str, t.Any]) -> bool:
-    state = model.get("state", "present")
-    if state not in ("present", "absent"):
-        raise ModelopsError(f"model '{model['uid']}': state is present or absent, as declared; not '{state}'")
-    return state == "present"
+    declared = model.get("declared", "present")
+    if declared not in ("present", "absent"):
+        raise ModelopsError(f"model '{model['uid']}': declared is present or absent; not '{declared}'")
+    return declared == "present"
+
+
+def _served(model: t.Mapping[str, t.Any]) -> bool:
+    """Whether Xinference serves the model, maybe with other fields than declared."""
+    return model.get("state") in ("ready", "differs")
 
 
 def connection_sheet(source: t.Mapping[str, t.Any], *, kept: str) -> list[str]:
@@ -152,7 +157,7 @@ def connection_sheet(source: t.Mapping[str, t.Any], *, kept: str) -> list[str]:
             f"  Model uid    {model['uid']}",
             f"  API key      {kept or 'leave it empty: this server needs none'}",
         ]
-        if not model.get("ready", True):
+        if not _served(model):
             lines.append("  (Xinference does not serve it now; Dify tries it before it stores it.)")
     left_out = [f"  {model['uid']}: {why_not(model)}" for model, kind in entries if kind is None]
     if left_out:

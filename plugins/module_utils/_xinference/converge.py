@@ -139,6 +139,7 @@ def _row(
         "uid": model.uid,
         "name": running.get("model_name") or model.name,
         "type": model.type,
+        "declared": model.options["state"],
         "state": state,
         "action": outcome.action,
         "replicas": {
@@ -158,6 +159,7 @@ def _row(
         "proof": proven.result() if proven else None,
         "seconds": outcome.seconds,
         "tags": model.options["tags"] or [],
+        "dify": model.options["dify"] or {},
     }
 
 

@@ -17,8 +17,8 @@ def served(uid, type, abilities=(), **more):
         "type": type,
         "abilities": list(abilities),
         "tags": [],
-        "state": "present",
-        "ready": True,
+        "declared": "present",
+        "state": "ready",
         **more,
     }
 
@@ -111,19 +111,19 @@ def test_selector(selector, expected):
 
 
 def test_absent_and_not_ready():
-    models = [served("gone", "LLM", state="absent", ready=False), served("late", "LLM", ready=False)]
-    image = served("i", "image", state="absent")
+    models = [served("gone", "LLM", declared="absent", state="absent"), served("late", "LLM", state="failed")]
+    image = served("i", "image", declared="absent")
     found = r.registrations([source(*models, image)], {}, not_ready=False)
     assert found["models"] == [{"name": "gone", "type": "llm", "state": "absent"}]
     assert [row["model"] for row in found["skipped"]] == ["late"]
     check = r.registrations([source(*models)], {}, not_ready=True)
     assert names(check) == [("gone", "llm"), ("late", "llm")]
     with pytest.raises(ModelopsError, match="not 'loading'"):
-        r.registrations([source(served("m", "LLM", state="loading"))], {}, not_ready=False)
+        r.registrations([source(served("m", "LLM", declared="loading"))], {}, not_ready=False)
 
 
 def test_sheet():
-    models = [served("m", "LLM"), served("late", "rerank", ready=False), served("gone", "LLM", state="absent")]
+    models = [served("m", "LLM"), served("late", "rerank", state="failed"), served("gone", "LLM", declared="absent")]
     lines = r.connection_sheet(source(*models, api_key="sk-secret"), kept="in the vault")
     assert lines.count("  API key      in the vault") == 2
     assert "  Model Type   RERANK" in lines

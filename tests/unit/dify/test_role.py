@@ -25,19 +25,33 @@ CHAT = {
     "type": "LLM",
     "abilities": ["chat"],
     "tags": ["chat"],
-    "state": "present",
-    "ready": True,
+    "declared": "present",
+    "state": "ready",
 }
-EMBEDDING = {"uid": "bge-m3", "type": "embedding", "abilities": [], "tags": ["rag"], "state": "present", "ready": True}
+EMBEDDING = {
+    "uid": "bge-m3",
+    "type": "embedding",
+    "abilities": [],
+    "tags": ["rag"],
+    "declared": "present",
+    "state": "ready",
+}
 SPEECH = {
     "uid": "whisper-large-v3",
     "type": "audio",
     "abilities": ["audio2text"],
     "tags": [],
-    "state": "present",
-    "ready": True,
+    "declared": "present",
+    "state": "ready",
 }
-IMAGE = {"uid": "sd-turbo", "type": "image", "abilities": ["text2image"], "tags": [], "state": "present", "ready": True}
+IMAGE = {
+    "uid": "sd-turbo",
+    "type": "image",
+    "abilities": ["text2image"],
+    "tags": [],
+    "declared": "present",
+    "state": "ready",
+}
 
 
 def cluster(name, url=XINFERENCE, models=(CHAT, EMBEDDING, SPEECH, IMAGE), **more):
@@ -97,6 +111,7 @@ def play(tmp_path):
             capture_output=True,
             text=True,
             timeout=120,
+            check=False,
         )
         return Run(done, outcome)
 
@@ -138,7 +153,7 @@ def test_every_workspace_of_every_dify(newest, play):
     """Two clusters with a key each, three calls, an absent model; in check mode first."""
     with DifyServer("0.15.3") as old:
         newest.state.add_workspace("Research", admin="owner")
-        gone = {**CHAT, "uid": "old-model", "state": "absent"}
+        gone = {**CHAT, "uid": "old-model", "declared": "absent"}
         key = play.directory / "client_key"
         key.write_text(KEY + "\n")
         hosts = {
@@ -186,7 +201,7 @@ def test_every_workspace_of_every_dify(newest, play):
 def test_one_dify_that_fails_does_not_hide_the_others(newest, play):
     with DifyServer("1.8.1") as other:
         broken = {**CHAT, "uid": "nosuch"}
-        not_served = {**EMBEDDING, "ready": False}
+        not_served = {**EMBEDDING, "state": "failed"}
         hosts = {"gpu01": cluster("one", models=[CHAT, broken, not_served])}
         targets = [target(newest, password="Wrong1234567"), target(other, name="lab")]
         run = play(hosts, dify_targets=targets)
