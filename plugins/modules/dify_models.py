@@ -65,7 +65,7 @@ options:
         type: str
       model_uid:
         description:
-          - UID of the model in Xinference. Dify's plugin refuses the characters C(/ ? #).
+          - UID of the model in Xinference. Dify's plugin refuses a slash, a question mark and a number sign in it.
           - Required with O(models[].state=present).
         type: str
       api_key:
@@ -159,12 +159,12 @@ EXAMPLES = r"""
 RETURN = r"""
 version:
   description: Dify's version.
-  returned: success, and failure after the login
+  returned: when the models were read
   type: str
   sample: 1.12.1
 workspace:
   description: The workspace worked in.
-  returned: success, and failure after the login
+  returned: when the models were read
   type: dict
   contains:
     id:
@@ -177,7 +177,7 @@ workspace:
       sample: Research
 models:
   description: What became of each model, in the order of O(models).
-  returned: success, and failure after the login
+  returned: when the models were read
   type: list
   elements: dict
   contains:
@@ -214,7 +214,7 @@ models:
       type: str
 plan:
   description: One line for each change.
-  returned: success, and failure after the login
+  returned: when the models were read
   type: list
   elements: str
   sample: ["+ register llm qwen3-8b"]
@@ -224,7 +224,7 @@ not_compared:
   type: str
 requests:
   description: Number of requests sent, by verb.
-  returned: success, and failure after the login
+  returned: when the models were read
   type: dict
   sample: {"GET": 4, "POST": 2}
 """

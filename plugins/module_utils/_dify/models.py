@@ -291,8 +291,10 @@ class Models:
             lost: Unreachable | None = None
             try:
                 getattr(self, f"_{step.kind}")(step)
-            except TimedOut:
-                raise
+            except TimedOut as exc:
+                raise ModelopsError(
+                    f"{exc}. Dify may still be trying the model. Run this again later; nothing is added twice."
+                ) from exc
             except Unreachable as exc:
                 if not exc.sent:
                     raise

@@ -9,6 +9,7 @@ import json
 import re
 import socket
 import threading
+import time
 import typing as t
 from collections import Counter
 from dataclasses import dataclass
@@ -33,9 +34,9 @@ HTML = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gatew
 class Fault:
     """What goes wrong, ``times`` times, for requests of ``verb`` whose path matches ``path``.
 
-    :param kind: "reset" (the connection breaks before anything is done), "reset_after" (it is done, the answer is
-        lost), "status" (``status`` without a word), "html" (a proxy's page), "redirect" (to ``location``),
-        "no_version" (the header X-Version is missing).
+    :param kind: "slow" (answered after ``seconds``), "reset" (the connection breaks before anything is done),
+        "reset_after" (it is done, the answer is lost), "status" (``status`` without a word), "html" (a proxy's page),
+        "redirect" (to ``location``), "no_version" (the header X-Version is missing).
     """
 
     kind: str
@@ -44,6 +45,7 @@ class Fault:
     times: int = 1
     status: int = 500
     location: str = ""
+    seconds: float = 0
 
     def matches(self, verb: str, path: str) -> bool:
         return bool(self.times > 0 and re.fullmatch(self.verb, verb) and re.search(self.path, path))
@@ -159,6 +161,8 @@ class DifyServer:
                 self._break(http)
                 return
             reply = self._faulty(fault) or self._answer(request)
+        if fault:
+            time.sleep(fault.seconds)
         if fault and fault.kind == "reset_after":
             self._break(http)
             return

@@ -46,6 +46,36 @@ class Upstream:
     models: dict[str, Served]
     key: str | None = None
 
+    def look_up(self, uid: str, key: str | None) -> Served | None:
+        """A model, or None; PermissionError for another key."""
+        if self.key and key != self.key:
+            raise PermissionError
+        return self.models.get(uid)
+
+
+@dataclass
+class LiveUpstream:
+    """A real Xinference, asked each time."""
+
+    url: str
+
+    def look_up(self, uid: str, key: str | None) -> Served | None:
+        """A model, or None; PermissionError for another key, ConnectionError where nobody answers."""
+        request = urllib.request.Request(f"{self.url}/v1/models/{uid}")
+        if key:
+            request.add_header("Authorization", f"Bearer {key}")
+        try:
+            with urllib.request.urlopen(request, timeout=10) as response:
+                told = json.load(response)
+        except urllib.error.HTTPError as exc:
+            if exc.code in (401, 403):
+                raise PermissionError from exc
+            return None
+        except (OSError, ValueError) as exc:
+            raise ConnectionError from exc
+        extras = {"context_length": told.get("context_length")} if told.get("model_type") == "LLM" else {}
+        return Served(told.get("model_type", ""), tuple(told.get("model_ability") or ()), extras)
+
 
 def default_models() -> dict[str, Served]:
     return {
@@ -118,19 +148,20 @@ class Backend:
 
     def _invoke(self, model: str, url: str, uid: str, key: str | None, model_type: str) -> Served:
         """The other types are really invoked, past the cache."""
-        upstream = self._upstream(url)
-        if upstream is None:
-            if url.endswith("/v1") and self._upstream(url[: -len("/v1")]) is not None:
+        try:
+            served = self._upstream(url).look_up(uid, key)
+        except ConnectionError:
+            if url.endswith("/v1") and url[: -len("/v1")] in self.upstreams:
                 not_found = "Failed to get the model description, detail: Not Found"
                 raise PluginBroke(
                     "TypeError",
                     "__str__ returned non-string (type RuntimeError)",
                     builtin=f"Failed to validate credentials for model {model}: {not_found}",
-                )
-            raise PluginBroke("ConnectionError", _refused(url, "/v1/cluster/auth"))
-        served = upstream.models.get(uid)
-        if upstream.key and key != upstream.key:
-            raise CredentialsRefused("Failed to get the model description, detail: Could not validate credentials")
+                ) from None
+            raise PluginBroke("ConnectionError", _refused(url, "/v1/cluster/auth")) from None
+        except PermissionError:
+            told = "Failed to get the model description, detail: Could not validate credentials"
+            raise CredentialsRefused(told) from None
         if served is None:
             detail = f"Model not found in the model list, uid: {uid}"
             raise CredentialsRefused(f"Failed to get the model description, detail: {detail}")
@@ -145,53 +176,26 @@ class Backend:
         if cached and time.monotonic() - cached[0] < self.cache_seconds:
             return cached[1]
         failed = "get xinference model extra parameter failed"
-        upstream = self._upstream(url)
-        if upstream is None:
-            raise CredentialsRefused(
-                f"{failed}, url: {url}/v1/models/{uid}, error: {_refused(url, f'/v1/models/{uid}')}"
-            )
-        if upstream.key and key != upstream.key:
+        try:
+            served = self._upstream(url).look_up(uid, key)
+        except ConnectionError:
+            asked = f"/v1/models/{uid}"
+            raise CredentialsRefused(f"{failed}, url: {url}{asked}, error: {_refused(url, asked)}") from None
+        except PermissionError:
             detail = json.dumps({"detail": "Could not validate credentials"})
-            raise CredentialsRefused(f"{failed}, status code: 401, response: {detail}")
-        served = upstream.models.get(uid)
+            raise CredentialsRefused(f"{failed}, status code: 401, response: {detail}") from None
         if served is None:
             detail = json.dumps({"detail": f"Model not found in the model list, uid: {uid}"})
             raise CredentialsRefused(f"{failed}, status code: 400, response: {detail}")
         self._cache[uid] = (time.monotonic(), served)
         return served
 
-    def _upstream(self, url: str) -> Upstream | None:
-        if url in self.upstreams or not self.live:
-            return self.upstreams.get(url)
-        return _ask(url)
-
-
-def _ask(url: str) -> Upstream | None:
-    """What a real Xinference lists; the key is not checked, because listing may need one that is not known here."""
-    try:
-        with urllib.request.urlopen(f"{url}/v1/models", timeout=10) as response:
-            listed = json.load(response).get("data", [])
-    except urllib.error.HTTPError as exc:
-        return Upstream(_Everything()) if exc.code in (401, 403) else None
-    except (OSError, ValueError):
-        return None
-    return Upstream(
-        {
-            item["id"]: Served(
-                item.get("model_type", "LLM"),
-                tuple(item.get("model_ability") or ()),
-                dict(EXTRAS_OF_LLM) if item.get("model_type") == "LLM" else {},
-            )
-            for item in listed
-        }
-    )
-
-
-class _Everything(dict):
-    """An upstream with authentication: taken at its word, since only its own key could tell."""
-
-    def get(self, key: str, default: t.Any = None) -> Served:
-        return Served("LLM", ("chat",), dict(EXTRAS_OF_LLM))
+    def _upstream(self, url: str) -> Upstream | LiveUpstream:
+        if url in self.upstreams:
+            return self.upstreams[url]
+        if self.live:
+            return LiveUpstream(url)
+        raise ConnectionError
 
 
 def _refused(url: str, path: str) -> str:

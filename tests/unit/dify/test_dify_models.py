@@ -8,11 +8,15 @@ from __future__ import annotations
 import base64
 import json
 import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from conftest import EMBEDDING, KEY, LOCKED_XINFERENCE, NAMED, XINFERENCE, model
-from servers.dify import Credential, DifyServer, Fault, Served
+from servers.dify import Backend, Credential, DifyServer, Fault, Served
 from servers.dify.server import EMAIL, PASSWORD
+
+from ansible_collections.modelops.inference.plugins.module_utils._dify import models
 
 ALL_TYPES = [
     model(),
@@ -521,6 +525,15 @@ def test_login_is_not_repeated_after_a_reset(dify, dify_models):
     assert len(dify.sent("POST", "/login")) == 1
 
 
+def test_slow_validation_is_not_asked_for_twice(newest, dify_models, monkeypatch):
+    monkeypatch.setattr(models, "VALIDATION_MARGIN", 0)
+    newest.faults = [Fault("slow", "POST", "/models/credentials$", seconds=1.5)]
+    result = dify_models(newest, [model(invoke_timeout=1)], request_timeout=1)
+    assert result.failed and "nothing is added twice" in result["msg"]
+    assert len(writes(newest)) == 1
+    assert not dify_models(newest, [model(invoke_timeout=1)]).changed
+
+
 def test_lost_removal(dify, dify_models):
     dify_models(dify, [model()])
     dify.faults = [Fault("reset_after", "DELETE", "/models$")]
@@ -612,3 +625,43 @@ def test_editor_of_the_other_workspace(dify, dify_models):
     result = dify_models(dify, [model()], workspace="Research")
     assert result.failed and "editor" in result["msg"]
     assert dify.state.accounts[EMAIL].current == home
+
+
+# --- a real Xinference behind the test server ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def xinference():
+    """Answers what the real one answers for one model, with a key."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            known = self.path == "/v1/models/minilm"
+            allowed = self.headers.get("Authorization") == "Bearer key-of-the-stub"
+            body = {"model_type": "embedding"} if known and allowed else {"detail": "no"}
+            data = json.dumps(body).encode()
+            self.send_response(401 if not allowed else 200 if known else 400)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_test_server_can_ask_a_real_xinference(dify_models, xinference):
+    minilm = model(
+        name="minilm", type="text-embedding", server_url=xinference, model_uid="minilm", api_key="key-of-the-stub"
+    )
+    with DifyServer("1.9.2", backend=Backend({}, live=True, cache_seconds=0)) as server:
+        assert "wants an API key" in dify_models(server, [{**minilm, "api_key": "other"}])["msg"]
+        assert "does not serve" in dify_models(server, [{**minilm, "model_uid": "nosuch"}])["msg"]
+        assert "another type than rerank" in dify_models(server, [{**minilm, "type": "rerank"}])["msg"]
+        assert "cannot reach" in dify_models(server, [{**minilm, "server_url": "http://127.0.0.1:9"}])["msg"]
+        assert dify_models(server, [minilm])["models"][0]["state"] == "active"
