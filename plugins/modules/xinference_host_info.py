@@ -85,6 +85,12 @@ disk:
   returned: success
   type: dict
   sample: {path: /opt, free_bytes: 52000000000, total_bytes: 100000000000, writable: true}
+entries:
+  description: Names of what lies in O(path).
+  returned: success
+  type: list
+  elements: str
+  sample: [current, etc, home, models, releases, secrets, tools]
 releases:
   description: Complete releases on the host.
   returned: success
@@ -163,6 +169,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         "system": probe.system(),
         "user_id": probe.user_id(p["user"]) if p["user"] else os.geteuid(),
         "disk": probe.disk(p["path"]),
+        "entries": sorted(os.listdir(p["path"])) if os.path.isdir(p["path"]) else [],
         "releases": [name for name in names if release.record(os.path.join(releases, name))],
         "current": current,
         "lock_drift": release.lock_drift(os.path.join(releases, current)) if current else [],

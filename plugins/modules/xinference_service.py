@@ -212,6 +212,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         if plan.changes and plan.changes[-1].verb in ("start", "restart") and p["port"]:
             _wait(manager, p["host"], p["port"], p["timeout"])
             result["seconds"] = round(time.monotonic() - started, 1)
+    for warning in manager.warnings:
+        module.warn(warning)
     state = manager.state()
     result["service"] = dict(
         manager=manager.kind,

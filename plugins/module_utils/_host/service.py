@@ -56,6 +56,8 @@ class Manager:
 
     def __init__(self, name: str):
         self.name = name
+        #: What did not work and does not stop the rest, for a person.
+        self.warnings: list[str] = []
 
     @property
     def path(self) -> str:
@@ -146,6 +148,14 @@ class Systemd(Manager):
 
     def enable(self, enabled: bool) -> None:
         self._systemctl("enable" if enabled else "disable", f"{self.name}.service")
+        if enabled and self.scope == "user":
+            # Without it a user's services start at login and end at logout.
+            try:
+                run(["loginctl", "enable-linger"], "loginctl enable-linger")
+            except CommandFailed as exc:
+                self.warnings.append(
+                    f"{self.name} runs only while its user is logged in ({exc}). As root: loginctl enable-linger USER"
+                )
 
     def start(self) -> None:
         self._systemctl("reset-failed", f"{self.name}.service")
