@@ -204,7 +204,7 @@ def test_one_dify_that_fails_does_not_hide_the_others(newest, play):
         not_served = {**EMBEDDING, "state": "failed"}
         hosts = {"gpu01": cluster("one", models=[CHAT, broken, not_served])}
         targets = [target(newest, password="Wrong1234567"), target(other, name="lab")]
-        run = play(hosts, dify_targets=targets)
+        run = play(hosts, dify_targets=targets, dify_run_on="gpu01")
         assert run.rc != 0
         assert "password is wrong" in run.out and "does not serve the model UID 'nosuch'" in run.out
         assert newest.state.accounts[EMAIL].failures == 1
