@@ -45,7 +45,7 @@ def converge(
     version = client.release.version
     if resume:
         work = launch.Work.resumed(client, wanted, resume["outcomes"])
-        result, actual = resume["result"], None
+        result, decisions, actual = resume["result"], [], models.Actual({}, {})
         client.session.counts.update(Counter(result["requests"]))
     else:
         actual = models.read(client, wanted)
@@ -56,20 +56,22 @@ def converge(
         work = launch.Work(client, wanted, launch.begin(decisions, settings.launch_timeout))
         if client.session.check_mode:
             return {**result, **_report(client, wanted, work, actual, {})}
-        work.prepare(decisions, actual)
     try:
-        finished = work.run(settings.wait)
+        if not resume:
+            work.prepare(decisions, actual)
+        if not work.run(settings.wait):
+            result.update(pending=True, requests=dict(client.session.counts))
+            return {**result, "progress": work.lines, "resume": {"outcomes": work.written(), "result": result}}
+        result["pending"] = False
+        if result["changed"] or any(o.action == "adopted" for o in work.outcomes):
+            actual = models.read(client, wanted)
+            _notice_differences(work, wanted, actual)
     except ModelopsError as exc:
+        # What was done until here is told, too.
+        text = "\n".join([*_failures(work), str(exc)])
         raise ModelopsError(
-            client.explain(str(exc)), **{**result, **_report(client, wanted, work, actual, {}), **exc.result}
+            client.explain(text), **{**result, **_report(client, wanted, work, models.Actual({}, {}), {})}
         ) from exc
-    if not finished:
-        result.update(pending=True, requests=dict(client.session.counts))
-        return {**result, **_progress(work), "resume": {"outcomes": work.written(), "result": result}}
-    result["pending"] = False
-    if actual is None or result["changed"] or any(o.action == "adopted" for o in work.outcomes):
-        actual = models.read(client, wanted)
-        _notice_differences(work, wanted, actual)
     proofs = _prove(client, wanted, work, actual, settings)
     result.update(_report(client, wanted, work, actual, proofs))
     _raise_failures(client, work, proofs, result)
@@ -111,20 +113,15 @@ def _abilities(uid: str, actual: models.Actual) -> list[str]:
     return row.get("model_ability") or instance.get("model_ability") or []
 
 
-def _progress(work: launch.Work) -> dict[str, t.Any]:
-    return {"progress": work.lines}
-
-
 def _report(
     client: Client,
     wanted: t.Sequence[models.Model],
     work: launch.Work,
-    actual: models.Actual | None,
+    actual: models.Actual,
     proofs: t.Mapping[str, proof.Proof],
 ) -> dict[str, t.Any]:
-    actual = actual or models.Actual({}, {})
     rows = [_row(m, o, actual, proofs.get(m.uid)) for m, o in zip(wanted, work.outcomes)]
-    return {**_progress(work), "models": rows, "requests": dict(client.session.counts)}
+    return {"progress": work.lines, "models": rows, "requests": dict(client.session.counts)}
 
 
 def _row(
@@ -167,10 +164,14 @@ def _text(value: t.Any) -> str | None:
     return None if value is None else str(value)
 
 
+def _failures(work: launch.Work) -> list[str]:
+    return [f"{o.uid}: {o.error}" for o in work.outcomes if o.phase == launch.FAILED]
+
+
 def _raise_failures(
     client: Client, work: launch.Work, proofs: t.Mapping[str, proof.Proof], result: dict[str, t.Any]
 ) -> None:
-    failed = [f"{o.uid}: {o.error}" for o in work.outcomes if o.phase == launch.FAILED]
+    failed = _failures(work)
     unproven = proof.failures(list(proofs.values()))
     if failed or unproven:
         bad = {o.uid for o in work.outcomes if o.phase == launch.FAILED} | {p.uid for p in proofs.values() if not p.ok}

@@ -1,0 +1,571 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""xinference_models through its main(), against test servers of every recorded release."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+
+import pytest
+from servers.xinference import PASSWORD, PROFILES, XinferenceServer
+
+from ansible_collections.modelops.inference.plugins.module_utils import _session
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import launch
+
+NO_ANSWER = "http://127.0.0.1:9"
+# GET /status, /v1/cluster/auth, /v1/cluster/version, /v1/models, /v1/models/instances
+READS = 5
+
+
+def row(result, uid):
+    """The row of one model in a result."""
+    return next(model for model in result["models"] if model["uid"] == uid)
+
+
+def warnings(result):
+    """The texts of the warnings; how they are wrapped depends on ansible-core."""
+    return json.dumps(result.get("warnings", []))
+
+
+# -- the way of a model --------------------------------------------------------------------------------------------
+
+
+def test_two_custom_models_are_registered_launched_and_proven(apply, xinference, llm, embedding):
+    result = apply(xinference, [llm(tags=["chat"]), embedding()])
+    assert not result.failed, result["msg"]
+    assert result.changed
+    assert result["version"] == xinference.profile.version
+    assert result["plan"] == [
+        "+ register definition tiny",
+        "+ launch tiny",
+        "+ register definition minilm",
+        "+ launch minilm",
+    ]
+    tiny, minilm = row(result, "tiny"), row(result, "minilm")
+    assert (tiny["state"], tiny["action"], tiny["tags"]) == ("ready", "launched", ["chat"])
+    assert tiny["replicas"] == {"wanted": 1, "ready": 1}
+    assert tiny["workers"] == ["127.0.0.1:51954"]
+    assert (tiny["size"], tiny["quantization"], tiny["context_length"]) == ("0_27", "Q4_K_M", 2048)
+    assert set(tiny["abilities"]) == {"chat", "vision"}
+    assert tiny["proof"]["kind"] == "chat" and tiny["proof"]["ok"] and tiny["proof"]["latency_ms"] >= 0
+    assert minilm["proof"] == {
+        "kind": "embedding",
+        "ok": True,
+        "latency_ms": minilm["proof"]["latency_ms"],
+        "detail": "384 dimensions",
+    }
+    assert minilm["dimensions"] == 384
+    body = xinference.models.models["tiny"].body
+    assert body["n_ctx"] == 2048 and body["enable_virtual_env"] is False
+
+
+def test_a_second_run_changes_nothing(apply, xinference, llm, embedding):
+    apply(xinference, [llm(), embedding()])
+    xinference.forget()
+    result = apply(xinference, [llm(), embedding()])
+    assert not result.failed and not result.changed
+    assert result["plan"] == [] and result["progress"] == []
+    assert [m["action"] for m in result["models"]] == ["none", "none"]
+    assert xinference.changes() == []
+
+
+@pytest.mark.parametrize("count", [1, 10, 100])
+def test_requests_of_a_run_that_changes_nothing_do_not_grow(apply, newest, count):
+    names = [f"m{number}" for number in range(count)]
+    for name in names:
+        newest.serve(name, model_name="bge-m3", model_type="embedding", model_engine="sentence_transformers")
+    result = apply(newest, [{"uid": n, "name": "bge-m3", "type": "embedding"} for n in names], prove="never")
+    assert not result.changed
+    assert result["requests"] == {"GET": READS, "POST": 1}
+
+
+@pytest.mark.parametrize(("count", "reads"), [(1, 1), (3, 3), (4, 1), (20, 1)])
+def test_requests_for_definitions_do_not_grow(apply, newest, embedding, count, reads):
+    models = [embedding(uid=f"e{number}") for number in range(count)]
+    apply(newest, models, prove="never")
+    result = apply(newest, models, prove="never")
+    assert not result.changed
+    assert result["requests"] == {"GET": READS + reads, "POST": 1}
+
+
+def test_without_authentication_nobody_logs_in(apply, llm):
+    with XinferenceServer("4.1.0", auth=False) as server:
+        assert apply(server, [llm()], password=None).changed
+        assert ("POST", "/token") not in server.requests
+
+
+def test_check_mode_tells_what_a_run_does_and_sends_nothing(apply, xinference, llm, embedding):
+    xinference.serve("old", model_name="bge-m3", model_type="embedding")
+    models = [llm(), embedding(), {"uid": "old", "state": "absent"}]
+    xinference.strict_check = True
+    predicted = apply(xinference, models, check=True)
+    assert not predicted.failed, predicted["msg"]
+    assert xinference.violations == [] and xinference.changes() == []
+    assert [m["state"] for m in predicted["models"]] == ["absent", "absent", "ready"]
+    xinference.strict_check = False
+    done = apply(xinference, models)
+    for key in ("changed", "plan", "diff"):
+        assert predicted[key] == done[key]
+    assert [m["action"] for m in predicted["models"]] == ["launched", "launched", "terminated"]
+    assert [m["action"] for m in done["models"]] == ["launched", "launched", "terminated"]
+    xinference.strict_check = True
+    assert not apply(xinference, models, check=True).changed
+
+
+def test_a_model_is_terminated(apply, xinference):
+    xinference.serve("old", model_name="bge-m3", model_type="embedding")
+    result = apply(xinference, [{"uid": "old", "state": "absent"}])
+    assert result["plan"] == ["- terminate old"] and row(result, "old")["state"] == "absent"
+    assert result["progress"] == ["old  terminated"]
+    assert not apply(xinference, [{"uid": "old", "state": "absent"}]).changed
+
+
+def test_what_is_not_declared_is_not_touched(apply, newest, llm):
+    newest.serve("other", model_name="bge-m3", model_type="embedding")
+    apply(newest, [llm()])
+    assert "other" in newest.models.models
+
+
+def test_what_runs_already_is_adopted(apply, xinference):
+    xinference.serve("bge-m3", model_type="embedding", model_engine="sentence_transformers")
+    result = apply(xinference, [{"uid": "bge-m3", "type": "embedding"}])
+    assert not result.failed and not result.changed
+    assert row(result, "bge-m3")["proof"]["ok"]
+
+
+def test_a_model_that_is_loading_is_waited_for(apply, xinference):
+    xinference.behave("bge-m3", seconds=0.4)
+    xinference.models.launch({"model_name": "bge-m3", "model_type": "embedding"})
+    result = apply(xinference, [{"uid": "bge-m3", "type": "embedding"}])
+    assert not result.failed, result["msg"]
+    assert not result.changed and row(result, "bge-m3")["action"] == "adopted"
+    assert row(result, "bge-m3")["state"] == "ready"
+    assert xinference.models.launches == ["bge-m3"]
+
+
+def test_a_loading_model_that_turns_out_otherwise_is_reported(apply, newest):
+    newest.behave("q", seconds=0.3)
+    newest.models.launch({"model_name": "qwen3", "model_uid": "q", "model_engine": "llama.cpp", "quantization": "Q4_0"})
+    result = apply(newest, [{"uid": "q", "name": "qwen3", "engine": "llama.cpp", "quantization": "Q8_0"}])
+    assert row(result, "q")["state"] == "differs"
+    assert "quantization Q4_0 -> Q8_0" in warnings(result)
+
+
+def test_a_loading_model_that_is_to_be_absent_is_cancelled(apply, xinference):
+    xinference.behave("bge-m3", hangs=True)
+    xinference.models.launch({"model_name": "bge-m3", "model_type": "embedding"})
+    result = apply(xinference, [{"uid": "bge-m3", "state": "absent"}])
+    assert result["plan"] == ["- terminate bge-m3"] and not result.failed
+    assert not xinference.models.models["bge-m3"].known
+
+
+def test_the_leftover_of_a_failed_launch_is_cleared_and_launched_anew(apply, xinference):
+    xinference.behave("bge-m3", error="out of memory", seconds=0)
+    xinference.models.launch({"model_name": "bge-m3", "model_type": "embedding"})
+    xinference.models.settle()
+    del xinference.models.behaviours["bge-m3"]
+    result = apply(xinference, [{"uid": "bge-m3", "type": "embedding"}])
+    assert result["plan"] == ["+ launch bge-m3"] and row(result, "bge-m3")["state"] == "ready"
+    absent = [{"uid": "nope", "state": "absent"}]
+    xinference.models.launch({"model_name": "nope", "model_type": "embedding"})
+    assert not apply(xinference, absent).changed
+
+
+def test_a_broken_model_is_terminated_before_it_is_launched_anew(apply, xinference):
+    xinference.serve("bge-m3", model_type="embedding")
+    xinference.models.models["bge-m3"].error = "the process died"
+    result = apply(xinference, [{"uid": "bge-m3", "type": "embedding"}])
+    assert result["plan"] == ["+ launch bge-m3 (was failed)"]
+    assert not result.failed and row(result, "bge-m3")["state"] == "ready"
+    assert ("DELETE", "/v1/models/bge-m3") in xinference.requests
+
+
+# -- what differs --------------------------------------------------------------------------------------------------
+
+
+def test_a_difference_is_a_warning_unless_told_to_replace(apply, xinference, llm):
+    apply(xinference, [llm()])
+    kept = apply(xinference, [llm(replicas=2)])
+    assert not kept.failed and not kept.changed and kept["plan"] == []
+    assert row(kept, "tiny")["state"] == "differs" and row(kept, "tiny")["differs"] == ["replicas 1 -> 2"]
+    assert "tiny differs and was not replaced (replace: true would): replicas 1 -> 2" in warnings(kept)
+    assert row(kept, "tiny")["proof"]["ok"], "it serves, although not as declared"
+    replaced = apply(xinference, [llm(replicas=2)], replace=True)
+    assert replaced["plan"] == ["~ replace tiny (replicas 1 -> 2)"]
+    assert replaced["diff"]["before"] == {"tiny": {"replicas": 1}} and replaced["diff"]["after"] == {
+        "tiny": {"replicas": 2}
+    }
+    assert row(replaced, "tiny")["action"] == "replaced"
+    assert row(replaced, "tiny")["replicas"] == {"wanted": 2, "ready": 2}
+    assert not apply(xinference, [llm(replicas=2)], replace=True).changed
+
+
+def test_a_definition_that_differs_is_registered_anew_when_told_to_replace(apply, xinference, llm):
+    apply(xinference, [llm()])
+    longer = llm(definition={"family": "gemma-3-it", "context_length": 4096, "abilities": ["chat"]})
+    kept = apply(xinference, [longer])
+    assert row(kept, "tiny")["differs"] == ["definition.context_length 2048 -> 4096"] and not kept.changed
+    replaced = apply(xinference, [longer], replace=True)
+    assert replaced["plan"] == [
+        "~ register definition tiny (definition.context_length 2048 -> 4096)",
+        "~ replace tiny (definition.context_length 2048 -> 4096)",
+    ]
+    assert xinference.models.definitions["LLM"]["tiny"]["context_length"] == 4096
+    assert row(replaced, "tiny")["context_length"] == 4096
+    assert not apply(xinference, [longer]).changed
+
+
+def test_a_definition_that_the_server_refuses_leaves_the_old_one_and_the_model(apply, newest, embedding, tmp_path):
+    apply(newest, [embedding()])
+    newest.fault("status", verb="POST", path="model_registrations", status=400)
+    result = apply(newest, [embedding(definition={"dimensions": 768, "max_tokens": 256})], replace=True)
+    assert result.failed and "register the definition of 'minilm'" in result["msg"]
+    assert newest.models.definitions["embedding"]["minilm"]["dimensions"] == 384
+    assert newest.models.models["minilm"].status == "READY"
+    assert ("DELETE", "/v1/models/minilm") not in newest.requests
+
+
+def test_a_definition_that_was_removed_is_put_back(apply, xinference, embedding):
+    apply(xinference, [embedding()])
+    xinference.models.definitions["embedding"].clear()
+    result = apply(xinference, [embedding()])
+    assert result["plan"] == ["+ register definition minilm"] and not result.failed
+    assert xinference.models.launches == ["minilm"]
+    assert not apply(xinference, [embedding()]).changed
+
+
+def test_a_server_that_keeps_what_it_unregistered_is_told_on(apply, newest, embedding):
+    apply(newest, [embedding()], prove="never")
+    newest.models.unregister = lambda *_args: None
+    changed = embedding(definition={"dimensions": 768, "max_tokens": 256})
+    result = apply(newest, [changed], replace=True)
+    assert result.failed and "said that it unregistered 'minilm', but still has it" in result["msg"]
+    assert newest.models.models["minilm"].status == "READY"
+
+
+# -- refused before anything changes ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        ({"uid": "x", "engin": "vLLM"}, "models[0].engin is no option: did you mean engine?"),
+        (
+            {"uid": "x", "definition": {"contxt_length": 1}},
+            "models[0].definition.contxt_length is no option: did you mean context_",
+        ),
+        ({"uid": "x", "type": "llm"}, "value of type must be one of: LLM"),
+        ({"uid": "x"}, "an LLM needs engine"),
+        ({"uid": "x", "engine": "vLLM", "path": "/no/such"}, "path /no/such does not exist"),
+        ({"uid": "a/b", "engine": "vLLM"}, "/, ? or #"),
+    ],
+)
+def test_wrong_input_is_refused_without_a_request(apply, newest, model, why):
+    result = apply(newest, [model])
+    assert result.failed and why in result["msg"]
+    assert newest.requests == []
+
+
+def test_a_duplicate_uid_is_refused(apply, newest, llm):
+    result = apply(newest, [llm(), llm()])
+    assert result.failed and "UID 'tiny' is declared 2 times" in result["msg"]
+    assert newest.requests == []
+
+
+@pytest.mark.parametrize(
+    ("model", "why"),
+    [
+        (
+            {"uid": "qwen-3", "engine": "vLLM"},
+            "knows no LLM model 'qwen-3'; nearest: qwen3. A custom model needs definition",
+        ),
+        ({"uid": "bge-m33", "type": "embedding"}, "knows no embedding model 'bge-m33'; nearest: bge-m3"),
+        ({"uid": "bge-rerank", "type": "rerank"}, "knows no rerank model 'bge-rerank'; nearest: bge-reranker-v2-m3"),
+        ({"uid": "sdturbo", "type": "image"}, "knows no image model 'sdturbo'; nearest: sd-turbo"),
+        ({"uid": "qwen3", "engine": "lama.cpp"}, "no engine 'lama.cpp'; nearest: llama.cpp; on http://127.0.0.1:"),
+        ({"uid": "qwen3", "engine": "mlx"}, "engine MLX cannot run 'qwen3': Failed to import mlx_lm"),
+        ({"uid": "qwen3", "engine": "vLLM", "virtual_env": False}, "is not installed on http://127.0.0.1:"),
+        (
+            {"uid": "qwen3", "engine": "llama.cpp", "format": "ggufv2", "quantization": "Q99"},
+            "has no 'qwen3' with quantization Q99 for engine llama.cpp; it has Q4_0, Q4_K_M, Q8_0",
+        ),
+        (
+            {"uid": "qwen3", "engine": "llama.cpp", "format": "awq"},
+            "with format awq for engine llama.cpp; it has ggufv2",
+        ),
+        ({"uid": "qwen3", "engine": "llama.cpp", "size": "7"}, "with size 7 for engine llama.cpp; it has 0_6"),
+    ],
+)
+def test_what_the_server_cannot_run_is_refused_and_what_it_can_is_named(apply, xinference, model, why):
+    result = apply(xinference, [{"uid": "bge-m3", "type": "embedding"}, model])
+    assert result.failed and why in result["msg"]
+    assert xinference.changes() == []
+
+
+def test_an_engine_is_taken_in_any_case(apply, newest):
+    assert not apply(newest, [{"uid": "qwen3", "engine": "LLAMA.CPP", "size": "0.6", "quantization": "Q4_0"}]).failed
+
+
+def test_an_engine_of_a_custom_model_that_nobody_knows_is_refused_before_it_is_registered(apply, xinference, llm):
+    result = apply(xinference, [llm(engine="lama-cpp")])
+    assert result.failed and "no engine 'lama-cpp'; nearest: llama.cpp" in result["msg"]
+    assert xinference.changes() == []
+
+
+def test_a_custom_model_must_not_be_called_like_a_built_in_one(apply, xinference, llm):
+    result = apply(xinference, [llm(name="qwen3")], replace=True)
+    assert result.failed and "'qwen3' is a built-in LLM model" in result["msg"]
+    assert xinference.changes() == []
+
+
+# -- launches that go wrong ----------------------------------------------------------------------------------------
+
+
+def test_a_model_that_fails_does_not_stop_the_others(apply, xinference, llm, embedding, tmp_path):
+    log = tmp_path / "xinference.log"
+    log.write_text(
+        f"starting\nSetup token: abcdefgh12345\nAuthorization: Bearer tok.en\nkey xf-abcdefghijk\n{PASSWORD}\nOOM\n"
+    )
+    xinference.behave("tiny", seconds=0.1, error="CUDA out of memory")
+    result = apply(xinference, [llm(), embedding()], log_path=str(log))
+    assert result.failed and result.changed
+    assert "1 of 2 models" in result["msg"] and "tiny: CUDA out of memory" in result["msg"]
+    assert f"Last lines of {log}" in result["msg"] and "OOM" in result["msg"]
+    for secret in ("abcdefgh12345", "tok.en", "xf-abcdefghijk", PASSWORD):
+        assert secret not in json.dumps(result)
+    assert (row(result, "tiny")["state"], row(result, "tiny")["error"]) == ("failed", "CUDA out of memory")
+    assert (row(result, "minilm")["state"], row(result, "minilm")["proof"]["ok"]) == ("ready", True)
+    del xinference.models.behaviours["tiny"]
+    again = apply(xinference, [llm(), embedding()])
+    assert again["plan"] == ["+ launch tiny"] and not again.failed
+
+
+def test_a_launch_that_takes_too_long_is_cancelled(apply, xinference, llm, embedding):
+    xinference.behave("tiny", hangs=True)
+    result = apply(xinference, [llm(launch_timeout=1), embedding()])
+    assert result.failed and "tiny: not ready within 1 s (launch_timeout); the launch was cancelled" in result["msg"]
+    assert ("POST", "/v1/models/tiny/cancel") in xinference.requests
+    assert not xinference.models.models["tiny"].known, "no half-launched UID stays"
+    assert row(result, "minilm")["state"] == "ready"
+
+
+def test_a_model_that_the_server_forgets_fails(apply, newest, llm, monkeypatch):
+    monkeypatch.setattr(launch, "_LISTED", 0.3)
+    newest.behave("tiny", seconds=0.1, forgets=True, hangs=True)
+    result = apply(newest, [llm()])
+    assert result.failed and "the server does not know it any more" in result["msg"]
+
+
+def test_a_launch_that_is_refused_at_once(apply, newest, llm):
+    newest.fault("status", verb="POST", path="^/v1/models$", status=503)
+    result = apply(newest, [llm()])
+    assert result.failed and "launch 'tiny'" in result["msg"] and "503" in result["msg"]
+
+
+@pytest.mark.parametrize("kind", ["reset", "reset_after"])
+def test_a_launch_whose_answer_is_lost_is_looked_for(apply, xinference, llm, kind):
+    xinference.fault(kind, verb="POST", path="^/v1/models$")
+    result = apply(xinference, [llm()])
+    assert not result.failed, result["msg"]
+    assert xinference.models.launches == ["tiny"], "launched once, whether or not the first request arrived"
+
+
+def test_a_server_that_stops_answering_while_models_load(apply, newest, llm, monkeypatch):
+    monkeypatch.setattr(launch, "_SILENCE", 0.2)
+    monkeypatch.setitem(_session.Session.__init__.__kwdefaults__, "retries", 0)
+    newest.behave("tiny", hangs=True)
+    threading.Timer(0.5, lambda: newest.fault("reset", times=1000)).start()
+    result = apply(newest, [llm()])
+    assert result.failed and "tiny: the server stopped answering" in result["msg"]
+    assert result.changed
+
+
+def test_a_worker_in_place_is_waited_for(apply):
+    with XinferenceServer("4.1.0", auth=False, workers=()) as server:
+        result = apply(server, [{"uid": "bge-m3", "type": "embedding"}], ready_timeout=0)
+        assert result.failed and "no worker has registered" in result["msg"]
+        threading.Timer(0.3, lambda: server.models.workers.append("127.0.0.1:7")).start()
+        assert not apply(server, [{"uid": "bge-m3", "type": "embedding"}], ready_timeout=10).failed
+
+
+def test_no_more_than_the_servers_limit_load_at_once_and_priority_goes_first(apply, newest):
+    newest.models.default.seconds = 0.2
+    models = [{"uid": f"m{n}", "name": "bge-m3", "type": "embedding", "priority": 100 - n} for n in range(12)]
+    result = apply(newest, models)
+    assert not result.failed, result["msg"]
+    assert newest.models.most_loading == launch.PARALLEL
+    assert newest.models.launches == [f"m{n}" for n in reversed(range(12))]
+
+
+def test_models_load_in_parallel(apply, newest):
+    newest.models.default.seconds = 0.5
+    started = time.monotonic()
+    apply(newest, [{"uid": f"m{n}", "name": "bge-m3", "type": "embedding"} for n in range(5)], prove="never")
+    assert time.monotonic() - started < 1.5
+
+
+# -- the server and the login ----------------------------------------------------------------------------------------
+
+
+def test_a_server_that_does_not_answer(run_module, llm, tmp_path):
+    log = tmp_path / "xinference.log"
+    log.write_text("RuntimeError: port in use\n")
+    options = {"endpoint": NO_ANSWER, "models": [llm()], "ready_timeout": 0, "log_path": str(log)}
+    result = run_module("xinference_models", options)
+    assert result.failed
+    for text in (NO_ANSWER, "ready_timeout", "Is the service running there?", "RuntimeError: port in use"):
+        assert text in result["msg"]
+
+
+def test_what_is_no_xinference_is_told_at_once(run_module, newest, llm):
+    result = run_module("xinference_models", {"endpoint": newest.url + "/v1", "models": [llm()], "password": PASSWORD})
+    assert result.failed and "takes no path such as /v1" in result["msg"]
+
+
+def test_a_wrong_password_is_tried_once(apply, llm):
+    for version in PROFILES:
+        with XinferenceServer(version, auth=True) as server:
+            result = apply(server, [llm()], password="wrong-one")
+            assert result.failed and "refused the password of 'admin'" in result["msg"]
+            assert "wrong-one" not in json.dumps(result)
+            assert server.counts["POST"] == 1 and server.accounts.failures == 1
+
+
+def test_a_missing_password_is_asked_for_before_any_attempt(apply, newest, llm):
+    result = apply(newest, [llm()], password=None)
+    assert result.failed and "give the password of 'admin'" in result["msg"]
+    assert newest.counts["POST"] == 0
+
+
+def test_a_password_file_is_read(apply, newest, llm, tmp_path):
+    path = tmp_path / "password"
+    path.write_text(PASSWORD + "\n")
+    assert not apply(newest, [llm()], password=None, password_file=str(path)).failed
+
+
+def test_a_server_that_nobody_claimed_is_told(apply, llm):
+    with XinferenceServer("4.1.0", claimed=False) as server:
+        result = apply(server, [llm()])
+        assert result.failed and "no administrator yet" in result["msg"] and "xinference_admin" in result["msg"]
+
+
+def test_a_banned_address_is_told(apply, newest, llm):
+    newest.accounts.banned = True
+    result = apply(newest, [llm()])
+    assert result.failed and "banned" in result["msg"]
+
+
+def test_a_user_who_may_not_manage_is_told(apply, newest, llm):
+    newest.accounts.add_user("viewer", "viewer-pass", ["models:list"])
+    result = apply(newest, [llm()], username="viewer", password="viewer-pass")
+    assert result.failed and "'viewer' lacks a permission" in result["msg"]
+
+
+def test_a_token_that_ends_while_models_load_is_replaced(apply, llm):
+    for version in ("2.12.0", "4.1.0"):
+        with XinferenceServer(version, auth=True, token_life=2) as server:
+            server.behave("tiny", seconds=3)
+            result = apply(server, [llm()])
+            assert not result.failed, result["msg"]
+            assert server.accounts.failures == 0, "no request was sent with a dead token"
+            how = "/v1/auth/refresh" if version == "4.1.0" else "/token"
+            assert [path for _verb, path in server.requests].count(how) >= (1 if version == "4.1.0" else 2)
+
+
+# -- proof ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("prove", "asked"), [("never", []), ("changed", ["minilm"]), ("always", ["bge-m3", "minilm"])])
+def test_which_models_are_proven(apply, newest, embedding, prove, asked):
+    newest.serve("bge-m3", model_type="embedding")
+    result = apply(newest, [{"uid": "bge-m3", "type": "embedding"}, embedding()], prove=prove)
+    assert [m["uid"] for m in result["models"] if m["proof"]] == asked
+
+
+def test_a_model_that_does_not_answer_fails_the_run(apply, xinference, llm, embedding):
+    xinference.behave("tiny", answers=False)
+    result = apply(xinference, [llm(), embedding()])
+    assert result.failed and result.changed and "tiny: chat proof failed: 500" in result["msg"]
+    assert row(result, "tiny")["state"] == "ready" and not row(result, "tiny")["proof"]["ok"]
+    assert row(result, "minilm")["proof"]["ok"]
+
+
+def test_vectors_of_another_length_fail_the_run(apply, newest, embedding):
+    newest.behave("minilm", dimensions=768)
+    result = apply(newest, [embedding()])
+    assert result.failed and "the vector has 768 dimensions, not 384" in result["msg"]
+
+
+def test_a_new_model_that_the_server_does_not_see_yet_is_waited_for(apply, xinference, embedding):
+    xinference.behave("minilm", hidden=0.5)
+    assert not apply(xinference, [embedding()]).failed
+
+
+def test_such_a_wait_ends(apply, newest, embedding):
+    newest.behave("minilm", hidden=60)
+    result = apply(newest, [embedding()], prove_timeout=1)
+    assert result.failed and "minilm: embedding proof failed: 404" in result["msg"]
+
+
+# -- secrets -------------------------------------------------------------------------------------------------------
+
+
+def test_environment_variables_are_kept_out_of_the_result(apply, newest, llm):
+    envs = {"HF_TOKEN": "hf_abcdefghijkl", "API_KEY": "k1", "CUDA_VISIBLE_DEVICES": "0"}
+    result = apply(newest, [llm(envs=envs)])
+    text = json.dumps(result)
+    assert newest.models.models["tiny"].body["envs"] == envs
+    assert "hf_abcdefghijkl" not in text and PASSWORD not in text and '"k1"' not in text
+    assert result["requests"]["GET"] > 0 and row(result, "tiny")["size"] == "0_27", "a 0 is not masked everywhere"
+
+
+# -- slices --------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_can_be_taken_up_by_a_later_execution(apply, xinference, llm, embedding):
+    xinference.behave("tiny", seconds=0.8)
+    models = [llm(), embedding(), {"uid": "gone", "state": "absent"}]
+    xinference.serve("gone", model_name="bge-m3", model_type="embedding")
+    result, lines = apply(xinference, models, wait=1), []
+    first = result
+    executions = 1
+    while result["pending"]:
+        assert not result.failed and result.changed and "models" not in result
+        lines += result["progress"]
+        result = apply(xinference, models, wait=1, resume=result["resume"])
+        executions += 1
+    assert executions > 1
+    lines += result["progress"]
+    assert not result.failed, result["msg"]
+    assert (result["plan"], result["diff"], result.changed) == (first["plan"], first["diff"], True)
+    assert [m["action"] for m in result["models"]] == ["launched", "launched", "terminated"]
+    assert lines[0] == "gone  terminated" and [line for line in lines if line.startswith("tiny  ready after")]
+    assert len(lines) == len(set(lines)), "one line for each change of state"
+    assert sum(result["requests"].values()) == sum(xinference.counts.values())
+
+
+def test_wait_0_only_starts(apply, newest, llm):
+    newest.behave("tiny", hangs=True)
+    result = apply(newest, [llm()], wait=0)
+    assert result["pending"] and result.changed and newest.models.launches == ["tiny"]
+
+
+def test_the_launch_timeout_counts_across_executions(apply, newest, llm):
+    newest.behave("tiny", hangs=True)
+    models = [llm(launch_timeout=1)]
+    result = apply(newest, models, wait=0)
+    time.sleep(1.1)
+    result = apply(newest, models, wait=5, resume=result["resume"])
+    assert result.failed and "launch_timeout" in result["msg"] and result.changed
+
+
+def test_the_download_is_shown(apply, newest):
+    newest.behave("bge-m3", seconds=1.2, download=16_400_000_000)
+    result = apply(newest, [{"uid": "bge-m3", "type": "embedding"}])
+    downloading = [line for line in result["progress"] if "downloading" in line]
+    assert downloading and "GB)" in downloading[0] and " % (" in downloading[0]
+    assert result["progress"][-2].startswith("bge-m3  loading on 127.0.0.1")
+    assert result["progress"][-1].startswith("bge-m3  ready after ")

@@ -1,0 +1,465 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The pure part: what is declared, what differs, what is done."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import models, progress, registration
+from ansible_collections.modelops.inference.plugins.modules.xinference_models import DEFINITION_OPTIONS, MODEL_OPTIONS
+
+
+def declared(**given):
+    """A model's options as AnsibleModule hands them over: everything there, defaults filled in."""
+    options = {name: spec.get("default") for name, spec in MODEL_OPTIONS.items()}
+    if given.get("definition") is not None:
+        given["definition"] = {**dict.fromkeys(DEFINITION_OPTIONS), **given["definition"]}
+    return {**options, "uid": "m", "engine": "vLLM", **given}
+
+
+def wanted(*given, exists=True):
+    return models.desired(list(given), exists=lambda path: exists)
+
+
+def running(uid="m", **fields):
+    row = {"model_name": uid, "model_type": "LLM", "model_engine": "vLLM", "replica": 1, **fields}
+    instance = {"model_uid": uid, "status": "READY", "replica_statuses": [{"worker_address": "10.0.0.1:5000"}]}
+    return models.Actual({uid: row}, {uid: instance}, workers=["10.0.0.1:5000", "10.0.0.2:5000"])
+
+
+def instance(status, uid="m"):
+    return models.Actual({}, {uid: {"model_uid": uid, "status": status, "replica_statuses": []}})
+
+
+def decide(model, actual, replace=False):
+    return models.decide(wanted(model), actual, replace)[0]
+
+
+# -- desired -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "normal"),
+    [
+        ("7", 7),
+        ("0.27", "0_27"),
+        ("0_27", "0_27"),
+        ("1_7", "1_7"),
+        ("1.0", 1),
+        (" 32 ", 32),
+        ("1_05", "1_05"),
+        (None, None),
+    ],
+)
+def test_sizes_are_written_as_xinference_writes_them(given, normal):
+    assert models.normal_size("m", given) == normal
+
+
+@pytest.mark.parametrize("given", ["7B", "", "1.2.3", "large", "-1"])
+def test_a_size_that_is_no_number_is_refused(given):
+    with pytest.raises(ModelopsError, match="m: size .* is not billions of parameters"):
+        models.normal_size("m", given)
+
+
+@pytest.mark.parametrize(
+    ("uid", "why"),
+    [
+        ("x" * 101, "101 characters"),
+        ("", "0 characters"),
+        ("model-rep0", "reserved"),
+        ("a/b", "Dify"),
+        ("a?b", "Dify"),
+        ("a#b", "Dify"),
+    ],
+)
+def test_a_uid_that_cannot_be_used_is_refused(uid, why):
+    with pytest.raises(ModelopsError, match=why):
+        wanted(declared(uid=uid))
+
+
+def test_every_problem_is_named_at_once():
+    with pytest.raises(ModelopsError) as caught:
+        wanted(declared(uid="a", engine=None), declared(uid="b"), declared(uid="b"), declared(uid="c", replicas=0))
+    text = str(caught.value)
+    assert "a: an LLM needs engine" in text
+    assert "UID 'b' is declared 2 times" in text
+    assert "c: replicas has to be at least 1" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ({"path": "weights"}, "path has to be absolute"),
+        ({"gpus_per_replica": "many"}, "gpus_per_replica is a number, 'auto' or 'none'"),
+        ({"gpu_indices": [0, 1, 2], "replicas": 2}, "3 gpu_indices cannot be shared evenly by 2"),
+        ({"engine_options": {"replica": 2}}, "'replica' has an option of its own, replicas"),
+        ({"engine_options": {"n_gpu": 2}}, "'n_gpu' has an option of its own, gpus_per_replica"),
+        ({"type": "video", "definition": {"family": "x"}}, "lets nobody define a model of type video"),
+        ({"definition": {}}, "definition lacks family"),
+        ({"definition": {"family": "x"}}, "say where the weights are"),
+        ({"definition": {"family": "x"}, "path": "/m"}, "a custom LLM needs size"),
+        ({"definition": {"family": "x"}, "path": "/m.gguf", "size": "1"}, "needs quantization"),
+        (
+            {"definition": {"family": "x"}, "path": "/m", "size": "1", "format": "ggufv2", "quantization": "Q4"},
+            "path has to be the .gguf file itself",
+        ),
+        ({"type": "embedding", "definition": {}, "path": "/m"}, "lacks dimensions and max_tokens"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(given, why):
+    with pytest.raises(ModelopsError, match=why):
+        wanted(declared(**given))
+
+
+def test_a_path_that_is_not_there_is_refused():
+    with pytest.raises(ModelopsError, match="path /m does not exist on this machine"):
+        wanted(declared(path="/m"), exists=False)
+
+
+def test_a_path_on_a_named_worker_is_not_looked_for_here():
+    assert wanted(declared(path="/m", worker="10.0.0.2"), exists=False)[0].body["model_path"] == "/m"
+
+
+def test_an_absent_model_needs_nothing_but_its_uid():
+    assert not wanted(declared(engine=None, path="/gone", state="absent"), exists=False)[0].present
+
+
+def test_two_definitions_of_one_name_are_refused():
+    first = declared(uid="a", name="n", path="/m", size="1", definition={"family": "f"})
+    second = declared(uid="b", name="n", path="/m", size="2", definition={"family": "f"})
+    with pytest.raises(ModelopsError, match="a and b define the custom model 'n' differently"):
+        wanted(first, second)
+    assert len(wanted(first, {**first, "uid": "b"})) == 2
+
+
+def test_the_launch_request_holds_what_was_given_and_nothing_else():
+    body = wanted(
+        declared(
+            uid="q", name="qwen3", format="awq", size="32", quantization="Int4", replicas=2, gpus_per_replica="2",
+            gpu_indices=[0, 1, 2, 3], worker="10.0.0.2", n_worker=1, virtual_env=True, virtual_env_packages=["vllm==1"],
+            envs={"A": "b"}, download_hub="modelscope", request_limits=8, thinking=False,
+            lora=[{"name": "l", "path": "/l", "scale": 1.0}], engine_options={"max_model_len": 4096}, tags=["x"],
+            priority=1, source={"url": "u"}, dify={"y": 1},
+        )
+    )[0].body  # fmt: skip
+    assert body == {
+        "model_name": "qwen3",
+        "model_type": "LLM",
+        "model_uid": "q",
+        "model_engine": "vLLM",
+        "model_format": "awq",
+        "model_size_in_billions": 32,
+        "quantization": "Int4",
+        "replica": 2,
+        "n_gpu": 2,
+        "gpu_idx": [0, 1, 2, 3],
+        "worker_ip": "10.0.0.2",
+        "n_worker": 1,
+        "enable_virtual_env": True,
+        "virtual_env_packages": ["vllm==1"],
+        "envs": {"A": "b"},
+        "download_hub": "modelscope",
+        "request_limits": 8,
+        "enable_thinking": False,
+        "peft_model_config": {"lora_list": [{"lora_name": "l", "local_path": "/l", "lora_scale": 1.0}]},
+        "max_model_len": 4096,
+    }
+    assert set(wanted(declared())[0].body) == {"model_name", "model_type", "model_uid", "model_engine", "replica"}
+
+
+@pytest.mark.parametrize(("given", "sent"), [("auto", "auto"), ("none", None), ("0", None), ("4", 4)])
+def test_gpus_per_replica(given, sent):
+    assert wanted(declared(gpus_per_replica=given))[0].body["n_gpu"] == sent
+
+
+def test_local_weights_need_no_environment_of_their_own():
+    assert wanted(declared(path="/m"))[0].body["enable_virtual_env"] is False
+    assert wanted(declared(path="/m", virtual_env=True))[0].body["enable_virtual_env"] is True
+    assert "enable_virtual_env" not in wanted(declared())[0].body
+
+
+def test_the_definition_of_a_custom_llm():
+    model = wanted(
+        declared(
+            uid="tiny",
+            engine="llama.cpp",
+            path="/m/tiny.gguf",
+            size="0.27",
+            quantization="Q4_K_M",
+            definition={
+                "family": "gemma-3-it",
+                "context_length": 2048,
+                "stop_token_ids": [1],
+                "extra": {"virtualenv": {}},
+            },
+        )
+    )[0]
+    assert model.definition.body == {
+        "version": 2,
+        "model_name": "tiny",
+        "model_lang": ["en"],
+        "model_ability": ["chat"],
+        "model_family": "gemma-3-it",
+        "context_length": 2048,
+        "stop_token_ids": [1],
+        "virtualenv": {},
+        "model_specs": [
+            {
+                "model_format": "ggufv2",
+                "quantization": "Q4_K_M",
+                "model_id": None,
+                "model_uri": "file:///m/tiny.gguf",
+                "model_revision": None,
+                "model_size_in_billions": "0_27",
+                "model_file_name_template": "tiny.gguf",
+            }
+        ],
+    }
+    assert "model_path" not in model.body
+    assert model.body["model_format"] == "ggufv2"
+
+
+def test_the_definition_of_a_custom_image_model():
+    model = wanted(declared(type="image", path="/m", definition={"family": "sd", "extra": {"controlnet": None}}))[0]
+    assert model.definition.body == {
+        "version": 2,
+        "model_name": "m",
+        "model_family": "sd",
+        "controlnet": None,
+        "model_uri": "file:///m",
+    }
+
+
+# -- decisions -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("actual", "action"),
+    [
+        (models.Actual({}, {}), models.LAUNCH),
+        (instance("CREATING"), models.WAIT),
+        (instance("LOADING"), models.WAIT),
+        (instance("UPDATING"), models.WAIT),
+        (instance("TERMINATED"), models.LAUNCH),
+        (instance("ERROR"), models.LAUNCH),
+        (instance("READY"), models.NONE),
+        (running(), models.NONE),
+    ],
+)
+def test_what_is_done_with_a_model_that_is_to_be_present(actual, action):
+    assert decide(declared(), actual).action == action
+
+
+@pytest.mark.parametrize(
+    ("actual", "action"),
+    [
+        (models.Actual({}, {}), models.NONE),
+        (instance("CREATING"), models.TERMINATE),
+        (instance("ERROR"), models.TERMINATE),
+        (models.Actual({}, instance("ERROR").instances, gone=frozenset(["m"])), models.NONE),
+        (running(), models.TERMINATE),
+    ],
+)
+def test_what_is_done_with_a_model_that_is_to_be_absent(actual, action):
+    assert decide(declared(state="absent"), actual).action == action
+
+
+@pytest.mark.parametrize(
+    ("given", "reported", "line"),
+    [
+        ({"quantization": "Q8_0"}, {"quantization": "Q4_0"}, "quantization Q4_0 -> Q8_0"),
+        ({"replicas": 2}, {"replica": 1}, "replicas 1 -> 2"),
+        ({"name": "other"}, {}, "name m -> other"),
+        ({"size": "8"}, {"model_size_in_billions": 7}, "size 7 -> 8"),
+        ({"size": "1.7"}, {"model_size_in_billions": "0_6"}, "size 0_6 -> 1_7"),
+        ({"format": "awq"}, {"model_format": "gptq"}, "format gptq -> awq"),
+        ({"engine": "SGLang"}, {}, "engine vLLM -> SGLang"),
+        ({"worker": "10.0.0.2"}, {}, "worker 10.0.0.1:5000 -> 10.0.0.2"),
+    ],
+)
+def test_a_field_that_differs_replaces_only_when_told(given, reported, line):
+    kept, replaced = (decide(declared(**given), running(**reported), replace) for replace in (False, True))
+    assert (kept.action, [str(f) for f in kept.fields]) == (models.DIFFERS, [line])
+    assert replaced.action == models.REPLACE
+    assert models.plan_of([replaced]).lines == [f"~ replace m ({line})"]
+    assert models.plan_of([kept]).lines == []
+
+
+@pytest.mark.parametrize(
+    ("given", "reported"),
+    [
+        ({"engine": "vllm"}, {"model_engine": "vLLM"}),
+        ({"size": "0.6"}, {"model_size_in_billions": "0_6"}),
+        ({"size": "7"}, {"model_size_in_billions": 7}),
+        ({"size": "7"}, {"model_size_in_billions": "7"}),
+        ({"format": "awq"}, {"model_format": None}),
+        ({"quantization": None}, {"quantization": "Int4"}),
+        ({"engine_options": {"max_model_len": 1}}, {}),
+        ({"worker": "10.0.0.1"}, {}),
+        ({"worker": "10.0.0.1:5000"}, {}),
+        ({"worker": "192.0.2.1"}, {}),  # not one of the cluster's: a server in local mode ignores it
+    ],
+)
+def test_what_is_the_same_or_not_reported_does_not_differ(given, reported):
+    assert decide(declared(**given), running(**reported), True).action == models.NONE
+
+
+def test_an_older_release_reports_no_engine():
+    actual = running()
+    del actual.models["m"]["model_engine"]
+    assert decide(declared(engine="SGLang"), actual, True).action == models.NONE
+
+
+# -- definitions ---------------------------------------------------------------------------------------------------
+
+
+def custom(**changed):
+    definition = {"family": "gemma-3-it", "context_length": 2048, **changed.pop("definition", {})}
+    return declared(path="/m/m.gguf", size="0.27", quantization="Q4", definition=definition, **changed)
+
+
+def registered(**changed):
+    """The definition as a server tells it: normalised."""
+    body = {**wanted(custom())[0].definition.body, "model_ability": ["chat", "vision"], "chat_template": "{{ x }}"}
+    spec = {**body["model_specs"][0], "model_metadata": None, "model_hub": "huggingface"}
+    return {**body, "model_specs": [spec], "stop": ["<eos>"], "is_builtin": False, **changed}
+
+
+def with_definition(actual, body, name="m"):
+    actual.definitions[("LLM", name)] = body
+    return actual
+
+
+def test_a_definition_that_the_server_normalised_is_the_same():
+    assert decide(custom(), with_definition(running(), registered()), True).action == models.NONE
+
+
+@pytest.mark.parametrize(
+    ("given", "line"),
+    [
+        ({"definition": {"context_length": 4096}}, "definition.context_length 2048 -> 4096"),
+        (
+            {"definition": {"abilities": ["chat", "tools"]}},
+            "definition.abilities ['chat', 'vision'] -> ['chat', 'tools']",
+        ),
+        ({"definition": {"abilities": ["generate"]}}, "definition.abilities ['chat', 'vision'] -> ['generate']"),
+        ({"definition": {"chat_template": "{{ y }}"}}, "definition.chat_template one text -> another text"),
+        ({"definition": {"stop": ["</s>"]}}, "definition.stop ['<eos>'] -> ['</s>']"),
+    ],
+)
+def test_a_given_key_of_a_definition_that_differs(given, line):
+    decision = decide(custom(**given), with_definition(running(), registered()), True)
+    assert (decision.action, decision.register, [str(f) for f in decision.fields]) == (models.REPLACE, "change", [line])
+    assert models.plan_of([decision]).lines == [f"~ register definition m ({line})", f"~ replace m ({line})"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"definition": {"chat_template": "gemma-3-it"}},  # a name, which the server replaces by its text
+        {"definition": {"abilities": ["chat", "vision"]}},
+        {"definition": {"stop": None}},
+    ],
+)
+def test_a_key_of_a_definition_that_cannot_differ(given):
+    assert decide(custom(**given), with_definition(running(), registered()), True).action == models.NONE
+
+
+def test_other_weights_are_another_definition():
+    spec = {**registered()["model_specs"][0], "model_uri": "file:///old/m.gguf"}
+    decision = decide(custom(), with_definition(running(), registered(model_specs=[spec])))
+    assert decision.action == models.DIFFERS
+    assert [str(f) for f in decision.fields] == ["definition.model_uri file:///old/m.gguf -> file:///m/m.gguf"]
+
+
+def test_a_definition_of_what_does_not_run_changes_without_replace():
+    decision = decide(custom(), with_definition(models.Actual({}, {}), registered(context_length=1)))
+    assert (decision.action, decision.register) == (models.LAUNCH, "change")
+
+
+def test_a_definition_that_another_model_runs_from_changes_only_with_replace():
+    actual = with_definition(running("other", model_name="m"), registered(context_length=1))
+    assert decide(custom(), actual).action == models.DIFFERS
+    assert decide(custom(), actual, True).action == models.LAUNCH
+
+
+def test_a_definition_that_is_gone_is_put_back_without_touching_the_model():
+    decision = decide(custom(), with_definition(running(), None), True)
+    assert (decision.action, decision.register) == (models.NONE, "add")
+    assert models.plan_of([decision]).lines == ["+ register definition m"]
+
+
+def test_an_embedding_definition_is_the_same_although_its_ability_was_dropped():
+    options = declared(
+        type="embedding", path="/m", definition={"dimensions": 3, "max_tokens": 9, "abilities": ["embed"]}
+    )
+    definition = wanted(options)[0].definition
+    assert registration.differences(definition, {**definition.body, "model_ability": []}) == []
+    assert registration.differences(definition, {**definition.body, "model_ability": [], "dimensions": 4})
+
+
+def test_one_definition_of_two_models_is_registered_once():
+    both = wanted(custom(uid="a", name="m"), custom(uid="b", name="m"))
+    actual = with_definition(models.Actual({}, {}), None)
+    assert models.plan_of(models.decide(both, actual, False)).lines == [
+        "+ register definition m",
+        "+ launch a",
+        "+ launch b",
+    ]
+
+
+def test_environment_variables_do_not_show_in_the_diff():
+    decision = decide(declared(envs={"HF_TOKEN": "hf_secret"}), models.Actual({}, {}))
+    assert "hf_secret" not in str(models.plan_of([decision]).diff())
+
+
+# -- lines ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "line"),
+    [
+        ({"progress": 0.8}, "m  loading on 10.0.0.1"),
+        ({"stage": "loading"}, "m  loading on 10.0.0.1"),
+        ({"stage": "downloading", "download_files": []}, "m  downloading"),
+        (
+            {
+                "stage": "downloading",
+                "download_files": [
+                    {"total_bytes": 16_000_000_000, "downloaded_bytes": 6_700_000_000},
+                    {"total_bytes": 400_000_000, "downloaded_bytes": 200_000_000},
+                    {"total_bytes": None, "downloaded_bytes": 5},
+                ],
+            },
+            "m  downloading 42 % (6.9 of 16.4 GB)",
+        ),
+        (
+            {
+                "stage": "installing_dependencies",
+                "replicas": [{"dependency_install_total": 12, "dependency_install_completed": 3}],
+            },
+            "m  installing packages 3 of 12",
+        ),
+    ],
+)
+def test_the_line_of_a_model_on_its_way(told, line):
+    assert progress.loading("m", running().instances["m"], told) == line
+
+
+def test_a_line_of_a_model_that_has_no_place_yet():
+    assert progress.loading("m", {"replica_statuses": []}, {}) == "m  starting"
+
+
+def test_figures_are_no_change_of_state():
+    assert progress.stage("m  downloading 42 % (6.9 of 16.4 GB)") == progress.stage(
+        "m  downloading 7 % (1.1 of 16.4 GB)"
+    )
+    assert progress.stage("m  downloading 42 % (6.9 of 16.4 GB)") != progress.stage("m  loading on h")
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0.4, "0 s"), (12.3, "12 s"), (59.6, "1 min 0 s"), (192, "3 min 12 s")])
+def test_durations(seconds, text):
+    assert progress.duration(seconds) == text
