@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._session import TimedOut, Unreachable
+from ansible_collections.modelops.inference.plugins.module_utils._session import ApiError, TimedOut, Unreachable
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import models, progress, releases
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 
@@ -173,15 +173,18 @@ class Work:
     def _look(self) -> None:
         try:
             instances = self.client.instances()
+            self._silent_since = None
+            for outcome in self.outcomes:
+                if outcome.phase == LOADING:
+                    self._judge(outcome, instances.get(outcome.uid))
         except Unreachable as exc:
             self._silence(exc)
-            return
-        self._silent_since = None
-        for outcome in self.outcomes:
-            if outcome.phase == LOADING:
-                self._try(outcome, lambda o: self._judge(o, instances.get(o.uid)))
+        except ApiError as exc:
+            if exc.status < 500:  # a worker that goes down makes the server answer 500 for a while
+                raise
+            self._silence(exc)
 
-    def _silence(self, exc: Unreachable) -> None:
+    def _silence(self, exc: ModelopsError) -> None:
         """A server that stops answering is waited for, but not as long as a model may take to load."""
         now = time.monotonic()
         self._silent_since = self._silent_since or now
@@ -197,13 +200,18 @@ class Work:
             outcome.phase, outcome.seconds = READY, round(passed, 1)
             self._say(outcome, f"{outcome.uid}  ready after {progress.duration(passed)}")
         elif status == "ERROR":
+            why = progress.reason(instance or {}) or "the server gives no reason; its log may"
             # The server forgets a failed launch by itself; another replica may still be loading.
             if self.client.presence(outcome.uid) != releases.UNKNOWN:
-                self._remove(outcome)
-            self._fail(outcome, progress.reason(instance or {}) or "the server gives no reason; its log may")
+                self._try(outcome, self._remove)
+            self._fail(outcome, why)
         elif passed > outcome.timeout:
-            self._remove(outcome)
-            self._fail(outcome, f"not ready within {outcome.timeout:.0f} s (launch_timeout); the launch was cancelled")
+            why = f"not ready within {outcome.timeout:.0f} s (launch_timeout)"
+            try:
+                self._remove(outcome)
+                self._fail(outcome, f"{why}; the launch was cancelled")
+            except ModelopsError as exc:
+                self._fail(outcome, f"{why}, and could not be cancelled: {exc}")
         elif instance is None and passed > _LISTED:
             self._fail(outcome, "the server does not know it any more: was it restarted, or the launch cancelled?")
         elif instance is not None:

@@ -291,7 +291,10 @@ def _definitions(client: Client, wanted: t.Sequence[Model]) -> dict[tuple[str, s
 
 
 def decide(wanted: t.Sequence[Model], actual: Actual, replace: bool) -> list[Decision]:
-    """What to do with each declared model, in the declared order. Pure."""
+    """What to do with each declared model, in the declared order. Pure.
+
+    :raises ModelopsError: a definition would have to change under a model that runs from it.
+    """
     return [_decide(model, actual, replace) for model in wanted]
 
 
@@ -307,7 +310,10 @@ def _decide(model: Model, actual: Actual, replace: bool) -> Decision:
         if register == "change":
             others = _others_with(model, actual)
             if others and not replace:
-                return Decision(model, DIFFERS, changed)
+                raise ModelopsError(
+                    f"models: {model.uid}: {', '.join(others)} runs from another definition of {model.name!r} "
+                    f"({', '.join(map(str, changed))}): give this one another name, or replace: true to change it"
+                )
         return Decision(model, LAUNCH, fields + changed, register)
     fields = running_differences(model, actual) + changed
     if not fields and not register:

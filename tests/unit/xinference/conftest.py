@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible.module_utils.basic import AnsibleModule
 from servers.xinference import PASSWORD, PROFILES, XinferenceServer
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import client, launch, proof
@@ -90,3 +91,11 @@ def apply(run_module):
         return run_module("xinference_models", {"endpoint": server.url, "models": models, **options}, check=check)
 
     return run
+
+
+@pytest.fixture
+def warned(monkeypatch):
+    """The warnings of modules. In a process that has also imported the controller's side they are not in the result."""
+    texts = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda self, text, **_kwargs: texts.append(text))
+    return texts

@@ -25,11 +25,6 @@ def row(result, uid):
     return next(model for model in result["models"] if model["uid"] == uid)
 
 
-def warnings(result):
-    """The texts of the warnings; how they are wrapped depends on ansible-core."""
-    return json.dumps(result.get("warnings", []))
-
-
 # -- the way of a model --------------------------------------------------------------------------------------------
 
 
@@ -146,12 +141,12 @@ def test_a_model_that_is_loading_is_waited_for(apply, xinference):
     assert xinference.models.launches == ["bge-m3"]
 
 
-def test_a_loading_model_that_turns_out_otherwise_is_reported(apply, newest):
+def test_a_loading_model_that_turns_out_otherwise_is_reported(apply, newest, warned):
     newest.behave("q", seconds=0.3)
     newest.models.launch({"model_name": "qwen3", "model_uid": "q", "model_engine": "llama.cpp", "quantization": "Q4_0"})
     result = apply(newest, [{"uid": "q", "name": "qwen3", "engine": "llama.cpp", "quantization": "Q8_0"}])
     assert row(result, "q")["state"] == "differs"
-    assert "quantization Q4_0 -> Q8_0" in warnings(result)
+    assert "quantization Q4_0 -> Q8_0" in warned[0]
 
 
 def test_a_loading_model_that_is_to_be_absent_is_cancelled(apply, xinference):
@@ -186,12 +181,12 @@ def test_a_broken_model_is_terminated_before_it_is_launched_anew(apply, xinferen
 # -- what differs --------------------------------------------------------------------------------------------------
 
 
-def test_a_difference_is_a_warning_unless_told_to_replace(apply, xinference, llm):
+def test_a_difference_is_a_warning_unless_told_to_replace(apply, xinference, llm, warned):
     apply(xinference, [llm()])
     kept = apply(xinference, [llm(replicas=2)])
     assert not kept.failed and not kept.changed and kept["plan"] == []
     assert row(kept, "tiny")["state"] == "differs" and row(kept, "tiny")["differs"] == ["replicas 1 -> 2"]
-    assert "tiny differs and was not replaced (replace: true would): replicas 1 -> 2" in warnings(kept)
+    assert warned == ["tiny differs and was not replaced (replace: true would): replicas 1 -> 2"]
     assert row(kept, "tiny")["proof"]["ok"], "it serves, although not as declared"
     replaced = apply(xinference, [llm(replicas=2)], replace=True)
     assert replaced["plan"] == ["~ replace tiny (replicas 1 -> 2)"]

@@ -382,7 +382,8 @@ def test_a_definition_of_what_does_not_run_changes_without_replace():
 
 def test_a_definition_that_another_model_runs_from_changes_only_with_replace():
     actual = with_definition(running("other", model_name="m"), registered(context_length=1))
-    assert decide(custom(), actual).action == models.DIFFERS
+    with pytest.raises(ModelopsError, match="m: other runs from another definition of 'm'"):
+        decide(custom(), actual)
     assert decide(custom(), actual, True).action == models.LAUNCH
 
 
