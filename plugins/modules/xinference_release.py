@@ -171,6 +171,13 @@ def make_plan(wanted: str, complete: bool, drift: list[str], current: str | None
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
+    if module.check_mode:
+        return converge(module)
+    with release.one_at_a_time(module.params["path"]):
+        return converge(module)
+
+
+def converge(module: AnsibleModule) -> dict[str, t.Any]:
     p = module.params
     releases = os.path.join(p["path"], "releases")
     directory = os.path.join(releases, p["id"])

@@ -141,10 +141,11 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         os.umask(0o022)
         os.makedirs(p["path"], exist_ok=True)
         tools = release.Tools(p["base"], p["uv"], p["cache"])
-        settings = tools.make(p["index"])
         python = os.path.join(p["base"], "current", "bin", "python")
-        for change in plan:
-            weights.fetch_package(p["path"], change.data, python, tools, settings)
+        with release.one_at_a_time(p["base"]):
+            settings = tools.make(p["index"])
+            for change in plan:
+                weights.fetch_package(p["path"], change.data, python, tools, settings)
     return dict(plan.result(), weights=weights.records(p["path"]))
 
 

@@ -10,7 +10,9 @@ beside it and renamed when it has proven to import, so that a build that broke o
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import hashlib
 import json
 import os
@@ -114,6 +116,18 @@ def bounds(version: str) -> list[str]:
     return []
 
 
+@contextlib.contextmanager
+def one_at_a_time(base: str) -> t.Iterator[None]:
+    """Holds a lock on an installation, so that a run waits for what a run that broke off still does on the host."""
+    os.makedirs(base, exist_ok=True)
+    directory = os.open(base, os.O_RDONLY)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(directory)
+
+
 class Tools:
     """uv in an environment of its own, made with the host's python3 and pip."""
 
@@ -168,7 +182,9 @@ class Builder:
         self.settings = settings
         self.target = directory
         # Built beside its place and moved there whole: what serves now is not touched until the new one works.
-        self.directory = os.path.join(os.path.dirname(directory), f".building-{os.path.basename(directory)}")
+        # The name is this process's own: an installer that outlived its run may still write to an older one.
+        self.prefix = f".building-{os.path.basename(directory)}."
+        self.directory = os.path.join(os.path.dirname(directory), f"{self.prefix}{os.getpid()}")
         self.requested_python = python
         self.python = os.path.join(self.directory, "bin", "python")
 
@@ -186,7 +202,10 @@ class Builder:
         :param proof: Python modules that must import.
         :param facts: what the record shall say beside what it says anyway.
         """
-        shutil.rmtree(self.directory, ignore_errors=True)
+        parent = os.path.dirname(self.directory)
+        for name in os.listdir(parent):
+            if name.startswith(self.prefix):
+                shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
         try:
             return self._build(requirements, constraints, cpu, proof, facts)
         finally:
