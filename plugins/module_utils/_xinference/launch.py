@@ -21,9 +21,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.cli
 
 # XINFERENCE_MAX_CONCURRENT_LAUNCHES: a worker lets more than these wait; here they wait without their clock running.
 PARALLEL = 5
-# A cancelled launch answers when the load has really ended: seconds to wait for that, then for the UID to be gone.
-_CANCEL_TIMEOUT = 120.0
-_GONE_TIMEOUT = 60.0
+# Seconds for a UID to be free: a cancel may have to wait for the end of a load, and then answers only.
+_CANCEL_TIMEOUT, _GONE_TIMEOUT = 120.0, 300.0
 # Seconds for which the server may fail to answer while models load.
 _SILENCE = 60.0
 # Seconds after which a launched model has to be listed.
@@ -242,30 +241,29 @@ class Work:
     def _remove(self, outcome: Outcome) -> None:
         """Terminates a model, or cancels its launch, and looks that its UID is free.
 
-        While a model loads, DELETE answers 400 and the load goes on; a cancel ends it, and answers only then.
+        While a model loads, DELETE answers 400 and the load goes on. A cancel ends it and answers only then; one that
+        comes before the worker has begun does nothing, so it is sent again.
 
         :raises ModelopsError: the UID is still there after a bounded time.
         """
-        uid, end = outcome.uid, time.monotonic() + _GONE_TIMEOUT
-        answer = self.client.terminate(uid)
-        state = self.client.presence(uid)
-        if state == releases.LOADING:
-            try:
-                self.client.cancel(uid, timeout=_CANCEL_TIMEOUT)
-            except Unreachable:
-                pass  # what follows looks whether it worked
-            end = time.monotonic() + _GONE_TIMEOUT
-            state = self.client.presence(uid)
-        while state != releases.UNKNOWN:
+        client, uid, end = self.client, outcome.uid, time.monotonic() + _GONE_TIMEOUT
+        answer = None
+        while True:
+            state = client.presence(uid)
+            if state == releases.UNKNOWN:
+                return
             if time.monotonic() > end:
+                told = f": {answer.status}: {answer.detail}" if answer else ""
                 raise ModelopsError(
-                    f"{uid!r} is still on {self.client.endpoint} {_GONE_TIMEOUT:.0f} s after it was told to end: "
-                    f"{answer.status}: {answer.detail}"
+                    f"{uid!r} is still on {client.endpoint} {_GONE_TIMEOUT:.0f} s after it was told to end{told}"
                 )
+            try:
+                answer = client.terminate(uid)
+                if answer.status != 200 and state == releases.LOADING:
+                    answer = client.cancel(uid, _CANCEL_TIMEOUT)
+            except TimedOut:
+                pass  # the server is at it: look again
             time.sleep(_QUICK)
-            if state == releases.RUNNING:
-                answer = self.client.terminate(uid)
-            state = self.client.presence(uid)
 
 
 def begin(decisions: t.Sequence[models.Decision], launch_timeout: float) -> list[Outcome]:

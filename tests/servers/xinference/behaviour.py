@@ -16,6 +16,7 @@ class Behaviour:
     :param seconds: how long it loads.
     :param error: the launch ends with this text.
     :param hangs: it never gets ready, until it is cancelled.
+    :param deaf: seconds after the launch for which a cancel is taken and does nothing.
     :param download: bytes that it downloads in the first half of that time.
     :param forgets: the server forgets the launch, as after a restart.
     :param hidden: seconds for which inference answers 404 although the model is ready.
@@ -27,6 +28,7 @@ class Behaviour:
     seconds: float = 0.1
     error: str | None = None
     hangs: bool = False
+    deaf: float = 0
     download: int = 0
     forgets: bool = False
     hidden: float = 0

@@ -55,7 +55,8 @@ class Model:
     def status(self) -> str:
         if self.error is not None or self.cancelled:
             return "ERROR"
-        if not self.behaviour.hangs and time.time() >= self.launched + self.behaviour.seconds:
+        fails = self.behaviour.hangs or self.behaviour.error
+        if not fails and time.time() >= self.launched + self.behaviour.seconds:
             return "READY"
         return "CREATING"
 
@@ -152,6 +153,8 @@ class Models:
         model = self.models.get(uid)
         if model is None or not model.known:
             raise Refused(500, f"Model {uid} has not been launched yet")
+        if time.time() < model.launched + model.behaviour.deaf:
+            return
         model.cancelled, model.known = True, False
 
     def _known(self, uid: str) -> Model:
@@ -203,6 +206,8 @@ class Models:
 
     def described(self, uid: str) -> dict[str, t.Any]:
         model = self._known(uid)
+        if model.error is not None:
+            raise Refused(400, f"Model {uid} is in stopping state")
         if model.status != "READY":
             if self.profile.loading_status == 400:
                 raise Refused(400, f"Model not found in the model list, uid: {self.profile.replica(uid, 0)}")

@@ -347,6 +347,22 @@ def test_a_launch_that_takes_too_long_is_cancelled(apply, xinference, llm, embed
     assert row(result, "minilm")["state"] == "ready"
 
 
+def test_a_cancel_that_comes_too_early_is_sent_again(apply, newest):
+    newest.behave("bge-m3", hangs=True, deaf=0.5)
+    newest.models.launch({"model_name": "bge-m3", "model_type": "embedding"})
+    result = apply(newest, [{"uid": "bge-m3", "state": "absent"}])
+    assert not result.failed and not newest.models.models["bge-m3"].known
+    assert newest.requests.count(("POST", "/v1/models/bge-m3/cancel")) > 1
+
+
+def test_a_model_that_does_not_go_is_told(apply, newest, monkeypatch):
+    monkeypatch.setattr(launch, "_GONE_TIMEOUT", 0.2)
+    newest.serve("bge-m3", model_type="embedding")
+    newest.models.terminate = lambda uid: None
+    result = apply(newest, [{"uid": "bge-m3", "state": "absent"}])
+    assert result.failed and "bge-m3: 'bge-m3' is still on" in result["msg"] and "was told to end: 200" in result["msg"]
+
+
 def test_a_model_that_the_server_forgets_fails(apply, newest, llm, monkeypatch):
     monkeypatch.setattr(launch, "_LISTED", 0.3)
     newest.behave("tiny", seconds=0.1, forgets=True, hangs=True)

