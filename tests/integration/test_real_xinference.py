@@ -34,7 +34,7 @@ READS = 7
 def environment():
     path = os.environ.get("XINFERENCE_ENV")
     if not path or not (Path(path) / "bin" / "xinference-local").exists():
-        pytest.fail("XINFERENCE_ENV has to name a Python environment with xinference (see docs/testing)")
+        pytest.fail("XINFERENCE_ENV has to name a Python environment with xinference, as bin/test integration makes it")
     return Path(path) / "bin"
 
 

@@ -115,3 +115,27 @@ def test_with_several_hosts_a_line_names_its_host(play, screen, args):
 def test_async_is_refused(play, args):
     with pytest.raises(AnsibleActionFail, match="does not run with async"):
         play(args, async_val=60)
+
+
+def test_a_list_can_be_checked_on_the_controller_alone(play, llm, embedding):
+    models = [llm(path="/on/the/host.gguf", tags=["chat"]), embedding(path=None, source={"package": "minilm==1"})]
+    result = play({"models": models, "validate_only": True})
+    assert not result["changed"] and play.executions == []
+    assert [(m["uid"], m["type"], m["declared"]) for m in result["models"]] == [
+        ("tiny", "LLM", "present"),
+        ("minilm", "embedding", "present"),
+    ]
+    assert (result["models"][0]["tags"], result["models"][0]["abilities"]) == (["chat"], ["chat"])
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"engin": "vLLM"}, "models\\[0\\].engin is no option: did you mean engine?"),
+        ({"engine": None}, "tiny: an LLM needs engine"),
+        ({"uid": "a/b"}, "/, \\? or #"),
+    ],
+)
+def test_what_is_wrong_with_a_list_is_told_on_the_controller(play, llm, changed, why):
+    with pytest.raises(AnsibleActionFail, match=why):
+        play({"models": [llm(**changed)], "validate_only": True})

@@ -241,6 +241,28 @@ def test_a_server_that_keeps_what_it_unregistered_is_told_on(apply, newest, embe
     assert newest.models.models["minilm"].status == "READY"
 
 
+# -- weights that were fetched before --------------------------------------------------------------------------------
+
+
+def test_the_path_of_a_source_is_what_was_fetched_for_it(apply, newest, llm, gguf):
+    source = {"package": "tiny-gguf==1.0"}
+    fetched = {"tiny": {"source": source, "path": gguf}, "other": {"source": {"package": "x"}, "path": "/no/such"}}
+    result = apply(newest, [llm(path=None, source=source)], weights=fetched)
+    assert not result.failed, result["msg"]
+    spec = newest.models.definitions["LLM"]["tiny"]["model_specs"][0]
+    assert spec["model_uri"] == f"file://{gguf}"
+
+
+def test_a_source_that_was_not_fetched_is_refused(apply, newest, llm):
+    result = apply(newest, [llm(path=None, source={"package": "tiny-gguf==1.0"})])
+    assert result.failed and "'tiny': its weights" in result["msg"] and "are not on this host" in result["msg"]
+    assert newest.requests == []
+
+
+def test_an_absent_model_needs_no_weights(apply, newest, llm):
+    assert not apply(newest, [llm(path=None, source={"package": "tiny-gguf==1.0"}, state="absent")]).failed
+
+
 # -- refused before anything changes ---------------------------------------------------------------------------------
 
 
