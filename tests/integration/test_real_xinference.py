@@ -210,7 +210,7 @@ def test_both_models_are_launched_and_prove_that_they_serve_with_progress_on_the
     (tmp_path / "play.yml").write_text(json.dumps(play))
     env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": collections, "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
     command = [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", tmp_path / "play.yml"]
-    done = subprocess.run(command, capture_output=True, text=True, env=env)
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     result = json.loads(output.read_text())
     assert result["changed"] and result["plan"] == [

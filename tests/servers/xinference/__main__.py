@@ -11,7 +11,7 @@ from . import PASSWORD, PROFILES, USERNAME, XinferenceServer
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.split(":")[0])
+    parser = argparse.ArgumentParser(description=__doc__.split(":", maxsplit=1)[0])
     parser.add_argument("--profile", choices=sorted(PROFILES), default="4.1.0")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument(

@@ -126,8 +126,8 @@ class Models:
         engines = self.engines(model_type, name)
         if engines is None:
             if model_type == "LLM":
-                keys = ("model_format", "model_size_in_billions", "quantization")
-                values = ", ".join(f"{k.split('_')[-1] if k != keys[1] else 'size'}: {body.get(k)}" for k in keys)
+                told = {"format": "model_format", "size": "model_size_in_billions", "quantization": "quantization"}
+                values = ", ".join(f"{word}: {body.get(key)}" for word, key in told.items())
                 return f"Model not found, name: {name}, {values}"
             builtin = list(catalogue.ENGINES[model_type])
             return f"{model_type.capitalize()} model {name} not found, available models: dict_keys({builtin})"
