@@ -70,16 +70,19 @@ EXAMPLES = r"""
 
 RETURN = r"""
 system:
-  description: Distribution, architecture, Python, user, memory (bytes) and vendors of accelerators.
+  description: Distribution, architecture, Python, user, memory (bytes), the address by which it reaches
+    others, and vendors of accelerators.
   returned: success
   type: dict
   sample: {name: Debian GNU/Linux 12 (bookworm), id: debian, version: "12", architecture: x86_64, python: 3.11.2, root: true,
     accelerators: [nvidia]}
-user_id:
-  description: Number of O(user), of the connecting user where none is named, V(-1) where there is no such user.
+user:
+  description:
+    - O(user), or the connecting user where none is named. C(id) is V(-1) where there is no such user; C(made_here) says that it
+      is a user as the role makes it.
   returned: success
-  type: int
-  sample: 998
+  type: dict
+  sample: {id: 998, made_here: true}
 disk:
   description: Free and total bytes of the file system that holds O(path), or will.
   returned: success
@@ -102,6 +105,11 @@ current:
   returned: success
   type: str
   sample: 4.1.0-1f0a9c33
+release:
+  description: Record of the current release, see M(modelops.inference.xinference_release).
+  returned: success
+  type: dict
+  sample: {id: 4.1.0-1f0a9c33, version: 4.1.0, built: "5f0c2d9a1b7e"}
 lock_drift:
   description: How the current release differs from its lock file; empty where it is as it was installed.
   returned: success
@@ -167,9 +175,10 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     return {
         "changed": False,
         "system": probe.system(),
-        "user_id": probe.user_id(p["user"]) if p["user"] else os.geteuid(),
+        "user": probe.user(p["user"], p["home"]),
         "disk": probe.disk(p["path"]),
         "entries": sorted(os.listdir(p["path"])) if os.path.isdir(p["path"]) else [],
+        "release": (release.record(os.path.join(releases, current)) if current else None) or {},
         "releases": [name for name in names if release.record(os.path.join(releases, name))],
         "current": current,
         "lock_drift": release.lock_drift(os.path.join(releases, current)) if current else [],

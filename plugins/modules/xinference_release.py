@@ -221,6 +221,7 @@ def _build(module: AnsibleModule, directory: str) -> None:
         constraints=[*release.bounds(p["version"]), *p["constraints"]],
         cpu=p["torch"] == "cpu",
         proof=["torch", "xinference"],
+        needs=[] if release.numbers(p["version"]) >= (3, 0) else ["torchvision"],
         facts=dict(id=p["id"], version=p["version"], extras=p["extras"], torch_choice=p["torch"], uv=p["uv"]),
     )
 

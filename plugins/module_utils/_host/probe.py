@@ -51,6 +51,7 @@ def system() -> dict[str, t.Any]:
         "root": os.geteuid() == 0,
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "accelerators": accelerators(),
+        "address": address(),
     }
 
 
@@ -61,21 +62,40 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def user_id(name: str) -> int:
-    """The user's number; -1 where there is no such user."""
+def user(name: str, home: str) -> dict[str, t.Any]:
+    """The user that the service runs as; ``id`` is -1 where there is none.
+
+    ``made_here`` is True for a user as the role makes it: only such a one may be removed again.
+    """
     try:
-        return pwd.getpwnam(name).pw_uid
+        entry = pwd.getpwnam(name) if name else pwd.getpwuid(os.geteuid())
     except KeyError:
-        return -1
+        return {"id": -1, "made_here": False}
+    made_here = bool(name) and entry.pw_dir == home and entry.pw_shell.endswith("/nologin")
+    return {"id": entry.pw_uid, "made_here": made_here}
+
+
+def address() -> str:
+    """The IPv4 address by which this host reaches others; "" where it has no route. Nothing is sent."""
+    probe_socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        # A documentation address (RFC 5737): connecting a datagram socket only chooses the route.
+        probe_socket.connect(("192.0.2.1", 9))
+        return str(probe_socket.getsockname()[0])
+    except OSError:
+        return ""
+    finally:
+        probe_socket.close()
 
 
 def accelerators() -> list[str]:
     """Vendors of the accelerators in this host, from sysfs and device nodes."""
     found = {name for name, nodes in (("nvidia", "/dev/nvidia[0-9]*"), ("amd", "/dev/kfd")) if glob.glob(nodes)}
+    # Every AMD laptop has a display controller of that vendor: only ROCm's device says that it can compute.
     for device in glob.glob("/sys/bus/pci/devices/*"):
         if (read_file(f"{device}/class") or "").startswith(PCI_CLASSES):
             vendor = PCI_VENDORS.get((read_file(f"{device}/vendor") or "").strip())
-            if vendor:
+            if vendor and vendor != "amd":
                 found.add(vendor)
     return sorted(found)
 

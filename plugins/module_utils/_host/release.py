@@ -17,6 +17,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import shutil
 import sys
 import typing as t
@@ -107,11 +108,15 @@ def record(environment: str) -> dict[str, t.Any] | None:
         return None
 
 
+def numbers(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version, to compare it by."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
+
+
 def bounds(version: str) -> list[str]:
     """Constraints that a release of Xinference needs today."""
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2])
     for below, lines in BOUNDS:
-        if numbers < below:
+        if numbers(version) < below:
             return list(lines)
     return []
 
@@ -195,19 +200,21 @@ class Builder:
         cpu: bool,
         proof: t.Sequence[str],
         facts: t.Mapping[str, t.Any],
+        needs: t.Sequence[str] = (),
     ) -> dict[str, t.Any]:
         """Makes the environment anew and returns its record.
 
         :param cpu: take builds of torch without CUDA, or refuse.
         :param proof: Python modules that must import.
         :param facts: what the record shall say beside what it says anyway.
+        :param needs: packages of torch's family that must not be left out on a CPU host.
         """
         parent = os.path.dirname(self.directory)
         for name in os.listdir(parent):
             if name.startswith(self.prefix):
                 shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
         try:
-            return self._build(requirements, constraints, cpu, proof, facts)
+            return self._build(requirements, constraints, cpu, proof, facts, needs)
         finally:
             shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -218,6 +225,7 @@ class Builder:
         cpu: bool,
         proof: t.Sequence[str],
         facts: t.Mapping[str, t.Any],
+        needs: t.Sequence[str] = (),
     ) -> dict[str, t.Any]:
         self._make_environment()
         work = os.path.join(self.directory, "build")
@@ -227,6 +235,13 @@ class Builder:
         pins: list[str] = []
         if cpu:
             pins, overrides, flags = self._cpu_torch(work)
+            missing = [name for name in needs if any(line.startswith(f"{name} ;") for line in overrides)]
+            if missing:
+                raise ModelopsError(
+                    f"{requirements[0]} does not start without {missing[0]}, and no CPU build of it is at hand beside "
+                    f"that of torch. Put a wheel {missing[0]}-*+cpu-*.whl where xinference_index.find_links points, or "
+                    "take a release of 3.0 or later."
+                )
             overrides += [f"{name} ; sys_platform == 'never'" for name in GPU_ONLY]
         lines = [line for line in [*constraints, *self.settings.constraints] if not line.startswith("-c ")]
         files = [line[3:] for line in self.settings.constraints if line.startswith("-c ")]
@@ -259,6 +274,8 @@ class Builder:
         write_file(os.path.join(self.directory, LOCK), lock_text(packages), 0o644)
         python_version = run([self.python, "-c", "import platform; print(platform.python_version())"], "python").strip()
         made = dict(facts, python=python_version, torch=packages.get("torch", ""), packages=len(packages))
+        # Another build of the same release is another environment to whoever runs with it.
+        made["built"] = secrets.token_hex(6)
         write_file(os.path.join(self.directory, RECORD), json.dumps(made, indent=1, sort_keys=True) + "\n", 0o644)
         self._put_in_place()
         return made

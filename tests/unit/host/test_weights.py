@@ -57,17 +57,17 @@ def fetch(tmp_path, source, requirement="my-model"):
 @pytest.mark.parametrize(
     "source, path, file",
     [
-        (ASSEMBLE, "my-model/model.gguf", "model.gguf"),
-        (EXPORT, "my-model", "config.json"),
-        (WHERE, "my-model", "weights.bin"),
+        (ASSEMBLE, "my-model-1.0/model.gguf", "model.gguf"),
+        (EXPORT, "my-model-1.0", "config.json"),
+        (WHERE, "my-model-1.0", "weights.bin"),
     ],
 )
 def test_every_kind_of_package(tmp_path, source, path, file):
     found = fetch(tmp_path, source, "my-model==1.0")
     assert found == {"source": {"package": "my-model==1.0"}, "path": str(tmp_path / path)}
-    assert (tmp_path / "my-model" / file).exists()
-    assert weights.records(str(tmp_path)) == {"my-model": found}
-    assert os.listdir(tmp_path) == ["my-model"]
+    assert (tmp_path / "my-model-1.0" / file).exists()
+    assert weights.records(str(tmp_path)) == {"my-model-1.0": found}
+    assert os.listdir(tmp_path) == ["my-model-1.0"]
 
 
 def test_a_package_without_weights_is_refused_and_leaves_nothing(tmp_path):
@@ -88,12 +88,18 @@ def test_lost_weights_do_not_count(tmp_path):
 
 
 def test_plan():
-    known = {"a": {"source": {"package": "a"}, "path": "/a"}, "b": {"source": {"package": "b==1"}, "path": "/b"}}
-    plan = xinference_weights.make_plan(["a", "b==2", "c", "c"], known)
-    assert [line.split(" (")[0] for line in plan.lines] == ["~ fetch b", "+ fetch c"]
+    known = {"a": {"source": {"package": "a"}, "path": "/a"}, "b-1": {"source": {"package": "b==1"}, "path": "/b"}}
+    plan = xinference_weights.make_plan(["a", "b==1", "b==2", "c", "c"], known)
+    assert plan.lines == ["+ fetch b-2", "+ fetch c"]
+
+
+@pytest.mark.parametrize("requirement", ["", "a>=1", "a==", "../a", "a b"])
+def test_requirements_that_name_no_one_thing(requirement):
+    with pytest.raises(ModelopsError, match="'name' or 'name==version'"):
+        weights.directory_name(requirement)
 
 
 def test_check_mode(tmp_path, run_module):
-    args = dict(path=str(tmp_path / "m"), base=str(tmp_path), sources=[{"package": "a"}], uv="uv==1", cache="/c")
+    args = dict(path=str(tmp_path / "m"), base=str(tmp_path), sources=[{"package": "a"}], uv="uv==1", cache="/c", python="/p")
     assert run_module("xinference_weights", args, check=True)["plan"] == ["+ fetch a"]
     assert os.listdir(tmp_path) == []
