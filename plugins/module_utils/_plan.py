@@ -81,30 +81,19 @@ class Plan:
         return [str(change) for change in self.changes]
 
     def diff(self) -> dict[str, t.Any]:
-        """The ``diff`` of a module result; only what differs, secrets hidden."""
+        """The ``diff`` of a module result; only what differs, by name (changes of one thing together), secrets hidden."""
         before: dict[str, t.Any] = {}
         after: dict[str, t.Any] = {}
         for change in self.changes:
             if change.sign != "add":
-                before[change.name] = {f.name: _hide(f, f.before) for f in change.fields}
+                before.setdefault(change.name, {}).update({f.name: _hide(f, f.before) for f in change.fields})
             if change.sign != "remove":
-                after[change.name] = {f.name: _hide(f, f.after) for f in change.fields}
+                after.setdefault(change.name, {}).update({f.name: _hide(f, f.after) for f in change.fields})
         return {"before": before, "after": after, "before_header": self.header, "after_header": self.header}
 
     def result(self) -> dict[str, t.Any]:
         """The keys that every module of the collection returns: changed, diff, plan."""
         return {"changed": bool(self), "diff": self.diff(), "plan": self.lines}
-
-
-def compare(
-    wanted: t.Mapping[str, t.Any], actual: t.Mapping[str, t.Any], secrets: t.Collection[str] = ()
-) -> list[Field]:
-    """The fields of ``wanted`` that ``actual`` has otherwise; keys only ``actual`` has, and wanted None, do not count."""
-    return [
-        Field(name, actual.get(name), value, name in secrets)
-        for name, value in wanted.items()
-        if value is not None and actual.get(name) != value
-    ]
 
 
 def _hide(item: Field, value: t.Any) -> t.Any:

@@ -123,16 +123,14 @@ class Session:
         self.headers: dict[str, str] = {}
         self._secrets: set[str] = set()
         self._http = requests.Session()
-        self._http.verify = (ca_path or True) if validate_certs else False
+        # Any auth of the session's keeps requests from putting a ~/.netrc entry in place of our Authorization header.
+        self._http.auth = lambda request: request
+        # Given with every request: only there an option wins over REQUESTS_CA_BUNDLE, HTTPS_PROXY and their kin.
+        self._options: dict[str, t.Any] = {"verify": (ca_path or True) if validate_certs else False}
+        if proxy is not None:
+            self._options["proxies"] = {"http": proxy, "https": proxy}
         if not validate_certs:
             requests.packages.urllib3.disable_warnings()
-        elif ca_path:
-            # requests prefers REQUESTS_CA_BUNDLE over session.verify; the option must win.
-            self._http.trust_env = proxy is None
-        if proxy is not None:
-            self._http.trust_env = False
-            if proxy:
-                self._http.proxies = {"http": proxy, "https": proxy}
         # `connect` counts failures before anything was sent, so it is safe for every verb.
         retry = Retry(
             total=retries,
@@ -197,6 +195,7 @@ class Session:
                 headers={**self.headers, **(headers or {})},
                 timeout=(self.timeout[0], timeout or self.timeout[1]),
                 allow_redirects=False,
+                **self._options,
             )
         except requests.exceptions.SSLError as exc:
             raise Unreachable(
