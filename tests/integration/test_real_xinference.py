@@ -24,6 +24,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils import _session
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 
 PASSWORD = "integration-pass-1"
 # GET /status, /v1/cluster/auth, /v1/cluster/version, /v1/models, /v1/models/instances, and one for each definition.
@@ -140,8 +141,8 @@ def apply(claimed, run_module):
 
 @pytest.fixture
 def serving(apply, models):
-    """Both models run as declared."""
-    result = apply(models, replace=True, prove="never")
+    """Both models run. Nothing is replaced, so the test that changes one comes after those that want it as declared."""
+    result = apply(models, prove="never")
     assert not result.failed, result["msg"]
     return result
 
@@ -290,6 +291,45 @@ def test_what_cannot_be_served_is_refused_before_anything_changes(serving, apply
     assert result.failed and why in result["msg"] and not result.changed
 
 
+def test_launches_that_fail_or_take_too_long_leave_nothing_behind_and_the_others_alone(
+    serving, claimed, apply, models, tmp_path
+):
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + b"\0" * 1000)
+    bad = {**models[0], "uid": "broken", "path": str(broken)}
+    slow = {**models[1], "uid": "slow", "name": "minilm", "launch_timeout": 1}
+    result = apply([bad, slow, models[1]])
+    assert result.failed and result.changed
+    assert "broken: " in result["msg"] and "Last lines of " in result["msg"]
+    assert "slow: not ready within 1 s (launch_timeout); the launch was cancelled" in result["msg"]
+    assert [m["state"] for m in result["models"]] == ["failed", "failed", "ready"]
+    assert row(result, "minilm")["proof"]["ok"]
+    session = _session.Session(claimed.url)
+    session.headers["Authorization"] = f"Bearer {claimed.key_file.read_text().strip()}"
+    time.sleep(2)
+    for uid in ("broken", "slow"):
+        assert session.get(f"/v1/models/{uid}", expect=()).status == 400
+        assert uid not in {m["id"] for m in session.get("/v1/models").json["data"]}
+    gone = apply([{"uid": "broken", "state": "absent"}, {"uid": "slow", "state": "absent"}])
+    assert not gone.failed and not gone.changed
+
+
+def test_many_definitions_are_read_by_one_list(claimed, apply, models):
+    names = [f"minilm-{number}" for number in range(4)]
+    session = _session.Session(claimed.url)
+    speaker = Client(session, "admin", PASSWORD)
+    speaker.login()
+    spec = {"model_format": "pytorch", "quantization": "none", "model_uri": f"file://{models[1]['path']}"}
+    body = {"version": 2, "dimensions": 384, "max_tokens": 256, "language": ["en"], "model_specs": [spec]}
+    for name in names:
+        speaker.register("embedding", {**body, "model_name": name})
+    result = apply([{**models[1], "uid": name} for name in names], check=True)
+    assert result["plan"] == [f"+ launch {name}" for name in names], "what is registered is as declared"
+    assert result["requests"]["GET"] < READS + len(names) * 2
+    for name in names:
+        speaker.unregister("embedding", name)
+
+
 def test_a_changed_definition_replaces_the_model_only_when_told(serving, apply, models):
     shorter = {**models[0], "definition": {**models[0]["definition"], "context_length": 1024}}
     shorter["engine_options"] = {"n_ctx": 1024}
@@ -311,30 +351,6 @@ def test_a_changed_definition_replaces_the_model_only_when_told(serving, apply, 
     assert (gemma["action"], gemma["context_length"], gemma["proof"]["ok"]) == ("replaced", 1024, True)
     assert row(done, "minilm")["action"] == "none"
     assert not apply([shorter, models[1]], replace=True).changed
-
-
-def test_a_model_that_cannot_be_loaded_fails_with_the_log_and_leaves_the_others(serving, apply, models, tmp_path):
-    broken = tmp_path / "broken.gguf"
-    broken.write_bytes(b"GGUF" + b"\0" * 1000)
-    bad = {**models[0], "uid": "broken", "path": str(broken)}
-    result = apply([bad, models[1]])
-    assert result.failed and result.changed
-    assert "broken: " in result["msg"] and "Last lines of " in result["msg"]
-    assert (row(result, "broken")["state"], row(result, "minilm")["state"]) == ("failed", "ready")
-    assert row(result, "minilm")["proof"]["ok"]
-    gone = apply([{"uid": "broken", "state": "absent"}])
-    assert not gone.failed and not gone.changed, "nothing of it is left"
-
-
-def test_a_launch_that_takes_too_long_leaves_nothing_behind(serving, claimed, apply, models):
-    slow = {**models[1], "uid": "slow", "name": "minilm", "launch_timeout": 1}
-    result = apply([slow])
-    assert result.failed and "not ready within 1 s (launch_timeout); the launch was cancelled" in result["msg"]
-    session = _session.Session(claimed.url)
-    session.headers["Authorization"] = f"Bearer {claimed.key_file.read_text().strip()}"
-    time.sleep(2)
-    assert session.get("/v1/models/slow", expect=()).status == 400
-    assert "slow" not in {m["id"] for m in session.get("/v1/models").json["data"]}
 
 
 def test_models_are_terminated(serving, apply):
