@@ -82,7 +82,6 @@ import re
 import secrets
 import string
 import sys
-import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -99,13 +98,21 @@ OLD_KEY = re.compile(r"sk-[a-zA-Z0-9]{13}")
 KEY = re.compile(r"sk-[a-zA-Z0-9]{13,}")
 CLIENT_SCOPES = ["models:list", "models:read"]
 
-# Xinference's own migration of users into a database, called in its own process: as a command it would take the
-# encryption key from argv. get_auth_encryption_key() makes and keeps the key exactly as the server would.
+# Xinference's own migration of users into a database, called in its own process and as the server's own user: as a
+# command it would take the encryption key from argv. get_auth_encryption_key() makes and keeps the key exactly as the
+# server would. The migration names a key after its first letters; by a name of ours it can be found again.
 MIGRATE = """
-import json, sys
+import json, os, sqlite3, sys, tempfile
 from xinference.api.oauth2.advanced.migrate import migrate
 from xinference.constants import XINFERENCE_AUTH_DB_PATH, get_auth_encryption_key
-migrate(json.load(sys.stdin)["users_file"], XINFERENCE_AUTH_DB_PATH, get_auth_encryption_key())
+given = json.load(sys.stdin)
+os.makedirs(os.path.dirname(XINFERENCE_AUTH_DB_PATH), mode=0o700, exist_ok=True)
+with tempfile.NamedTemporaryFile("w", suffix=".json", dir=os.path.dirname(XINFERENCE_AUTH_DB_PATH)) as file:
+    json.dump(given["users"], file)
+    file.flush()
+    migrate(file.name, XINFERENCE_AUTH_DB_PATH, get_auth_encryption_key())
+with sqlite3.connect(XINFERENCE_AUTH_DB_PATH) as database:
+    database.execute("UPDATE api_keys SET name = ? WHERE name LIKE 'migrated-%'", (given["key_name"],))
 """
 
 
@@ -175,29 +182,22 @@ def _users(p: t.Mapping[str, t.Any], password: str, key: str) -> dict[str, t.Any
 
 
 def _create(p: t.Mapping[str, t.Any], users: t.Mapping[str, t.Any]) -> None:
-    owner = pwd.getpwnam(p["owner"]) if p["owner"] else None
-    ids = (owner.pw_uid, owner.pw_gid) if owner else None
     if p["auth_config"]:
+        owner = pwd.getpwnam(p["owner"]) if p["owner"] else None
         os.makedirs(os.path.dirname(p["auth_config"]), mode=0o755, exist_ok=True)
+        os.chmod(os.path.dirname(p["auth_config"]), 0o755)
+        ids = (owner.pw_uid, owner.pw_gid) if owner else None
         write_file(p["auth_config"], json.dumps(users, indent=1) + "\n", 0o600, ids)
         return
-    auth = os.path.join(p["home"], "auth")
-    os.makedirs(auth, mode=0o700, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", suffix=".json", dir=auth) as file:
-        json.dump(users, file)
-        file.flush()
-        run(
-            [sys.executable, "-c", MIGRATE],
-            "Xinference's own migration did not create the administrator",
-            env={"XINFERENCE_HOME": p["home"], "PYTHONDONTWRITEBYTECODE": "1"},
-            stdin=json.dumps({"users_file": file.name}),
-            timeout=300,
-            umask=0o077,
-        )
-    if ids:
-        for place, folders, names in os.walk(auth):
-            for name in [place, *(os.path.join(place, name) for name in names)]:
-                os.chown(name, *ids, follow_symlinks=False)
+    run(
+        [sys.executable, "-c", MIGRATE],
+        "Xinference's own migration did not create the administrator",
+        env={"XINFERENCE_HOME": p["home"], "HOME": p["home"], "PYTHONDONTWRITEBYTECODE": "1"},
+        stdin=json.dumps({"users": users, "key_name": p["client_name"]}),
+        timeout=300,
+        umask=0o077,
+        user=p["owner"],
+    )
 
 
 def main() -> None:

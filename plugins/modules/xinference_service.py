@@ -48,6 +48,9 @@ options:
         description: Its mode, in octal.
         type: str
         default: "0600"
+      owner:
+        description: User that owns it. Unset leaves the user who runs the module.
+        type: str
   config:
     description:
       - Digest of the configuration that the process must run with. A running process whose environment variable
@@ -59,10 +62,6 @@ options:
     type: str
     choices: [started, restarted, stopped, absent]
     default: started
-  enabled:
-    description: It comes back after a reboot. Under supervisord it comes back with supervisord.
-    type: bool
-    default: true
   host:
     description: Address that the service listens on.
     type: str
@@ -80,13 +79,11 @@ options:
     type: path
     required: true
   supervisor:
-    description: Requirement of supervisord.
+    description: Requirement of supervisord, needed to install a service under it.
     type: str
-    default: supervisor==4.3.0
   uv:
-    description: Requirement of the installer of supervisord.
+    description: Requirement of the installer of supervisord, needed to install a service under it.
     type: str
-    default: uv==0.13.9
   index:
     description: Where packages come from, as O(modelops.inference.xinference_release#module:index).
     type: dict
@@ -123,22 +120,23 @@ seconds:
 """
 
 import os
-import re
+import pwd
 import socket
 import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import probe, release, service
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, write_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed, read_file, write_file
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Change, Field, Plan
 
-# Whoever reads the setup token of a server's log first can become its administrator.
-SETUP_TOKEN = re.compile(r"(Setup token:\s*)\S+")
+# A file without it is somebody else's, such as the unit that `xinference service install` writes under the same name.
+OURS = "Managed by modelops.inference"
 
 
 def make_plan(
@@ -177,8 +175,8 @@ def make_plan(
         plan.add("add", "install service", name)
     elif unit != wanted["unit"]:
         plan.add("change", "install service", name, [Field("unit", _digest(unit), _digest(wanted["unit"]))])
-    if wanted["enabled"] != (state.enabled or (unit is None and not wanted["enabled"])):
-        plan.add("change", "enable" if wanted["enabled"] else "disable", name)
+    if not state.enabled:
+        plan.add("change", "enable", name)
     if not up:
         plan.add("change", "start", name, why=state.active)
     elif wanted["state"] == "restarted":
@@ -194,11 +192,18 @@ def _digest(text: str) -> str:
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     p = module.params
-    if p["state"] in ("started", "restarted") and not p["unit"]:
-        raise ModelopsError(f"service {p['name']}: state {p['state']} needs the option unit")
     manager = service.manager(p["manager"], p["name"], os.path.join(p["base"], "supervisor"))
+    needed = ["unit", *(["supervisor", "uv"] if manager.kind == "supervisord" else [])]
+    missing = [option for option in needed if not p[option]]
+    if missing and p["state"] in ("started", "restarted"):
+        raise ModelopsError(f"service {p['name']}: state {p['state']} needs {', '.join(missing)} under {manager.kind}")
     state = manager.state()
     unit = read_file(manager.path)
+    if unit is not None and OURS not in unit and p["state"] != "stopped":
+        raise ModelopsError(
+            f"{manager.path} is not a file of this collection. Remove that service first "
+            "(`xinference service uninstall` where Xinference made it), or choose another name with xinference_service."
+        )
     config = probe.environment_of(state.pid, "MODELOPS_CONFIG") if state.pid else ""
     files = {file["path"]: read_file(file["path"]) for file in p["files"]}
     plan = make_plan(p["name"], p, state, unit, files, config)
@@ -208,7 +213,12 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     if not module.check_mode:
         started = time.monotonic()
         for change in plan:
-            _apply(module, manager, change)
+            try:
+                _apply(module, manager, change)
+            except CommandFailed as exc:
+                if change.verb not in ("start", "restart"):
+                    raise
+                raise ModelopsError(f"{exc}\n{_log(manager)}") from exc
         if plan.changes and plan.changes[-1].verb in ("start", "restart") and p["port"]:
             _wait(manager, p["host"], p["port"], p["timeout"])
             result["seconds"] = round(time.monotonic() - started, 1)
@@ -231,7 +241,9 @@ def _apply(module: AnsibleModule, manager: service.Manager, change: Change) -> N
     verb = change.verb
     if verb == "write file":
         os.makedirs(os.path.dirname(change.name), mode=0o755, exist_ok=True)
-        write_file(change.name, change.data["content"], int(change.data["mode"], 8))
+        owner = pwd.getpwnam(change.data["owner"]) if change.data["owner"] else None
+        ids = (owner.pw_uid, owner.pw_gid) if owner else None
+        write_file(change.name, change.data["content"], int(change.data["mode"], 8), ids)
     elif verb == "remove file":
         os.unlink(change.name)
     elif verb == "install service":
@@ -239,8 +251,8 @@ def _apply(module: AnsibleModule, manager: service.Manager, change: Change) -> N
             tools = release.Tools(p["base"], p["uv"], os.path.join(p["base"], "cache", "uv"))
             manager.make(tools, p["index"], p["supervisor"])
         manager.install(p["unit"])
-    elif verb in ("enable", "disable"):
-        manager.enable(verb == "enable")
+    elif verb == "enable":
+        manager.enable()
     elif verb == "start":
         manager.start()
     elif verb == "restart":
@@ -273,8 +285,7 @@ def _wait(manager: service.Manager, host: str, port: int, timeout: int) -> None:
 
 
 def _log(manager: service.Manager) -> str:
-    tail = SETUP_TOKEN.sub(r"\1********", manager.log_tail())
-    return f"The end of its log ({manager.commands()['log']}):\n{tail}"
+    return f"The end of its log ({manager.commands()['log']}):\n{log.redacted(manager.log_tail())}"
 
 
 def main() -> None:
@@ -291,17 +302,17 @@ def main() -> None:
                     path=dict(type="path", required=True),
                     content=dict(type="str", required=True, no_log=True),
                     mode=dict(type="str", default="0600"),
+                    owner=dict(type="str"),
                 ),
             ),
             config=dict(type="str", default=""),
             state=dict(type="str", choices=["started", "restarted", "stopped", "absent"], default="started"),
-            enabled=dict(type="bool", default=True),
             host=dict(type="str", default="127.0.0.1"),
             port=dict(type="int", default=0),
             timeout=dict(type="int", default=300),
             base=dict(type="path", required=True),
-            supervisor=dict(type="str", default="supervisor==4.3.0"),
-            uv=dict(type="str", default="uv==0.13.9"),
+            supervisor=dict(type="str"),
+            uv=dict(type="str"),
             index=INDEX_OPTIONS,
         ),
         supports_check_mode=True,

@@ -71,7 +71,7 @@ class Manager:
         """Checks the file and puts it in place; a bad one never replaces a good one."""
         raise NotImplementedError
 
-    def enable(self, enabled: bool) -> None:
+    def enable(self) -> None:
         raise NotImplementedError
 
     def start(self) -> None:
@@ -146,9 +146,9 @@ class Systemd(Manager):
         write_file(self.path, unit, 0o644)
         self._systemctl("daemon-reload")
 
-    def enable(self, enabled: bool) -> None:
-        self._systemctl("enable" if enabled else "disable", f"{self.name}.service")
-        if enabled and self.scope == "user":
+    def enable(self) -> None:
+        self._systemctl("enable", f"{self.name}.service")
+        if self.scope == "user":
             # Without it a user's services start at login and end at logout.
             try:
                 run(["loginctl", "enable-linger"], "loginctl enable-linger")
@@ -257,8 +257,6 @@ class Supervisord(Manager):
 
     def install(self, unit: str) -> None:
         write_file(self.path, unit, 0o600)
-        if self.up:
-            self._supervisorctl("update", self.name)
 
     def _supervisorctl(self, *words: str) -> str:
         return run([*self._control, *words], f"supervisorctl {' '.join(words)}", timeout=300)
@@ -276,12 +274,15 @@ class Supervisord(Manager):
             time.sleep(0.1)
         return True
 
-    def enable(self, enabled: bool) -> None:
+    def enable(self) -> None:
         """Nothing to do: a program file that is there is started whenever supervisord runs."""
 
+    def _update(self) -> bool:
+        """Makes supervisord run its programs as their files say; True where that (re)started this one."""
+        return self._ensure_up() or f"{self.name}: " in self._supervisorctl("update")
+
     def start(self) -> None:
-        self._ensure_up()
-        if self.state().active not in ("running", "starting"):
+        if not self._update() and self.state().active not in ("running", "starting"):
             self._supervisorctl("start", self.name)
 
     def stop(self) -> None:
@@ -289,7 +290,7 @@ class Supervisord(Manager):
             self._supervisorctl("stop", self.name)
 
     def restart(self) -> None:
-        if not self._ensure_up():
+        if not self._update():
             self._supervisorctl("restart", self.name)
 
     def remove(self) -> None:

@@ -23,7 +23,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._session import
     Session,
     Unreachable,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import log, releases
+from ansible_collections.modelops.inference.plugins.module_utils import _log as log
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import releases
 
 # Seconds of a token's life in which it is already replaced.
 _REFRESH_EARLY = 120
@@ -41,10 +42,18 @@ RESET_HINT = (
 class Client:
     """One server, spoken to as its administrator (or without, where it has no authentication).
 
+    :param password_file: holds the password where none is given; read only for a server that has authentication.
     :param log_path: the server's log file on this machine, whose last lines end up in errors that it may explain.
     """
 
-    def __init__(self, session: Session, username: str, password: str | None, log_path: str | None = None):
+    def __init__(
+        self,
+        session: Session,
+        username: str,
+        password: str | None,
+        password_file: str | None = None,
+        log_path: str | None = None,
+    ):
         self.session = session
         self.username = username
         self.log_path = log_path
@@ -53,6 +62,7 @@ class Client:
         #: Addresses (host:port) of the registered workers; known after wait_ready().
         self.workers: list[str] = []
         self._password = password
+        self._password_file = password_file
         self._refresh_token: str | None = None
         self._fresh_until: float | None = None
         self._release: releases.Release | None = None
@@ -63,8 +73,7 @@ class Client:
         """A client by the module's connection options; sends nothing yet."""
         p = module.params
         session = _connection.session(module, p["endpoint"])
-        password = _connection.secret(p["password"], p["password_file"], "password_file")
-        return cls(session, p["username"], password, p.get("log_path"))
+        return cls(session, p["username"], p["password"], p["password_file"], p.get("log_path"))
 
     @property
     def endpoint(self) -> str:
@@ -128,11 +137,26 @@ class Client:
         return self.auth
 
     def check_password(self, min_length: int = 0) -> None:
-        """Refuses to go on without a password, or with one that the server would not take for a new user."""
+        """Refuses to go on without a password, or with one that the server would not take for a new user.
+
+        Only here the file is read: a server without authentication needs none.
+        """
+        why = f"{self._password_file} is empty" if self._password_file else "neither password nor password_file is given"
+        try:
+            self._password = _connection.secret(self._password, self._password_file, "password_file")
+        except ModelopsError as exc:
+            why = str(exc)
+        self.session.hide(self._password)
         if not self._password:
             raise ModelopsError(
-                f"{self.endpoint} has authentication on: give the password of {self.username!r} as password or "
-                "password_file. An API key is not enough to manage it."
+                f"{self.endpoint} has authentication on, and there is no password of {self.username!r}: {why}. "
+                + (
+                    "Nobody has claimed it yet: give the password that the administrator is to have."
+                    if self.needs_setup()
+                    else "This server was claimed by someone else, or before: give the password that it was claimed with "
+                    f"(password, of the roles xinference_admin_password), or make a new one. {RESET_HINT}"
+                )
+                + " An API key is not enough to manage it."
             )
         if len(self._password) < min_length:
             raise ModelopsError(f"password: {self.endpoint} takes none of less than {min_length} characters")

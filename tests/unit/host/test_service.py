@@ -15,7 +15,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host import se
 from ansible_collections.modelops.inference.plugins.module_utils._host.service import State
 from ansible_collections.modelops.inference.plugins.modules import xinference_service
 
-WANTED = dict(state="started", unit="[Unit]\n", files=[], enabled=True, config="new")
+WANTED = dict(state="started", unit="[Unit]\n", files=[], config="new")
 RUNNING = State(installed=True, active="running", enabled=True, pid=7)
 
 

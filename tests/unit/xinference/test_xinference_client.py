@@ -11,7 +11,8 @@ import pytest
 from servers.xinference import PASSWORD, PROFILES, XinferenceServer
 
 from ansible_collections.modelops.inference.plugins.module_utils import _session
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import client, log, releases
+from ansible_collections.modelops.inference.plugins.module_utils import _log as log
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import client, releases
 
 
 def connected(server, check_mode=False):

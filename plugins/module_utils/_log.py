@@ -20,15 +20,20 @@ _SETUP_TOKEN = re.compile(r"(Setup token:\s*)(\S+)")
 _SECRETS = (_SETUP_TOKEN, re.compile(r"(\b)((?:xf|sk)-[A-Za-z0-9_\-]{8,})"), re.compile(r"(Bearer\s+)(\S+)"))
 
 
+def redacted(text: str) -> str:
+    """A log's text without the tokens and keys in it."""
+    for pattern in _SECRETS:
+        text = pattern.sub(r"\1********", text)
+    return text
+
+
 def tail(path: str | None, redact: t.Callable[[str], str] = str) -> str:
     """The log's last lines without secrets, as the end of an error text; "" where there is nothing to read."""
     text = _end_of(path)
     lines = text.splitlines()[-LINES:]
     if not lines:
         return ""
-    for pattern in _SECRETS:
-        lines = [pattern.sub(r"\1********", line) for line in lines]
-    return f"\nLast lines of {path}:\n" + redact("\n".join(lines))
+    return f"\nLast lines of {path}:\n" + redact(redacted("\n".join(lines)))
 
 
 def setup_token(path: str) -> str | None:
