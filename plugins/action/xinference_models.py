@@ -21,7 +21,7 @@ from ansible.utils.display import Display
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._module import misspelled
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import models
-from ansible_collections.modelops.inference.plugins.modules.xinference_models import ARGUMENT_SPEC
+from ansible_collections.modelops.inference.plugins.modules.xinference_models import ARGUMENT_SPEC, paths_of_sources
 
 display = Display()
 
@@ -68,13 +68,7 @@ class ActionModule(ActionBase):
         if checked.error_messages:
             hints = misspelled(ARGUMENT_SPEC, args)
             raise AnsibleActionFail(" ".join([*hints, "; ".join(checked.error_messages)]))
-        # Weights that a source will give have no path yet; one of the right form stands for it.
-        declared = [
-            dict(model, path=f"/weights{'.gguf' if model['format'] == 'ggufv2' else ''}")
-            if model["source"] and not model["path"]
-            else model
-            for model in checked.validated_parameters["models"]
-        ]
+        declared = paths_of_sources(checked.validated_parameters["models"], weights={}, predict=True)
         try:
             models.desired(declared, exists=lambda path: True)
         except ModelopsError as exc:
@@ -87,7 +81,7 @@ class ActionModule(ActionBase):
                 state="unknown",
                 abilities=(model["definition"] or {}).get("abilities") or [],
                 tags=model["tags"] or [],
-                dify=model["dify"] or {},
+                dify=models.given(model["dify"]),
             )
             for model in declared
         ]

@@ -105,7 +105,7 @@ EXAMPLES = r"""
 - name: Claim the server and make a key for Dify
   modelops.inference.xinference_admin:
     password_file: /opt/xinference/secrets/admin_password
-    setup_log: /opt/xinference/logs/xinference.log
+    setup_log: /opt/xinference/home/logs/xinference.log
     keys:
       - name: dify
         path: /opt/xinference/secrets/client_key
@@ -239,7 +239,7 @@ def _managed(module: AnsibleModule, client: Client, actual: admin.Actual) -> dic
         admin.apply(client, actual, plan)
     return {
         **plan.result(),
-        "version": None if predicted else client.release.version,
+        "version": None if predicted else client.version,
         **_facts(client, actual, keys),
         "claimed": not predicted,
         "needs_setup": predicted,
@@ -257,7 +257,7 @@ def _unmanaged(module: AnsibleModule, client: Client, actual: admin.Actual, keys
     return {
         "changed": False,
         "plan": [],
-        "version": client.release.version,
+        "version": client.version,
         **_facts(client, actual, keys),
         "claimed": actual.auth == admin.LEGACY,
         "needs_setup": False,

@@ -231,11 +231,36 @@ options:
       source:
         description:
           - Where the weights came from, when O(weights) holds their path and O(models[].path) is unset.
-          - C(package) is the package of the index that carries them, C(name) or C(name==version).
+          - In check mode weights that are not there yet are taken as given.
         type: dict
+        suboptions:
+          package:
+            description: Package of the index that carries them, C(name) or C(name==version).
+            type: str
+            required: true
       dify:
-        description: What the role C(dify) needs to know of this model. Not used here.
+        description: What the role C(dify) needs to know of this model. Returned, not sent. Unset leaves it to the role.
         type: dict
+        suboptions:
+          name:
+            description: Name under which Dify shows the model. Unset is the UID.
+            type: str
+          type:
+            description: Type of the model in Dify. Unset follows from O(models[].type) and the model's abilities.
+            type: str
+            choices: [llm, text-embedding, rerank, speech2text, tts]
+          server_url:
+            description: Xinference's address as Dify's containers reach it for this model, with scheme and port, without C(/v1).
+            type: str
+          invoke_timeout:
+            description: Seconds that Dify waits for the model.
+            type: int
+          max_retries:
+            description: How often Dify repeats a failed invocation.
+            type: int
+          credential_name:
+            description: Name of the credential that Dify keeps for it, at most 30 characters.
+            type: str
   validate_only:
     description: Only check the list itself, on the controller, without asking the host or the server. Returns what is declared.
     type: bool
@@ -454,10 +479,11 @@ models:
       type: list
       elements: str
     dify:
-      description: What was declared for the role C(dify).
+      description: What was declared for the role C(dify), without what was left unset.
       type: dict
 """
 
+import os
 import re
 import typing as t
 
@@ -523,8 +549,18 @@ MODEL_OPTIONS = dict(
     launch_timeout=dict(type="int"),
     state=dict(type="str", choices=["present", "absent"], default="present"),
     tags=dict(type="list", elements="str"),
-    source=dict(type="dict"),
-    dify=dict(type="dict"),
+    source=dict(type="dict", options=dict(package=dict(type="str", required=True))),
+    dify=dict(
+        type="dict",
+        options=dict(
+            name=dict(type="str"),
+            type=dict(type="str", choices=["llm", "text-embedding", "rerank", "speech2text", "tts"]),
+            server_url=dict(type="str"),
+            invoke_timeout=dict(type="int"),
+            max_retries=dict(type="int"),
+            credential_name=dict(type="str"),
+        ),
+    ),
 )
 
 ARGUMENT_SPEC = dict(
@@ -557,26 +593,34 @@ def unmask_short_values(module: AnsibleModule) -> None:
 
 
 def paths_of_sources(
-    declared: t.Sequence[t.Mapping[str, t.Any]], weights: t.Mapping[str, t.Any]
+    declared: t.Sequence[t.Mapping[str, t.Any]], weights: t.Mapping[str, t.Any], *, predict: bool = False
 ) -> list[t.Mapping[str, t.Any]]:
-    """The models with the path of their weights filled in where only the source is declared."""
+    """The models with the path of their weights filled in where only the source is declared.
+
+    :param predict: let a path of the right form stand for weights that are not on the host yet.
+    """
     found = []
     for model in declared:
         if model["source"] and not model["path"] and model["state"] == "present":
             paths = [known["path"] for known in weights.values() if known["source"] == model["source"]]
-            if not paths:
+            if not paths and not predict:
                 raise ModelopsError(
-                    f"model '{model['uid']}': its weights ({model['source']}) are not on this host. "
+                    f"model '{model['uid']}': its weights ({model['source']['package']}) are not on this host. "
                     "Fetch them with modelops.inference.xinference_weights, or give their path."
                 )
-            model = dict(model, path=paths[0])
+            suffix = ".gguf" if model["format"] == "ggufv2" else ""
+            model = dict(model, path=paths[0] if paths else f"/<weights of {model['source']['package']}>{suffix}")
         found.append(model)
     return found
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     p = module.params
-    wanted = models.desired(paths_of_sources(p["models"], p["weights"]))
+    check = module.check_mode
+    declared = paths_of_sources(p["models"], p["weights"], predict=check)
+    # In check mode the path of a source may only stand for weights that a run would fetch.
+    fetched = {model["path"] for model in declared if check and model["source"]}
+    wanted = models.desired(declared, exists=lambda path: path in fetched or os.path.exists(path))
     client = Client.of(module)
     for model in wanted:
         client.session.hide(*(str(v) for n, v in (model.options["envs"] or {}).items() if _SECRET_NAME.search(str(n))))

@@ -137,7 +137,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         client.use_key(p["api_key"])
     else:
         client.login()
-    version = None if p["api_key"] else client.release.version
+    version = None if p["api_key"] else client.version
     running = client.models()
     proofs = [
         _prove(client, uid, running, dimensions.get(uid), p["prove_timeout"]) for uid in p["uids"] or sorted(running)

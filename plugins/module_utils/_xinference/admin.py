@@ -14,10 +14,10 @@ import tempfile
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Change, Field, Plan
 from ansible_collections.modelops.inference.plugins.module_utils._session import Answer
-from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import RESET_HINT, Client
 
 NO_AUTH, LEGACY, DATABASE = "none", "legacy", "database"

@@ -16,6 +16,7 @@ from urllib.parse import quote
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection
+from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import (
     Answer,
@@ -23,7 +24,6 @@ from ansible_collections.modelops.inference.plugins.module_utils._session import
     Session,
     Unreachable,
 )
-from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import releases
 
 # Seconds of a token's life in which it is already replaced.
@@ -65,7 +65,7 @@ class Client:
         self._password_file = password_file
         self._refresh_token: str | None = None
         self._fresh_until: float | None = None
-        self._release: releases.Release | None = None
+        self._version: str | None = None
         session.hide(password)
 
     @classmethod
@@ -119,11 +119,11 @@ class Client:
             time.sleep(_READY_PAUSE)
 
     @property
-    def release(self) -> releases.Release:
+    def version(self) -> str:
         """The server's release, read once."""
-        if self._release is None:
-            self._release = releases.of(str(self.get("/v1/cluster/version").json.get("version")))
-        return self._release
+        if self._version is None:
+            self._version = str(self.get("/v1/cluster/version").json.get("version"))
+        return self._version
 
     # -- login -------------------------------------------------------------------------------------------------
 
@@ -141,7 +141,9 @@ class Client:
 
         Only here the file is read: a server without authentication needs none.
         """
-        why = f"{self._password_file} is empty" if self._password_file else "neither password nor password_file is given"
+        why = (
+            f"{self._password_file} is empty" if self._password_file else "neither password nor password_file is given"
+        )
         try:
             self._password = _connection.secret(self._password, self._password_file, "password_file")
         except ModelopsError as exc:

@@ -42,7 +42,7 @@ def converge(
     """
     client.wait_ready(settings.ready_timeout)
     client.login()
-    version = client.release.version
+    version = client.version
     if resume:
         work = launch.Work.resumed(client, wanted, resume["outcomes"])
         result, decisions, actual = resume["result"], [], models.Actual({}, {})
@@ -156,7 +156,7 @@ def _row(
         "proof": proven.result() if proven else None,
         "seconds": outcome.seconds,
         "tags": model.options["tags"] or [],
-        "dify": model.options["dify"] or {},
+        "dify": models.given(model.options["dify"]),
     }
 
 

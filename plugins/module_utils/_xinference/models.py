@@ -156,8 +156,13 @@ def desired(
     return result
 
 
-def _model(given: t.Mapping[str, t.Any], exists: t.Callable[[str], bool]) -> Model:
-    options = dict(given)
+def given(options: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
+    """Suboptions without those that were left unset."""
+    return {name: value for name, value in (options or {}).items() if value is not None}
+
+
+def _model(declared: t.Mapping[str, t.Any], exists: t.Callable[[str], bool]) -> Model:
+    options = dict(declared)
     uid = options["uid"]
     _check_uid(uid)
     options["name"] = options["name"] or uid

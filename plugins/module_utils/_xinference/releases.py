@@ -10,43 +10,8 @@ Seen on 1.17.1, 2.12.0 and 4.1.0 (recordings in tests/contract) and read in the 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils._session import Answer
-
-
-@dataclass(frozen=True)
-class Release:
-    """What a release of Xinference can do.
-
-    :param database_auth: users and keys live in a database and are on by default; before, in the ``--auth-config`` file.
-    :param autostart: ``/v1/autostart/models`` relaunches models when the server starts.
-    :param add_replica: ``POST /v1/models/{uid}/replicas`` adds one to a running model.
-    :param progress_details: ``/progress`` names the stage and the files; before, one fraction only.
-    """
-
-    version: str
-    database_auth: bool
-    autostart: bool
-    add_replica: bool
-    progress_details: bool
-
-
-# Feature -> the first release that has it.
-_SINCE: dict[str, tuple[int, int]] = {
-    "database_auth": (3, 0),
-    "autostart": (2, 12),  # 1.17.1 has none; what lies between was not looked at
-    "add_replica": (3, 2),
-    "progress_details": (3, 2),
-}
-
-
-def of(version: str) -> Release:
-    """The release of a version text such as ``4.1.0`` or ``2.12.0+3.gabc``; an unreadable one counts as the newest."""
-    match = re.match(r"v?(\d+)\.(\d+)", version)
-    number = (int(match.group(1)), int(match.group(2))) if match else (99, 0)
-    return Release(version=version, **{feature: number >= since for feature, since in _SINCE.items()})
-
 
 # What the server has under a UID.
 UNKNOWN, LOADING, RUNNING = "unknown", "loading", "running"

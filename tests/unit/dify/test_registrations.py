@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations as r
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.modules.xinference_models import MODEL_OPTIONS
 
 
 def served(uid, type, abilities=(), **more):
@@ -152,3 +153,8 @@ def test_summary():
         ("Other", "", "failed", "wrong password"),
         ("Other", "i", "skipped", "Dify has no type for image models"),
     ]
+
+
+def test_what_a_model_may_say_of_dify_is_what_is_read():
+    options = MODEL_OPTIONS["dify"]["options"]
+    assert tuple(options) == r.OVERRIDES and tuple(options["type"]["choices"]) == tuple(r.DIALOG_TYPES)

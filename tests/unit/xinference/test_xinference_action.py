@@ -118,19 +118,27 @@ def test_async_is_refused(play, args):
 
 
 def test_a_list_can_be_checked_on_the_controller_alone(play, llm, embedding):
-    models = [llm(path="/on/the/host.gguf", tags=["chat"]), embedding(path=None, source={"package": "minilm==1"})]
+    models = [
+        llm(path="/on/the/host.gguf", tags=["chat"], dify={"name": "Chat"}),
+        embedding(path=None, source={"package": "minilm==1"}),
+    ]
     result = play({"models": models, "validate_only": True})
     assert not result["changed"] and play.executions == []
     assert [(m["uid"], m["type"], m["declared"]) for m in result["models"]] == [
         ("tiny", "LLM", "present"),
         ("minilm", "embedding", "present"),
     ]
+    assert [m["dify"] for m in result["models"]] == [{"name": "Chat"}, {}]
     assert (result["models"][0]["tags"], result["models"][0]["abilities"]) == (["chat"], ["chat"])
 
 
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
+        ({"source": {"pakcage": "x"}}, "models\\[0\\].source.pakcage is no option: did you mean package?"),
+        ({"dify": {"nmae": "x"}}, "models\\[0\\].dify.nmae is no option: did you mean name?"),
+        ({"dify": {"type": "chat"}}, "value of type must be one of: llm, text-embedding"),
+        ({"dify": {"max_retries": "few"}}, "max_retries"),
         ({"engin": "vLLM"}, "models\\[0\\].engin is no option: did you mean engine?"),
         ({"engine": None}, "tiny: an LLM needs engine"),
         ({"uid": "a/b"}, "/, \\? or #"),

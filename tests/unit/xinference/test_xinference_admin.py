@@ -142,9 +142,28 @@ def test_a_banned_address(admin, newest):
     assert "the ban lasts an hour" in admin(newest)["msg"]
 
 
-def test_a_missing_password_is_asked_for(admin, newest):
-    result = admin(newest, password=None)
-    assert result.failed and "password or password_file" in result["msg"] and newest.counts["POST"] == 0
+@pytest.mark.parametrize("password_file", [None, "none", "empty"])
+def test_a_missing_password_is_asked_for(admin, newest, tmp_path, password_file):
+    (tmp_path / "empty").touch()
+    path = str(tmp_path / password_file) if password_file else None
+    result = admin(newest, password=None, password_file=path)
+    assert result.failed and newest.counts["POST"] == 0
+    assert {None: "neither password nor password_file", "none": f"{path} cannot be read", "empty": "is empty"}[
+        password_file
+    ] in result["msg"]
+    for hint in ("claimed by someone else, or before", "xinference_admin_password", "xinference-reset-auth-password"):
+        assert hint in result["msg"]
+
+
+def test_a_password_is_asked_for_before_a_server_is_claimed(admin, unclaimed, tmp_path):
+    result = admin(unclaimed, password=None, password_file=str(tmp_path / "none"))
+    assert result.failed and "Nobody has claimed it yet" in result["msg"] and "by someone else" not in result["msg"]
+
+
+def test_a_server_without_authentication_needs_no_password_file(admin, tmp_path):
+    with XinferenceServer("4.1.0", auth=False) as server:
+        result = admin(server, password=None, password_file=str(tmp_path / "none"))
+    assert not result.failed and result["auth"] == "none"
 
 
 # -- keys ----------------------------------------------------------------------------------------------------------

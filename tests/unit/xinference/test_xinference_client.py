@@ -8,10 +8,10 @@ from __future__ import annotations
 import time
 
 import pytest
-from servers.xinference import PASSWORD, PROFILES, XinferenceServer
+from servers.xinference import PASSWORD
 
-from ansible_collections.modelops.inference.plugins.module_utils import _session
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
+from ansible_collections.modelops.inference.plugins.module_utils import _session
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import client, releases
 
 
@@ -19,35 +19,6 @@ def connected(server, check_mode=False):
     made = client.Client(_session.Session(server.url, check_mode=check_mode, retries=0), "admin", PASSWORD)
     made.login()
     return made
-
-
-@pytest.mark.parametrize(
-    ("version", "database", "autostart", "replicas", "details"),
-    [
-        ("1.17.1", False, False, False, False),
-        ("2.12.0", False, True, False, False),
-        ("3.0.0", True, True, False, False),
-        ("3.2.0", True, True, True, True),
-        ("4.1.0", True, True, True, True),
-        ("4.10.0+2.gabcdef", True, True, True, True),
-        ("unknown", True, True, True, True),
-    ],
-)
-def test_what_a_release_can_do(version, database, autostart, replicas, details):
-    release = releases.of(version)
-    assert release.version == version
-    assert (release.database_auth, release.autostart) == (database, autostart)
-    assert (release.add_replica, release.progress_details) == (replicas, details)
-
-
-@pytest.mark.parametrize("version", list(PROFILES))
-def test_the_table_is_what_the_servers_do(version):
-    with XinferenceServer(version, auth=False) as server:
-        speaker = connected(server)
-        server.serve("m", model_name="bge-m3", model_type="embedding")
-        assert (speaker.get("/v1/autostart/models", expect=()).status == 200) == speaker.release.autostart
-        assert (speaker.post("/v1/models/m/replicas", expect=()).status == 200) == speaker.release.add_replica
-        assert ("stage" in speaker.progress("m")) == speaker.release.progress_details
 
 
 def test_what_is_under_a_uid(xinference):

@@ -259,6 +259,20 @@ def test_a_source_that_was_not_fetched_is_refused(apply, newest, llm):
     assert newest.requests == []
 
 
+def test_check_mode_predicts_with_weights_that_are_still_to_be_fetched(apply, newest, llm):
+    result = apply(newest, [llm(path=None, source={"package": "tiny-gguf==1.0"})], check=True)
+    assert not result.failed, result["msg"]
+    assert result["plan"] == ["+ register definition tiny", "+ launch tiny"] and newest.changes() == []
+    missing = apply(newest, [llm(path="/no/such/file.gguf")], check=True)
+    assert missing.failed and "does not exist on this machine" in missing["msg"]
+
+
+def test_what_dify_needs_to_know_is_returned_as_it_was_given(apply, newest, llm):
+    given = {"name": "Chat", "invoke_timeout": 9}
+    assert apply(newest, [llm(dify=given)])["models"][0]["dify"] == given
+    assert apply(newest, [llm()])["models"][0]["dify"] == {}
+
+
 def test_an_absent_model_needs_no_weights(apply, newest, llm):
     assert not apply(newest, [llm(path=None, source={"package": "tiny-gguf==1.0"}, state="absent")]).failed
 
@@ -275,6 +289,8 @@ def test_an_absent_model_needs_no_weights(apply, newest, llm):
             "models[0].definition.contxt_length is no option: did you mean context_",
         ),
         ({"uid": "x", "type": "llm"}, "value of type must be one of: LLM"),
+        ({"uid": "x", "source": {}}, "missing required arguments: package found in models -> source"),
+        ({"uid": "x", "dify": {"type": "chat"}}, "value of type must be one of: llm"),
         ({"uid": "x"}, "an LLM needs engine"),
         ({"uid": "x", "engine": "vLLM", "path": "/no/such"}, "path /no/such does not exist"),
         ({"uid": "a/b", "engine": "vLLM"}, "/, ? or #"),
@@ -469,8 +485,13 @@ def test_a_wrong_password_is_tried_once(apply, llm):
 
 def test_a_missing_password_is_asked_for_before_any_attempt(apply, newest, llm):
     result = apply(newest, [llm()], password=None)
-    assert result.failed and "give the password of 'admin'" in result["msg"]
+    assert result.failed and "there is no password of 'admin'" in result["msg"]
     assert newest.counts["POST"] == 0
+
+
+def test_without_authentication_no_password_file_is_read(apply, llm, tmp_path):
+    with XinferenceServer("4.1.0", auth=False) as server:
+        assert not apply(server, [llm()], password=None, password_file=str(tmp_path / "none")).failed
 
 
 def test_a_password_file_is_read(apply, newest, llm, tmp_path):
