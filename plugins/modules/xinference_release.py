@@ -103,6 +103,9 @@ options:
     description: Directory of uv's cache.
     type: path
     required: true
+  user:
+    description: User that the environment has to work for, the service's. Unset is the user who runs the module.
+    type: str
   activate:
     description: Point C(current) at the release.
     type: bool
@@ -221,6 +224,7 @@ def _build(module: AnsibleModule, directory: str) -> None:
         constraints=[*release.bounds(p["version"]), *p["constraints"]],
         cpu=p["torch"] == "cpu",
         proof=["torch", "xinference"],
+        user=p["user"],
         needs=[] if release.numbers(p["version"]) >= (3, 0) else ["torchvision"],
         facts=dict(id=p["id"], version=p["version"], extras=p["extras"], torch_choice=p["torch"], uv=p["uv"]),
     )
@@ -240,6 +244,7 @@ def main() -> None:
             index=INDEX_OPTIONS,
             uv=dict(type="str", required=True),
             cache=dict(type="path", required=True),
+            user=dict(type="str"),
             activate=dict(type="bool", default=True),
             keep=dict(type="int", default=3),
         ),

@@ -201,12 +201,14 @@ class Builder:
         proof: t.Sequence[str],
         facts: t.Mapping[str, t.Any],
         needs: t.Sequence[str] = (),
+        user: str | None = None,
     ) -> dict[str, t.Any]:
         """Makes the environment anew and returns its record.
 
         :param cpu: take builds of torch without CUDA, or refuse.
         :param proof: Python modules that must import.
         :param facts: what the record shall say beside what it says anyway.
+        :param user: who has to be able to import them, where that is another user.
         :param needs: packages of torch's family that must not be left out on a CPU host.
         """
         parent = os.path.dirname(self.directory)
@@ -214,7 +216,7 @@ class Builder:
             if name.startswith(self.prefix):
                 shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
         try:
-            return self._build(requirements, constraints, cpu, proof, facts, needs)
+            return self._build(requirements, constraints, cpu, proof, facts, needs, user)
         finally:
             shutil.rmtree(self.directory, ignore_errors=True)
 
@@ -226,6 +228,7 @@ class Builder:
         proof: t.Sequence[str],
         facts: t.Mapping[str, t.Any],
         needs: t.Sequence[str] = (),
+        user: str | None = None,
     ) -> dict[str, t.Any]:
         self._make_environment()
         work = os.path.join(self.directory, "build")
@@ -263,12 +266,20 @@ class Builder:
             f"installing {', '.join(requirements)}",
             timeout=7200,
         )
-        run(
-            [self.python, "-c", f"import {', '.join(proof)}"] if proof else [self.python, "-V"],
-            f"the new environment {self.directory} does not work",
-            env={"PYTHONDONTWRITEBYTECODE": "1"},
-            timeout=600,
-        )
+        try:
+            run(
+                [self.python, "-c", f"import {', '.join(proof)}"] if proof else [self.python, "-V"],
+                "import",
+                env={"PYTHONDONTWRITEBYTECODE": "1", **({"HOME": "/nonexistent"} if user else {})},
+                timeout=600,
+                user=user,
+            )
+        except CommandFailed as exc:
+            raise ModelopsError(
+                f"the new environment {self.target} does not work{f' for the user {user}' if user else ''} and was "
+                f"not put in place; its Python is {os.path.realpath(self.python)}. Name another as xinference_python "
+                f"where that is the reason. {exc.output}"
+            ) from exc
         shutil.rmtree(work)
         packages = installed(self.directory)
         write_file(os.path.join(self.directory, LOCK), lock_text(packages), 0o644)
