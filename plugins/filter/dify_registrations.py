@@ -23,7 +23,7 @@ description:
 positional: _input, target
 options:
   _input:
-    description: The variables C(xinference_served) of the clusters, each with its key as C(api_key) where it has one.
+    description: The variables C(xinference_served) of the clusters, each with the key that its C(api_key_file) holds as C(api_key).
     type: list
     elements: dict
     required: true

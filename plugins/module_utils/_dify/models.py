@@ -6,13 +6,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import typing as t
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils import _plan
+from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback
 from ansible_collections.modelops.inference.plugins.module_utils._dify.releases import Release
 from ansible_collections.modelops.inference.plugins.module_utils._dify.session import CURRENT, DifyError, DifySession
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
@@ -103,19 +103,6 @@ class Step:
 
 
 # --- refusing wrong input ------------------------------------------------------------------------------------------
-
-
-def is_loopback(url: str) -> bool:
-    """True for an address that only means the machine (or container) itself."""
-    host = (urlsplit(url).hostname or "").rstrip(".").lower()
-    if host == "localhost" or host.endswith(".localhost") or host.startswith("127."):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return any(item.is_loopback or item.is_unspecified for item in (address, mapped) if item is not None)
 
 
 def problems(models: t.Sequence[Wanted], *, allow_loopback: bool) -> list[str]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify.models import is_loopback
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 # As Dify's dialog spells the types of models.
@@ -28,7 +30,15 @@ OVERRIDES = ("name", "type", "server_url", "invoke_timeout", "max_retries", "cre
 
 
 def dify_type(model: t.Mapping[str, t.Any]) -> str | None:
-    """The type that a model of Xinference has in Dify; None where Dify has none for it."""
+    """The type that a model of Xinference has in Dify; None where Dify has none for it.
+
+    :raises ModelopsError: it is given one that Dify does not have.
+    """
+    given = _override(model, "type")
+    if given is not None:
+        if given not in DIALOG_TYPES:
+            raise ModelopsError(f"model '{model['uid']}': dify.type is one of {', '.join(DIALOG_TYPES)}; not '{given}'")
+        return str(given)
     if model["type"] in _BY_TYPE:
         return _BY_TYPE[model["type"]]
     if model["type"] != "audio":
@@ -46,7 +56,7 @@ def why_not(model: t.Mapping[str, t.Any]) -> str:
 def selected(model: t.Mapping[str, t.Any], selector: t.Mapping[str, t.Any] | None) -> bool:
     """Whether a target wants a model: by any of its tags, by UID, by type in Xinference's or Dify's spelling."""
     chosen = {name: wanted for name, wanted in (selector or {}).items() if wanted}
-    types = {str(model["type"]).lower(), _override(model, "type") or dify_type(model)}
+    types = {str(model["type"]).lower(), dify_type(model)}
     return all(
         (
             not chosen.get("tags") or bool(set(chosen["tags"]) & set(model.get("tags") or ())),
@@ -66,26 +76,99 @@ def registrations(
     :param not_ready: True also takes models that Xinference does not serve yet, as check mode has to.
     :returns: ``models`` as dify_models takes them, and ``skipped`` with the reasons.
     """
+    chosen = [(source, *choice) for source in sources for choice in _chosen(source, target)]
+    # A model that moved to another cluster is declared absent where it was, and is not gone from Dify.
+    taken = {(name, kind) for _source, model, name, kind in chosen if _present(model)}
     models: list[dict[str, t.Any]] = []
     skipped: list[dict[str, t.Any]] = []
-    for source in sources:
-        for model in source.get("models") or ():
-            present = _present(model)
-            if not selected(model, target.get("models")):
-                continue
-            kind = _override(model, "type") or dify_type(model)
-            name = _override(model, "name") or model["uid"]
-            why = ""
-            if kind is None:
-                why = why_not(model)
-            elif present and not not_ready and not _served(model):
-                why = f"Xinference ({source['cluster']}) does not serve it now"
-            if why:
-                if present:
-                    skipped.append({"cluster": source["cluster"], "model": name, "type": model["type"], "why": why})
-                continue
-            models.append(_registration(source, target, model, name, str(kind), present))
+    for source, model, name, kind in chosen:
+        if not _present(model):
+            if kind is not None and (name, kind) not in taken:
+                taken.add((name, kind))
+                models.append({"name": name, "type": kind, "state": "absent"})
+            continue
+        why = ""
+        if kind is None:
+            why = why_not(model)
+        elif not not_ready and not _served(model):
+            why = f"Xinference ({source['cluster']}) does not serve it now"
+        if why:
+            skipped.append({"cluster": source["cluster"], "model": name, "type": model["type"], "why": why})
+        else:
+            models.append(_registration(source, target, model, name, str(kind)))
     return {"models": models, "skipped": skipped}
+
+
+def _chosen(
+    source: t.Mapping[str, t.Any], target: t.Mapping[str, t.Any]
+) -> t.Iterator[tuple[t.Mapping[str, t.Any], str, str | None]]:
+    """The models of a cluster that a target wants, with their names and types in Dify."""
+    for model in source.get("models") or ():
+        if selected(model, target.get("models")):
+            yield model, _override(model, "name") or model["uid"], dify_type(model)
+
+
+def refusals(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
+    """What cannot work, as sentences; known before anything is installed or launched.
+
+    :param sources: ``xinference_declared`` of each cluster.
+    :param targets: ``dify_targets``.
+    """
+    found = []
+    for target in targets:
+        # Of an audio model Xinference tells only later which of Dify's types it has.
+        chosen = [
+            (source, model, name, kind or model["type"])
+            for source in sources
+            for model, name, kind in _chosen(source, target)
+            if _present(model) and (kind or model["type"] == "audio")
+        ]
+        found += _loopback_refusals(target, [(source, model) for source, model, _name, _kind in chosen])
+        found += _twice_refusals(target, chosen)
+    return found
+
+
+def _loopback_refusals(
+    target: t.Mapping[str, t.Any], chosen: t.Sequence[tuple[t.Mapping[str, t.Any], t.Mapping[str, t.Any]]]
+) -> list[str]:
+    if boolean(target.get("allow_loopback") or False):
+        return []
+    urls = target.get("server_urls") or {}
+    given = {"server_url": target.get("server_url")}
+    given.update({f"server_urls of {cluster}": url for cluster, url in urls.items()})
+    given.update({f"dify.server_url of {model['uid']}": _override(model, "server_url") for _source, model in chosen})
+    wrong = [f"{where} is {url}" for where, url in given.items() if url and is_loopback(url)]
+    by_default = {
+        source["cluster"]
+        for source, model in chosen
+        if source["loopback"]
+        and not (_override(model, "server_url") or urls.get(source["cluster"]) or target.get("server_url"))
+    }
+    wrong += [
+        f"there is no server_url, and cluster {cluster} listens on loopback only (xinference_host)"
+        for cluster in sorted(by_default)
+    ]
+    if not wrong:
+        return []
+    return [
+        f"{target['name']}: {'; '.join(wrong)}. Dify tries a model from its own container (plugin_daemon, or api before 1.0), "
+        "where a loopback address means the container. Let Xinference listen on an address that Dify reaches and give that "
+        "as server_url, or, where Dify runs on the same machine outside containers, say allow_loopback: true."
+    ]
+
+
+def _twice_refusals(
+    target: t.Mapping[str, t.Any], chosen: t.Sequence[tuple[t.Mapping[str, t.Any], t.Mapping[str, t.Any], str, str]]
+) -> list[str]:
+    origins: dict[tuple[str, str], list[str]] = {}
+    for source, model, name, kind in chosen:
+        origins.setdefault((name, kind), []).append(f"{model['uid']} of cluster {source['cluster']}")
+    return [
+        f"{target['name']}: {' and '.join(of)} would both be the {kind} model '{name}' in Dify, where name and type are a "
+        "model's identity. Give each a name of its own (dify.name), or select by tags (models of the target)."
+        for (name, kind), of in origins.items()
+        if len(of) > 1
+    ]
 
 
 def _registration(
@@ -94,10 +177,7 @@ def _registration(
     model: t.Mapping[str, t.Any],
     name: str,
     kind: str,
-    present: bool,
 ) -> dict[str, t.Any]:
-    if not present:
-        return {"name": name, "type": kind, "state": "absent"}
     urls = target.get("server_urls") or {}
     entry = {
         "name": name,
@@ -138,7 +218,7 @@ def connection_sheet(source: t.Mapping[str, t.Any], *, kept: str) -> list[str]:
     :param kept: where its key is kept, as a person finds it; "" where it needs none.
     """
     models = [model for model in source.get("models") or () if _present(model)]
-    entries = [(model, _override(model, "type") or dify_type(model)) for model in models]
+    entries = [(model, dify_type(model)) for model in models]
     lines = [
         f"Xinference cluster {source['cluster']}: what to enter in Dify",
         "",
@@ -162,12 +242,17 @@ def connection_sheet(source: t.Mapping[str, t.Any], *, kept: str) -> list[str]:
     left_out = [f"  {model['uid']}: {why_not(model)}" for model, kind in entries if kind is None]
     if left_out:
         lines += ["", "Not for Dify:", *left_out]
-    if is_loopback(source["url"]):
+    if source["loopback"]:
         lines += [
             "",
             "This server listens on loopback only. A Dify on the same machine outside containers can use it as it is.",
             "For any other Dify set xinference_host to an address that it reaches (or 0.0.0.0), run the site again, and",
             "take the address from the new sheet.",
+        ]
+    elif is_loopback(source["url"]):
+        lines += [
+            "",
+            "This server listens on every address of its host. Enter one that Dify reaches in place of loopback.",
         ]
     return lines
 

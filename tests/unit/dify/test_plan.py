@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback
 from ansible_collections.modelops.inference.plugins.module_utils._dify import models as m
 from ansible_collections.modelops.inference.plugins.module_utils._dify.releases import release_of
 
@@ -158,7 +159,7 @@ def test_plan_lines_and_diff_hide_the_key():
     ],
 )
 def test_loopback(url):
-    assert m.is_loopback(url)
+    assert is_loopback(url)
     wanted = replace(WANTED, server_url=url)
     assert "plugin_daemon" in m.problems([wanted], allow_loopback=False)[0]
     assert m.problems([wanted], allow_loopback=True) == []
@@ -168,7 +169,7 @@ def test_loopback(url):
     "url", ["http://10.0.0.1", "http://host.docker.internal:9997", "http://x.example.com", "http://[fd00::1]"]
 )
 def test_not_loopback(url):
-    assert not m.is_loopback(url)
+    assert not is_loopback(url)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations as r
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.models import TYPES
 from ansible_collections.modelops.inference.plugins.modules.xinference_models import MODEL_OPTIONS
 
 
@@ -29,6 +30,7 @@ def source(*models, cluster="one", **more):
         "cluster": cluster,
         "url": f"http://{cluster}.example.com:9997",
         "api_key_file": "",
+        "loopback": False,
         "models": models,
         **more,
     }
@@ -131,6 +133,83 @@ def test_sheet():
     assert any("does not serve it now" in line for line in lines)
     text = "\n".join(lines)
     assert "sk-secret" not in text and "gone" not in text and "Not for Dify" not in text and "loopback" not in text
+
+
+def test_sheet_has_a_line_for_whatever_is_declared():
+    given = [None, {"name": "N", "server_url": "http://x:1"}, *({"type": kind} for kind in r.DIALOG_TYPES)]
+    models = [served(f"{kind}-{n}", kind, dify=dify) for kind in TYPES for n, dify in enumerate(given)]
+    models += [{"uid": "bare", "type": "audio"}]
+    text = "\n".join(r.connection_sheet(source(*models), kept=""))
+    assert all(model["uid"] in text for model in models)
+    with pytest.raises(ModelopsError, match="dify.type is one of llm, .*; not 'moderation'"):
+        r.connection_sheet(source(served("m", "LLM", dify={"type": "moderation"})), kept="")
+
+
+def test_sheet_of_a_server_is_by_where_it_listens():
+    inside = "\n".join(r.connection_sheet(source(served("m", "LLM"), loopback=True), kept=""))
+    assert "listens on loopback only" in inside
+    unknown = "\n".join(r.connection_sheet(source(served("m", "LLM"), url="http://localhost:9997"), kept=""))
+    assert "loopback only" not in unknown and "listens on every address" in unknown
+
+
+# -- refused before anything changes ---------------------------------------------------------------------------------
+
+LOCAL = {"url": "http://127.0.0.1:9997", "loopback": True}
+
+
+@pytest.mark.parametrize(
+    ("dify", "where", "target", "words"),
+    [
+        (None, {}, {"server_url": "http://localhost:9997"}, "server_url is http://localhost:9997"),
+        (None, {}, {"server_urls": {"one": "http://[::1]:1"}}, "server_urls of one is http://[::1]:1"),
+        ({"server_url": "http://127.0.1.1:1"}, {}, {}, "dify.server_url of m is http://127.0.1.1:1"),
+        (None, LOCAL, {}, "cluster one listens on loopback only (xinference_host)"),
+        (None, LOCAL, {"server_urls": {"two": "http://lan:1"}}, "cluster one listens on loopback only"),
+        (None, LOCAL, {"allow_loopback": False}, "cluster one listens on loopback only"),
+        (None, LOCAL, {"allow_loopback": "no"}, "cluster one listens on loopback only"),
+        (None, LOCAL, {"server_url": "http://lan:1"}, None),
+        (None, LOCAL, {"server_urls": {"one": "http://lan:1"}}, None),
+        ({"server_url": "http://lan:1"}, LOCAL, {}, None),
+        (None, LOCAL, {"allow_loopback": True}, None),
+        (None, LOCAL, {"models": {"tags": ["other"]}}, None),
+        # Which address it is known by only the probe may tell.
+        (None, {"url": "http://localhost:9997"}, {}, None),
+        (None, {}, {}, None),
+    ],
+)
+def test_a_url_that_a_dify_cannot_reach(dify, where, target, words):
+    found = r.refusals([source(served("m", "LLM", dify=dify), **where)], [{"name": "office", **target}])
+    assert len(found) == bool(words)
+    if words:
+        assert found[0].startswith("office: ") and words in found[0]
+        assert "plugin_daemon" in found[0] and "allow_loopback: true" in found[0]
+
+
+def test_models_that_dify_does_not_get_need_no_url():
+    models = [served("i", "image"), served("gone", "LLM", declared="absent")]
+    assert r.refusals([source(*models, **LOCAL)], [{"name": "office"}]) == []
+    assert r.refusals([source(served("a", "audio"), **LOCAL)], [{"name": "office"}])
+
+
+def test_one_model_of_dify_from_two_clusters():
+    sources = [source(served("chat", "LLM", tags=[name]), cluster=name) for name in ("one", "two")]
+    (found,) = r.refusals(sources, [{"name": "office"}, {"name": "lab", "models": {"tags": ["two"]}}])
+    for words in ("office: ", "chat of cluster one and chat of cluster two", "llm", "dify.name", "tags"):
+        assert words in found
+    other = source(served("chat", "LLM", dify={"name": "Chat 2"}), served("embed", "embedding"), cluster="two")
+    assert r.refusals([sources[0], other], [{"name": "office"}]) == []
+
+
+def test_a_model_that_moved_is_not_removed():
+    gone = served("chat", "LLM", declared="absent", state="absent")
+    one, two = source(gone, cluster="one"), source(served("chat", "LLM"), cluster="two")
+    assert r.refusals([one, two], [{"name": "office"}]) == []
+    (model,) = r.registrations([one, two], {}, not_ready=False)["models"]
+    assert model["server_url"] == "http://two.example.com:9997"
+    late = source(served("chat", "LLM", state="failed"), cluster="two")
+    assert r.registrations([one, late], {}, not_ready=False)["models"] == []
+    twice = r.registrations([one, source(gone, cluster="two")], {}, not_ready=False)["models"]
+    assert twice == [{"name": "chat", "type": "llm", "state": "absent"}]
 
 
 def test_summary():

@@ -55,7 +55,7 @@ IMAGE = {
 
 
 def cluster(name, url=XINFERENCE, models=(CHAT, EMBEDDING, SPEECH, IMAGE), **more):
-    served = {"cluster": name, "endpoint_host": "10.1.2.3", "port": 9997, "url": url, "api_key_file": ""}
+    served = {"cluster": name, "url": url, "loopback": False, "api_key_file": ""}
     return {"xinference_served": {**served, "models": list(models), **more}}
 
 
@@ -158,7 +158,7 @@ def test_every_workspace_of_every_dify(newest, play):
         key.write_text(KEY + "\n")
         hosts = {
             "gpu01": cluster("one", LOCKED_XINFERENCE, [CHAT, gone], api_key_file=str(key)),
-            "gpu02": cluster("two", LOCKED_XINFERENCE, [EMBEDDING], api_key=KEY),
+            "gpu02": cluster("two", LOCKED_XINFERENCE, [EMBEDDING], api_key_file=str(key)),
             "gpu03": {},  # a worker
         }
         targets = [
@@ -193,7 +193,7 @@ def test_every_workspace_of_every_dify(newest, play):
 
         again = play(hosts, dify_targets=targets, note=False)
         assert again.rc == 0 and again.changed == 0
-        assert sorted(again.executed) == ["dify_models"] * 3 + ["slurp"]
+        assert sorted(again.executed) == ["dify_models"] * 3 + ["slurp"] * 2
         for run in (check, first, again):
             assert KEY not in run.out and PASSWORD not in run.out
 
@@ -220,7 +220,7 @@ def test_connection_sheet(play):
         "gpu01": cluster(
             "one", "http://10.1.2.3:9997", [{**CHAT, "dify": {"name": "Chat"}}, IMAGE], api_key_file=str(key)
         ),
-        "gpu02": cluster("two", "http://127.0.0.1:9997", [EMBEDDING]),
+        "gpu02": cluster("two", "http://127.0.0.1:9997", [EMBEDDING], loopback=True),
         "gpu03": {},
     }
     sheet = play.directory / "inventory" / "connection-sheet-one.txt"
@@ -255,6 +255,7 @@ def test_connection_sheet(play):
     [
         ({"url": "dify.example.com"}, "every url starts with http"),
         ({"server_url": "http://localhost:9997", "allow_loopback": None}, "loopback address"),
+        ({"server_url": "http://localhost:9997", "allow_loopback": False}, "loopback address"),
         ({"update_secret": "sometimes"}, "update_secret"),
         ({"worksapces": ["Research"]}, "worksapces"),
         ({"email": None}, "email"),
@@ -265,6 +266,22 @@ def test_refused_before_anything_is_asked(newest, play, changed, words):
     run = play({"gpu01": cluster("one")}, dify_targets=[wrong])
     assert run.rc != 0 and words in run.out
     assert newest.log == [] and run.executed == []
+
+
+def test_what_cannot_work_is_refused_before_anything_is_asked(newest, play):
+    """By what the preflight of the role models left of each cluster."""
+
+    def declared(name, **more):
+        served = {"cluster": name, "url": f"http://{name}:9997", "loopback": False, **more}
+        return {"xinference_declared": {**served, "models": [{**CHAT, "state": "unknown"}]}}
+
+    office = target(newest, allow_loopback=False)
+    run = play({"gpu01": {**cluster("one"), **declared("one", loopback=True)}}, dify_targets=[office])
+    assert run.rc != 0 and "office: there is no server_url, and cluster one listens on loopback only" in run.out
+    both = {name: {**cluster(name), **declared(name)} for name in ("one", "two")}
+    run = play(both, dify_targets=[office])
+    assert run.rc != 0 and "of cluster one and qwen2.5-instruct of cluster two would both be" in run.out
+    assert newest.log == [] and run.executed == [] and PASSWORD not in run.out
 
 
 def test_names_of_targets_are_unique(newest, play):

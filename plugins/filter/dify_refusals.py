@@ -1,0 +1,62 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+
+DOCUMENTATION = r"""
+name: dify_refusals
+short_description: What cannot work of registering declared models with Difys
+version_added: 0.1.0
+author: The modelops.inference maintainers (@modelops)
+description:
+  - Tells before anything is installed or launched what the module M(modelops.inference.dify_models) would refuse at the
+    end. That is a server URL that a Dify in containers cannot reach, and one model of Dify given twice.
+positional: _input, targets
+options:
+  _input:
+    description: The variables C(xinference_declared) of the clusters.
+    type: list
+    elements: dict
+    required: true
+  targets:
+    description: The variable C(dify_targets).
+    type: list
+    elements: dict
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Refuse what cannot work
+  ansible.builtin.assert:
+    that: refused | length == 0
+    fail_msg: "{{ refused | join('\n') }}"
+  vars:
+    refused: "{{ [xinference_declared] | modelops.inference.dify_refusals(dify_targets) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Sentences, each with what to do. None where nothing is wrong.
+  type: list
+  elements: str
+"""
+
+
+def dify_refusals(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
+    try:
+        return registrations.refusals(sources, targets)
+    except ModelopsError as exc:
+        raise AnsibleFilterError(f"dify_refusals: {exc}") from exc
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"dify_refusals": dify_refusals}
