@@ -48,7 +48,12 @@ find_python() {
     local found python
     (($#)) || set -- 3.14 3.13 3.12 3.11
     mapfile -t found < <(pythons "$@")
-    ((${#found[@]})) || die "no Python ${*: -1} or newer found. Install one, on Debian and Ubuntu as root by: apt-get install -y python3.11-venv"
+    if ((${#found[@]} == 0)); then
+        # Ubuntu 22.04 has it beside its own python3.
+        need_apt "python${*: -1}-venv"
+        mapfile -t found < <(pythons "$@")
+        ((${#found[@]})) || die "no Python ${*: -1} or newer found"
+    fi
     for python in "${found[@]}"; do
         if "$python" -c 'import ensurepip, venv' 2>/dev/null; then
             echo "$python"
