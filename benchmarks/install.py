@@ -5,7 +5,7 @@
 
 """The same set of packages installed by uv and by pip, in the same run, cold and warm.
 
-    benchmarks/install.py [--python python3.11]
+    PYTHONPATH=.venv/collections .venv/bin/python benchmarks/install.py [--python python3.11]
 
 The set is the lock of a release: every package at its version, without dependencies, so that both do the same work.
 It takes the lock of the release that MODELOPS_DIR (default ~/.local/share/modelops-inference) serves.
@@ -20,6 +20,8 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
 
 
 def timed(words, env):
@@ -36,16 +38,13 @@ def main():
     lock = base / "current/lock.txt"
     uv = base / "tools/bin/uv"
     folder = Path(tempfile.mkdtemp(prefix="modelops-install-"))
-    pip_settings = subprocess.run(
-        [base / "tools/bin/python", "-m", "pip", "config", "list"], check=True, capture_output=True, text=True
-    ).stdout
-    links = next((line.split("=", 1)[1].strip("'\n") for line in pip_settings.splitlines() if "find-links" in line), "")
+    settings = IndexSettings.of_host({}, [str(base / "tools/bin/python"), "-m", "pip"])
     env = dict(
         os.environ,
         UV_CACHE_DIR=str(folder / "uv"),
         PIP_CACHE_DIR=str(folder / "pip"),
         PIP_DISABLE_PIP_VERSION_CHECK="1",
-        UV_FIND_LINKS=links,
+        **settings.environment(),
     )
     rows = []
     try:
