@@ -49,7 +49,7 @@ class TimedOut(Unreachable):
 class ApiError(ModelopsError):
     """The server answered with a status the caller did not expect."""
 
-    def __init__(self, message: str, *, answer: "Answer"):
+    def __init__(self, message: str, *, answer: Answer):
         super().__init__(message)
         self.answer = answer
         self.status = answer.status
@@ -64,7 +64,7 @@ class Answer:
 
     __slots__ = ("status", "headers", "text", "json", "url", "method", "set_cookies")
 
-    def __init__(self, method: str, response: "requests.Response"):
+    def __init__(self, method: str, response: requests.Response):
         self.method = method
         self.url = response.url
         self.status: int = response.status_code

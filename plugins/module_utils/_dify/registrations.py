@@ -137,7 +137,7 @@ def _loopback_refusals(
     given = {"server_url": target.get("server_url")}
     given.update({f"server_urls of {cluster}": url for cluster, url in urls.items()})
     given.update({f"dify.server_url of {model['uid']}": _override(model, "server_url") for _source, model in chosen})
-    wrong = [f"{where} is {url}" for where, url in given.items() if url and is_loopback(url)]
+    wrong = [f"{where} is a loopback address ({url})" for where, url in given.items() if url and is_loopback(url)]
     by_default = {
         source["cluster"]
         for source, model in chosen
