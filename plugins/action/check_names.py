@@ -54,7 +54,10 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         checked, options = self.validate_argument_spec(
-            {"roles": {"type": "list", "elements": "str", "required": True}, "ignore": {"type": "list", "elements": "str", "default": []}}
+            {
+                "roles": {"type": "list", "elements": "str", "required": True},
+                "ignore": {"type": "list", "elements": "str", "default": []},
+            }
         )
         names = set(task_vars or {}) - set(options["ignore"])
         wrong = misspelled(sorted(names), known_variables(options["roles"]))

@@ -155,7 +155,9 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.index imp
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
 
 
-def make_plan(wanted: str, complete: bool, drift: list[str], current: str | None, old: list[str], activate: bool) -> Plan:
+def make_plan(
+    wanted: str, complete: bool, drift: list[str], current: str | None, old: list[str], activate: bool
+) -> Plan:
     """What to build, activate and remove. Pure.
 
     :param complete: the release is there.  :param drift: how it differs from its lock file.

@@ -170,7 +170,9 @@ def make_plan(
         before = files[file["path"]]
         if before != file["content"]:
             verb = "add" if before is None else "change"
-            plan.add(verb, "write file", file["path"], [Field("content", before, file["content"], secret=True)], data=file)
+            plan.add(
+                verb, "write file", file["path"], [Field("content", before, file["content"], secret=True)], data=file
+            )
     if unit is None:
         plan.add("add", "install service", name)
     elif unit != wanted["unit"]:

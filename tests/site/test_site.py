@@ -85,9 +85,7 @@ class Site:
         return done.returncode, int(recap[2]) if recap else None, done.stdout
 
     def post(self, path, body):
-        answer = requests.post(
-            self.url + path, json=body, headers={"Authorization": f"Bearer {self.key}"}, timeout=60
-        )
+        answer = requests.post(self.url + path, json=body, headers={"Authorization": f"Bearer {self.key}"}, timeout=60)
         answer.raise_for_status()
         return answer.json()
 
@@ -138,7 +136,10 @@ def test_check_mode_on_a_new_machine_tells_and_makes_nothing(site):
 @pytest.mark.parametrize(
     "variables, message",
     [
-        ({"xinference_verison": "4.1.0"}, "xinference_verison is no variable of this collection: did you mean xinference_version"),
+        (
+            {"xinference_verison": "4.1.0"},
+            "xinference_verison is no variable of this collection: did you mean xinference_version",
+        ),
         ({"xinference_version": "newest"}, "xinference_version must be a version such as 4.1.0 (it is 'newest')"),
         ({"xinference_extras": {"a": 1}}, "xinference_extras"),
         ({"xinference_service_manager": "upstart"}, "value of xinference_service_manager must be one of"),
@@ -148,11 +149,20 @@ def test_check_mode_on_a_new_machine_tells_and_makes_nothing(site):
         ({"xinference_models": [{"uid": "a", "engine": "vllm"}, {"uid": "a", "engine": "vllm"}]}, "declared 2 times"),
         ({"xinference_models": [{"uid": "a", "engnie": "vllm"}]}, "did you mean engine?"),
         ({"xinference_models": [{"uid": "a/b", "engine": "vllm"}]}, "UID 'a/b' holds /"),
-        ({"dify_targets": [{"name": "x", "url": "dify", "email": "a", "password": "b"}]}, "starts with http:// or https://"),
+        (
+            {"dify_targets": [{"name": "x", "url": "dify", "email": "a", "password": "b"}]},
+            "starts with http:// or https://",
+        ),
         (
             {
                 "dify_targets": [
-                    {"name": "x", "url": "http://d", "email": "a", "password": "b", "server_url": "http://localhost:9997"}
+                    {
+                        "name": "x",
+                        "url": "http://d",
+                        "email": "a",
+                        "password": "b",
+                        "server_url": "http://localhost:9997",
+                    }
                 ]
             },
             "server_url is a loopback address",

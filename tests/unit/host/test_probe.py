@@ -87,7 +87,9 @@ def test_users_of_the_servers_database(tmp_path):
 def test_variable_of_a_process():
     code = "print(flush=True); input()"
     env = {"MODELOPS_CONFIG": "abc"}
-    with subprocess.Popen([sys.executable, "-c", code], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
         child.stdout.readline()
         assert probe.environment_of(child.pid, "MODELOPS_CONFIG") == "abc"
         assert probe.environment_of(child.pid, "OTHER") == ""

@@ -60,7 +60,9 @@ def test_stopping_and_removing():
 
 def test_asked_for_restart():
     wanted = dict(WANTED, state="restarted")
-    assert xinference_service.make_plan("x", wanted, RUNNING, "[Unit]\n", {}, "new").lines == ["~ restart x (asked for)"]
+    assert xinference_service.make_plan("x", wanted, RUNNING, "[Unit]\n", {}, "new").lines == [
+        "~ restart x (asked for)"
+    ]
 
 
 SHOWN = """LoadState=loaded

@@ -100,6 +100,8 @@ def test_requirements_that_name_no_one_thing(requirement):
 
 
 def test_check_mode(tmp_path, run_module):
-    args = dict(path=str(tmp_path / "m"), base=str(tmp_path), sources=[{"package": "a"}], uv="uv==1", cache="/c", python="/p")
+    args = dict(
+        path=str(tmp_path / "m"), base=str(tmp_path), sources=[{"package": "a"}], uv="uv==1", cache="/c", python="/p"
+    )
     assert run_module("xinference_weights", args, check=True)["plan"] == ["+ fetch a"]
     assert os.listdir(tmp_path) == []
