@@ -1,11 +1,10 @@
-#!/usr/bin/env python3
 # Copyright (c) 2026 The modelops.inference maintainers
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 """What bin/site costs on one host: cold, warm, and with nothing to change.
 
-    benchmarks/site.py [--port 9996] [--repeat 5]
+    python3 benchmarks/site.py [--port 9996] [--repeat 5]
 
 Makes the clone's .venv anew, installs into a temporary directory with a cache of its own, removes it at the end, and prints
 the tables of docs/benchmarks.md.

@@ -17,6 +17,7 @@ description:
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
+  - modelops.inference._index
 options:
   name:
     description: Name of the service.
@@ -84,10 +85,6 @@ options:
   uv:
     description: Requirement of the installer of supervisord, needed to install a service under it.
     type: str
-  index:
-    description: Where packages come from, as O(modelops.inference.xinference_release#module:index).
-    type: dict
-    default: {}
 """
 
 EXAMPLES = r"""

@@ -15,6 +15,7 @@ description:
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
+  - modelops.inference._index
 options:
   path:
     description: Directory of all weights.
@@ -40,45 +41,6 @@ options:
     description: Interpreter of a release, which runs the packages' own functions.
     type: path
     required: true
-  index:
-    description: Where packages come from, as for M(modelops.inference.xinference_release).
-    type: dict
-    default: {}
-    suboptions:
-      index_url:
-        description: Package index instead of PyPI.
-        type: str
-      extra_index_urls:
-        description: Further indexes.
-        type: list
-        elements: str
-      find_links:
-        description: Directories or pages with wheels.
-        type: list
-        elements: str
-      constraints:
-        description: Constraints for everything that is installed on this host.
-        type: list
-        elements: str
-      ca_path:
-        description: Certificate bundle (PEM).
-        type: path
-      proxy:
-        description: Proxy, with its scheme.
-        type: str
-      no_proxy:
-        description: Hosts reached without the proxy, separated by commas.
-        type: str
-      trusted_hosts:
-        description: Hosts whose certificate is not checked.
-        type: list
-        elements: str
-      timeout:
-        description: Seconds to wait for an answer of the index.
-        type: int
-      no_index:
-        description: Take packages from O(index.find_links) only.
-        type: bool
   uv:
     description: Requirement of the installer itself.
     type: str

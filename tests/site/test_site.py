@@ -79,6 +79,7 @@ class Site:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            check=False,
         )
         recap = RECAP.search(done.stdout)
         print(done.stdout)

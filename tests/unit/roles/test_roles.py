@@ -33,7 +33,9 @@ def test_a_default_is_spelled_the_same_in_both_places(role):
 
 
 def test_derived_documents_are_fresh():
-    done = subprocess.run([sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout
 
 
