@@ -256,7 +256,7 @@ class Builder:
         wanted = self._write(work, "requirements.txt", [*requirements, *pins])
         resolved = self._uv(
             ["pip", "compile", "--quiet", "--no-header", "--no-annotate", *arguments, wanted],
-            f"resolving {', '.join(requirements)}",
+            f"resolving {', '.join(requirements)} (packages come from xinference_index, or where pip on this host looks)",
         )
         self._refuse_cuda(resolved, cpu)
         target = self._write(work, "resolved.txt", resolved.splitlines())
@@ -306,6 +306,8 @@ class Builder:
                 "making an environment",
             )
         except CommandFailed as exc:
+            if "No interpreter found" not in exc.output:
+                raise
             raise ModelopsError(
                 f"no Python {self.requested_python} was found on this host ({exc.output}). "
                 "Install one (Debian and Ubuntu: apt-get install python3), or name its path as xinference_python."

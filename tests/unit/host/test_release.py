@@ -167,7 +167,12 @@ def test_cuda_packages_are_refused_on_a_cpu_host(tmp_path):
 def test_a_build_that_breaks_off_leaves_the_old_release_and_no_trace(tmp_path):
     target = tmp_path / "releases" / "r"
     environment(target, {"a": "1"})
-    made = release.Builder(FakeTools({"venv": CommandFailed("venv", "no python")}), IndexSettings(), str(target), "3")
+    made = release.Builder(
+        FakeTools({"venv": CommandFailed("venv", "error: No interpreter found for Python 3")}),
+        IndexSettings(),
+        str(target),
+        "3",
+    )
     with pytest.raises(ModelopsError, match="no Python 3 was found"):
         made.build(["a"], [], False, [], {})
     assert os.listdir(tmp_path / "releases") == ["r"]
