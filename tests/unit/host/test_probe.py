@@ -51,10 +51,18 @@ def test_another_address_does_not_count(listener):
     assert probe.port("127.0.0.9", listener, 0)["listening"] is False
 
 
-def test_ipv6_addresses_are_read():
-    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
-        number = server.getsockname()[1]
-        assert probe.port("::1", number, 0)["listening"] is True
+@pytest.mark.parametrize(
+    "text, family, expected",
+    [
+        ("0100007F", socket.AF_INET, "127.0.0.1"),
+        ("00000000000000000000000001000000", socket.AF_INET6, "::1"),
+        ("B80D01200000000000000000340A0000", socket.AF_INET6, "2001:db8::a34"),
+    ],
+)
+def test_addresses_of_the_kernels_tables(text, family, expected, monkeypatch):
+    # As a little-endian host prints them.
+    monkeypatch.setattr(probe.sys, "byteorder", "little")
+    assert probe._address(text, family) == expected
 
 
 def test_files_report_mode_and_digest(tmp_path):
