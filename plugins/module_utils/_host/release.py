@@ -211,85 +211,81 @@ class Builder:
         :param user: who has to be able to import them, where that is another user.
         :param needs: packages of torch's family that must not be left out on a CPU host.
         """
+        with self._workplace():
+            self._make_environment()
+            work = os.path.join(self.directory, "build")
+            os.makedirs(work)
+            overrides: list[str] = []
+            flags: list[str] = []
+            pins: list[str] = []
+            if cpu:
+                pins, overrides, flags = self._cpu_torch(work)
+                missing = [name for name in needs if any(line.startswith(f"{name} ;") for line in overrides)]
+                if missing:
+                    raise ModelopsError(
+                        f"{requirements[0]} does not start without {missing[0]}, and no CPU build of it is at hand beside "
+                        f"that of torch. Put a wheel {missing[0]}-*+cpu-*.whl where xinference_index.find_links points, or "
+                        "take a release of 3.0 or later."
+                    )
+                overrides += [f"{name} ; sys_platform == 'never'" for name in GPU_ONLY]
+            lines = [line for line in [*constraints, *self.settings.constraints] if not line.startswith("-c ")]
+            files = [line[3:] for line in self.settings.constraints if line.startswith("-c ")]
+            files += [self._write(work, "constraints.txt", lines)]
+            arguments = [*flags, "--python", self.python]
+            for path in files:
+                arguments += ["--constraints", path]
+            arguments += ["--overrides", self._write(work, "overrides.txt", overrides)]
+            wanted = self._write(work, "requirements.txt", [*requirements, *pins])
+            resolved = self._uv(
+                ["pip", "compile", "--quiet", "--no-header", "--no-annotate", *arguments, wanted],
+                f"resolving {', '.join(requirements)} (packages come from xinference_index, or where pip on this host looks)",
+            )
+            self._refuse_cuda(resolved, cpu)
+            target = self._write(work, "resolved.txt", resolved.splitlines())
+            # --no-deps: the list is complete, and a requirement that an override dropped must not come back.
+            self._uv(
+                ["pip", "install", "--quiet", "--no-deps", *flags, "--python", self.python, "-r", target],
+                f"installing {', '.join(requirements)}",
+                timeout=7200,
+            )
+            try:
+                run(
+                    [self.python, "-c", f"import {', '.join(proof)}"] if proof else [self.python, "-V"],
+                    "import",
+                    env={"PYTHONDONTWRITEBYTECODE": "1", **({"HOME": "/nonexistent"} if user else {})},
+                    timeout=600,
+                    user=user,
+                )
+            except CommandFailed as exc:
+                raise ModelopsError(
+                    f"the new environment {self.target} does not work{f' for the user {user}' if user else ''} and was "
+                    f"not put in place; its Python is {os.path.realpath(self.python)}. Name another as xinference_python "
+                    f"where that is the reason. {exc.output}"
+                ) from exc
+            shutil.rmtree(work)
+            packages = installed(self.directory)
+            write_file(os.path.join(self.directory, LOCK), lock_text(packages), 0o644)
+            python_version = run(
+                [self.python, "-c", "import platform; print(platform.python_version())"], "python"
+            ).strip()
+            made = dict(facts, python=python_version, torch=packages.get("torch", ""), packages=len(packages))
+            # Another build of the same release is another environment to whoever runs with it.
+            made["built"] = secrets.token_hex(6)
+            write_file(os.path.join(self.directory, RECORD), json.dumps(made, indent=1, sort_keys=True) + "\n", 0o644)
+            self._put_in_place()
+            return made
+
+    @contextlib.contextmanager
+    def _workplace(self) -> t.Iterator[None]:
+        """What broken-off builds left is removed before, and what this one leaves after."""
         parent = os.path.dirname(self.directory)
         for name in os.listdir(parent):
             if name.startswith(self.prefix):
                 shutil.rmtree(os.path.join(parent, name), ignore_errors=True)
         try:
-            return self._build(requirements, constraints, cpu, proof, facts, needs, user)
+            yield
         finally:
             shutil.rmtree(self.directory, ignore_errors=True)
-
-    def _build(
-        self,
-        requirements: t.Sequence[str],
-        constraints: t.Sequence[str],
-        cpu: bool,
-        proof: t.Sequence[str],
-        facts: t.Mapping[str, t.Any],
-        needs: t.Sequence[str] = (),
-        user: str | None = None,
-    ) -> dict[str, t.Any]:
-        self._make_environment()
-        work = os.path.join(self.directory, "build")
-        os.makedirs(work)
-        overrides: list[str] = []
-        flags: list[str] = []
-        pins: list[str] = []
-        if cpu:
-            pins, overrides, flags = self._cpu_torch(work)
-            missing = [name for name in needs if any(line.startswith(f"{name} ;") for line in overrides)]
-            if missing:
-                raise ModelopsError(
-                    f"{requirements[0]} does not start without {missing[0]}, and no CPU build of it is at hand beside "
-                    f"that of torch. Put a wheel {missing[0]}-*+cpu-*.whl where xinference_index.find_links points, or "
-                    "take a release of 3.0 or later."
-                )
-            overrides += [f"{name} ; sys_platform == 'never'" for name in GPU_ONLY]
-        lines = [line for line in [*constraints, *self.settings.constraints] if not line.startswith("-c ")]
-        files = [line[3:] for line in self.settings.constraints if line.startswith("-c ")]
-        files += [self._write(work, "constraints.txt", lines)]
-        arguments = [*flags, "--python", self.python]
-        for path in files:
-            arguments += ["--constraints", path]
-        arguments += ["--overrides", self._write(work, "overrides.txt", overrides)]
-        wanted = self._write(work, "requirements.txt", [*requirements, *pins])
-        resolved = self._uv(
-            ["pip", "compile", "--quiet", "--no-header", "--no-annotate", *arguments, wanted],
-            f"resolving {', '.join(requirements)} (packages come from xinference_index, or where pip on this host looks)",
-        )
-        self._refuse_cuda(resolved, cpu)
-        target = self._write(work, "resolved.txt", resolved.splitlines())
-        # --no-deps: the list is complete, and a requirement that an override dropped must not come back.
-        self._uv(
-            ["pip", "install", "--quiet", "--no-deps", *flags, "--python", self.python, "-r", target],
-            f"installing {', '.join(requirements)}",
-            timeout=7200,
-        )
-        try:
-            run(
-                [self.python, "-c", f"import {', '.join(proof)}"] if proof else [self.python, "-V"],
-                "import",
-                env={"PYTHONDONTWRITEBYTECODE": "1", **({"HOME": "/nonexistent"} if user else {})},
-                timeout=600,
-                user=user,
-            )
-        except CommandFailed as exc:
-            raise ModelopsError(
-                f"the new environment {self.target} does not work{f' for the user {user}' if user else ''} and was "
-                f"not put in place; its Python is {os.path.realpath(self.python)}. Name another as xinference_python "
-                f"where that is the reason. {exc.output}"
-            ) from exc
-        shutil.rmtree(work)
-        packages = installed(self.directory)
-        write_file(os.path.join(self.directory, LOCK), lock_text(packages), 0o644)
-        python_version = run([self.python, "-c", "import platform; print(platform.python_version())"], "python").strip()
-        made = dict(facts, python=python_version, torch=packages.get("torch", ""), packages=len(packages))
-        # Another build of the same release is another environment to whoever runs with it.
-        made["built"] = secrets.token_hex(6)
-        write_file(os.path.join(self.directory, RECORD), json.dumps(made, indent=1, sort_keys=True) + "\n", 0o644)
-        self._put_in_place()
-        return made
 
     def _put_in_place(self) -> None:
         old = f"{self.directory}.old"
