@@ -1,0 +1,115 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What this collection remembers on the supervisor's host. Private to the collection.
+
+Xinference forgets its models when it restarts, does not tell the engine options of a running model, and does not know
+who launched it. One file holds all three answers: the declared models for the reconciler, the launch requests for
+comparing, and the UIDs that prune may touch. It holds the environment variables of models, so it is 0600.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import tempfile
+import time
+import typing as t
+from dataclasses import asdict, dataclass, field
+
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+
+_FORMAT = 1
+
+
+@dataclass
+class Declared:
+    """The content of the file.
+
+    :param models: the options of each model that is to be served, as the module xinference_models takes them, with the
+        paths of their weights filled in.
+    :param launched: UID -> {"body": the launch request, "created": instance_created_ts of what it became, None until it
+        is known}; of every model that this collection launched and did not terminate since.
+    :param settings: what the reconciler takes over from the last run, such as launch_timeout.
+    :param busy_until: seconds since the epoch until which a run that comes back in slices is at work; None where none is.
+    """
+
+    models: list[dict[str, t.Any]] = field(default_factory=list)
+    launched: dict[str, dict[str, t.Any]] = field(default_factory=dict)
+    settings: dict[str, t.Any] = field(default_factory=dict)
+    busy_until: float | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self.busy_until is not None and time.time() < self.busy_until
+
+
+class Store:
+    """The file.
+
+    :param path: None remembers nothing.
+    """
+
+    def __init__(self, path: str | None):
+        self.path = path
+
+    def load(self) -> Declared:
+        """:raises ModelopsError: the file cannot be read, or was written by a later release of the collection."""
+        if not self.path or not os.path.exists(self.path):
+            return Declared()
+        try:
+            with open(self.path, encoding="utf-8") as file:
+                found = json.load(file)
+            if found.pop("format") != _FORMAT:
+                raise ModelopsError(f"{self.path} was written by another release of modelops.inference; remove it")
+            return Declared(**found)
+        except (OSError, ValueError, KeyError, TypeError) as exc:
+            raise ModelopsError(f"{self.path} cannot be read: {exc}. Remove it; the next run writes it anew.") from exc
+
+    def save(self, declared: Declared) -> None:
+        """Replaces the file at once; it belongs to whoever owns the directory."""
+        if not self.path:
+            return
+        directory = os.path.dirname(self.path)
+        try:
+            owner = os.stat(directory)
+            handle, draft = tempfile.mkstemp(prefix=".declared-", dir=directory)  # 0600
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                json.dump({"format": _FORMAT, **asdict(declared)}, file, indent=1, sort_keys=True)
+                file.flush()
+                os.fsync(file.fileno())
+            if os.geteuid() == 0:
+                os.chown(draft, owner.st_uid, owner.st_gid)
+            os.replace(draft, self.path)
+        except OSError as exc:
+            raise ModelopsError(f"{self.path} cannot be written: {exc.strerror}") from exc
+
+    @contextlib.contextmanager
+    def lock(self, wait: bool = True) -> t.Iterator[bool]:
+        """Holds off others that change the models of this server; yields whether it is held.
+
+        :param wait: False does not wait for somebody else who holds it.
+        """
+        if not self.path:
+            yield True
+            return
+        path = f"{self.path}.lock"
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as exc:
+            raise ModelopsError(f"{path} cannot be opened: {exc.strerror}") from exc
+        try:
+            if os.geteuid() == 0:
+                owner = os.stat(os.path.dirname(path))
+                os.fchown(handle, owner.st_uid, owner.st_gid)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            except BlockingIOError:
+                yield False
+                return
+            yield True
+        finally:
+            os.close(handle)
