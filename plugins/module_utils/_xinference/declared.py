@@ -98,13 +98,12 @@ class Store:
             return
         path = f"{self.path}.lock"
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            # Read-only is enough to lock; whoever made it, root or the service's user, the other may open it. The directory
+            # is the service's, so root follows no link in it.
+            handle = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         except OSError as exc:
             raise ModelopsError(f"{path} cannot be opened: {exc.strerror}") from exc
         try:
-            if os.geteuid() == 0:
-                owner = os.stat(os.path.dirname(path))
-                os.fchown(handle, owner.st_uid, owner.st_gid)
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
