@@ -35,12 +35,10 @@ RECORD = "release.json"
 LOCK = "lock.txt"
 TOOLS = "tools"
 
-# Today's releases of these break old Xinference releases, which name no upper bound themselves.
-# Measured on 1.17.1 and 2.12.0: fastapi 0.137 answers 500 to everything, transformers 5 breaks embeddings.
-BOUNDS = (
-    ((2, 0), ("fastapi<0.137", "transformers<5")),
-    ((3, 0), ("transformers<5",)),
-)
+# Today's releases of these break old Xinference releases, which name no upper bound of their own: fastapi 0.137 answers
+# 500 to everything (bounded by Xinference since 2.11), and transformers 5 breaks embeddings beside the peft<=0.17.1 that
+# releases up to 3.0 ask for. Measured on 1.17.1 and 2.12.0; of 2.0, 2.11, 3.0, 3.1 and 3.2 the metadata was read.
+BOUNDS = (((3, 1), ("fastapi<0.137", "transformers<5")),)
 # Requirements that only run on a GPU and would bring CUDA with them.
 GPU_ONLY = ("vllm", "sglang", "mlx", "mlx-lm", "flashinfer-python", "xformers")
 # What a build of torch for one kind of device exists for beside torch itself. timm needs torchvision.

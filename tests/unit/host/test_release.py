@@ -52,8 +52,9 @@ def test_a_lost_lock_is_drift(tmp_path):
     [
         ("1.17.1", ["fastapi<0.137", "transformers<5"]),
         ("1.7.1.post1", ["fastapi<0.137", "transformers<5"]),
-        ("2.12.0", ["transformers<5"]),
-        ("3.0.0", []),
+        ("2.12.0", ["fastapi<0.137", "transformers<5"]),
+        ("3.0.0", ["fastapi<0.137", "transformers<5"]),
+        ("3.1.0", []),
         ("4.1.0", []),
         ("10.0", []),
     ],
