@@ -7,13 +7,14 @@
 from __future__ import annotations
 
 import os
+import sys
 import typing as t
-
-from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _session
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._module import need_requests
+
+if t.TYPE_CHECKING:  # the reconciler runs this file where there is no Ansible
+    from ansible.module_utils.basic import AnsibleModule
 
 HTTP_OPTIONS: dict[str, t.Any] = dict(
     ca_path=dict(type="path"),
@@ -42,8 +43,13 @@ DIFY_OPTIONS: dict[str, t.Any] = dict(
 
 def session(module: AnsibleModule, base_url: str) -> _session.Session:
     """A session with ``base_url`` by the module's HTTP options; refuses mutating requests in check mode."""
-    need_requests(module, _session.REQUESTS_IMPORT_ERROR)
     p = module.params
+    if _session.REQUESTS_IMPORT_ERROR is not None:
+        raise ModelopsError(
+            f"The Python interpreter {sys.executable} has no 'requests' ({_session.REQUESTS_IMPORT_ERROR}). "
+            "On the controller: pip install requests. On a host: run the module with the Xinference environment, "
+            "ansible_python_interpreter: <xinference_dir>/current/bin/python."
+        )
     if p["ca_path"] and not os.path.isfile(p["ca_path"]):
         raise ModelopsError(f"ca_path: {p['ca_path']} is not a file")
     return _session.Session(

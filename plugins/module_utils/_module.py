@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import difflib
-import sys
 import traceback
 import typing as t
 
@@ -55,13 +54,3 @@ def run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.Any
             exception=traceback.format_exc(),
         )
     module.exit_json(**result)
-
-
-def need_requests(module: AnsibleModule, import_error: BaseException | None) -> None:
-    """Fails with what to do where the interpreter has no requests."""
-    if import_error is not None:
-        module.fail_json(
-            msg=f"The Python interpreter {sys.executable} has no 'requests' ({import_error}). "
-            "On the controller: pip install requests. On a host: run the module with the Xinference environment, "
-            "ansible_python_interpreter: <xinference_dir>/current/bin/python."
-        )

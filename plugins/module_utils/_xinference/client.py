@@ -13,8 +13,6 @@ import typing as t
 from email.utils import parsedate_to_datetime
 from urllib.parse import quote
 
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.modelops.inference.plugins.module_utils import _connection
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
@@ -25,6 +23,9 @@ from ansible_collections.modelops.inference.plugins.module_utils._session import
     Unreachable,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import releases
+
+if t.TYPE_CHECKING:  # the reconciler runs this file where there is no Ansible
+    from ansible.module_utils.basic import AnsibleModule
 
 # Seconds of a token's life in which it is already replaced.
 _REFRESH_EARLY = 120
@@ -288,6 +289,18 @@ class Client:
         """Cancels a launch; answers only when the load has really ended."""
         return self.post(_model(uid) + "/cancel", expect=(), what=f"cancel the launch of {uid!r}", timeout=timeout)
 
+    def add_replica(self, uid: str, config: t.Mapping[str, t.Any], timeout: float) -> None:
+        """Starts another replica of a running model; answers when it is ready.
+
+        :param config: empty, or ``replica_config`` with the place of the new one.
+        """
+        self.post(_model(uid) + "/replicas", json=config, what=f"add a replica of {uid!r}", timeout=timeout)
+
+    def remove_replica(self, uid: str, number: int) -> None:
+        self.request(
+            "DELETE", f"{_model(uid)}/replicas/{number}", what=f"remove replica {number} of {uid!r}", timeout=180
+        )
+
     def progress(self, uid: str) -> dict[str, t.Any]:
         answer = self.get(_model(uid) + "/progress", expect=())
         return answer.json if answer.status == 200 and isinstance(answer.json, dict) else {}
@@ -296,6 +309,23 @@ class Client:
         """Engine -> list of what it can run of this model, or the reason why it cannot; None for an unknown model."""
         answer = self.get(releases.engines_path(model_type, quote(name, safe="")), expect=())
         return answer.json if answer.status == 200 else None
+
+    # -- autostart ---------------------------------------------------------------------------------------------
+
+    def autostart(self) -> dict[str, dict[str, t.Any]] | None:
+        """What the server launches at its next start, by UID, secrets as ``******``; None where it has no such thing."""
+        answer = self.get("/v1/autostart/models", expect=())
+        if answer.status != 200:
+            return None
+        return {row["launch"]["model_uid"]: row for row in answer.json["models"]}
+
+    def put_autostart(self, entry: t.Mapping[str, t.Any]) -> None:
+        """Adds an entry or replaces it. The server launches it at once where the model does not run."""
+        self.post("/v1/autostart/models", json=entry, what=f"put {entry['launch']['model_uid']!r} into the autostart")
+
+    def drop_autostart(self, uid: str) -> None:
+        path = f"/v1/autostart/models/{quote(uid, safe='')}"
+        self.request("DELETE", path, what=f"take {uid!r} out of the autostart")
 
     # -- registrations -----------------------------------------------------------------------------------------
 
@@ -315,6 +345,10 @@ class Client:
             json={"model": json.dumps(body), "persist": True},
             what=f"register the definition of {body['model_name']!r}",
         )
+
+    def register_again(self, model_type: str, registered: t.Mapping[str, t.Any]) -> None:
+        """Registers what `registration` told of a definition."""
+        self.register(model_type, {key: value for key, value in registered.items() if key != "is_builtin"})
 
     def unregister(self, model_type: str, name: str) -> None:
         """Removes a definition, and looks: the server answers 200 for a name that it does not know, too."""
