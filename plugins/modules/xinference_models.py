@@ -19,9 +19,9 @@ description:
   - While models load, one line is shown for each change of state.
 notes:
   - A run that changes nothing sends C(GET /status), C(GET /v1/cluster/auth), C(POST /token) where there is authentication,
-    C(GET /v1/cluster/version), C(GET /v1/models) and C(GET /v1/models/instances), whatever the number of models. It
-    sends up to three more for each type with custom models, and one for each model that is proven.
-  - A model that is not in O(models) is not touched.
+    C(GET /v1/cluster/version), C(GET /v1/models), C(GET /v1/models/instances) and C(GET /v1/autostart/models), whatever the
+    number of models. It sends up to three more for each type with custom models, and one for each model that is proven.
+  - A model that is not in O(models) is not touched, unless O(prune=true) and this collection launched it.
   - Works with Xinference 1.17, 2.12, 3.x and 4.x.
   - Does not run with C(async), because Ansible could not show the progress. Use O(wait) to return early.
 extends_documentation_fragment:
@@ -84,7 +84,9 @@ options:
         description: GPUs for each replica, a number, V(auto), or V(none) to run on the CPU. Unset leaves it to the server.
         type: str
       gpu_indices:
-        description: Indices of the GPUs to use, shared evenly by the replicas. Cannot be compared with a running model.
+        description:
+          - Indices of the GPUs to use, shared evenly by the replicas. Compared with what is remembered of the launch
+            (O(remember)), because the server does not tell them.
         type: list
         elements: int
       worker:
@@ -93,7 +95,7 @@ options:
           - With it, O(models[].path) is not looked for on the machine that runs the module.
         type: str
       n_worker:
-        description: Number of workers that share one replica. Cannot be compared with a running model.
+        description: Number of workers that share one replica. Compared like O(models[].gpu_indices).
         type: int
       path:
         description:
@@ -176,6 +178,34 @@ options:
         description: Packages for that environment.
         type: list
         elements: str
+      virtual_env_find_links:
+        description: Directories or URLs in which these packages are looked for, since 4.x.
+        type: list
+        elements: str
+      context_length:
+        description:
+          - Tokens of input and output that one request of an LLM may have. Becomes the engine's own key, such as
+            C(max_model_len) of vLLM or C(n_ctx) of llama.cpp. Unset is the engine's own choice.
+        type: int
+      gpu_memory:
+        description:
+          - Memory that each card of a replica may give it, such as V(6 GiB), or a share of the card, such as V(40%).
+        type: str
+      draft_model:
+        description:
+          - Speculative decoding with a smaller model, of an LLM, since 3.1. An empty dictionary takes the draft model that the
+            server knows for this one.
+        type: dict
+        suboptions:
+          path:
+            description: Absolute path of its weights on the machine that serves the model.
+            type: str
+          quantization:
+            description: Quantization of the draft model that the server fetches.
+            type: str
+          tokens:
+            description: Number of tokens that it proposes at a time.
+            type: int
       envs:
         description: Environment variables of the model's process. Their values are kept out of logs and results.
         type: dict
@@ -209,12 +239,20 @@ options:
         description:
           - Further keys of the launch request, which the server hands to the engine, such as C(n_ctx) or
             C(gpu_memory_utilization).
-          - The server takes a misspelled one silently, and does not report them, so they cannot be compared.
+          - The server takes a misspelled one silently. It does not report them either, so they are compared with what is
+            remembered of the launch (O(remember)).
         type: dict
       priority:
         description: Models with a lower number are launched first.
         type: int
         default: 100
+      autostart:
+        description:
+          - Whether the server's own autostart (since 2.x) gets an entry for it once it runs as declared, by which the server
+            brings it back when it restarts. An entry that is there is removed with V(false).
+          - The reconciler brings back what has none.
+        type: bool
+        default: true
       launch_timeout:
         description: Seconds that its launch may take. Unset is O(launch_timeout).
         type: int
@@ -272,12 +310,37 @@ options:
     default: {}
   replace:
     description:
-      - Whether a model that runs with other launch-time fields than declared is terminated and launched anew.
-      - With V(false) it is left alone, and a warning says what differs.
-      - Only what the server reports is compared. That is name, type, engine (since 3.x for all types), format, size,
-        quantization, replicas, the worker, and the definition.
+      - What is done with a model that runs with other launch-time fields than declared.
+      - V(false) leaves it alone, and a warning says what differs.
+      - V(true) replaces it. Since 3.2 a model with more than one replica that differs only in O(models[].definition) (with path,
+        format, size and quantization of a custom model), in its worker or its GPUs is replaced replica by replica, so that it
+        answers all the time. Any other is terminated and launched anew. Where that fails, what ran before is launched again.
+      - V(surge) starts each new replica before it ends an old one, which takes memory for one more. Refused where something
+        else differs, because Xinference gives all replicas of a model the same launch options.
+      - Compared are name, type, engine (since 3.x for all types), format, size, quantization, replicas, the worker, and the
+        definition, as the server reports them; everything else with what O(remember) holds of the launch.
+      - The number of replicas alone is changed in place since 3.2, whatever is given here.
+    type: str
+    choices: ["false", "true", surge]
+    default: "false"
+  prune:
+    description:
+      - Whether models that this collection launched and that are not in O(models) any more are terminated. Needs O(remember).
+      - What somebody else launched is never touched.
     type: bool
     default: false
+  remember:
+    description:
+      - File on the machine that runs the module in which it keeps what it launched. Its directory must exist; the file belongs
+        to the owner of the directory, with mode 0600, because it holds the environment variables of models.
+      - By it the reconciler knows what to bring back, O(prune) what is its own, and a run what the server does not report.
+    type: path
+  parallel:
+    description:
+      - How many models are launched at the same time for each worker. The server's own limit is its
+        C(XINFERENCE_MAX_CONCURRENT_LAUNCHES).
+    type: int
+    default: 5
   launch_timeout:
     description: Seconds that the launch of a model may take, download included. After that it is cancelled.
     type: int
@@ -389,7 +452,7 @@ requests:
   type: dict
   sample: {GET: 5, POST: 3}
 models:
-  description: The declared models, in their order.
+  description: The declared models, in their order, and those that O(prune) terminates.
   returned: when RV(pending) is false
   type: list
   elements: dict
@@ -413,8 +476,8 @@ models:
       type: str
     action:
       description:
-        - What was done, or in check mode would be. V(none), V(launched), V(replaced), V(terminated) or V(adopted) (it was
-          loading already, and was waited for).
+        - What was done, or in check mode would be. V(none), V(launched), V(replaced), V(scaled) (the number of replicas was
+          changed in place), V(terminated) or V(adopted) (it was loading already, and was waited for).
       type: str
     replicas:
       description: Numbers of replicas, C(wanted) and C(ready).
@@ -493,6 +556,7 @@ from ansible_collections.modelops.inference.plugins.module_utils import _connect
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import converge, models
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Store
 
 DEFINITION_OPTIONS = dict(
     abilities=dict(type="list", elements="str"),
@@ -531,6 +595,13 @@ MODEL_OPTIONS = dict(
     definition=dict(type="dict", options=DEFINITION_OPTIONS),
     virtual_env=dict(type="bool"),
     virtual_env_packages=dict(type="list", elements="str"),
+    virtual_env_find_links=dict(type="list", elements="str"),
+    context_length=dict(type="int"),
+    gpu_memory=dict(type="str"),
+    draft_model=dict(
+        type="dict",
+        options=dict(path=dict(type="str"), quantization=dict(type="str"), tokens=dict(type="int", no_log=False)),
+    ),
     envs=dict(type="dict", no_log=True),
     download_hub=dict(type="str"),
     lora=dict(
@@ -546,6 +617,7 @@ MODEL_OPTIONS = dict(
     thinking=dict(type="bool"),
     engine_options=dict(type="dict"),
     priority=dict(type="int", default=100),
+    autostart=dict(type="bool", default=True),
     launch_timeout=dict(type="int"),
     state=dict(type="str", choices=["present", "absent"], default="present"),
     tags=dict(type="list", elements="str"),
@@ -567,7 +639,10 @@ ARGUMENT_SPEC = dict(
     models=dict(type="list", elements="dict", required=True, options=MODEL_OPTIONS),
     validate_only=dict(type="bool", default=False),
     weights=dict(type="dict", default={}),
-    replace=dict(type="bool", default=False),
+    replace=dict(type="str", choices=[models.KEEP, models.GAP, models.SURGE], default=models.KEEP),
+    prune=dict(type="bool", default=False),
+    remember=dict(type="path"),
+    parallel=dict(type="int", default=5),
     launch_timeout=dict(type="int", default=1800),
     ready_timeout=dict(type="int", default=300),
     prove=dict(type="str", choices=["never", "changed", "always"], default="always"),
@@ -621,18 +696,24 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     # In check mode the path of a source may only stand for weights that a run would fetch.
     fetched = {model["path"] for model in declared if check and model["source"]}
     wanted = models.desired(declared, exists=lambda path: path in fetched or os.path.exists(path))
+    if p["prune"] and not p["remember"]:
+        raise ModelopsError(
+            "prune needs remember, the file by which the models that this collection launched are known"
+        )
     client = Client.of(module)
     for model in wanted:
         client.session.hide(*(str(v) for n, v in (model.options["envs"] or {}).items() if _SECRET_NAME.search(str(n))))
     settings = converge.Settings(
         replace=p["replace"],
+        prune=p["prune"],
+        parallel=p["parallel"],
         launch_timeout=p["launch_timeout"],
         ready_timeout=p["ready_timeout"],
         prove=p["prove"],
         prove_timeout=p["prove_timeout"],
         wait=p["wait"],
     )
-    result = converge.converge(client, wanted, settings, p["resume"])
+    result = converge.converge(client, wanted, settings, Store(p["remember"]), p["resume"])
     for warning in converge.warnings(result):
         module.warn(warning)
     return result

@@ -16,15 +16,29 @@ from collections import Counter
 from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import launch, models, progress, proof
+from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
+    autostart,
+    launch,
+    models,
+    progress,
+    proof,
+    releases,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Memory, Store
+
+# Seconds within which the next slice of a run begins; until then the reconciler leaves the server alone.
+_NEXT_SLICE = 60.0
 
 
 @dataclass(frozen=True)
 class Settings:
     """How a run behaves; the options of the module of the same names."""
 
-    replace: bool = False
+    replace: str = models.KEEP
+    prune: bool = False
+    parallel: int = 5
     launch_timeout: float = 1800
     ready_timeout: float = 300
     prove: str = "always"
@@ -33,95 +47,187 @@ class Settings:
 
 
 def converge(
-    client: Client, wanted: t.Sequence[models.Model], settings: Settings, resume: dict[str, t.Any] | None = None
+    client: Client,
+    wanted: t.Sequence[models.Model],
+    settings: Settings,
+    store: Store | None = None,
+    resume: dict[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
     """Makes the server serve `wanted`; returns the module's result.
 
+    :param store: where it is remembered what this collection launched.
     :param resume: what an earlier execution of the same run returned under that name.
     :raises ModelopsError: with the table of what happened, after everything that could be done was done.
     """
-    client.wait_ready(settings.ready_timeout)
-    client.login()
-    version = client.version
-    if resume:
-        work = launch.Work.resumed(client, wanted, resume["outcomes"])
-        result, decisions, actual = resume["result"], [], models.Actual({}, {})
-        client.session.counts.update(Counter(result["requests"]))
-    else:
-        actual = models.read(client, wanted)
-        decisions = models.decide(wanted, actual, settings.replace)
-        models.check_offers(client, decisions, actual)
-        plan = models.plan_of(decisions, f"models on {client.endpoint}")
-        result = {"version": version, "pending": False, **plan.result()}
-        work = launch.Work(client, wanted, launch.begin(decisions, settings.launch_timeout))
-        if client.session.check_mode:
-            return {**result, **_report(client, wanted, work, actual, {})}
-    try:
-        if not resume:
-            work.prepare(decisions, actual)
-        if not work.run(settings.wait):
-            result.update(pending=True, requests=dict(client.session.counts))
-            return {**result, "progress": work.lines, "resume": {"outcomes": work.written(), "result": result}}
-        result["pending"] = False
-        if result["changed"] or any(o.action == "adopted" for o in work.outcomes):
-            actual = models.read(client, wanted)
-            _notice_differences(work, wanted, actual)
-    except ModelopsError as exc:
-        # What was done until here is told, too.
-        text = "\n".join([*_failures(work), str(exc)])
-        raise ModelopsError(
-            client.explain(text), **{**result, **_report(client, wanted, work, models.Actual({}, {}), {})}
-        ) from exc
-    proofs = _prove(client, wanted, work, actual, settings)
-    result.update(_report(client, wanted, work, actual, proofs))
-    _raise_failures(client, work, proofs, result)
-    return result
+    store = store or Store(None)
+    with store.lock():
+        client.wait_ready(settings.ready_timeout)
+        client.login()
+        return _Run(client, wanted, settings, Memory(store)).result(resume)
 
 
-def _notice_differences(work: launch.Work, wanted: t.Sequence[models.Model], actual: models.Actual) -> None:
-    """A model that was loading when the run came can be compared only now."""
-    for model, outcome in zip(wanted, work.outcomes):
-        if outcome.action == "adopted" and outcome.phase == launch.READY:
-            fields = models.running_differences(model, actual)
-            if fields:
-                outcome.phase, outcome.differs = launch.DIFFERS, [str(f) for f in fields]
+class _Run:
+    """One execution.
 
+    :ivar wanted: what is declared and, with prune, what is to go because it is not declared any more.
+    """
 
-def _prove(
-    client: Client,
-    wanted: t.Sequence[models.Model],
-    work: launch.Work,
-    actual: models.Actual,
-    settings: Settings,
-) -> dict[str, proof.Proof]:
-    if settings.prove == "never":
-        return {}
-    proofs = {}
-    for model, outcome in zip(wanted, work.outcomes):
-        serves = model.present and outcome.phase in (launch.READY, launch.DIFFERS)
-        if not serves or (settings.prove == "changed" and outcome.action == "none"):
-            continue
-        dimensions = (model.options["definition"] or {}).get("dimensions")
-        proofs[model.uid] = proof.prove(
-            client, model.uid, model.type, _abilities(model.uid, actual), dimensions, settings.prove_timeout
+    def __init__(self, client: Client, wanted: t.Sequence[models.Model], settings: Settings, memory: Memory):
+        self.client, self.settings, self.memory = client, settings, memory
+        self.declared = list(wanted)
+        self.wanted = list(wanted)
+        self.actual = models.Actual({}, {})
+
+    def result(self, resume: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        client, settings = self.client, self.settings
+        if resume:
+            result, decisions = resume["result"], []
+            self.wanted += [models.gone(**row) for row in resume["gone"]]
+            work = self._work([launch.Outcome(**row) for row in resume["outcomes"]])
+            client.session.counts.update(Counter(result["requests"]))
+        else:
+            self.actual = self._read()
+            if settings.prune:
+                self.wanted += models.undeclared(self.declared, self.actual)
+            decisions = models.decide(self.wanted, self.actual, settings.replace)
+            models.check_offers(client, decisions, self.actual)
+            result = {"version": client.version, "pending": False, **self._plan(decisions).result()}
+            work = self._work(launch.begin(decisions, self.actual, {}, settings.launch_timeout))
+            if client.session.check_mode:
+                return {**result, **self._report(work, {})}
+        try:
+            if not resume:
+                self._remember()
+                work.prepare(decisions, self.actual)
+            if not work.run(settings.wait):
+                self.memory.busy(_NEXT_SLICE)
+                result.update(pending=True, requests=dict(client.session.counts))
+                gone = [{"uid": m.uid, "name": m.name, "model_type": m.type} for m in self.wanted[len(self.declared) :]]
+                resume = {"outcomes": work.written(), "gone": gone, "result": result}
+                return {**result, "progress": work.lines, "resume": resume}
+            result["pending"] = False
+            if result["changed"] or any(o.action == "adopted" for o in work.outcomes):
+                self.actual = self._read()
+                self._notice_differences(work)
+            self._finish(work)
+        except ModelopsError as exc:
+            # What was done until here is told, too.
+            self.actual = models.Actual({}, {})
+            text = "\n".join([*_failures(work), str(exc)])
+            raise ModelopsError(client.explain(text), **{**result, **self._report(work, {})}) from exc
+        proofs = self._prove(work)
+        result.update(self._report(work, proofs))
+        self._raise_failures(work, proofs, result)
+        return result
+
+    def _read(self) -> models.Actual:
+        launched = self.memory.declared.launched
+        return models.read(self.client, self.wanted, launched)
+
+    def _work(self, outcomes: list[launch.Outcome]) -> launch.Work:
+        parallel = self.settings.parallel * max(1, len(self.client.workers))
+        return launch.Work(self.client, self.wanted, outcomes, self.memory, parallel)
+
+    # -- what is remembered ------------------------------------------------------------------------------------
+
+    def _remember(self) -> None:
+        present = [model.declared for model in self.declared if model.present]
+        self.memory.declare(present, {"launch_timeout": self.settings.launch_timeout})
+
+    def _autostart(
+        self, uids: t.Collection[str], launched: t.Container[str] = ()
+    ) -> dict[str, dict[str, t.Any] | None]:
+        """The entries to put and to drop, of those of these models that run as declared."""
+        if self.actual.autostart is None:
+            return {}
+        requests = {}
+        for model in self.declared:
+            if model.present and model.uid in uids:
+                placed = (self.memory.declared.launched.get(model.uid) or {}).get("placed") or {}
+                request = releases.launch_request(self.client.version, model.body, placed)
+                requests[model.uid] = (request, model.options["priority"]) if model.options["autostart"] else None
+        return autostart.changes(requests, self.actual.autostart, launched)
+
+    def _plan(self, decisions: t.Sequence[models.Decision]) -> Plan:
+        plan = models.plan_of(decisions, f"models on {self.client.endpoint}")
+        # Of a model that is launched the entry goes without saying.
+        as_declared = {d.model.uid for d in decisions if d.action == models.NONE}
+        for uid, entry in self._autostart(as_declared).items():
+            if entry is None:
+                plan.add("remove", "drop from autostart", uid)
+            else:
+                plan.add("change" if uid in (self.actual.autostart or {}) else "add", "put into autostart", uid)
+        return plan
+
+    def _finish(self, work: launch.Work) -> None:
+        """Writes down what became of the launches, here and in the server's autostart."""
+        ready = {o.uid for o in work.outcomes if o.phase == launch.READY}
+        launched = {o.uid for o in work.outcomes if o.action not in ("none", "terminated")}
+        created = {uid: self.actual.created(uid) for uid in self.actual.instances}
+        self.memory.became(created, trusted=self.actual.autostart or {})
+        self.memory.busy(None)
+        for uid, entry in self._autostart(ready, launched).items():
+            if entry is None:
+                self.client.drop_autostart(uid)
+            else:
+                self.client.put_autostart(entry)
+
+    # -- what came of it ---------------------------------------------------------------------------------------
+
+    def _notice_differences(self, work: launch.Work) -> None:
+        """A model that was loading when the run came can be compared only now."""
+        for model, outcome in zip(self.wanted, work.outcomes):
+            if outcome.action == "adopted" and outcome.phase == launch.READY:
+                fields = models.running_differences(model, self.actual)
+                if fields:
+                    outcome.phase, outcome.differs = launch.DIFFERS, [str(f) for f in fields]
+
+    def _prove(self, work: launch.Work) -> dict[str, proof.Proof]:
+        settings = self.settings
+        if settings.prove == "never":
+            return {}
+        proofs = {}
+        for model, outcome in zip(self.wanted, work.outcomes):
+            serves = model.present and outcome.phase in (launch.READY, launch.DIFFERS)
+            if not serves or (settings.prove == "changed" and outcome.action == "none"):
+                continue
+            dimensions = (model.options["definition"] or {}).get("dimensions")
+            abilities = _abilities(model.uid, self.actual)
+            proofs[model.uid] = proof.prove(
+                self.client, model.uid, model.type, abilities, dimensions, settings.prove_timeout
+            )
+        return proofs
+
+    def _report(self, work: launch.Work, proofs: t.Mapping[str, proof.Proof]) -> dict[str, t.Any]:
+        rows = [_row(m, o, self.actual, proofs.get(m.uid)) for m, o in zip(self.wanted, work.outcomes)]
+        return {"progress": work.lines, "models": rows, "requests": dict(self.client.session.counts)}
+
+    def _raise_failures(self, work: launch.Work, proofs: t.Mapping[str, proof.Proof], result: dict[str, t.Any]) -> None:
+        failed = _failures(work)
+        unproven = proof.failures(list(proofs.values()))
+        if not failed and not unproven:
+            return
+        bad = {o.uid for o in work.outcomes if o.phase == launch.FAILED} | {p.uid for p in proofs.values() if not p.ok}
+        head = (
+            f"{len(bad)} of {len(work.outcomes)} models on {self.client.endpoint} failed, the others are as declared:"
         )
-    return proofs
+        table = progress.table([_TABLE, *(_cells(row, bad) for row in result["models"])])
+        raise ModelopsError(self.client.explain("\n".join([head, *failed, *unproven, "", *table])), **result)
+
+
+_TABLE = ["model UID", "type", "state", "done", "replicas", "seconds"]
+
+
+def _cells(row: t.Mapping[str, t.Any], bad: t.Container[str]) -> list[t.Any]:
+    """The line of a model in the table of what happened."""
+    state = "failed" if row["uid"] in bad else row["state"]
+    ready = f"{row['replicas']['ready']}/{row['replicas']['wanted']}"
+    return [row["uid"], row["type"], state, row["action"], ready, row["seconds"] or ""]
 
 
 def _abilities(uid: str, actual: models.Actual) -> list[str]:
     row, instance = actual.models.get(uid) or {}, actual.instances.get(uid) or {}
     return row.get("model_ability") or instance.get("model_ability") or []
-
-
-def _report(
-    client: Client,
-    wanted: t.Sequence[models.Model],
-    work: launch.Work,
-    actual: models.Actual,
-    proofs: t.Mapping[str, proof.Proof],
-) -> dict[str, t.Any]:
-    rows = [_row(m, o, actual, proofs.get(m.uid)) for m, o in zip(wanted, work.outcomes)]
-    return {"progress": work.lines, "models": rows, "requests": dict(client.session.counts)}
 
 
 def _row(
@@ -166,22 +272,6 @@ def _text(value: t.Any) -> str | None:
 
 def _failures(work: launch.Work) -> list[str]:
     return [f"{o.uid}: {o.error}" for o in work.outcomes if o.phase == launch.FAILED]
-
-
-def _raise_failures(
-    client: Client, work: launch.Work, proofs: t.Mapping[str, proof.Proof], result: dict[str, t.Any]
-) -> None:
-    failed = _failures(work)
-    unproven = proof.failures(list(proofs.values()))
-    if failed or unproven:
-        bad = {o.uid for o in work.outcomes if o.phase == launch.FAILED} | {p.uid for p in proofs.values() if not p.ok}
-        raise ModelopsError(
-            client.explain(
-                f"{len(bad)} of {len(work.outcomes)} models on {client.endpoint} failed, the others are as declared:\n"
-                + "\n".join(failed + unproven)
-            ),
-            **result,
-        )
 
 
 def warnings(result: t.Mapping[str, t.Any]) -> list[str]:

@@ -31,8 +31,9 @@ class Declared:
 
     :param models: the options of each model that is to be served, as the module xinference_models takes them, with the
         paths of their weights filled in.
-    :param launched: UID -> {"body": the launch request, "created": instance_created_ts of what it became, None until it
-        is known}; of every model that this collection launched and did not terminate since.
+    :param launched: UID -> {"body": the launch request as declared, "placed": keys that the placement added to it,
+        "created": instance_created_ts of what it became, None until it is known}; of every model that this collection
+        launched and did not terminate since.
     :param settings: what the reconciler takes over from the last run, such as launch_timeout.
     :param busy_until: seconds since the epoch until which a run that comes back in slices is at work; None where none is.
     """
@@ -112,3 +113,49 @@ class Store:
             yield True
         finally:
             os.close(handle)
+
+
+class Memory:
+    """The content of the file during a run; what changes is written at once, so that a run that is killed is remembered."""
+
+    def __init__(self, store: Store):
+        self._store = store
+        self.declared = store.load()
+        self._written = asdict(self.declared)
+
+    def declare(self, models: t.Sequence[t.Mapping[str, t.Any]], settings: t.Mapping[str, t.Any]) -> None:
+        """Takes over what is to be served from now on."""
+        self.declared.models = [dict(model) for model in models]
+        self.declared.settings = dict(settings)
+        self._save()
+
+    def launched(self, uid: str, body: t.Mapping[str, t.Any], placed: t.Mapping[str, t.Any]) -> None:
+        """Notes a launch before it is sent."""
+        self.declared.launched[uid] = {"body": dict(body), "placed": dict(placed), "created": None}
+        self._save()
+
+    def became(self, created: t.Mapping[str, int | None], trusted: t.Container[str] = ()) -> None:
+        """Notes which instances the launches became.
+
+        :param created: UID -> instance_created_ts of what runs.
+        :param trusted: UIDs that the server's autostart launched anew in our place.
+        """
+        for uid, known in self.declared.launched.items():
+            if created.get(uid) is not None and (known["created"] is None or uid in trusted):
+                known["created"] = created[uid]
+        self._save()
+
+    def forget(self, uid: str) -> None:
+        self.declared.launched.pop(uid, None)
+        self._save()
+
+    def busy(self, seconds: float | None) -> None:
+        """Keeps the reconciler away between two slices of a run; None ends that."""
+        self.declared.busy_until = None if seconds is None else time.time() + seconds
+        self._save()
+
+    def _save(self) -> None:
+        now = asdict(self.declared)
+        if now != self._written:
+            self._store.save(self.declared)
+            self._written = now

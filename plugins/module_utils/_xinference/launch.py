@@ -12,15 +12,14 @@ from __future__ import annotations
 
 import time
 import typing as t
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import ApiError, TimedOut, Unreachable
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import models, progress, releases
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Memory, Store
 
-# XINFERENCE_MAX_CONCURRENT_LAUNCHES: a worker lets more than these wait; here they wait without their clock running.
-PARALLEL = 5
 # Seconds for a UID to be free: a cancel may have to wait for the end of a load, and then answers only.
 _CANCEL_TIMEOUT, _GONE_TIMEOUT = 120.0, 300.0
 # Seconds for which the server may fail to answer while models load.
@@ -47,6 +46,11 @@ class Outcome:
     :param differs: what runs otherwise than declared.
     :param terminate: whether something has to make room first.
     :param line: the last line shown.
+    :param placed: keys of the launch request that the placement adds.
+    :param roll: of a model whose replicas are replaced or changed in number, one by one: {"old": ids of the replicas to
+        be replaced, "replicas": how many there shall be, "surge": bool}.
+    :param before: what ran before a replacement, to be launched again where it fails: {"request", "definition"}.
+    :param restoring: why the replacement failed, once what ran before is being launched again.
     """
 
     uid: str
@@ -60,26 +64,37 @@ class Outcome:
     differs: list[str] | None = None
     terminate: bool = False
     line: str = ""
+    placed: dict[str, t.Any] = field(default_factory=dict)
+    roll: dict[str, t.Any] | None = None
+    before: dict[str, t.Any] | None = None
+    restoring: str | None = None
 
 
 class Work:
     """The launches of one run.
 
     :param outcomes: from `begin`, or what an earlier execution wrote down.
+    :param memory: what is remembered of launches; None remembers nothing.
+    :param parallel: launches at the same time.
     """
 
-    def __init__(self, client: Client, wanted: t.Sequence[models.Model], outcomes: list[Outcome]):
+    def __init__(
+        self,
+        client: Client,
+        wanted: t.Sequence[models.Model],
+        outcomes: list[Outcome],
+        memory: Memory | None = None,
+        parallel: int = 5,
+    ):
         self.client = client
         self.outcomes = outcomes
+        self.memory = memory or Memory(Store(None))
+        self.parallel = parallel
         #: New lines for the screen, oldest first.
         self.lines: list[str] = []
         self._models = {model.uid: model for model in wanted}
         self._silent_since: float | None = None
         self._moved = False
-
-    @classmethod
-    def resumed(cls, client: Client, wanted: t.Sequence[models.Model], written: t.Sequence[dict[str, t.Any]]) -> Work:
-        return cls(client, wanted, [Outcome(**row) for row in written])
 
     def written(self) -> list[dict[str, t.Any]]:
         return [asdict(outcome) for outcome in self.outcomes]
@@ -92,13 +107,21 @@ class Work:
 
     def prepare(self, decisions: t.Sequence[models.Decision], actual: models.Actual) -> None:
         """Registers definitions and terminates what is declared absent."""
+        self._autostart = actual.autostart or {}
         self._register(decisions, actual)
         for outcome in self.outcomes:
             if outcome.action == "terminated":
-                self._try(outcome, self._remove)
+                self._try(outcome, self._terminate)
                 if outcome.phase != FAILED:
                     outcome.phase = ABSENT
                     self._say(outcome, f"{outcome.uid}  terminated")
+
+    def _terminate(self, outcome: Outcome) -> None:
+        # Its entry first, or the server would launch it again.
+        if outcome.uid in self._autostart:
+            self.client.drop_autostart(outcome.uid)
+        remove(self.client, outcome.uid)
+        self.memory.forget(outcome.uid)
 
     def _register(self, decisions: t.Sequence[models.Decision], actual: models.Actual) -> None:
         done: dict[tuple[str, str], str | None] = {}
@@ -108,24 +131,10 @@ class Work:
                 continue
             key = (definition.model_type, definition.name)
             if key not in done:
-                done[key] = self._put_definition(definition, actual.definitions.get(key))
+                done[key] = put_definition(self.client, definition, actual.definitions.get(key))
             if done[key]:
                 outcome = next(o for o in self.outcomes if o.uid == decision.model.uid)
                 outcome.action, outcome.phase, outcome.error = "none", FAILED, done[key]
-
-    def _put_definition(self, definition: t.Any, registered: dict[str, t.Any] | None) -> str | None:
-        """Registers a definition; returns what went wrong. A running model does not notice."""
-        client, body = self.client, definition.body
-        try:
-            if registered is not None:
-                client.unregister(definition.model_type, definition.name)
-            client.register(definition.model_type, body)
-            return None
-        except ModelopsError as exc:
-            if registered is not None and client.registration(definition.model_type, definition.name) is None:
-                # What was there survives a definition that the server refuses.
-                client.register(definition.model_type, {k: v for k, v in registered.items() if k != "is_builtin"})
-            return str(exc)
 
     # -- launches ----------------------------------------------------------------------------------------------
 
@@ -148,17 +157,22 @@ class Work:
 
     def _start_queued(self) -> None:
         queued = sorted((o for o in self.outcomes if o.phase == QUEUED), key=lambda o: o.priority)
-        room = PARALLEL - sum(1 for o in self.outcomes if o.phase == LOADING)
+        room = self.parallel - sum(1 for o in self.outcomes if o.phase == LOADING)
         for outcome in queued[: max(0, room)]:
-            self._try(outcome, self._start)
+            self._try(outcome, self._step if outcome.roll else self._start)
 
     def _start(self, outcome: Outcome) -> None:
         if outcome.terminate:
-            self._remove(outcome)
+            remove(self.client, outcome.uid)
             outcome.terminate = False
+        # Remembered before it is sent, so that a run that is killed here knows the model as its own.
         body = self._models[outcome.uid].body
+        self.memory.launched(outcome.uid, body, outcome.placed)
+        self._launch(outcome, releases.launch_request(self.client.version, body, outcome.placed))
+
+    def _launch(self, outcome: Outcome, request: t.Mapping[str, t.Any]) -> None:
         try:
-            self.client.launch(body)
+            self.client.launch(request)
         except TimedOut:
             pass  # the server took it: the next look tells
         except Unreachable as exc:
@@ -166,8 +180,37 @@ class Work:
             if not exc.sent:
                 raise
             if outcome.uid not in self.client.instances():
-                self.client.launch(body)
+                self.client.launch(request)
+        except ApiError as exc:
+            # Somebody else, such as the server's autostart, was faster: it is waited for.
+            if "already in the model list" not in str(exc):
+                raise
         outcome.phase, outcome.started = LOADING, time.time()
+
+    def _step(self, outcome: Outcome) -> None:
+        """Adds or removes one replica; the model answers all the time."""
+        roll, model = outcome.roll or {}, self._models[outcome.uid]
+        outcome.started = outcome.started or time.time()
+        instance = self.client.instances().get(outcome.uid) or {}
+        replicas = sorted(
+            r["replica_id"] for r in instance.get("replica_statuses") or [] if r.get("status") != "TERMINATED"
+        )
+        step = next_step(replicas, roll["old"], roll["replicas"], roll["surge"])
+        if step is None:
+            outcome.phase, outcome.seconds = READY, round(time.time() - outcome.started, 1)
+            self.memory.launched(outcome.uid, model.body, outcome.placed)
+            took = progress.duration(outcome.seconds)
+            self._say(outcome, f"{outcome.uid}  {len(replicas)} replica{'s'[: len(replicas) > 1]} ready after {took}")
+            return
+        what, number = step
+        if what == "remove":
+            self._say(outcome, f"{outcome.uid}  ending replica {number}")
+            self.client.remove_replica(outcome.uid, number)
+        else:
+            self._say(outcome, f"{outcome.uid}  loading another replica beside {', '.join(map(str, replicas))}")
+            place = replica_place(model, len(replicas), self.client.workers)
+            self.client.add_replica(outcome.uid, place, outcome.timeout)
+        self._moved = True
 
     def _look(self) -> None:
         try:
@@ -196,18 +239,21 @@ class Work:
         passed = time.time() - (outcome.started or 0)
         status = (instance or {}).get("status")
         if status == "READY":
+            if outcome.restoring:
+                self._fail(outcome, f"{outcome.restoring}. What ran before runs again")
+                return
             outcome.phase, outcome.seconds = READY, round(passed, 1)
             self._say(outcome, f"{outcome.uid}  ready after {progress.duration(passed)}")
         elif status == "ERROR":
             why = progress.reason(instance or {}) or "the server gives no reason; its log may"
             # The server forgets a failed launch by itself; another replica may still be loading.
             if self.client.presence(outcome.uid) != releases.UNKNOWN:
-                self._try(outcome, self._remove)
+                self._try(outcome, lambda o: remove(self.client, o.uid))
             self._fail(outcome, why)
         elif passed > outcome.timeout:
             why = f"not ready within {outcome.timeout:.0f} s (launch_timeout)"
             try:
-                self._remove(outcome)
+                remove(self.client, outcome.uid)
                 self._fail(outcome, f"{why}; the launch was cancelled")
             except ModelopsError as exc:
                 self._fail(outcome, f"{why}, and could not be cancelled: {exc}")
@@ -226,10 +272,27 @@ class Work:
             self._fail(outcome, str(exc))
 
     def _fail(self, outcome: Outcome, why: str) -> None:
+        if outcome.before and not outcome.terminate and not outcome.restoring:
+            outcome.restoring = why
+            return self._try(outcome, self._restore)
+        if outcome.restoring and not why.startswith(outcome.restoring):
+            why = f"{outcome.restoring}. Launching what ran before failed, too: {why}"
         outcome.phase, outcome.error = FAILED, why
         if outcome.started is not None:
             outcome.seconds = round(time.time() - outcome.started, 1)
         self._say(outcome, f"{outcome.uid}  failed: {why.splitlines()[0]}")
+
+    def _restore(self, outcome: Outcome) -> None:
+        """Puts back what a replacement took away: the definition, and the model where it was terminated."""
+        before, model, why = outcome.before or {}, self._models[outcome.uid], outcome.restoring or ""
+        if before["definition"]:
+            self.client.unregister(model.type, model.name)
+            self.client.register_again(model.type, before["definition"])
+        if outcome.roll:
+            return self._fail(outcome, f"{why}. The replicas that are left go on serving")
+        self._say(outcome, f"{outcome.uid}  failed, launching what ran before: {why.splitlines()[0]}")
+        self.memory.launched(outcome.uid, before["body"], before["placed"])
+        self._launch(outcome, releases.launch_request(self.client.version, before["body"], before["placed"]))
 
     def _say(self, outcome: Outcome, line: str) -> None:
         if line == outcome.line:
@@ -238,47 +301,120 @@ class Work:
         outcome.line = line
         self.lines.append(line)
 
-    def _remove(self, outcome: Outcome) -> None:
-        """Terminates a model, or cancels its launch, and looks that its UID is free.
 
-        While a model loads, DELETE answers 400 and the load goes on. A cancel ends it and answers only then; one that
-        comes before the worker has begun does nothing, so it is sent again.
-
-        :raises ModelopsError: the UID is still there after a bounded time.
-        """
-        client, uid, end = self.client, outcome.uid, time.monotonic() + _GONE_TIMEOUT
-        answer = None
-        while True:
-            state = client.presence(uid)
-            if state == releases.UNKNOWN:
-                return
-            if time.monotonic() > end:
-                told = f": {answer.status}: {answer.detail}" if answer else ""
-                raise ModelopsError(
-                    f"{uid!r} is still on {client.endpoint} {_GONE_TIMEOUT:.0f} s after it was told to end{told}"
-                )
-            try:
-                answer = client.terminate(uid)
-                if answer.status != 200 and state == releases.LOADING:
-                    answer = client.cancel(uid, _CANCEL_TIMEOUT)
-            except TimedOut:
-                pass  # the server is at it: look again
-            time.sleep(_QUICK)
+def put_definition(client: Client, definition: t.Any, registered: dict[str, t.Any] | None) -> str | None:
+    """Registers a definition, in place of the registered one; returns what went wrong. A running model does not notice."""
+    body = definition.body
+    try:
+        if registered is not None:
+            client.unregister(definition.model_type, definition.name)
+        client.register(definition.model_type, body)
+        return None
+    except ModelopsError as exc:
+        if registered is not None and client.registration(definition.model_type, definition.name) is None:
+            # What was there survives a definition that the server refuses.
+            client.register_again(definition.model_type, registered)
+        return str(exc)
 
 
-def begin(decisions: t.Sequence[models.Decision], launch_timeout: float) -> list[Outcome]:
-    """The outcomes at the start, by the decisions. Pure."""
-    return [_outcome(decision, launch_timeout) for decision in decisions]
+def remove(client: Client, uid: str) -> None:
+    """Terminates a model, or cancels its launch, and looks that its UID is free.
+
+    While a model loads, DELETE answers 400 and the load goes on. A cancel ends it and answers only then; one that
+    comes before the worker has begun does nothing, so it is sent again.
+
+    :raises ModelopsError: the UID is still there after a bounded time.
+    """
+    end = time.monotonic() + _GONE_TIMEOUT
+    answer = None
+    while True:
+        state = client.presence(uid)
+        if state == releases.UNKNOWN:
+            return
+        if time.monotonic() > end:
+            told = f": {answer.status}: {answer.detail}" if answer else ""
+            raise ModelopsError(
+                f"{uid!r} is still on {client.endpoint} {_GONE_TIMEOUT:.0f} s after it was told to end{told}"
+            )
+        try:
+            answer = client.terminate(uid)
+            if answer.status != 200 and state == releases.LOADING:
+                answer = client.cancel(uid, _CANCEL_TIMEOUT)
+        except TimedOut:
+            pass  # the server is at it: look again
+        time.sleep(_QUICK)
 
 
-def _outcome(decision: models.Decision, launch_timeout: float) -> Outcome:
-    options = decision.model.options
+def next_step(
+    replicas: t.Sequence[int], old: t.Collection[int], wanted: int, surge: bool
+) -> tuple[str, int | None] | None:
+    """What comes next on the way to `wanted` replicas of which none is old; None at the end. Pure.
+
+    :param replicas: ids of the replicas that are there, ascending.
+    :param surge: whether one more than wanted may run meanwhile. The last replica is never ended before there is another.
+    """
+    left = [number for number in replicas if number in old]
+    if not left:
+        if len(replicas) == wanted:
+            return None
+        return ("add", None) if len(replicas) < wanted else ("remove", replicas[-1])
+    if len(replicas) < wanted + surge or len(replicas) == 1:
+        return ("add", None)
+    return ("remove", left[0])
+
+
+def replica_place(model: models.Model, index: int, workers: t.Sequence[str]) -> dict[str, t.Any]:
+    """Where another replica goes, as ``POST /v1/models/{uid}/replicas`` takes it: empty where nothing is declared. Pure.
+
+    :param index: how many replicas there are, which says the share of gpu_indices that is left for this one.
+    """
+    options = model.options
+    worker, indices = options["worker"], options["gpu_indices"]
+    if not worker and not indices:
+        return {}
+    # The server wants the address with its port.
+    address = next((a for a in workers if worker in (None, a, a.rsplit(":", 1)[0])), workers[0])
+    device: dict[str, t.Any] = {"worker_ip": address}
+    if indices:
+        share = len(indices) // options["replicas"]
+        start = (index % options["replicas"]) * share
+        device["gpu_idx"] = indices[start : start + share]
+        device["n_gpu"] = share
+    return {"replica_config": {"devices": [device]}}
+
+
+def begin(
+    decisions: t.Sequence[models.Decision],
+    actual: models.Actual,
+    placed: t.Mapping[str, dict[str, t.Any]],
+    launch_timeout: float,
+) -> list[Outcome]:
+    """The outcomes at the start, by the decisions. Pure.
+
+    :param placed: UID -> keys that the placement adds to the launch request.
+    """
+    outcomes = [_outcome(decision, actual, launch_timeout) for decision in decisions]
+    for outcome in outcomes:
+        outcome.placed = dict(placed.get(outcome.uid) or {})
+    return outcomes
+
+
+def _outcome(decision: models.Decision, actual: models.Actual, launch_timeout: float) -> Outcome:
+    options, uid = decision.model.options, decision.model.uid
     timeout = options["launch_timeout"] or launch_timeout
     if decision.action == models.LAUNCH:
         broken = any(f.name == "state" for f in decision.fields)
         return Outcome(options["uid"], "launched", QUEUED, options["priority"], timeout, terminate=broken)
     if decision.action == models.REPLACE:
-        return Outcome(options["uid"], "replaced", QUEUED, options["priority"], timeout, terminate=True)
+        before = what_runs(decision, actual)
+        return Outcome(uid, "replaced", QUEUED, options["priority"], timeout, terminate=True, before=before)
+    if decision.action in (models.ROLL, models.SCALE):
+        rows = (actual.instances.get(uid) or {}).get("replica_statuses") or []
+        old = [row["replica_id"] for row in rows] if decision.action == models.ROLL else []
+        roll = {"old": old, "replicas": options["replicas"], "surge": decision.surge}
+        before = what_runs(decision, actual)
+        action = "replaced" if decision.action == models.ROLL else "scaled"
+        return Outcome(uid, action, QUEUED, options["priority"], timeout, roll=roll, before=before)
     if decision.action == models.WAIT:
         return Outcome(options["uid"], "adopted", LOADING, options["priority"], timeout, started=time.time())
     if decision.action == models.TERMINATE:
@@ -286,3 +422,18 @@ def _outcome(decision: models.Decision, launch_timeout: float) -> Outcome:
     if decision.action == models.DIFFERS:
         return Outcome(options["uid"], "none", DIFFERS, differs=[str(f) for f in decision.fields])
     return Outcome(options["uid"], "none", READY if decision.model.present else ABSENT)
+
+
+def what_runs(decision: models.Decision, actual: models.Actual) -> dict[str, t.Any]:
+    """How to launch again what runs under the UID of a model: as remembered, else as far as the server tells it. Pure."""
+    model = decision.model
+    body, placed = actual.remembered(model.uid), {}
+    if body is not None:
+        placed = actual.launched[model.uid].get("placed") or {}
+    else:
+        row = actual.models.get(model.uid) or {}
+        told = {key: row.get(key) for key in models.REPORTED.values() if row.get(key) is not None}
+        body = {**told, "model_uid": model.uid, "enable_virtual_env": model.body.get("enable_virtual_env")}
+        body = {key: value for key, value in body.items() if value is not None}
+    definition = actual.definitions.get((model.type, model.name)) if decision.register == "change" else None
+    return {"body": body, "placed": placed, "definition": definition}

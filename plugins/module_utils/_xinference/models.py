@@ -9,11 +9,11 @@
 
 from __future__ import annotations
 
+import collections
 import difflib
 import os
 import re
 import typing as t
-from collections import Counter
 from dataclasses import dataclass, field
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
@@ -43,14 +43,26 @@ _LAUNCH_KEYS = {
     "virtual_env": "enable_virtual_env",
     "virtual_env_packages": "virtual_env_packages",
     "envs": "envs",
+    "virtual_env_find_links": "virtual_env_find_links",
     "download_hub": "download_hub",
     "request_limits": "request_limits",
     "thinking": "enable_thinking",
+    # These two are no keys of Xinference: releases.launch_request() and the placement turn them into the engine's own.
+    "context_length": "context_length",
+    "gpu_memory": "gpu_memory",
 }
 # Keys of the launch request that are made from an option in another way.
-_OTHER_LAUNCH_KEYS = {"n_gpu": "gpus_per_replica", "model_path": "path", "peft_model_config": "lora"}
+_OTHER_LAUNCH_KEYS = {
+    "n_gpu": "gpus_per_replica",
+    "model_path": "path",
+    "peft_model_config": "lora",
+    "enable_mtp": "draft_model",
+    "draft_model_path": "draft_model",
+    "draft_quantization": "draft_model",
+    "num_speculative_tokens": "draft_model",
+}
 # Option -> key under which GET /v1/models reports it; nothing else of a running model can be compared.
-_REPORTED = {
+REPORTED = {
     "name": "model_name",
     "type": "model_type",
     "engine": "model_engine",
@@ -60,13 +72,18 @@ _REPORTED = {
     "replicas": "replica",
 }
 _SECRET_FIELDS = ("envs",)
+# Options that a custom model's definition says.
+_SPEC = ("format", "size", "quantization")
+# What a new replica of a running model can have otherwise than the old ones; the rest of a launch request is the model's.
+_ROLLABLE = ("definition", "replicas", "worker", "gpu_indices", "gpus_per_replica")
 
 
 @dataclass
 class Model:
     """One declared model.
 
-    :param options: its options as given, normalised.
+    :param declared: its options as given.
+    :param options: the same, normalised.
     :param body: the launch request.
     :param definition: what has to be registered before, of a custom model.
     """
@@ -74,6 +91,7 @@ class Model:
     uid: str
     name: str
     type: str
+    declared: t.Mapping[str, t.Any]
     options: dict[str, t.Any]
     body: dict[str, t.Any]
     definition: registration.Definition | None = None
@@ -92,6 +110,9 @@ class Actual:
     :param definitions: (type, name) -> registered definition, None where there is none; of declared custom models.
     :param gone: UIDs of instances in ERROR that the server no longer knows: leftovers of failed launches.
     :param workers: addresses of the workers.
+    :param launched: what this collection remembers to have launched, by UID (declared.Declared.launched).
+    :param autostart: the server's own entries for its next start, by UID; None where it has no such thing.
+    :param version: the server's release.
     """
 
     models: dict[str, dict[str, t.Any]]
@@ -99,6 +120,20 @@ class Actual:
     definitions: dict[tuple[str, str], dict[str, t.Any] | None] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
     workers: t.Sequence[str] = ()
+    launched: t.Mapping[str, dict[str, t.Any]] = field(default_factory=dict)
+    autostart: dict[str, dict[str, t.Any]] | None = None
+    version: str = ""
+
+    def created(self, uid: str) -> int | None:
+        """When the server made the instance, in seconds since the epoch; it changes with every launch."""
+        return (self.instances.get(uid) or {}).get("instance_created_ts")
+
+    def remembered(self, uid: str) -> dict[str, t.Any] | None:
+        """The launch request of what runs under a UID, where it was this collection's, or the autostart's in its place."""
+        known = self.launched.get(uid)
+        if known and (known["created"] == self.created(uid) or uid in (self.autostart or {})):
+            return known["body"]
+        return None
 
     def state(self, uid: str) -> str:
         """absent, loading, ready, or failed (known to the server, and broken)."""
@@ -112,8 +147,11 @@ class Actual:
         return "absent"
 
 
-# What is done with a model.
+# What is done with a model. ROLL replaces its replicas one after the other, SCALE only changes their number.
 NONE, LAUNCH, REPLACE, TERMINATE, WAIT, DIFFERS = "none", "launch", "replace", "terminate", "wait", "differs"
+ROLL, SCALE = "roll", "scale"
+# How a model that runs otherwise than declared is replaced.
+KEEP, GAP, SURGE = "false", "true", "surge"
 
 
 @dataclass
@@ -121,12 +159,14 @@ class Decision:
     """What is done with one model, and why.
 
     :param register: the definition that has to be registered first ("add"), or in place of another ("change").
+    :param surge: of ROLL, whether a new replica starts before an old one ends.
     """
 
     model: Model
     action: str
     fields: list[Field] = field(default_factory=list)
     register: str | None = None
+    surge: bool = False
 
 
 # -- desired -------------------------------------------------------------------------------------------------------
@@ -142,7 +182,7 @@ def desired(
     """
     problems: list[str] = []
     result: list[Model] = []
-    for uid, count in Counter(options["uid"] for options in declared).items():
+    for uid, count in collections.Counter(options["uid"] for options in declared).items():
         if count > 1:
             problems.append(f"models: UID {uid!r} is declared {count} times; a UID names one model")
     for options in declared:
@@ -168,7 +208,7 @@ def _model(declared: t.Mapping[str, t.Any], exists: t.Callable[[str], bool]) -> 
     options["name"] = options["name"] or uid
     options["size"] = normal_size(uid, options["size"])
     if options["state"] == "absent":
-        return Model(uid, options["name"], options["type"], options, {})
+        return Model(uid, options["name"], options["type"], declared, options, {})
     if options["type"] == "LLM" and not options["engine"]:
         raise ModelopsError(f"models: {uid}: an LLM needs engine, such as vLLM, llama.cpp or Transformers")
     if options["replicas"] < 1:
@@ -187,7 +227,8 @@ def _model(declared: t.Mapping[str, t.Any], exists: t.Callable[[str], bool]) -> 
     if options["virtual_env"] is None and path:
         options["virtual_env"] = False
     definition = registration.build(options) if options["definition"] is not None else None
-    return Model(uid, options["name"], options["type"], options, _launch_body(options, definition), definition)
+    body = _launch_body(options, definition)
+    return Model(uid, options["name"], options["type"], declared, options, body, definition)
 
 
 def _check_uid(uid: str) -> None:
@@ -214,10 +255,10 @@ def normal_size(uid: str, size: str | None) -> int | str | None:
 def _launch_body(options: t.Mapping[str, t.Any], definition: registration.Definition | None) -> dict[str, t.Any]:
     body = {key: options[option] for option, key in _LAUNCH_KEYS.items() if options[option] is not None}
     if definition and "model_specs" in definition.body:
-        # A launch without them takes any spec; the custom model has this one.
+        # A custom model has one spec, which a launch that names none takes. So a replica that is added later takes the
+        # spec that is registered then, and the model can be replaced replica by replica.
         for key in ("model_format", "quantization", "model_size_in_billions"):
-            if options["type"] == "LLM" and key in definition.body["model_specs"][0]:
-                body[key] = definition.body["model_specs"][0][key]
+            body.pop(key, None)
     if options["gpus_per_replica"] is not None:
         body["n_gpu"] = _gpus(options["uid"], options["gpus_per_replica"])
     if options["path"] and not definition:
@@ -229,6 +270,8 @@ def _launch_body(options: t.Mapping[str, t.Any], definition: registration.Defini
                 for lora in options["lora"]
             ]
         }
+    if options["draft_model"] is not None:
+        body.update(_draft_keys(options["draft_model"]))
     named = {key: option for option, key in _LAUNCH_KEYS.items()}
     named.update(_OTHER_LAUNCH_KEYS)
     for key, value in (options["engine_options"] or {}).items():
@@ -238,6 +281,14 @@ def _launch_body(options: t.Mapping[str, t.Any], definition: registration.Defini
             )
         body[key] = value
     return body
+
+
+def _draft_keys(draft: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """Speculative decoding in the engine-neutral keys that Xinference has since 3.1."""
+    keys = {"draft_model_path": "path", "draft_quantization": "quantization", "num_speculative_tokens": "tokens"}
+    given_keys = {key: draft[option] for key, option in keys.items() if draft[option] is not None}
+    # Without a path the server fetches the drafter that it knows for this model.
+    return given_keys if "draft_model_path" in given_keys else {"enable_mtp": True, **given_keys}
 
 
 def _gpus(uid: str, value: str) -> int | str | None:
@@ -267,8 +318,8 @@ def _conflicting_definitions(models: t.Sequence[Model]) -> list[str]:
 # -- actual --------------------------------------------------------------------------------------------------------
 
 
-def read(client: Client, wanted: t.Sequence[Model]) -> Actual:
-    """What the server has: two requests, and those for the definitions of custom models."""
+def read(client: Client, wanted: t.Sequence[Model], launched: t.Mapping[str, dict[str, t.Any]] | None = None) -> Actual:
+    """What the server has: two requests, one for its autostart, and those for the definitions of custom models."""
     models, instances = client.models(), client.instances()
     failed = [m.uid for m in wanted if (instances.get(m.uid) or {}).get("status") == "ERROR"]
     return Actual(
@@ -277,6 +328,9 @@ def read(client: Client, wanted: t.Sequence[Model]) -> Actual:
         definitions=_definitions(client, wanted),
         gone=frozenset(uid for uid in failed if client.presence(uid) == releases.UNKNOWN),
         workers=client.workers,
+        launched=launched or {},
+        autostart=client.autostart(),
+        version=client.version,
     )
 
 
@@ -295,15 +349,32 @@ def _definitions(client: Client, wanted: t.Sequence[Model]) -> dict[tuple[str, s
 # -- plan ----------------------------------------------------------------------------------------------------------
 
 
-def decide(wanted: t.Sequence[Model], actual: Actual, replace: bool) -> list[Decision]:
+def undeclared(wanted: t.Sequence[Model], actual: Actual) -> list[Model]:
+    """What this collection launched, is still there and is not declared any more, as models declared absent. Pure."""
+    declared = {model.uid for model in wanted}
+    left = [uid for uid in sorted(set(actual.launched) - declared) if actual.state(uid) != "absent"]
+    bodies = {uid: actual.launched[uid]["body"] for uid in left}
+    return [gone(uid, bodies[uid].get("model_name", uid), bodies[uid].get("model_type", "LLM")) for uid in left]
+
+
+def gone(uid: str, name: str, model_type: str) -> Model:
+    """A model that is not declared, as one that is declared absent."""
+    options: dict[str, t.Any] = collections.defaultdict(lambda: None)
+    options.update(uid=uid, name=name, type=model_type, state="absent", priority=100)
+    return Model(uid, name, model_type, {}, options, {})
+
+
+def decide(wanted: t.Sequence[Model], actual: Actual, replace: str) -> list[Decision]:
     """What to do with each declared model, in the declared order. Pure.
 
-    :raises ModelopsError: a definition would have to change under a model that runs from it.
+    :param replace: KEEP, GAP or SURGE.
+    :raises ModelopsError: a definition would have to change under a model that runs from it, or a model cannot be
+        replaced without a gap.
     """
     return [_decide(model, actual, replace) for model in wanted]
 
 
-def _decide(model: Model, actual: Actual, replace: bool) -> Decision:
+def _decide(model: Model, actual: Actual, replace: str) -> Decision:
     state = actual.state(model.uid)
     if not model.present:
         return Decision(model, NONE if state == "absent" else TERMINATE)
@@ -314,33 +385,81 @@ def _decide(model: Model, actual: Actual, replace: bool) -> Decision:
         fields = [Field("state", state, "ready")] if state == "failed" else []
         if register == "change":
             others = _others_with(model, actual)
-            if others and not replace:
+            if others and replace == KEEP:
                 raise ModelopsError(
                     f"models: {model.uid}: {', '.join(others)} runs from another definition of {model.name!r} "
                     f"({', '.join(map(str, changed))}): give this one another name, or replace: true to change it"
                 )
         return Decision(model, LAUNCH, fields + changed, register)
     fields = running_differences(model, actual) + changed
-    if not fields and not register:
-        return Decision(model, NONE)
     if not fields:
-        # The definition was removed while the model runs: put it back, the model itself is as declared.
+        # With register, the definition was removed while the model runs: it is put back, the model is as declared.
         return Decision(model, NONE, register=register)
-    return Decision(model, REPLACE if replace else DIFFERS, fields, register if replace else None)
+    if [f.name for f in fields] == ["replicas"] and can_roll(model, actual):
+        return Decision(model, SCALE, fields, register)
+    if replace == KEEP:
+        return Decision(model, DIFFERS, fields)
+    fixed = sorted({f.name for f in fields if not f.name.startswith(_ROLLABLE)})
+    if replace == SURGE and not can_roll(model, actual):
+        raise ModelopsError(
+            f"models: {model.uid}: replace: surge needs Xinference 3.2 or later, where replicas can be added, and a model "
+            f"without n_worker; replace: true terminates the model and launches it anew. It differs in "
+            f"{', '.join(map(str, fields))}"
+        )
+    if replace == SURGE and fixed:
+        raise ModelopsError(
+            f"models: {model.uid}: {', '.join(fixed)} cannot change without a moment in which the UID does not answer, "
+            "because Xinference gives every replica of a model the same launch options. What stands in definition can. "
+            "replace: true terminates the model and launches it anew"
+        )
+    if not fixed and can_roll(model, actual) and (replace == SURGE or _running_replicas(model, actual) > 1):
+        return Decision(model, ROLL, fields, register, surge=replace == SURGE)
+    return Decision(model, REPLACE, fields, register)
+
+
+def can_roll(model: Model, actual: Actual) -> bool:
+    """Whether replicas of the running model can be added and removed one by one."""
+    return releases.adds_replicas(actual.version) and (model.options["n_worker"] or 1) == 1
+
+
+def _running_replicas(model: Model, actual: Actual) -> int:
+    return int((actual.models.get(model.uid) or {}).get("replica") or 1)
 
 
 def running_differences(model: Model, actual: Actual) -> list[Field]:
-    """The given launch-time fields that the server reports otherwise. It does not report engine options."""
+    """The given launch-time fields that the server reports otherwise, and what else was launched otherwise."""
     row = actual.models.get(model.uid) or {}
     found = []
-    for option, key in _REPORTED.items():
+    for option, key in REPORTED.items():
         value, before = model.options[option], row.get(key)
         if value is None or before is None:
             continue  # not given, or not reported by this release
+        if model.definition and option in _SPEC:
+            continue  # said by the definition
         if _comparable(option, value) != _comparable(option, before):
             found.append(Field(option, before, value))
     place = worker_differs(model, actual)
-    return found + ([place] if place else [])
+    return found + ([place] if place else []) + _unreported_differences(model, actual)
+
+
+def _unreported_differences(model: Model, actual: Actual) -> list[Field]:
+    """What the server does not tell of a running model, by the launch request that is remembered of it."""
+    before = actual.remembered(model.uid)
+    if before is None:
+        return []
+    options = {key: option for option, key in _LAUNCH_KEYS.items()}
+    options.update(_OTHER_LAUNCH_KEYS)
+    told = {*REPORTED.values(), "worker_ip"}
+    return [
+        Field(
+            options.get(key, f"engine_options.{key}"),
+            before.get(key),
+            model.body.get(key),
+            secret=key in _SECRET_FIELDS,
+        )
+        for key in sorted({*before, *model.body} - told)
+        if before.get(key) != model.body.get(key)
+    ]
 
 
 def worker_differs(model: Model, actual: Actual) -> Field | None:
@@ -392,8 +511,10 @@ def plan_of(decisions: t.Sequence[Decision], header: str = "") -> Plan:
         if decision.action == LAUNCH:
             why = next((f"was {f.before}" for f in decision.fields if f.name == "state"), "")
             plan.add("add", "launch", model.uid, _shown(model), why=why)
-        elif decision.action == REPLACE:
+        elif decision.action in (REPLACE, ROLL):
             plan.add("change", "replace", model.uid, decision.fields)
+        elif decision.action == SCALE:
+            plan.add("change", "scale", model.uid, decision.fields)
         elif decision.action == TERMINATE:
             plan.add("remove", "terminate", model.uid)
     return plan
@@ -431,7 +552,7 @@ def check_offers(client: Client, decisions: t.Sequence[Decision], actual: Actual
     """
     problems = []
     for decision in decisions:
-        if decision.action in (LAUNCH, REPLACE):
+        if decision.action in (LAUNCH, REPLACE, ROLL):
             try:
                 _check_offer(client, decision, actual)
             except ModelopsError as exc:

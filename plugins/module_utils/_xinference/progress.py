@@ -63,3 +63,9 @@ def _installed(progress: t.Mapping[str, t.Any]) -> str:
         if replica.get("dependency_install_total"):
             return f" {replica.get('dependency_install_completed') or 0} of {replica['dependency_install_total']}"
     return ""
+
+
+def table(rows: t.Sequence[t.Sequence[t.Any]]) -> list[str]:
+    """Rows of cells as lines with aligned columns; the first row is the head."""
+    widths = [max(len(str(row[column])) for row in rows) for column in range(len(rows[0]))]
+    return ["  ".join(str(cell).ljust(width) for cell, width in zip(row, widths)).rstrip() for row in rows]

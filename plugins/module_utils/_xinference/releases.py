@@ -10,6 +10,7 @@ Seen on 1.17.1, 2.12.0 and 4.1.0 (recordings in tests/contract) and read in the 
 from __future__ import annotations
 
 import re
+import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._session import Answer
 
@@ -50,3 +51,45 @@ def not_yet_visible(answer: Answer) -> bool:
 def engines_path(model_type: str, name: str) -> str:
     """LLM engines are read by the path without a type, which is the oldest one."""
     return f"/v1/engines/{name}" if model_type == "LLM" else f"/v1/engines/{model_type}/{name}"
+
+
+# The engine's own name of the context length of a request.
+_CONTEXT_KEYS = {
+    "vllm": "max_model_len",
+    "sglang": "context_length",
+    "llama.cpp": "n_ctx",
+    "transformers": "context_length",
+    "mlx": "context_length",
+    "trt-llm": "max_seq_len",
+}
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """4.1.0 as (4, 1, 0); what is behind the numbers does not count."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+def adds_replicas(version: str) -> bool:
+    """Whether a running model can be given another replica: since 3.2; before, the server answers 405."""
+    return numbers(version) >= (3, 2)
+
+
+def launch_request(version: str, body: t.Mapping[str, t.Any], placed: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The launch request as this release takes it, from the declared one.
+
+    :param body: with the keys ``context_length`` and ``gpu_memory``, which are this collection's.
+    :param placed: the keys by which the placement carries out the memory budget.
+
+    Since 4.1 the server takes a context length and turns it into the engine's own key. Before, that is done here; there
+    llama.cpp shares the context among its slots, so that their number has to be said.
+    """
+    request = {key: value for key, value in body.items() if key != "gpu_memory"}
+    length, engine = request.get("context_length"), str(request.get("model_engine", "")).lower()
+    if length is not None and numbers(version) < (4, 1):
+        del request["context_length"]
+        if engine == "llama.cpp":
+            slots = request.setdefault("n_parallel", 1)
+            request["n_ctx"] = length * slots
+        elif engine in _CONTEXT_KEYS:
+            request[_CONTEXT_KEYS[engine]] = length
+    return {**request, **placed}

@@ -23,6 +23,7 @@ class Behaviour:
     :param answers: whether inference works; else it is a 500.
     :param dimensions: length of its vectors, instead of the defined one.
     :param order: the order in which it ranks documents.
+    :param once: only of the next launch.
     """
 
     seconds: float = 0.1
@@ -35,3 +36,4 @@ class Behaviour:
     answers: bool = True
     dimensions: int | None = None
     order: t.Sequence[int] = (1, 0, 2)
+    once: bool = False

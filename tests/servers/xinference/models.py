@@ -105,6 +105,8 @@ class Models:
         if uid in self.models and self.models[uid].known:
             raise Refused(400, f"Model is already in the model list, uid: {uid}")
         behaviour = self.behaviours.get(uid, self.default)
+        if behaviour.once:
+            del self.behaviours[uid]
         model = Model(body, behaviour, time.time(), self._worker(body))
         model.error = self._impossible(body)
         model.known = model.error is None

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 import socket
@@ -294,8 +295,19 @@ def _autostart(server: XinferenceServer, call: _Call) -> tuple[int, t.Any]:
         server.models.autostart[uid] = {**defaults, **call.body, "state": {"instance_status": "READY"}}
         if uid not in server.models.models:
             server.models.launch(launch)
-    rows = sorted(server.models.autostart.values(), key=lambda row: row["priority"])
+    rows = copy.deepcopy(sorted(server.models.autostart.values(), key=lambda row: row["priority"]))
+    for row in rows:
+        if row["launch"].get("envs"):
+            row["launch"]["envs"] = dict.fromkeys(row["launch"]["envs"], "******")
     return 200, {"models": rows}
+
+
+def _drop_autostart(server: XinferenceServer, call: _Call) -> tuple[int, t.Any]:
+    if not server.profile.autostart:
+        raise Refused(404, "Not Found", plain=True)
+    server.models.autostart.pop(call.args["uid"], None)
+    summary = [{"enabled": row["enabled"], "model_uid": uid} for uid, row in server.models.autostart.items()]
+    return 200, {"models": summary}
 
 
 def _add_replica(server: XinferenceServer, call: _Call) -> tuple[int, t.Any]:
@@ -402,6 +414,7 @@ ROUTES: list[tuple[str, str, t.Callable[[XinferenceServer, _Call], tuple[int, t.
     ("DELETE", _REG + "/(?P<name>[^/]+)", lambda s, c: _do(s.models.unregister(c.args["type"], c.args["name"]))),
     ("GET", "/v1/autostart/models", _autostart),
     ("POST", "/v1/autostart/models", _autostart),
+    ("DELETE", "/v1/autostart/models/(?P<uid>[^/]+)", _drop_autostart),
     # inference
     ("POST", "/v1/chat/completions", lambda s, c: _infer(s, c, "chat")),
     ("POST", "/v1/completions", lambda s, c: _infer(s, c, "completion")),
@@ -418,6 +431,11 @@ DATABASE_ROUTES: list[tuple[str, str, t.Callable[[XinferenceServer, _Call], tupl
     ("GET", "/v1/admin/users", lambda s, c: _do(s.accounts.user_rows())),
     ("POST", "/v1/admin/users", lambda s, c: _do(s.accounts.create_user(c.body), 201)),
     ("PUT", _USER, lambda s, c: _do(s.accounts.user(int(c.args["id"])).update(permissions=c.body["permissions"]))),
+    (
+        "PUT",
+        _USER + "/password",
+        lambda s, c: _do(s.accounts.change_password(int(c.args["id"]), c.body)),
+    ),
     ("DELETE", _USER, lambda s, c: _do(s.accounts.delete_user(int(c.args["id"])))),
     ("GET", "/v1/admin/keys", lambda s, c: _do(s.accounts.key_rows())),
     ("POST", "/v1/admin/keys", lambda s, c: _do(s.accounts.create_key(c.body, s.accounts.caller(c.token)), 201)),

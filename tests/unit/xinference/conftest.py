@@ -83,6 +83,12 @@ def embedding(weights):
 
 
 @pytest.fixture
+def memory(tmp_path):
+    """Where a run remembers what it launched."""
+    return str(tmp_path / "declared.json")
+
+
+@pytest.fixture
 def apply(run_module):
     """``apply(server, [models], check=True, replace=True, ...)`` -> result of xinference_models."""
 

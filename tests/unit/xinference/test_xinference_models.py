@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import json
+import os
+import pathlib
+import stat
 import threading
 import time
 
@@ -16,8 +19,8 @@ from ansible_collections.modelops.inference.plugins.module_utils import _session
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import launch
 
 NO_ANSWER = "http://127.0.0.1:9"
-# GET /status, /v1/cluster/auth, /v1/cluster/version, /v1/models, /v1/models/instances
-READS = 5
+# GET /status, /v1/cluster/auth, /v1/cluster/version, /v1/models, /v1/models/instances, /v1/autostart/models
+READS = 6
 
 
 def row(result, uid):
@@ -72,7 +75,8 @@ def test_requests_of_a_run_that_changes_nothing_do_not_grow(apply, newest, count
     names = [f"m{number}" for number in range(count)]
     for name in names:
         newest.serve(name, model_name="bge-m3", model_type="embedding", model_engine="sentence_transformers")
-    result = apply(newest, [{"uid": n, "name": "bge-m3", "type": "embedding"} for n in names], prove="never")
+    models = [{"uid": n, "name": "bge-m3", "type": "embedding", "autostart": False} for n in names]
+    result = apply(newest, models, prove="never")
     assert not result.changed
     assert result["requests"] == {"GET": READS, "POST": 1}
 
@@ -126,7 +130,7 @@ def test_what_is_not_declared_is_not_touched(apply, newest, llm):
 
 def test_what_runs_already_is_adopted(apply, xinference):
     xinference.serve("bge-m3", model_type="embedding", model_engine="sentence_transformers")
-    result = apply(xinference, [{"uid": "bge-m3", "type": "embedding"}])
+    result = apply(xinference, [{"uid": "bge-m3", "type": "embedding", "autostart": False}])
     assert not result.failed and not result.changed
     assert row(result, "bge-m3")["proof"]["ok"]
 
@@ -181,21 +185,151 @@ def test_a_broken_model_is_terminated_before_it_is_launched_anew(apply, xinferen
 # -- what differs --------------------------------------------------------------------------------------------------
 
 
-def test_a_difference_is_a_warning_unless_told_to_replace(apply, xinference, llm, warned):
-    apply(xinference, [llm()])
-    kept = apply(xinference, [llm(replicas=2)])
+def test_a_difference_is_a_warning_unless_told_to_replace(apply, xinference, llm, warned, memory):
+    apply(xinference, [llm()], remember=memory)
+    other = llm(request_limits=2)
+    kept = apply(xinference, [other], remember=memory)
     assert not kept.failed and not kept.changed and kept["plan"] == []
-    assert row(kept, "tiny")["state"] == "differs" and row(kept, "tiny")["differs"] == ["replicas 1 -> 2"]
-    assert warned == ["tiny differs and was not replaced (replace: true would): replicas 1 -> 2"]
+    assert row(kept, "tiny")["state"] == "differs" and row(kept, "tiny")["differs"] == ["request_limits none -> 2"]
+    assert warned == ["tiny differs and was not replaced (replace: true would): request_limits none -> 2"]
     assert row(kept, "tiny")["proof"]["ok"], "it serves, although not as declared"
-    replaced = apply(xinference, [llm(replicas=2)], replace=True)
-    assert replaced["plan"] == ["~ replace tiny (replicas 1 -> 2)"]
-    assert replaced["diff"]["before"] == {"tiny": {"replicas": 1}} and replaced["diff"]["after"] == {
-        "tiny": {"replicas": 2}
-    }
+    replaced = apply(xinference, [other], replace=True, remember=memory)
+    assert replaced["plan"] == ["~ replace tiny (request_limits none -> 2)"]
+    assert replaced["diff"]["before"] == {"tiny": {"request_limits": None}}
+    assert replaced["diff"]["after"] == {"tiny": {"request_limits": 2}}
     assert row(replaced, "tiny")["action"] == "replaced"
-    assert row(replaced, "tiny")["replicas"] == {"wanted": 2, "ready": 2}
-    assert not apply(xinference, [llm(replicas=2)], replace=True).changed
+    assert not apply(xinference, [other], replace=True, remember=memory).changed
+
+
+# -- replicas ------------------------------------------------------------------------------------------------------
+
+
+def test_the_number_of_replicas_changes_in_place(apply, newest, llm):
+    apply(newest, [llm()])
+    first = newest.models.models["tiny"].launched
+    for number, plan in ((2, "~ scale tiny (replicas 1 -> 2)"), (1, "~ scale tiny (replicas 2 -> 1)")):
+        predicted = apply(newest, [llm(replicas=number)], check=True)
+        result = apply(newest, [llm(replicas=number)])
+        assert result["plan"] == predicted["plan"] == [plan]
+        assert row(result, "tiny")["action"] == "scaled"
+        assert row(result, "tiny")["replicas"] == {"wanted": number, "ready": number}
+        assert newest.models.autostart["tiny"]["launch"]["replica"] == number
+        assert not apply(newest, [llm(replicas=number)]).changed
+    assert newest.models.models["tiny"].launched == first, "it was never launched anew"
+
+
+def test_a_surge_starts_the_new_replica_first(apply, newest, embedding):
+    apply(newest, [embedding()])
+    longer = embedding(definition={"dimensions": 384, "max_tokens": 128})
+    newest.forget()
+    result = apply(newest, [longer], replace="surge")
+    assert not result.failed, result["msg"]
+    assert result["plan"] == [
+        "~ register definition minilm (definition.max_tokens 256 -> 128)",
+        "~ replace minilm (definition.max_tokens 256 -> 128)",
+    ]
+    path = "/v1/models/minilm/replicas"
+    assert [r for r in newest.changes() if "replicas" in r[1]] == [("POST", path), ("DELETE", path + "/0")]
+    assert ("DELETE", "/v1/models/minilm") not in newest.requests
+    assert row(result, "minilm")["action"] == "replaced"
+    assert not apply(newest, [longer], replace="surge").changed
+
+
+def test_of_several_replicas_one_is_replaced_after_the_other(apply, newest, embedding):
+    apply(newest, [embedding(replicas=2)])
+    longer = embedding(replicas=2, definition={"dimensions": 384, "max_tokens": 128})
+    newest.forget()
+    assert apply(newest, [longer], replace=True)["changed"]
+    path = "/v1/models/minilm/replicas"
+    steps = [r for r in newest.changes() if "replicas" in r[1]]
+    assert steps == [("DELETE", path + "/0"), ("POST", path), ("DELETE", path + "/1"), ("POST", path)]
+
+
+def test_a_surge_whose_new_replica_does_not_load_leaves_the_old_one(apply, newest, embedding):
+    apply(newest, [embedding()])
+    newest.fault("status", verb="POST", path="/v1/models/minilm/replicas", status=503)
+    longer = embedding(definition={"dimensions": 384, "max_tokens": 128})
+    result = apply(newest, [longer], replace="surge")
+    assert result.failed and "503" in result["msg"]
+    assert newest.models.models["minilm"].status == "READY"
+    assert newest.models.definitions["embedding"]["minilm"]["max_tokens"] == 256, "the old definition is back"
+
+
+# -- a replacement that fails ----------------------------------------------------------------------------------------
+
+
+def test_what_ran_before_runs_again_when_its_replacement_fails(apply, newest, llm, memory):
+    apply(newest, [llm()], remember=memory)
+    newest.behave("tiny", error="CUDA out of memory", once=True)
+    other = llm(request_limits=2, definition={"family": "gemma-3-it", "context_length": 4096, "abilities": ["chat"]})
+    result = apply(newest, [other], replace=True, remember=memory)
+    assert result.failed
+    assert "CUDA out of memory" in result["msg"] and "What ran before runs again" in result["msg"]
+    assert newest.models.models["tiny"].status == "READY"
+    assert "request_limits" not in newest.models.models["tiny"].body
+    assert newest.models.definitions["LLM"]["tiny"]["context_length"] == 2048
+    assert not apply(newest, [llm()], remember=memory).changed
+
+
+# -- what is remembered ----------------------------------------------------------------------------------------------
+
+
+def test_what_was_launched_is_remembered_for_the_next_run(apply, xinference, llm, embedding, memory):
+    apply(xinference, [llm(envs={"HF_TOKEN": "hf_secret"}), embedding()], remember=memory)
+    assert stat.S_IMODE(os.stat(memory).st_mode) == 0o600
+    found = json.loads(pathlib.Path(memory).read_text())
+    assert [m["uid"] for m in found["models"]] == ["tiny", "minilm"]
+    assert found["launched"]["tiny"]["body"]["envs"] == {"HF_TOKEN": "hf_secret"}
+    assert found["launched"]["tiny"]["created"] == int(xinference.models.models["tiny"].launched)
+    assert found["busy_until"] is None
+
+
+def test_prune_terminates_what_was_launched_and_is_not_declared(apply, xinference, llm, embedding, memory):
+    xinference.serve("by-hand", model_name="bge-m3", model_type="embedding")
+    apply(xinference, [llm(), embedding()], remember=memory)
+    kept = apply(xinference, [llm()], remember=memory)
+    assert not kept.changed and "minilm" in xinference.models.models
+    predicted = apply(xinference, [llm()], remember=memory, prune=True, check=True)
+    result = apply(xinference, [llm()], remember=memory, prune=True)
+    assert result["plan"] == predicted["plan"] == ["- terminate minilm"]
+    assert row(result, "minilm")["state"] == "absent" and row(result, "minilm")["declared"] == "absent"
+    assert sorted(xinference.models.models) == ["by-hand", "tiny"]
+    assert not apply(xinference, [llm()], remember=memory, prune=True).changed
+
+
+def test_prune_needs_to_remember(apply, newest, llm):
+    assert "prune needs remember" in apply(newest, [llm()], prune=True)["msg"]
+
+
+def test_check_mode_remembers_nothing(apply, newest, llm, memory):
+    apply(newest, [llm()], remember=memory, check=True)
+    assert not os.path.exists(memory)
+
+
+# -- the server's autostart ------------------------------------------------------------------------------------------
+
+
+def test_the_autostart_holds_what_runs_as_declared(apply, newest, llm, embedding):
+    apply(newest, [llm(envs={"A": "secret"}, priority=10), embedding(), embedding(uid="cpu", gpus_per_replica="none")])
+    assert {uid: row["priority"] for uid, row in newest.models.autostart.items()} == {"tiny": 10, "minilm": 100}
+    again = apply(newest, [llm(envs={"A": "secret"}, priority=10), embedding()])
+    assert not again.changed, "a value that the server hides is no difference"
+    newest.models.autostart["tiny"]["launch"]["n_ctx"] = 1
+    del newest.models.autostart["minilm"]
+    mended = apply(newest, [llm(envs={"A": "secret"}, priority=10), embedding()])
+    assert mended["plan"] == ["~ put into autostart tiny", "+ put into autostart minilm"]
+    assert newest.models.autostart["tiny"]["launch"]["n_ctx"] == 2048
+    gone = apply(
+        newest, [llm(autostart=False, envs={"A": "secret"}, priority=10), {"uid": "minilm", "state": "absent"}]
+    )
+    assert gone["plan"] == ["- terminate minilm", "- drop from autostart tiny"]
+    assert newest.models.autostart == {}
+
+
+def test_a_new_secret_reaches_the_autostart(apply, newest, llm, memory):
+    apply(newest, [llm(envs={"A": "secret1"})], remember=memory)
+    apply(newest, [llm(envs={"A": "secret2"})], remember=memory, replace=True)
+    assert newest.models.autostart["tiny"]["launch"]["envs"] == {"A": "secret2"}
 
 
 def test_a_definition_that_differs_is_registered_anew_when_told_to_replace(apply, xinference, llm):
@@ -445,7 +579,7 @@ def test_no_more_than_the_servers_limit_load_at_once_and_priority_goes_first(app
     models = [{"uid": f"m{n}", "name": "bge-m3", "type": "embedding", "priority": 100 - n} for n in range(12)]
     result = apply(newest, models)
     assert not result.failed, result["msg"]
-    assert newest.models.most_loading == launch.PARALLEL
+    assert newest.models.most_loading == 5
     assert newest.models.launches == [f"m{n}" for n in reversed(range(12))]
 
 

@@ -24,10 +24,14 @@ def wanted(*given, exists=True):
     return models.desired(list(given), exists=lambda path: exists)
 
 
-def running(uid="m", **fields):
+def running(uid="m", *, version="2.12.0", launched=None, **fields):
+    """What a server tells of one running model; `launched` is the request that is remembered of it."""
     row = {"model_name": uid, "model_type": "LLM", "model_engine": "vLLM", "replica": 1, **fields}
-    instance = {"model_uid": uid, "status": "READY", "replica_statuses": [{"worker_address": "10.0.0.1:5000"}]}
-    return models.Actual({uid: row}, {uid: instance}, workers=["10.0.0.1:5000", "10.0.0.2:5000"])
+    replicas = [{"replica_id": n, "worker_address": "10.0.0.1:5000", "status": "READY"} for n in range(row["replica"])]
+    instance = {"model_uid": uid, "status": "READY", "instance_created_ts": 7, "replica_statuses": replicas}
+    memory = {uid: {"body": launched, "placed": {}, "created": 7}} if launched is not None else {}
+    workers = ["10.0.0.1:5000", "10.0.0.2:5000"]
+    return models.Actual({uid: row}, {uid: instance}, workers=workers, launched=memory, version=version)
 
 
 def instance(status, uid="m"):
@@ -35,7 +39,7 @@ def instance(status, uid="m"):
 
 
 def decide(model, actual, replace=False):
-    return models.decide(wanted(model), actual, replace)[0]
+    return models.decide(wanted(model), actual, models.GAP if replace is True else replace or models.KEEP)[0]
 
 
 # -- desired -------------------------------------------------------------------------------------------------------
@@ -219,7 +223,8 @@ def test_the_definition_of_a_custom_llm():
         ],
     }
     assert "model_path" not in model.body
-    assert model.body["model_format"] == "ggufv2"
+    # A replica that is added later takes what is registered then.
+    assert not {"model_format", "quantization", "model_size_in_billions"} & set(model.body)
 
 
 def test_the_definition_of_a_custom_image_model():
@@ -311,6 +316,99 @@ def test_an_older_release_reports_no_engine():
     actual = running()
     del actual.models["m"]["model_engine"]
     assert decide(declared(engine="SGLang"), actual, True).action == models.NONE
+
+
+# -- what the server does not tell ---------------------------------------------------------------------------------
+
+
+def launched(**options):
+    return wanted(declared(**options))[0].body
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "line"),
+    [
+        ({"engine_options": {"n_ctx": 2048}}, {"engine_options": {"n_ctx": 1024}}, "engine_options.n_ctx 2048 -> 1024"),
+        ({}, {"engine_options": {"n_ctx": 1024}}, "engine_options.n_ctx none -> 1024"),
+        ({"gpu_indices": [0]}, {"gpu_indices": [1]}, "gpu_indices [0] -> [1]"),
+        ({"gpu_memory": "6 GiB"}, {"gpu_memory": "8 GiB"}, "gpu_memory 6 GiB -> 8 GiB"),
+        ({"context_length": 8192}, {"context_length": 4096}, "context_length 8192 -> 4096"),
+        ({"envs": {"A": "secret1"}}, {"envs": {"A": "secret2"}}, "envs (hidden)"),
+        ({"draft_model": {"path": None, "quantization": None, "tokens": 3}}, {}, "draft_model 3 -> none"),
+    ],
+)
+def test_what_is_remembered_of_a_launch_is_compared(before, now, line):
+    actual = running(launched=launched(**before))
+    assert decide(declared(**before), actual, True).action == models.NONE
+    decision = decide(declared(**now), actual, True)
+    assert decision.action == models.REPLACE and line in [str(f) for f in decision.fields]
+
+
+def test_what_somebody_else_launched_under_the_uid_since_is_not_compared():
+    actual = running(launched=launched(engine_options={"n_ctx": 1}))
+    actual.instances["m"]["instance_created_ts"] = 8
+    assert decide(declared(), actual, True).action == models.NONE
+    actual.autostart = {"m": {}}  # the server itself launched it again, from our entry
+    assert decide(declared(), actual, True).action == models.REPLACE
+
+
+# -- how it is replaced --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("version", "declared_more", "running_more", "replace", "action"),
+    [
+        ("4.1.0", {"replicas": 2}, {}, models.KEEP, models.SCALE),
+        ("3.2.0", {"replicas": 2}, {}, models.SURGE, models.SCALE),
+        ("3.1.0", {"replicas": 2}, {}, models.KEEP, models.DIFFERS),
+        ("2.12.0", {"replicas": 2}, {}, models.GAP, models.REPLACE),
+        ("4.1.0", {"replicas": 2, "n_worker": 2}, {}, models.KEEP, models.DIFFERS),
+        ("4.1.0", {"worker": "10.0.0.2"}, {}, models.KEEP, models.DIFFERS),
+        ("4.1.0", {"worker": "10.0.0.2"}, {}, models.GAP, models.REPLACE),
+        ("4.1.0", {"worker": "10.0.0.2"}, {}, models.SURGE, models.ROLL),
+        ("4.1.0", {"worker": "10.0.0.2", "replicas": 2}, {"replica": 2}, models.GAP, models.ROLL),
+        (
+            "4.1.0",
+            {"quantization": "Int4", "replicas": 2},
+            {"replica": 2, "quantization": "Int8"},
+            models.GAP,
+            models.REPLACE,
+        ),
+    ],
+)
+def test_how_a_difference_is_mended(version, declared_more, running_more, replace, action):
+    decision = decide(declared(**declared_more), running(version=version, **running_more), replace)
+    assert decision.action == action
+    assert decision.surge == (action == models.ROLL and replace == models.SURGE)
+
+
+def test_a_definition_changes_replica_by_replica():
+    actual = with_definition(running(version="4.1.0"), registered(context_length=1))
+    assert decide(custom(), actual, models.SURGE).action == models.ROLL
+    assert decide(custom(), actual, models.GAP).action == models.REPLACE
+
+
+@pytest.mark.parametrize(
+    ("version", "why"), [("4.1.0", "quantization cannot change without a moment"), ("2.12.0", "needs Xinference 3.2")]
+)
+def test_a_surge_that_cannot_be_is_refused(version, why):
+    with pytest.raises(ModelopsError, match=why):
+        decide(declared(quantization="Int4"), running(version=version, quantization="Int8"), models.SURGE)
+
+
+# -- what is not declared any more ---------------------------------------------------------------------------------
+
+
+def test_only_what_this_collection_launched_is_undeclared():
+    actual = running(launched=launched())
+    actual.models["by-hand"] = actual.models["m"]
+    actual.instances["by-hand"] = {"status": "READY"}
+    assert models.undeclared(wanted(declared()), actual) == []
+    left = models.undeclared(wanted(declared(uid="other")), actual)
+    assert [(m.uid, m.name, m.present) for m in left] == [("m", "m", False)]
+    assert models.plan_of(models.decide(left, actual, models.KEEP)).lines == ["- terminate m"]
+    actual.models, actual.instances = {}, {}
+    assert models.undeclared([], actual) == []
 
 
 # -- definitions ---------------------------------------------------------------------------------------------------
@@ -405,7 +503,7 @@ def test_an_embedding_definition_is_the_same_although_its_ability_was_dropped():
 def test_one_definition_of_two_models_is_registered_once():
     both = wanted(custom(uid="a", name="m"), custom(uid="b", name="m"))
     actual = with_definition(models.Actual({}, {}), None)
-    assert models.plan_of(models.decide(both, actual, False)).lines == [
+    assert models.plan_of(models.decide(both, actual, models.KEEP)).lines == [
         "+ register definition m",
         "+ launch a",
         "+ launch b",

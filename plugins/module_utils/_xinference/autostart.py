@@ -1,0 +1,76 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The server's own list of models for its next start (since 2.x): what it must hold. Pure. Private to the collection.
+
+The reconciler brings back what the autostart leaves out; the autostart is faster, because the server runs it itself.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+# What the server shows instead of a value that may be secret.
+REDACTED = "******"
+
+
+def changes(
+    requests: t.Mapping[str, tuple[dict[str, t.Any], int] | None],
+    there: t.Mapping[str, dict[str, t.Any]],
+    launched: t.Container[str] = (),
+) -> dict[str, dict[str, t.Any] | None]:
+    """UID -> the entry to put, or None for one to drop.
+
+    :param requests: UID -> launch request and priority of what runs as declared; None for a model that is to have no entry.
+    :param there: the server's entries.
+    :param launched: UIDs launched just now, whose hidden values may have changed.
+    """
+    result = {}
+    for uid, given in requests.items():
+        wanted, found = entry(*given) if given else None, there.get(uid)
+        if wanted is None:
+            if found is not None:
+                result[uid] = None
+        elif found is None or not same(wanted, found) or (uid in launched and hides(found)):
+            result[uid] = wanted
+    return result
+
+
+def entry(request: t.Mapping[str, t.Any], priority: int) -> dict[str, t.Any] | None:
+    """The entry of a model by its launch request.
+
+    None for a model that is to run on the CPU (``n_gpu`` null): the server drops a null and would give it a GPU. Such a
+    model is left to the reconciler.
+    """
+    if None in request.values():
+        return None
+    return {"launch": dict(request), "priority": priority, "enabled": True}
+
+
+def same(wanted: t.Mapping[str, t.Any], there: t.Mapping[str, t.Any]) -> bool:
+    """Whether the server's entry does what the wanted one would; a redacted value counts as the same."""
+    return (
+        there.get("enabled") is True
+        and there.get("priority") == wanted["priority"]
+        and _same(wanted["launch"], there["launch"])
+    )
+
+
+def hides(there: t.Any) -> bool:
+    """Whether the server redacts a value of its entry, which then cannot be compared."""
+    if isinstance(there, dict):
+        return any(hides(value) for value in there.values())
+    if isinstance(there, list):
+        return any(hides(value) for value in there)
+    return bool(there == REDACTED)
+
+
+def _same(wanted: t.Any, there: t.Any) -> bool:
+    if there == REDACTED:
+        return True
+    if isinstance(wanted, dict) and isinstance(there, dict):
+        return set(wanted) == set(there) and all(_same(wanted[key], there[key]) for key in wanted)
+    if isinstance(wanted, list) and isinstance(there, list):
+        return len(wanted) == len(there) and all(_same(a, b) for a, b in zip(wanted, there))
+    return bool(wanted == there)
