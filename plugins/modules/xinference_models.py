@@ -129,12 +129,15 @@ options:
             description: Length of the vectors of an embedding model, which needs it. The proof checks it.
             type: int
           extra:
-            description: Further keys of Xinference's own definition, such as C(launcher) of a flexible model.
+            description: Further keys of Xinference's own definition, such as C(controlnet) of an image model.
             type: dict
           family:
             description:
               - Name of the built-in model that it derives from, which gives an LLM its chat template. An LLM, an image and an
                 audio model need it.
+            type: str
+          file:
+            description: Name of the GGUF file in the repository O(models[].definition.hub_id), which format V(ggufv2) needs there.
             type: str
           hub:
             description: Hub that O(models[].definition.hub_id) is on, such as V(huggingface) or V(modelscope).
@@ -146,6 +149,13 @@ options:
             description: Languages of the model. Unset is V([en]).
             type: list
             elements: str
+          launcher:
+            description: Python name of the launcher of a flexible model, such as C(xinference.model.flexible.launchers.transformers),
+              which needs one.
+            type: str
+          launcher_args:
+            description: What the launcher is given.
+            type: dict
           max_tokens:
             description: Longest input in tokens, of an embedding model, which needs it, or a rerank model.
             type: int
@@ -169,6 +179,42 @@ options:
           tool_parser:
             description: Parser of the tool calls of an LLM.
             type: str
+          virtual_env:
+            description:
+              - The Python environment that the server makes for the model where it makes one.
+              - The server shows a definition to everyone who may list its models, so no credentials belong in it.
+            type: dict
+            suboptions:
+              packages:
+                description: Packages, as pip takes them.
+                type: list
+                elements: str
+                required: true
+              inherit_pip_config:
+                description: Whether what is not given here is taken from the configuration of pip on the worker. The server
+                  does by itself.
+                type: bool
+              index_url:
+                description: Package index instead of PyPI.
+                type: str
+              extra_index_urls:
+                description: Further indexes. Xinference 1.x takes one.
+                type: list
+                elements: str
+              find_links:
+                description: Directories or pages with wheels. Xinference 1.x takes one.
+                type: list
+                elements: str
+              trusted_hosts:
+                description: Hosts whose certificate is not checked. Xinference 1.x takes one.
+                type: list
+                elements: str
+              index_strategy:
+                description: How uv chooses between indexes, such as V(unsafe-best-match). Since Xinference 2.x.
+                type: str
+              no_build_isolation:
+                description: Whether packages are built without an environment of their own.
+                type: bool
       virtual_env:
         description:
           - Whether the model gets a Python environment of its own, into which the server installs packages at launch.
@@ -554,29 +600,9 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import converge, models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import converge, models, registration
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Store
-
-DEFINITION_OPTIONS = dict(
-    abilities=dict(type="list", elements="str"),
-    chat_template=dict(type="str"),
-    context_length=dict(type="int"),
-    description=dict(type="str"),
-    dimensions=dict(type="int"),
-    extra=dict(type="dict"),
-    family=dict(type="str"),
-    hub=dict(type="str"),
-    hub_id=dict(type="str"),
-    languages=dict(type="list", elements="str"),
-    max_tokens=dict(type="int", no_log=False),
-    reasoning_end_tag=dict(type="str"),
-    reasoning_start_tag=dict(type="str"),
-    revision=dict(type="str"),
-    stop=dict(type="list", elements="str"),
-    stop_token_ids=dict(type="list", elements="int", no_log=False),
-    tool_parser=dict(type="str"),
-)
 
 MODEL_OPTIONS = dict(
     uid=dict(type="str", required=True),
@@ -592,7 +618,7 @@ MODEL_OPTIONS = dict(
     worker=dict(type="str"),
     n_worker=dict(type="int"),
     path=dict(type="str"),
-    definition=dict(type="dict", options=DEFINITION_OPTIONS),
+    definition=dict(type="dict", options=registration.OPTIONS),
     virtual_env=dict(type="bool"),
     virtual_env_packages=dict(type="list", elements="str"),
     virtual_env_find_links=dict(type="list", elements="str"),

@@ -338,23 +338,41 @@ class Client:
         answer = self.get(_registration(model_type, name), expect=(200, 400))
         return answer.json if answer.status == 200 else None
 
-    def register(self, model_type: str, body: t.Mapping[str, t.Any]) -> None:
+    def register(self, model_type: str, body: t.Mapping[str, t.Any], worker: str | None = None) -> None:
+        """:param worker: address of the only worker that is to know it; None tells all of them."""
         # The definition travels as text within JSON; persist is mandatory, and without it a restart would forget.
         self.post(
             f"/v1/model_registrations/{model_type}",
-            json={"model": json.dumps(body), "persist": True},
+            json={"model": json.dumps(body), "persist": True, **({"worker_ip": worker} if worker else {})},
             what=f"register the definition of {body['model_name']!r}",
         )
 
-    def register_again(self, model_type: str, registered: t.Mapping[str, t.Any]) -> None:
+    def register_again(self, model_type: str, registered: t.Mapping[str, t.Any], worker: str | None = None) -> None:
         """Registers what `registration` told of a definition."""
-        self.register(model_type, {key: value for key, value in registered.items() if key != "is_builtin"})
+        self.register(model_type, {key: value for key, value in registered.items() if key != "is_builtin"}, worker)
 
     def unregister(self, model_type: str, name: str) -> None:
         """Removes a definition, and looks: the server answers 200 for a name that it does not know, too."""
         self.request("DELETE", _registration(model_type, name), what=f"unregister {name!r}")
         if self.registration(model_type, name) is not None:
             raise ModelopsError(f"{self.endpoint} said that it unregistered {name!r}, but still has it")
+
+    # -- downloaded weights ------------------------------------------------------------------------------------
+
+    def cached(self, worker: str | None = None) -> list[dict[str, t.Any]]:
+        """What the workers hold in their caches, a row for each version of a model and worker."""
+        return self.get("/v1/cache/models", params={"worker_ip": worker} if worker else None).json["list"]
+
+    def remove_cached(self, version: str, worker: str) -> bool:
+        """Deletes the files of one version on one worker; False where the server could not."""
+        answer = self.request(
+            "DELETE",
+            "/v1/cache/models",
+            params={"model_version": version, "worker_ip": worker},
+            what=f"delete the cache of {version!r}",
+            timeout=600,
+        )
+        return bool(answer.json["result"])
 
 
 def _model(uid: str) -> str:

@@ -16,7 +16,12 @@ from dataclasses import asdict, dataclass, field
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import ApiError, TimedOut, Unreachable
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import models, progress, releases
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
+    definitions,
+    models,
+    progress,
+    releases,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Memory, Store
 
@@ -131,7 +136,7 @@ class Work:
                 continue
             key = (definition.model_type, definition.name)
             if key not in done:
-                done[key] = put_definition(self.client, definition, actual.definitions.get(key))
+                done[key] = definitions.put(self.client, definition, actual.definitions.get(key) is not None)
             if done[key]:
                 outcome = next(o for o in self.outcomes if o.uid == decision.model.uid)
                 outcome.action, outcome.phase, outcome.error = "none", FAILED, done[key]
@@ -300,21 +305,6 @@ class Work:
         self._moved = self._moved or progress.stage(line) != progress.stage(outcome.line)
         outcome.line = line
         self.lines.append(line)
-
-
-def put_definition(client: Client, definition: t.Any, registered: dict[str, t.Any] | None) -> str | None:
-    """Registers a definition, in place of the registered one; returns what went wrong. A running model does not notice."""
-    body = definition.body
-    try:
-        if registered is not None:
-            client.unregister(definition.model_type, definition.name)
-        client.register(definition.model_type, body)
-        return None
-    except ModelopsError as exc:
-        if registered is not None and client.registration(definition.model_type, definition.name) is None:
-            # What was there survives a definition that the server refuses.
-            client.register_again(definition.model_type, registered)
-        return str(exc)
 
 
 def remove(client: Client, uid: str) -> None:

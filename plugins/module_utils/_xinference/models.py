@@ -18,14 +18,12 @@ from dataclasses import dataclass, field
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import registration, releases
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import definitions, registration, releases
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 
 TYPES = ("LLM", "embedding", "rerank", "image", "audio", "video", "flexible")
 # The types of which the server can tell which engines run a model.
 _TYPES_WITH_ENGINES = ("LLM", "embedding", "rerank")
-# Above this many custom models of one type, their definitions are read by one list (a second) instead of one by one.
-_SINGLE_READS = 3
 
 # Option of a model -> key of the launch request.
 _LAUNCH_KEYS = {
@@ -206,7 +204,7 @@ def _model(declared: t.Mapping[str, t.Any], exists: t.Callable[[str], bool]) -> 
     uid = options["uid"]
     _check_uid(uid)
     options["name"] = options["name"] or uid
-    options["size"] = normal_size(uid, options["size"])
+    options["size"] = registration.normal_size(f"models: {uid}", options["size"])
     if options["state"] == "absent":
         return Model(uid, options["name"], options["type"], declared, options, {})
     if options["type"] == "LLM" and not options["engine"]:
@@ -239,17 +237,6 @@ def _check_uid(uid: str) -> None:
         raise ModelopsError(f"models: UID {uid!r} ends like the name of a replica (-rep<number>), which is reserved")
     if re.search(r"[/?#]", uid):
         raise ModelopsError(f"models: UID {uid!r} holds /, ? or #, which neither a URL nor Dify's plugin can carry")
-
-
-def normal_size(uid: str, size: str | None) -> int | str | None:
-    """Xinference's way to write billions of parameters: 7, or '0_27' for 0.27."""
-    if size is None:
-        return None
-    match = re.match(r"^(\d+)(?:[._](\d+))?$", size.strip())
-    if not match:
-        raise ModelopsError(f"models: {uid}: size {size!r} is not billions of parameters, such as 7 or '1.7'")
-    whole, part = match.groups()
-    return f"{int(whole)}_{part}" if part and part.strip("0") else int(whole)
 
 
 def _launch_body(options: t.Mapping[str, t.Any], definition: registration.Definition | None) -> dict[str, t.Any]:
@@ -325,25 +312,13 @@ def read(client: Client, wanted: t.Sequence[Model], launched: t.Mapping[str, dic
     return Actual(
         models=models,
         instances=instances,
-        definitions=_definitions(client, wanted),
+        definitions=definitions.read(client, ((m.type, m.name) for m in wanted if m.definition)),
         gone=frozenset(uid for uid in failed if client.presence(uid) == releases.UNKNOWN),
         workers=client.workers,
         launched=launched or {},
         autostart=client.autostart(),
         version=client.version,
     )
-
-
-def _definitions(client: Client, wanted: t.Sequence[Model]) -> dict[tuple[str, str], dict[str, t.Any] | None]:
-    result: dict[tuple[str, str], dict[str, t.Any] | None] = {}
-    for model_type in TYPES:
-        names = sorted({m.name for m in wanted if m.definition and m.type == model_type})
-        if len(names) <= _SINGLE_READS:
-            rows = {name: client.registration(model_type, name) for name in names}
-        else:
-            rows = {row["model_name"]: row for row in client.registrations(model_type, detailed=True)}
-        result.update({(model_type, name): rows.get(name) for name in names})
-    return result
 
 
 # -- plan ----------------------------------------------------------------------------------------------------------

@@ -11,7 +11,9 @@ are compared.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import typing as t
 from dataclasses import dataclass
 
@@ -21,9 +23,46 @@ from ansible_collections.modelops.inference.plugins.module_utils._plan import Fi
 # The types that Xinference lets a user define.
 TYPES = ("LLM", "embedding", "rerank", "image", "audio", "flexible")
 # The types whose definition holds a list of specs (format, size, quantization, place of the weights).
-_WITH_SPECS = ("LLM", "embedding", "rerank")
-# Option of `definition` -> key of the registration, by type where they differ.
-_KEYS = {
+WITH_SPECS = ("LLM", "embedding", "rerank")
+
+# Suboptions of a definition in every module that takes one.
+OPTIONS: dict[str, t.Any] = dict(
+    abilities=dict(type="list", elements="str"),
+    chat_template=dict(type="str"),
+    context_length=dict(type="int"),
+    description=dict(type="str"),
+    dimensions=dict(type="int"),
+    extra=dict(type="dict"),
+    family=dict(type="str"),
+    file=dict(type="str"),
+    hub=dict(type="str"),
+    hub_id=dict(type="str"),
+    languages=dict(type="list", elements="str"),
+    launcher=dict(type="str"),
+    launcher_args=dict(type="dict"),
+    max_tokens=dict(type="int", no_log=False),
+    reasoning_end_tag=dict(type="str"),
+    reasoning_start_tag=dict(type="str"),
+    revision=dict(type="str"),
+    stop=dict(type="list", elements="str"),
+    stop_token_ids=dict(type="list", elements="int", no_log=False),
+    tool_parser=dict(type="str"),
+    virtual_env=dict(
+        type="dict",
+        options=dict(
+            packages=dict(type="list", elements="str", required=True),
+            inherit_pip_config=dict(type="bool"),
+            index_url=dict(type="str"),
+            extra_index_urls=dict(type="list", elements="str"),
+            find_links=dict(type="list", elements="str"),
+            trusted_hosts=dict(type="list", elements="str"),
+            index_strategy=dict(type="str"),
+            no_build_isolation=dict(type="bool"),
+        ),
+    ),
+)
+# Option -> key of the registration; those that are missing here are made in another way.
+KEYS = {
     "abilities": "model_ability",
     "chat_template": "chat_template",
     "context_length": "context_length",
@@ -31,6 +70,7 @@ _KEYS = {
     "dimensions": "dimensions",
     "family": "model_family",
     "languages": "language",
+    "launcher": "launcher",
     "max_tokens": "max_tokens",
     "reasoning_end_tag": "reasoning_end_tag",
     "reasoning_start_tag": "reasoning_start_tag",
@@ -38,91 +78,138 @@ _KEYS = {
     "stop_token_ids": "stop_token_ids",
     "tool_parser": "tool_parser",
 }
-_LLM_KEYS = {"languages": "model_lang"}
+LLM_KEYS = {"languages": "model_lang"}
+# Option of definition.virtual_env -> key, where they differ. A list of one travels as text, which is all that 1.x takes.
+VIRTUAL_ENV_KEYS = {"extra_index_urls": "extra_index_url", "trusted_hosts": "trusted_host"}
+_TEXT_OR_LIST = ("extra_index_url", "find_links", "trusted_host")
 _NEEDED = {
     "LLM": ("family",),
     "embedding": ("dimensions", "max_tokens"),
     "rerank": (),
     "image": ("family",),
     "audio": ("family",),
-    "flexible": (),
+    "flexible": ("launcher",),
 }
 # What the server wants and nobody has to say.
-_DEFAULTS: dict[str, dict[str, t.Any]] = {
+DEFAULTS: dict[str, dict[str, t.Any]] = {
     "LLM": {"model_lang": ["en"], "model_ability": ["chat"]},
     "embedding": {"language": ["en"]},
     "rerank": {"language": ["en"]},
     "audio": {"multilingual": True},
+    "flexible": {"launcher_args": "{}"},
 }
 
 
 @dataclass(frozen=True)
 class Definition:
-    """One custom model: the body to register, and which of its keys were given (the others are defaults of ours)."""
+    """One custom model: the body to register, and which of its keys were given (the others are defaults of ours).
+
+    :param whole: whether `model_specs` is the whole list, so that a further registered spec is a difference.
+    """
 
     model_type: str
     name: str
     body: dict[str, t.Any]
     given: frozenset[str]
+    whole: bool = False
 
 
-def build(options: t.Mapping[str, t.Any]) -> Definition:
-    """The definition of a model with `definition`, by its options (size already normalised).
+def normal_size(where: str, size: str | None) -> int | str | None:
+    """Xinference's way to write billions of parameters: 7, or '0_27' for 0.27."""
+    if size is None:
+        return None
+    match = re.match(r"^(\d+)(?:[._](\d+))?$", size.strip())
+    if not match:
+        raise ModelopsError(f"{where}: size {size!r} is not billions of parameters, such as 7 or '1.7'")
+    whole, part = match.groups()
+    return f"{int(whole)}_{part}" if part and part.strip("0") else int(whole)
 
+
+def build(options: t.Mapping[str, t.Any], where: str = "") -> Definition:
+    """The definition of a custom model, by its options (size already normalised).
+
+    :param options: name, type, definition and either path, format, size and quantization or a list of `specs`.
+    :param where: how an error names the model; unset is the place in the list of models.
     :raises ModelopsError: something that Xinference needs is missing.
     """
-    uid, model_type, name = options["uid"], options["type"], options["name"]
+    where = where or f"models: {options['uid']}"
+    model_type, name = options["type"], options["name"]
     wanted = {key: value for key, value in options["definition"].items() if value is not None}
     if model_type not in TYPES:
         raise ModelopsError(
-            f"models: {uid}: Xinference lets nobody define a model of type {model_type}; definition is for "
-            + ", ".join(TYPES)
+            f"{where}: Xinference lets nobody define a model of type {model_type}; definition is for {', '.join(TYPES)}"
         )
-    missing = [key for key in _NEEDED[model_type] if key not in wanted]
+    if re.search(r"[+/?%#&=\s]", name):
+        raise ModelopsError(f"{where}: Xinference takes no space and none of + / ? % # & = in a custom model's name")
+    missing = [key for key in _NEEDED[model_type] if key not in wanted and key not in (wanted.get("extra") or {})]
     if missing:
         raise ModelopsError(
-            f"models: {uid}: definition lacks {' and '.join(missing)}, which a custom {model_type} model needs"
+            f"{where}: definition lacks {' and '.join(missing)}, which a custom {model_type} model needs"
         )
-    keys = {**_KEYS, **(_LLM_KEYS if model_type == "LLM" else {})}
+    keys = {**KEYS, **(LLM_KEYS if model_type == "LLM" else {})}
     given = {keys[key]: value for key, value in wanted.items() if key in keys}
+    if "launcher_args" in wanted:
+        given["launcher_args"] = json.dumps(wanted["launcher_args"], sort_keys=True)
+    if "virtual_env" in wanted:
+        given["virtualenv"] = _virtual_env(wanted["virtual_env"])
     given.update(wanted.get("extra") or {})
-    place = {
-        "model_id": wanted.get("hub_id"),
-        "model_uri": f"file://{options['path']}" if options["path"] else None,
-        "model_revision": wanted.get("revision"),
-    }
-    if wanted.get("hub"):
-        place["model_hub"] = wanted["hub"]
-    if model_type != "flexible" and not (place["model_id"] or place["model_uri"]):
+    single = {**{key: options[key] for key in ("path", "format", "size", "quantization")}, **wanted}
+    specs = options.get("specs")
+    if specs and model_type not in WITH_SPECS:
+        raise ModelopsError(f"{where}: a custom {model_type} model has no specs")
+    if model_type in WITH_SPECS:
+        given["model_specs"] = [_spec(where, model_type, spec) for spec in specs or [single]]
+    else:
+        place = _place(where, single, needed=model_type != "flexible")
+        given.update({key: value for key, value in place.items() if value})
+    body = {"version": 2, "model_name": name, **DEFAULTS.get(model_type, {}), **given}
+    return Definition(model_type, name, body, frozenset(given), whole=bool(specs))
+
+
+def _virtual_env(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    found = {VIRTUAL_ENV_KEYS.get(key, key): value for key, value in options.items() if value is not None}
+    for key in _TEXT_OR_LIST:
+        if len(found.get(key) or []) == 1:
+            found[key] = found[key][0]
+    return found
+
+
+def _place(where: str, options: t.Mapping[str, t.Any], *, needed: bool = True) -> dict[str, t.Any]:
+    """Where the weights are: on the machine that serves them, or on a hub."""
+    path, hub_id = options.get("path"), options.get("hub_id")
+    if needed and not (path or hub_id):
         raise ModelopsError(
-            f"models: {uid}: say where the weights are: path (a file or directory on the machine that serves them) or "
+            f"{where}: say where the weights are: path (a file or directory on the machine that serves them) or "
             "definition.hub_id"
         )
-    if model_type in _WITH_SPECS:
-        given["model_specs"] = [_spec(options, place)]
-    else:
-        given.update({key: value for key, value in place.items() if value})
-    body = {"version": 2, "model_name": name, **_DEFAULTS.get(model_type, {}), **given}
-    return Definition(model_type, name, body, frozenset(given))
+    if path and not os.path.isabs(path):
+        raise ModelopsError(f"{where}: path has to be absolute, not {path}")
+    place = {
+        "model_id": hub_id,
+        "model_uri": f"file://{path}" if path else None,
+        "model_revision": options.get("revision"),
+    }
+    return {**place, "model_hub": options["hub"]} if options.get("hub") else place
 
 
-def _spec(options: t.Mapping[str, t.Any], place: dict[str, t.Any]) -> dict[str, t.Any]:
-    uid, path = options["uid"], options["path"] or ""
+def _spec(where: str, model_type: str, options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    place = _place(where, options)
+    path = options["path"] or ""
     model_format = options["format"] or ("ggufv2" if path.endswith(".gguf") else "pytorch")
     quantization = options["quantization"] or (None if model_format == "ggufv2" else "none")
     if not quantization:
-        raise ModelopsError(
-            f"models: {uid}: a custom model of format {model_format} needs quantization, such as Q4_K_M"
-        )
+        raise ModelopsError(f"{where}: a custom model of format {model_format} needs quantization, such as Q4_K_M")
     spec: dict[str, t.Any] = {"model_format": model_format, "quantization": quantization, **place}
-    if options["type"] == "LLM":
+    if model_type == "LLM":
         if options["size"] is None:
-            raise ModelopsError(f"models: {uid}: a custom LLM needs size, its billions of parameters")
+            raise ModelopsError(f"{where}: a custom LLM needs size, its billions of parameters")
         spec["model_size_in_billions"] = options["size"]
     if model_format == "ggufv2":
         if path and not path.endswith(".gguf"):
-            raise ModelopsError(f"models: {uid}: path has to be the .gguf file itself for format ggufv2, not {path}")
-        spec["model_file_name_template"] = os.path.basename(path)
+            raise ModelopsError(f"{where}: path has to be the .gguf file itself for format ggufv2, not {path}")
+        if not path and not options.get("file"):
+            raise ModelopsError(f"{where}: a GGUF model on a hub needs file, its name in the repository")
+        spec["model_file_name_template"] = options.get("file") or os.path.basename(path)
     return spec
 
 
@@ -132,7 +219,10 @@ def differences(wanted: Definition, actual: t.Mapping[str, t.Any]) -> list[Field
     for key in sorted(wanted.given):
         value, before = wanted.body[key], actual.get(key)
         if key == "model_specs":
-            found += _spec_differences(value[0], before or [])
+            for spec in value:
+                found += _spec_differences(spec, before or [])
+            if wanted.whole and len(before or []) > len(value):
+                found.append(Field("definition.specs", len(before), len(value)))
         elif key == "model_ability":
             if not _same_abilities(wanted.model_type, value, before or []):
                 found.append(Field("definition.abilities", before, value))
@@ -140,6 +230,15 @@ def differences(wanted: Definition, actual: t.Mapping[str, t.Any]) -> list[Field
             # A template's name is replaced by its text, which cannot be compared with the name.
             if _is_template(value) and value != before:
                 found.append(Field("definition.chat_template", "one text", "another text"))
+        elif key == "virtualenv":
+            found += [
+                Field(f"definition.virtual_env.{name}", (before or {}).get(name), item)
+                for name, item in sorted(value.items())
+                if (before or {}).get(name) != item
+            ]
+        elif key == "launcher_args":
+            if json.loads(value) != json.loads(before or "{}"):
+                found.append(Field("definition.launcher_args", before, value))
         elif value != before:
             found.append(Field(f"definition.{key}", before, value))
     return found
@@ -158,7 +257,7 @@ def _same_abilities(model_type: str, wanted: t.Sequence[str], actual: t.Sequence
 
 
 def _spec_differences(wanted: t.Mapping[str, t.Any], actual: t.Sequence[t.Mapping[str, t.Any]]) -> list[Field]:
-    """Compares with the registered spec that is closest; one spec is what this collection registers."""
+    """Compares with the registered spec that is closest."""
 
     def differing(spec: t.Mapping[str, t.Any]) -> list[Field]:
         return [

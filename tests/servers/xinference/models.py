@@ -15,6 +15,8 @@ from .behaviour import Behaviour
 from .profiles import Profile
 
 TYPES = tuple(catalogue.ENGINES)
+# XINFERENCE_HOME of every worker.
+HOME = "/srv/xinference/home"
 
 
 class Refused(Exception):
@@ -71,6 +73,9 @@ class Models:
         self.default = Behaviour()
         self.definitions: dict[str, dict[str, dict[str, t.Any]]] = {model_type: {} for model_type in TYPES}
         self.autostart: dict[str, dict[str, t.Any]] = {}
+        #: Rows of the workers' caches, and of the launches that the web interface made, as the newest release tells them.
+        self.cache: list[dict[str, t.Any]] = []
+        self.history: list[dict[str, t.Any]] = []
         #: UIDs that inference asked for in vain, and until when that is remembered.
         self.missing: dict[str, float] = {}
         #: UIDs of launches in the order in which they came.
@@ -390,8 +395,9 @@ class Models:
             return {"version": 2, "model_name": name, "model_specs": [], **({"is_builtin": True} if marks else {})}
         raise Refused(400, f"Model {name} not found")
 
-    def register(self, model_type: str, body: dict[str, t.Any]) -> None:
+    def register(self, model_type: str, body: dict[str, t.Any], worker: str | None = None) -> None:
         self._check_type(model_type)
+        self._check_worker(worker)
         name = body.get("model_name")
         if not name or not re.match(r"^[A-Za-z0-9][A-Za-z0-9_\-.]*$", name):
             raise Refused(400, f"Invalid model name {name}.")
@@ -412,6 +418,65 @@ class Models:
         """200 for any name, as the real one."""
         self._check_type(model_type)
         self.definitions[model_type].pop(name, None)
+
+    def _check_worker(self, worker: str | None) -> None:
+        """A cluster knows its workers by address or host; a local server takes any."""
+        known = {name for address in self.workers for name in (address, address.rsplit(":", 1)[0])}
+        if worker and len(self.workers) > 1 and worker not in known:
+            raise Refused(400, f"Worker ip address {worker} is not in the cluster.")
+
+    # -- downloaded weights ----------------------------------------------------------------------------------------
+
+    def cached(self, worker: str | None) -> list[dict[str, t.Any]]:
+        self._check_worker(worker)
+        details = {} if self.profile.cache_details else {"model_type": 0, "model_engine": 0, "size_bytes": 0}
+        named = {row["model_name"] for row in self.cache}
+        running = [m for m in self.models.values() if m.known and m.status == "READY"]
+        rows = self.cache + [self._cache_row(m) for m in running if m.body["model_name"] not in named]
+        return [
+            {key: value for key, value in row.items() if key not in details}
+            for row in sorted(rows, key=lambda row: row["model_name"])
+            if self._is_on(row, worker)
+        ]
+
+    def _cache_row(self, model: Model) -> dict[str, t.Any]:
+        """Of a running model; the place in the cache is a link where the definition names a path."""
+        name, model_type, told = model.body["model_name"], model.body["model_type"], self._description(model)
+        spec = (self.definitions[model_type].get(name, {}).get("model_specs") or [{}])[0]
+        llm = [told.get(key) for key in ("model_size_in_billions", "model_format", "quantization")]
+        version = {
+            "LLM": f"{name}--{llm[0]}B--{llm[1]}--{llm[2]}",
+            "embedding": f"{name}--{told.get('max_tokens')}--{told.get('dimensions')}--pytorch--none",
+        }.get(model_type, name)
+        path = f"{HOME}/cache/v2/{version}"
+        return {
+            "model_name": name,
+            "model_type": model_type,
+            "model_engine": [model.body.get("model_engine")],
+            **dict.fromkeys(("model_size_in_billions", "model_format", "quantization")),
+            **(
+                dict(zip(("model_size_in_billions", "model_format", "quantization"), llm))
+                if model_type == "LLM"
+                else {}
+            ),
+            "model_version": version,
+            "path": path,
+            "real_path": (spec.get("model_uri") or path).replace("file://", ""),
+            "actor_ip_address": model.worker,
+            "size_bytes": 4096,
+        }
+
+    def remove_cached(self, version: str, worker: str | None) -> bool:
+        """Of several rows of one version the last one goes, as on the real server; an unknown one is a success."""
+        self._check_worker(worker)
+        found = [row for row in self.cache if row["model_version"] == version and self._is_on(row, worker)]
+        if found:
+            self.cache.remove(found[-1])
+        return True
+
+    def _is_on(self, row: dict[str, t.Any], worker: str | None) -> bool:
+        address = row["actor_ip_address"]
+        return len(self.workers) == 1 or worker in (None, address, address.rsplit(":", 1)[0])
 
     def _check_type(self, model_type: str) -> None:
         if model_type not in TYPES:
@@ -439,7 +504,7 @@ def _normalised(model_type: str, body: dict[str, t.Any], profile: Profile) -> di
         return body
     if model_type in ("embedding", "rerank"):
         ability = {"model_ability": []} if profile.auth == "database" else {}
-        return {**body, **ability, "cache_config": None, "virtualenv": None}
+        return {"cache_config": None, "virtualenv": None, **body, **ability}
     return body
 
 

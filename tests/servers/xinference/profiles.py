@@ -20,6 +20,7 @@ class Profile:
     :param missing_status: status of inference with an unknown UID; 404 is remembered for a while.
     :param progress_details: whether progress names stages and files.
     :param reports_engine: whether the description of a model that is no LLM names engine, format and ability.
+    :param cache_details: whether the list of caches names type, engine and size.
     :param replica_fields: further fields of a replica in the list of instances.
     :param bad_engine: text for an engine that cannot run the model.
     :param cancelled_status: state of an instance whose launch was cancelled.
@@ -37,6 +38,7 @@ class Profile:
     reports_engine: bool
     bad_uid: str
     bad_engine: str
+    cache_details: bool = False
     version_fields: tuple[str, ...] = ()
     replica_fields: dict[str, t.Any] = field(default_factory=dict)
     setup_token: bool = False
@@ -90,5 +92,6 @@ PROFILES = {
         bad_engine="Engine {engine} is not listed in virtualenv packages for model {name}.",
         replica_fields={"model_state": "ready", "replica_uid": None, "gpu_idx": None},
         setup_token=True,
+        cache_details=True,
     ),
 }

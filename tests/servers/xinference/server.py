@@ -279,7 +279,7 @@ def _register(server: XinferenceServer, call: _Call) -> tuple[int, t.Any]:
         raise Refused(
             400, f"1 validation error for CustomModelFamilyV2\n__root__\n  {exc} (type=value_error.jsondecode)"
         )
-    server.models.register(call.args["type"], body)
+    server.models.register(call.args["type"], body, call.body.get("worker_ip"))
     return 200, None
 
 
@@ -308,6 +308,16 @@ def _drop_autostart(server: XinferenceServer, call: _Call) -> tuple[int, t.Any]:
     server.models.autostart.pop(call.args["uid"], None)
     summary = [{"enabled": row["enabled"], "model_uid": uid} for uid, row in server.models.autostart.items()]
     return 200, {"models": summary}
+
+
+def _history(server: XinferenceServer, _call: _Call) -> tuple[int, t.Any]:
+    if not server.profile.autostart:
+        raise Refused(404, "Not Found", plain=True)
+    return 200, server.models.history
+
+
+def _remove_cached(server: XinferenceServer, call: _Call) -> tuple[int, t.Any]:
+    return 200, {"result": server.models.remove_cached(call.query["model_version"], call.query.get("worker_ip"))}
 
 
 def _add_replica(server: XinferenceServer, call: _Call) -> tuple[int, t.Any]:
@@ -415,6 +425,9 @@ ROUTES: list[tuple[str, str, t.Callable[[XinferenceServer, _Call], tuple[int, t.
     ("GET", "/v1/autostart/models", _autostart),
     ("POST", "/v1/autostart/models", _autostart),
     ("DELETE", "/v1/autostart/models/(?P<uid>[^/]+)", _drop_autostart),
+    ("GET", "/v1/launch_history", _history),
+    ("GET", "/v1/cache/models", lambda s, c: _do({"list": s.models.cached(c.query.get("worker_ip"))})),
+    ("DELETE", "/v1/cache/models", _remove_cached),
     # inference
     ("POST", "/v1/chat/completions", lambda s, c: _infer(s, c, "chat")),
     ("POST", "/v1/completions", lambda s, c: _infer(s, c, "completion")),

@@ -9,14 +9,14 @@ import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import models, progress, registration
-from ansible_collections.modelops.inference.plugins.modules.xinference_models import DEFINITION_OPTIONS, MODEL_OPTIONS
+from ansible_collections.modelops.inference.plugins.modules.xinference_models import MODEL_OPTIONS
 
 
 def declared(**given):
     """A model's options as AnsibleModule hands them over: everything there, defaults filled in."""
     options = {name: spec.get("default") for name, spec in MODEL_OPTIONS.items()}
     if given.get("definition") is not None:
-        given["definition"] = {**dict.fromkeys(DEFINITION_OPTIONS), **given["definition"]}
+        given["definition"] = {**dict.fromkeys(registration.OPTIONS), **given["definition"]}
     return {**options, "uid": "m", "engine": "vLLM", **given}
 
 
@@ -59,13 +59,13 @@ def decide(model, actual, replace=False):
     ],
 )
 def test_sizes_are_written_as_xinference_writes_them(given, normal):
-    assert models.normal_size("m", given) == normal
+    assert registration.normal_size("m", given) == normal
 
 
 @pytest.mark.parametrize("given", ["7B", "", "1.2.3", "large", "-1"])
 def test_a_size_that_is_no_number_is_refused(given):
     with pytest.raises(ModelopsError, match="m: size .* is not billions of parameters"):
-        models.normal_size("m", given)
+        registration.normal_size("m", given)
 
 
 @pytest.mark.parametrize(
