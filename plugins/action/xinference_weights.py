@@ -1,0 +1,119 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs the module in slices, so that a person sees how far a download is; sends what lies on the controller.
+
+A file goes through Ansible's own connection in pieces, each compared by its SHA-256. So it can be of any size, needs no
+second copy on the controller, and goes on where a broken run ended.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+import typing as t
+
+from ansible import constants as C
+from ansible.errors import AnsibleActionFail, AnsibleError
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.modelops.inference.plugins.plugin_utils._slices import Slices
+
+# Seconds that one execution downloads before a line is shown.
+SLICE = 20
+# Bytes of one piece; each costs a module execution, and lies in the temporary directories of both machines.
+PIECE = 1 << 27
+
+
+class ActionModule(Slices, ActionBase):
+    MODULE = "modelops.inference.xinference_weights"
+    _supports_async = False
+    _supports_check_mode = True
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        if self._task.async_val:
+            raise AnsibleActionFail(f"{self.MODULE} does not run with async: its progress could not be shown.")
+        sources = self._task.args.get("sources")
+        sources = sources if isinstance(sources, list) else []
+        files = {source["file"] for source in sources if isinstance(source, dict) and source.get("file")}
+        self._paths: dict[str, str] = {}
+        self._listings = {file: listing for file in files for listing in [self._listing(str(file))] if listing}
+        self._shown = float("-inf")
+        return self._in_slices(
+            {"wait": SLICE, **self._task.args, "controller": {"listings": self._listings}}, task_vars
+        )
+
+    def _listing(self, file: str) -> dict[str, t.Any] | None:
+        """What a file or directory of the controller is made of; None where there is none.
+
+        :returns: {"total": bytes, "validator": changes with it, "files": [[path, bytes], ...] of a directory, else None}.
+        """
+        try:
+            top = self._find_needle("files", file)
+        except AnsibleError:
+            return None
+        self._paths[file] = top
+        found = sorted(os.path.join(place, name) for place, _folders, names in os.walk(top) for name in names)
+        stats = [(path, os.stat(path)) for path in found or [top]]
+        rows = [[os.path.relpath(path, top), about.st_size] for path, about in stats]
+        version = json.dumps([[*row, about.st_mtime_ns] for row, (path, about) in zip(rows, stats)])
+        return {
+            "total": sum(size for path, size in rows),
+            "validator": hashlib.sha256(version.encode()).hexdigest(),
+            "files": rows if os.path.isdir(top) else None,
+        }
+
+    def _between(self, result: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        send = result.get("send")
+        if not send:
+            return {"controller": {"listings": self._listings}}
+        tmp = self._connection._shell.tmpdir or self._make_tmp_path()
+        remote = self._connection._shell.join_path(tmp, "piece")
+        with tempfile.NamedTemporaryFile(dir=C.DEFAULT_LOCAL_TMP) as piece:
+            sha256 = self._cut(send["file"], send["offset"], piece)
+            self._transfer_file(piece.name, remote)
+        self._fixup_perms2((tmp, remote))
+        return {
+            "controller": {
+                "listings": self._listings,
+                "piece": {"file": send["file"], "offset": send["offset"], "path": remote, "sha256": sha256},
+            }
+        }
+
+    def _cut(self, file: str, offset: int, piece: t.IO[bytes]) -> str:
+        """Writes the piece at an offset, in which a directory's files follow one another; returns its SHA-256."""
+        top = self._paths[file]
+        files = self._listings[file]["files"]
+        digest = hashlib.sha256()
+        room = PIECE
+        for path, size in [("", self._listings[file]["total"])] if files is None else files:
+            if offset < size and room:
+                with open(os.path.join(top, path) if path else top, "rb") as source:
+                    source.seek(offset)
+                    left = min(size - offset, room)
+                    room -= left
+                    while left:
+                        block = source.read(min(left, 1 << 20))
+                        if not block:
+                            raise AnsibleActionFail(f"{file} on the controller became shorter while it was sent.")
+                        digest.update(block)
+                        piece.write(block)
+                        left -= len(block)
+            offset = max(0, offset - size)
+        piece.flush()
+        return digest.hexdigest()
+
+    def _execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        result = super()._execute(args, task_vars)
+        if result.get("send"):
+            # Pieces follow one another faster than anybody reads.
+            if time.monotonic() - self._shown < SLICE:
+                result["progress"] = []
+            else:
+                self._shown = time.monotonic()
+        return result

@@ -1,0 +1,145 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Unpacking archives that others have made. Private to the collection.
+
+Nothing is written outside the target, whatever a member is called or links to. tarfile's own filter does that since
+Python 3.12; hosts may have 3.9.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tarfile
+import typing as t
+import zipfile
+
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host.shell import last_lines
+
+# The first bytes of a Zstandard frame (RFC 8878, 3.1.1).
+_ZSTD = b"\x28\xb5\x2f\xfd"
+
+
+def check_tools(file_name: str) -> None:
+    """Refuses, before anything is fetched, what could not be unpacked here."""
+    if file_name.lower().endswith("zst") and not shutil.which("zstd"):
+        raise ModelopsError(
+            f"{file_name} needs the program zstd on the host, and it is not there. Install it (Debian and Ubuntu: "
+            "apt-get install zstd), or take a .tar.gz."
+        )
+
+
+def unpack(path: str, kind: str, target: str, what: str) -> None:
+    """Unpacks into a new directory.
+
+    :param kind: "tar" (bare, or compressed by gzip, bzip2, xz or Zstandard) or "zip".
+    :param what: the archive's name in messages.
+    :raises ModelopsError: it is broken, or has members that would lie outside.
+    """
+    os.makedirs(target)
+    try:
+        if kind == "zip":
+            _unzip(path, target, what)
+        else:
+            _untar(path, target, what)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as exc:
+        raise ModelopsError(f"{what} cannot be unpacked as a {kind} archive: {exc}") from exc
+    except OSError as exc:
+        raise ModelopsError(f"{what} cannot be unpacked: {exc.strerror or exc}") from exc
+    root = os.path.realpath(target)
+    for place, folders, names in os.walk(target):
+        for link in filter(os.path.islink, (os.path.join(place, name) for name in folders + names)):
+            if not _inside(os.path.realpath(link), root):
+                raise ModelopsError(f"{what}: {os.path.relpath(link, target)} links outside; nothing of it was taken")
+
+
+def _unzip(path: str, target: str, what: str) -> None:
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            place = _place(target, member.filename, what)
+            if member.is_dir():
+                os.makedirs(place, exist_ok=True)
+            else:
+                with archive.open(member) as content:
+                    _write(place, content, member.file_size, what)
+
+
+def _untar(path: str, target: str, what: str) -> None:
+    with open(path, "rb") as file:
+        zstd = file.read(4) == _ZSTD
+    if not zstd:
+        with tarfile.open(path, "r|*") as archive:
+            _members(archive, target, what)
+        return
+    check_tools("an archive of Zstandard (.zst)")
+    with subprocess.Popen(["zstd", "-dcq", "--", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        try:
+            with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+                _members(archive, target, what)
+            # What follows the archive's end is padding.
+            while process.stdout.read(1 << 20):
+                pass
+        except BaseException:
+            process.kill()
+            raise
+        said = process.stderr.read().decode("utf-8", errors="replace")
+        if process.wait():
+            raise ModelopsError(f"{what} cannot be unpacked: {last_lines(said)}")
+
+
+def _members(archive: tarfile.TarFile, target: str, what: str) -> None:
+    for member in archive:
+        place = _place(target, member.name, what)
+        if member.isdir():
+            os.makedirs(place, exist_ok=True)
+        elif member.isreg():
+            _write(place, t.cast(t.IO[bytes], archive.extractfile(member)), member.size, what)
+        elif member.issym():
+            # Where it leads is known when all is there: unpack() looks at every link at its end.
+            if os.path.isabs(member.linkname):
+                raise ModelopsError(f"{what}: {member.name} links outside; nothing of it was taken")
+            _replace(place)
+            os.symlink(member.linkname, place)
+        elif member.islnk():
+            linked = _place(target, member.linkname, what)
+            _replace(place)
+            os.link(linked, place, follow_symlinks=False)
+        else:
+            raise ModelopsError(
+                f"{what}: {member.name} is neither a file, a directory nor a link; nothing of it was taken"
+            )
+
+
+def _place(target: str, name: str, what: str) -> str:
+    """Where a member is written: inside the target, also by the links that were written before."""
+    place = os.path.normpath(os.path.join(target, name))
+    root = os.path.realpath(target)
+    if os.path.isabs(name) or not _inside(os.path.realpath(os.path.dirname(place) if place != target else place), root):
+        raise ModelopsError(f"{what}: {name} would be written outside; nothing of it was taken")
+    if ".." in name.replace("\\", "/").split("/"):
+        raise ModelopsError(f"{what}: {name} would be written outside; nothing of it was taken")
+    os.makedirs(os.path.dirname(place), exist_ok=True)
+    return place
+
+
+def _inside(path: str, root: str) -> bool:
+    return path == root or path.startswith(os.path.join(root, ""))
+
+
+def _replace(place: str) -> None:
+    if os.path.lexists(place):
+        os.unlink(place)
+
+
+def _write(place: str, content: t.IO[bytes], size: int, what: str) -> None:
+    free = shutil.disk_usage(os.path.dirname(place)).free
+    if size > free:
+        raise ModelopsError(f"{what}: {os.path.basename(place)} has {size} bytes, and {free} are free on the disk")
+    # Never through a link that the archive brought.
+    _replace(place)
+    with open(place, "xb") as file:
+        shutil.copyfileobj(content, file, 1 << 20)

@@ -1,0 +1,58 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs a module in slices, so that a person sees lines while it works. For action plugins. Private to the collection.
+
+A module cannot print. So it returns ``pending`` after a change or after a while, with what it needs to go on, and is
+called again until it is done. Where nothing takes long this is one module execution.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.utils.display import Display
+
+display = Display()
+
+
+class Slices:
+    """A part of an action plugin; the plugin names its MODULE."""
+
+    MODULE: str
+    _task: t.Any
+    _execute_module: t.Callable[..., dict[str, t.Any]]
+
+    def _in_slices(self, args: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        """One coherent result of all executions."""
+        args = dict(args)
+        lines: list[str] = []
+        result = self._execute(args, task_vars)
+        while result.get("pending"):
+            self._show(result["progress"], task_vars)
+            lines += result["progress"]
+            changed, args["resume"] = result["changed"], result["resume"]
+            args.update(self._between(result))
+            result = self._execute(args, task_vars)
+            # An execution that could not even start knows nothing of what the earlier ones did.
+            result["changed"] = changed or result.get("changed", False)
+        self._show(result.get("progress") or [], task_vars)
+        if "progress" in result:
+            result["progress"] = lines + result["progress"]
+        return result
+
+    def _between(self, result: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """What the next execution is told beside what the last one returned."""
+        return {}
+
+    def _execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        return self._execute_module(module_name=self.MODULE, module_args=args, task_vars=task_vars)
+
+    def _show(self, lines: list[str], task_vars: dict[str, t.Any] | None) -> None:
+        if self._task.no_log:
+            return
+        hosts = (task_vars or {}).get("ansible_play_hosts") or []
+        prefix = f"{(task_vars or {}).get('inventory_hostname')}: " if len(hosts) > 1 else ""
+        for line in lines:
+            display.display(f"  {prefix}{line}")
