@@ -74,6 +74,19 @@ def adds_replicas(version: str) -> bool:
     return numbers(version) >= (3, 2)
 
 
+def places_replicas(version: str) -> bool:
+    """Whether a launch can name the worker and the GPUs of each replica (replica_config): since 3.2."""
+    return numbers(version) >= (3, 2)
+
+
+def llama_cpp_slots(version: str, cpus: int) -> int:
+    """By what a declared context is multiplied for llama.cpp, where engine_options names no n_parallel.
+
+    Since 4.1 the server does that, by its own number of slots; before, `launch_request` asks for one.
+    """
+    return min(8, cpus) if numbers(version) >= (4, 1) else 1
+
+
 def launch_request(version: str, body: t.Mapping[str, t.Any], placed: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The launch request as this release takes it, from the declared one.
 
