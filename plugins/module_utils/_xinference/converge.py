@@ -21,6 +21,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference imp
     autostart,
     launch,
     models,
+    placement,
     progress,
     proof,
     releases,
@@ -39,6 +40,9 @@ class Settings:
     replace: str = models.KEEP
     prune: bool = False
     parallel: int = 5
+    devices: t.Sequence[t.Mapping[str, t.Any]] | None = None
+    downloads: str | None = None
+    gpu_sharing: bool = True
     launch_timeout: float = 1800
     ready_timeout: float = 300
     prove: str = "always"
@@ -63,7 +67,9 @@ def converge(
     with store.lock():
         client.wait_ready(settings.ready_timeout)
         client.login()
-        return _Run(client, wanted, settings, Memory(store)).result(resume)
+        run = _Run(client, wanted, settings, Memory(store))
+        result = run.result(resume)
+        return {**result, "warnings": run.warnings + _left_alone(result)}
 
 
 class _Run:
@@ -77,6 +83,8 @@ class _Run:
         self.declared = list(wanted)
         self.wanted = list(wanted)
         self.actual = models.Actual({}, {})
+        #: What a person should know and no model is left out for.
+        self.warnings: list[str] = []
 
     def result(self, resume: dict[str, t.Any] | None) -> dict[str, t.Any]:
         client, settings = self.client, self.settings
@@ -91,8 +99,12 @@ class _Run:
                 self.wanted += models.undeclared(self.declared, self.actual)
             decisions = models.decide(self.wanted, self.actual, settings.replace)
             models.check_offers(client, decisions, self.actual)
+            placed = self._place(decisions)
             result = {"version": client.version, "pending": False, **self._plan(decisions).result()}
-            work = self._work(launch.begin(decisions, self.actual, {}, settings.launch_timeout))
+            result["placement"] = placed.rows
+            work = self._work(launch.begin(decisions, self.actual, placed.launch_keys, settings.launch_timeout))
+            if any(placement.new_replicas(decision, self.actual) for decision in decisions):
+                work.lines += placement.table(placed.rows)
             if client.session.check_mode:
                 return {**result, **self._report(work, {})}
         try:
@@ -123,6 +135,21 @@ class _Run:
     def _read(self) -> models.Actual:
         launched = self.memory.declared.launched
         return models.read(self.client, self.wanted, launched)
+
+    def _place(self, decisions: t.Sequence[models.Decision]) -> placement.Placement:
+        """Where everything goes.
+
+        :raises ModelopsError: naming everything that fits nowhere.
+        """
+        settings = self.settings
+        cluster = placement.read(
+            self.client, decisions, self.actual, settings.devices, settings.downloads, settings.gpu_sharing
+        )
+        placed = placement.plan(self.wanted, decisions, self.actual, cluster)
+        if placed.problems:
+            raise ModelopsError("\n".join([*placed.problems, "", *placement.table(placed.rows)]).strip())
+        self.warnings += placed.warnings
+        return placed
 
     def _work(self, outcomes: list[launch.Outcome]) -> launch.Work:
         parallel = self.settings.parallel * max(1, len(self.client.workers))
@@ -274,7 +301,7 @@ def _failures(work: launch.Work) -> list[str]:
     return [f"{o.uid}: {o.error}" for o in work.outcomes if o.phase == launch.FAILED]
 
 
-def warnings(result: t.Mapping[str, t.Any]) -> list[str]:
+def _left_alone(result: t.Mapping[str, t.Any]) -> list[str]:
     """One warning for each model that runs otherwise than declared and was left alone."""
     return [
         f"{row['uid']} differs and was not replaced (replace: true would): {', '.join(row['differs'])}"

@@ -187,6 +187,7 @@ def test_a_broken_model_is_terminated_before_it_is_launched_anew(apply, xinferen
 
 def test_a_difference_is_a_warning_unless_told_to_replace(apply, xinference, llm, warned, memory):
     apply(xinference, [llm()], remember=memory)
+    warned.clear()
     other = llm(request_limits=2)
     kept = apply(xinference, [other], remember=memory)
     assert not kept.failed and not kept.changed and kept["plan"] == []
@@ -380,7 +381,7 @@ def test_a_server_that_keeps_what_it_unregistered_is_told_on(apply, newest, embe
 
 def test_the_path_of_a_source_is_what_was_fetched_for_it(apply, newest, llm, gguf):
     source = {"package": "tiny-gguf==1.0"}
-    fetched = {"tiny": {"source": source, "path": gguf}, "other": {"source": {"package": "x"}, "path": "/no/such"}}
+    fetched = {"tiny-gguf-1.0": {"source": source, "path": gguf}, "tiny-gguf": {"source": {}, "path": "/no/such"}}
     result = apply(newest, [llm(path=None, source=source)], weights=fetched)
     assert not result.failed, result["msg"]
     spec = newest.models.definitions["LLM"]["tiny"]["model_specs"][0]
@@ -423,7 +424,7 @@ def test_an_absent_model_needs_no_weights(apply, newest, llm):
             "models[0].definition.contxt_length is no option: did you mean context_",
         ),
         ({"uid": "x", "type": "llm"}, "value of type must be one of: LLM"),
-        ({"uid": "x", "source": {}}, "missing required arguments: package found in models -> source"),
+        ({"uid": "x", "source": {}}, "a source has one of package, url and file, not none"),
         ({"uid": "x", "dify": {"type": "chat"}}, "value of type must be one of: llm"),
         ({"uid": "x"}, "an LLM needs engine"),
         ({"uid": "x", "engine": "vLLM", "path": "/no/such"}, "path /no/such does not exist"),
