@@ -17,6 +17,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host import mounts
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import definitions, registration, releases
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
@@ -221,7 +222,7 @@ def _model(declared: t.Mapping[str, t.Any], exists: t.Callable[[str], bool]) -> 
         raise ModelopsError(f"models: {uid}: path has to be absolute, not {path}")
     # With a worker named, the weights are over there and not here.
     if path and not options["worker"] and not exists(path):
-        raise ModelopsError(f"models: {uid}: path {path} does not exist on this machine")
+        raise ModelopsError(f"models: {uid}: path {path} does not exist on this machine{mounts.hint(path)}")
     if options["virtual_env"] is None and path:
         options["virtual_env"] = False
     definition = registration.build(options) if options["definition"] is not None else None
