@@ -254,6 +254,7 @@ def _listed(directory: str, start: str, end: str) -> list[str]:
 
 # GGUF's types of a value -> how struct reads it; 8 is a string, 9 an array (the format's specification).
 _GGUF_TYPES = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
+_LONGEST = 2**26
 _GGUF_NAMES = {
     "block_count": "num_hidden_layers",
     "attention.head_count": "num_attention_heads",
@@ -282,11 +283,16 @@ def gguf_shape(file: t.BinaryIO) -> dict[str, t.Any]:
 
     def value(kind: int) -> t.Any:
         if kind == 8:
-            return file.read(number("Q")).decode("utf-8", "replace")
+            size = number("Q")
+            if size > _LONGEST:
+                raise ValueError("a text in a GGUF file that is longer than any")
+            return file.read(size).decode("utf-8", "replace")
         if kind == 9:
             element, length = number("I"), number("Q")
             if element in (8, 9):
                 return [value(element) for _item in range(length)]
+            if element not in _GGUF_TYPES or length > _LONGEST:
+                raise ValueError("a list in a GGUF file that cannot be read")
             return list(struct.unpack(f"<{length}{_GGUF_TYPES[element]}", file.read(length * _width(element))))
         if kind not in _GGUF_TYPES:
             raise ValueError(f"unknown type {kind} in a GGUF file")
