@@ -76,6 +76,17 @@ system:
   type: dict
   sample: {name: Debian GNU/Linux 12 (bookworm), id: debian, version: "12", architecture: x86_64, python: 3.11.2, root: true,
     accelerators: [nvidia]}
+gpus:
+  description:
+    - The GPUs in this host. Today NVIDIA's, read by one C(nvidia-smi) where their driver is loaded. Empty elsewhere.
+    - C(memory_bytes) and C(free_bytes) are V(null) of a card that has no memory of its own. C(compute_capability) is empty
+      where the driver does not tell it.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - {vendor: nvidia, index: 0, name: NVIDIA L4, memory_bytes: 24152899584, free_bytes: 23680000000, driver: 570.86.15,
+      compute_capability: "8.9"}
 user:
   description:
     - O(user), or the connecting user where none is named. C(id) is V(-1) where there is no such user; C(made_here) says that it
@@ -175,6 +186,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     return {
         "changed": False,
         "system": probe.system(),
+        "gpus": probe.gpus(),
         "user": probe.user(p["user"], p["home"]),
         "disk": probe.disk(p["path"]),
         "entries": sorted(os.listdir(p["path"])) if os.path.isdir(p["path"]) else [],

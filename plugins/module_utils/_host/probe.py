@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is true of a host, read without starting more than one program. Private to the collection."""
+"""What is true of a host, read by starting as few programs as possible. Private to the collection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import stat
 import sys
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed, read_file, run
 
 # PCI vendor -> vendor, for display, 3D and processing accelerator controllers.
 # https://pcisig.com/membership/member-companies; classes 0x03 and 0x12 of the PCI code assignment.
@@ -98,6 +98,44 @@ def accelerators() -> list[str]:
             if vendor and vendor != "amd":
                 found.add(vendor)
     return sorted(found)
+
+
+def gpus() -> list[dict[str, t.Any]]:
+    """The cards in this host that a program of their vendor tells of; today NVIDIA's."""
+    return _nvidia_gpus()
+
+
+NVIDIA_DRIVER = "/proc/driver/nvidia"
+# Columns of nvidia-smi; compute_cap is not known to drivers before 510.
+NVIDIA_COLUMNS = ("index", "name", "memory.total", "memory.free", "driver_version", "compute_cap")
+
+
+def _nvidia_gpus() -> list[dict[str, t.Any]]:
+    """Empty where the driver is not loaded, or does not answer: what that means is not for this module to say."""
+    if not os.path.exists(NVIDIA_DRIVER):
+        return []
+    for columns in (NVIDIA_COLUMNS, NVIDIA_COLUMNS[:-1]):
+        query = ["nvidia-smi", f"--query-gpu={','.join(columns)}", "--format=csv,noheader,nounits"]
+        with contextlib.suppress(CommandFailed, ValueError):
+            lines = run(query, "read the GPUs", timeout=60).splitlines()
+            return [_nvidia_gpu(dict(zip(columns, line.split(", ")))) for line in lines if line.strip()]
+    return []
+
+
+def _nvidia_gpu(row: dict[str, str]) -> dict[str, t.Any]:
+    def mebibytes(text: str) -> int | None:
+        # Cards that share the host's memory, such as GB10, answer [N/A].
+        return int(text) * 1024**2 if text.strip().isdigit() else None
+
+    return {
+        "vendor": "nvidia",
+        "index": int(row["index"]),
+        "name": row["name"].strip(),
+        "memory_bytes": mebibytes(row["memory.total"]),
+        "free_bytes": mebibytes(row["memory.free"]),
+        "driver": row["driver_version"].strip(),
+        "compute_capability": row.get("compute_cap", "").strip(),
+    }
 
 
 def disk(path: str) -> dict[str, t.Any]:

@@ -140,3 +140,60 @@ def test_info_module_on_an_empty_host(tmp_path, run_module):
     assert result["auth_users"] == -1 and result["secrets"] == [] and result["weights"] == {}
     assert result["service"]["active"] == "stopped"
     assert result["system"]["root"] is (os.geteuid() == 0)
+
+
+@pytest.fixture
+def nvidia_smi(tmp_path, monkeypatch):
+    """``nvidia_smi(script)`` puts a program of that name first on the path, on a host whose driver is loaded."""
+    monkeypatch.setattr(probe, "NVIDIA_DRIVER", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+
+    def make(script):
+        program = tmp_path / "nvidia-smi"
+        program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/calls\n{script}\n')
+        program.chmod(0o755)
+        return tmp_path / "calls"
+
+    return make
+
+
+def test_the_cards_of_this_host_are_read_by_one_call(nvidia_smi):
+    rows = ["0, NVIDIA L4, 23034, 22570, 570.86.15, 8.9", "1, NVIDIA A100-SXM4-80GB, 81920, 1, 570.86.15, 8.0"]
+    calls = nvidia_smi(f"printf '%s\\n' '{rows[0]}' '{rows[1]}'")
+    first, second = probe.gpus()
+    assert first == {
+        "vendor": "nvidia",
+        "index": 0,
+        "name": "NVIDIA L4",
+        "memory_bytes": 23034 * 2**20,
+        "free_bytes": 22570 * 2**20,
+        "driver": "570.86.15",
+        "compute_capability": "8.9",
+    }
+    assert (second["index"], second["name"], second["free_bytes"]) == (1, "NVIDIA A100-SXM4-80GB", 2**20)
+    assert calls.read_text().splitlines() == [
+        "--query-gpu=index,name,memory.total,memory.free,driver_version,compute_cap --format=csv,noheader,nounits"
+    ]
+
+
+def test_a_driver_that_does_not_know_the_compute_capability(nvidia_smi):
+    nvidia_smi('case "$1" in *compute_cap*) exit 2;; esac; echo "0, Tesla V100-PCIE-16GB, 16160, 16000, 470.199.02"')
+    [card] = probe.gpus()
+    assert card["driver"] == "470.199.02" and card["compute_capability"] == ""
+
+
+def test_a_card_without_memory_of_its_own(nvidia_smi):
+    nvidia_smi('echo "0, NVIDIA GB10, [N/A], [N/A], 580.95.05, 12.1"')
+    assert probe.gpus()[0]["memory_bytes"] is None
+
+
+@pytest.mark.parametrize("script", ["exit 9", "echo 'No devices were found'", "echo; true"])
+def test_a_driver_that_tells_of_no_card(nvidia_smi, script):
+    nvidia_smi(script)
+    assert probe.gpus() == []
+
+
+def test_no_program_is_started_on_a_host_without_the_driver(nvidia_smi, monkeypatch):
+    calls = nvidia_smi("echo '0, x, 1, 1, 1, 1'")
+    monkeypatch.setattr(probe, "NVIDIA_DRIVER", "/nowhere")
+    assert probe.gpus() == [] and not calls.exists()
