@@ -254,11 +254,13 @@ class Work:
             # The server forgets a failed launch by itself; another replica may still be loading.
             if self.client.presence(outcome.uid) != releases.UNKNOWN:
                 self._try(outcome, lambda o: remove(self.client, o.uid))
+            self.memory.forget(outcome.uid)
             self._fail(outcome, why)
         elif passed > outcome.timeout:
             why = f"not ready within {outcome.timeout:.0f} s (launch_timeout)"
             try:
                 remove(self.client, outcome.uid)
+                self.memory.forget(outcome.uid)
                 self._fail(outcome, f"{why}; the launch was cancelled")
             except ModelopsError as exc:
                 self._fail(outcome, f"{why}, and could not be cancelled: {exc}")
@@ -277,7 +279,7 @@ class Work:
             self._fail(outcome, str(exc))
 
     def _fail(self, outcome: Outcome, why: str) -> None:
-        if outcome.before and not outcome.terminate and not outcome.restoring:
+        if outcome.before and not outcome.restoring:
             outcome.restoring = why
             return self._try(outcome, self._restore)
         if outcome.restoring and not why.startswith(outcome.restoring):
@@ -293,8 +295,8 @@ class Work:
         if before["definition"]:
             self.client.unregister(model.type, model.name)
             self.client.register_again(model.type, before["definition"])
-        if outcome.roll:
-            return self._fail(outcome, f"{why}. The replicas that are left go on serving")
+        if outcome.roll or outcome.terminate:
+            return self._fail(outcome, f"{why}. What runs goes on serving")
         self._say(outcome, f"{outcome.uid}  failed, launching what ran before: {why.splitlines()[0]}")
         self.memory.launched(outcome.uid, before["body"], before["placed"])
         self._launch(outcome, releases.launch_request(self.client.version, before["body"], before["placed"]))

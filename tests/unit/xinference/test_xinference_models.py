@@ -272,6 +272,27 @@ def test_what_ran_before_runs_again_when_its_replacement_fails(apply, newest, ll
     assert not apply(newest, [llm()], remember=memory).changed
 
 
+def test_a_model_that_cannot_be_ended_keeps_its_definition(apply, newest, llm, monkeypatch):
+    apply(newest, [llm()])
+    monkeypatch.setattr(launch, "_GONE_TIMEOUT", 0.2)
+    newest.models.terminate = lambda uid: None
+    other = llm(definition={"family": "gemma-3-it", "context_length": 4096, "abilities": ["chat"]})
+    result = apply(newest, [other], replace=True)
+    assert result.failed and "What runs goes on serving" in result["msg"]
+    assert newest.models.definitions["LLM"]["tiny"]["context_length"] == 2048
+
+
+def test_the_error_of_a_run_ends_with_one_table_of_what_happened(apply, newest, llm, embedding):
+    newest.behave("tiny", error="CUDA out of memory")
+    lines = apply(newest, [llm(), embedding()])["msg"].splitlines()
+    assert lines[0].startswith("1 of 2 models on http://") and lines[1] == "tiny: CUDA out of memory"
+    head = next(number for number, line in enumerate(lines) if line.startswith("model UID"))
+    assert [line.split()[:5] for line in lines[head + 1 : head + 3]] == [
+        ["tiny", "LLM", "failed", "launched", "0/1"],
+        ["minilm", "embedding", "ready", "launched", "1/1"],
+    ]
+
+
 # -- what is remembered ----------------------------------------------------------------------------------------------
 
 
