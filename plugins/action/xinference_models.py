@@ -4,8 +4,7 @@
 
 """Runs the module in slices, so that a person sees one line for each change of state while models load.
 
-Where nothing has to be launched this is one module execution. Otherwise the module returns ``pending`` after a change
-or after a while, with what it needs to go on, and is called again until it is done.
+What is wrong with the list of models is refused here, before any host is touched.
 """
 
 from __future__ import annotations
@@ -16,21 +15,19 @@ from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._module import misspelled
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import models
 from ansible_collections.modelops.inference.plugins.modules.xinference_models import ARGUMENT_SPEC, paths_of_sources
+from ansible_collections.modelops.inference.plugins.plugin_utils._slices import Slices
 
-display = Display()
-
-MODULE = "modelops.inference.xinference_models"
 # Seconds that one execution waits for a change of state; each execution costs a login.
 SLICE = 30
 
 
-class ActionModule(ActionBase):
+class ActionModule(Slices, ActionBase):
+    MODULE = "modelops.inference.xinference_models"
     _supports_async = False
     _supports_check_mode = True
 
@@ -38,7 +35,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         if self._task.async_val:
             raise AnsibleActionFail(
-                f"{MODULE} does not run with async: its progress could not be shown. Use its option wait instead, and "
+                f"{self.MODULE} does not run with async: its progress could not be shown. Use its option wait instead, and "
                 "call it again later."
             )
         args = dict(self._task.args)
@@ -46,20 +43,7 @@ class ActionModule(ActionBase):
             return self._validate(args)
         if args.get("wait") is not None or args.get("resume"):
             return self._execute(args, task_vars)
-        args["wait"] = SLICE
-        lines: list[str] = []
-        result = self._execute(args, task_vars)
-        while result.get("pending"):
-            self._show(result["progress"], task_vars)
-            lines += result["progress"]
-            changed, args["resume"] = result["changed"], result["resume"]
-            result = self._execute(args, task_vars)
-            # An execution that could not even start knows nothing of what the earlier ones did.
-            result["changed"] = changed or result.get("changed", False)
-        self._show(result.get("progress") or [], task_vars)
-        if "progress" in result:
-            result["progress"] = lines + result["progress"]
-        return result
+        return self._in_slices({**args, "wait": SLICE}, task_vars)
 
     @staticmethod
     def _validate(args: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -86,14 +70,3 @@ class ActionModule(ActionBase):
             for model in declared
         ]
         return {"changed": False, "models": rows}
-
-    def _execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
-        return self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
-
-    def _show(self, lines: list[str], task_vars: dict[str, t.Any] | None) -> None:
-        if self._task.no_log:
-            return
-        hosts = (task_vars or {}).get("ansible_play_hosts") or []
-        prefix = f"{(task_vars or {}).get('inventory_hostname')}: " if len(hosts) > 1 else ""
-        for line in lines:
-            display.display(f"  {prefix}{line}")
