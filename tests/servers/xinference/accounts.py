@@ -24,6 +24,13 @@ ADMIN_PERMISSIONS = [
     "models:write",
     "users:manage",
 ]
+# Names of before 2.x, which later releases still take.
+OLD_PERMISSIONS = {
+    "models:start": "models:write",
+    "models:stop": "models:write",
+    "models:add": "models:register",
+    "models:unregister": "models:register",
+}
 PASSWORD_MIN_LENGTH = 8
 # What an API key may do since 3.0: query models and infer.
 KEY_PATHS = (
@@ -98,10 +105,8 @@ class Accounts:
 
     @staticmethod
     def _check(permissions: list[str], verb: str, path: str) -> None:
-        if "admin" in permissions:
-            return
-        managing = path.startswith(("/v1/cluster", "/v1/admin")) or (verb != "GET" and path.startswith("/v1/models"))
-        if managing:
+        held = {OLD_PERMISSIONS.get(name, name) for name in permissions}
+        if "admin" not in held and _permission(verb, path) not in held:
             raise Refused(403, "Not enough permissions", plain=True)
 
     def _failed(self) -> None:
@@ -187,6 +192,11 @@ class Accounts:
                 return user
         raise Refused(404, "User not found", plain=True)
 
+    def change_password(self, user_id: int, body: dict[str, t.Any]) -> dict[str, t.Any]:
+        _check_password({"username": "", "password": body.get("new_password")})
+        self.user(user_id)["password"] = body["new_password"]
+        return {"ok": True}
+
     def delete_user(self, user_id: int) -> None:
         del self.users[self.user(user_id)["username"]]
 
@@ -232,6 +242,19 @@ class Accounts:
 
     def caller(self, header: str | None) -> str:
         return self.tokens[(header or "").partition(" ")[2]][0]
+
+
+def _permission(verb: str, path: str) -> str:
+    """What a request needs."""
+    if path.startswith(("/v1/cluster", "/v1/admin", "/v1/workers")):
+        return "admin"
+    if path.startswith("/v1/model_registrations"):
+        return "models:list" if verb == "GET" else "models:register"
+    if path.startswith("/v1/autostart/models") and not path.endswith("/summary"):
+        return "models:write"
+    if path.endswith(("/progress", "/events")) or not path.startswith(("/v1/models", "/v1/engines", "/v1/autostart")):
+        return "models:read"
+    return "models:list" if verb == "GET" else "models:write"
 
 
 def _check_password(body: dict[str, t.Any]) -> None:

@@ -64,6 +64,7 @@ class XinferenceServer:
     :param setup_token: what a claim has to bring; "" for none, as in 3.x.
     :param strict_check: answer 599 to every request that could change something, and note it in ``violations``.
     :param cancel_seconds: how long a cancel takes.
+    :param cards: worker -> GiB of each of its GPUs.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class XinferenceServer:
         token_life: float = 1800,
         cancel_seconds: float = 0.05,
         workers: t.Sequence[str] = ("127.0.0.1:51954",),
+        cards: t.Mapping[str, t.Sequence[float]] | None = None,
         port: int = 0,
     ):
         self.profile = PROFILES[profile]
@@ -84,6 +86,7 @@ class XinferenceServer:
         self.strict_check = strict_check
         self.cancel_seconds = cancel_seconds
         self.models = Models(self.profile, workers)
+        self.models.cards.update(cards or {})
         token = SETUP_TOKEN if setup_token is None and self.profile.setup_token else setup_token
         self.accounts = Accounts(self.profile.auth, token or None, token_life=token_life)
         if claimed:
@@ -244,6 +247,22 @@ def _status(server: XinferenceServer, _call: _Call) -> tuple[int, t.Any]:
     return 200, {"uptime": int(time.time() - server._started), "workers": dict.fromkeys(server.models.workers, worker)}
 
 
+def _cluster_info(server: XinferenceServer, call: _Call) -> tuple[int, t.Any]:
+    detailed = call.query.get("detailed") == "true"
+    models, gib = server.models, 1024**3
+    ram = {"cpu_available": 1.9, "cpu_count": 2, "mem_used": gib, "mem_available": 22 * gib, "mem_total": 24 * gib}
+    place = {"node_type": "Supervisor", "ip_address": (models.workers or ["127.0.0.1:1"])[0]}
+    rows = [{**place, "gpu_count": 0, "gpu_vram_total": 0, **(ram if detailed else {})}]
+    for worker in models.workers:
+        cards = models.cards.get(worker, ())
+        total = int(sum(cards) * gib)
+        held = sum(sum(places.get(worker, {}).values()) for places in models.held.values())
+        shown = total if detailed or not total else f"{total // 1024**2}MiB"
+        row = {"node_type": "Worker", "ip_address": worker, "gpu_count": len(cards), "gpu_vram_total": shown}
+        rows.append({**row, **({**ram, "gpu_vram_available": total - held} if detailed else {})})
+    return 200, rows
+
+
 def _launch(server: XinferenceServer, call: _Call) -> tuple[int, t.Any]:
     uid = server.models.launch(call.body)
     if call.query.get("wait_ready") == "false":
@@ -399,7 +418,8 @@ ROUTES: list[tuple[str, str, t.Callable[[XinferenceServer, _Call], tuple[int, t.
     ("GET", "/v1/supervisor", lambda s, c: _do({"supervisor_ip": s.models.workers[0]})),
     ("GET", "/v1/cluster/auth", lambda s, c: _do({"auth": s.auth})),
     ("GET", "/v1/cluster/version", _version),
-    ("GET", "/v1/cluster/devices", lambda s, c: _do(0)),
+    ("GET", "/v1/cluster/devices", lambda s, c: _do(sum(map(len, s.models.cards.values())))),
+    ("GET", "/v1/cluster/info", _cluster_info),
     # models
     ("GET", "/v1/models", lambda s, c: _do({"object": "list", "data": s.models.listed()})),
     ("POST", "/v1/models", _launch),

@@ -1,0 +1,161 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the reconciler does with one model, by what it sees and what it knows of it. Pure. Private to the collection.
+
+A model that is missing is launched. One that loads is waited for, whoever launched it. One that is broken is ended after
+a while and launched anew. After each failure the pause doubles, and after a number of them it stops. It never ends a
+model that serves.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field, replace
+
+# States of a model, as status file and metrics tell them.
+READY, LOADING, MISSING, BROKEN, WAITING, GAVE_UP = "ready", "loading", "missing", "broken", "waiting", "gave up"
+UNKNOWN = "unknown"  # not looked at since its server was started
+# What is done: nothing, a launch, or the end of what is broken or hangs.
+NOTHING, LAUNCH, CLEAR = "nothing", "launch", "clear"
+
+# Seconds for which a model has to be missing before it is launched: a worker that comes back reports its models only then.
+SETTLE = 5.0
+# Seconds for which a model may be broken before it is ended: a worker needs ten to bring back a process that died.
+BROKEN_FOR = 60.0
+# Seconds after which a launch has to be listed.
+LISTED = 15.0
+# Seconds after the first failure, doubled with each further one.
+BACKOFF, BACKOFF_MAX = 30.0, 900.0
+# Seconds for which a model has to serve until its failures are forgotten.
+STABLE = BACKOFF_MAX
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One model on the server.
+
+    :param state: absent, loading, ready or failed.
+    :param error: the server's words, where it failed.
+    :param differs: what runs otherwise than declared.
+    """
+
+    state: str
+    error: str = ""
+    differs: t.Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Known:
+    """What the reconciler knows of one model; kept in its state file. Times are seconds since the epoch.
+
+    :param digest: of the declaration; another one starts anew.
+    :param since: when the state began.
+    :param attempts: launches since the model was last stable.
+    :param launched: when the reconciler launched it, while that launch is on its way.
+    :param next_try: when it is launched next, after a failure.
+    :param launches: launches so far, for the metrics.
+    """
+
+    digest: str = ""
+    state: str = UNKNOWN
+    since: float = 0
+    attempts: int = 0
+    launched: float | None = None
+    next_try: float | None = None
+    error: str | None = None
+    differs: list[str] = field(default_factory=list)
+    launches: int = 0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """:param attempts: launches after which it gives up.  :param timeout: seconds that a launch may take."""
+
+    attempts: int
+    timeout: float
+
+
+def forget(known: Known) -> Known:
+    """Starts anew: another declaration, a restart of the server, or a person who says so."""
+    return Known(known.digest, launches=known.launches)
+
+
+def decide(known: Known, seen: Seen, now: float, limits: Limits) -> tuple[Known, str]:
+    """What is known from now on, and what is to be done."""
+    known = replace(known, differs=list(seen.differs))
+    if seen.state == "ready":
+        return _ready(known, now), NOTHING
+    if seen.state == "loading":
+        known = _enter(known, LOADING, now)
+        if now - known.since <= limits.timeout:
+            return known, NOTHING
+        return failed(known, f"not ready within {limits.timeout:.0f} s", now, limits), CLEAR
+    if seen.state == "failed":
+        return _broken(known, seen, now, limits)
+    return _absent(known, seen, now, limits)
+
+
+def failed(known: Known, error: str, now: float, limits: Limits) -> Known:
+    """After a launch that came to nothing, or a model that died."""
+    if known.attempts >= limits.attempts:
+        return replace(known, state=GAVE_UP, since=now, launched=None, next_try=None, error=error)
+    return replace(known, state=WAITING, since=now, launched=None, next_try=now + backoff(known.attempts), error=error)
+
+
+def backoff(attempts: int) -> float:
+    """Seconds until the next launch; none before the first."""
+    return min(BACKOFF * 2.0 ** (attempts - 1), BACKOFF_MAX) if attempts else 0.0
+
+
+def _enter(known: Known, state: str, now: float) -> Known:
+    return known if known.state == state else replace(known, state=state, since=now)
+
+
+def _ready(known: Known, now: float) -> Known:
+    known = replace(_enter(known, READY, now), launched=None, next_try=None)
+    return replace(known, attempts=0, error=None) if now - known.since >= STABLE else known
+
+
+def _broken(known: Known, seen: Seen, now: float, limits: Limits) -> tuple[Known, str]:
+    error = seen.error or "it is broken; the server's log may say why"
+    if known.launched is not None:
+        return failed(known, error, now, limits), CLEAR
+    if known.state == GAVE_UP or (known.next_try is not None and now < known.next_try):
+        return known, NOTHING
+    known = replace(_enter(known, BROKEN, now), error=error)
+    if now - known.since < BROKEN_FOR:
+        return known, NOTHING
+    return failed(known, error, now, limits), CLEAR
+
+
+def _absent(known: Known, seen: Seen, now: float, limits: Limits) -> tuple[Known, str]:
+    if known.launched is not None:
+        if not seen.error and now - known.launched < LISTED:
+            return known, NOTHING
+        return failed(known, seen.error or "the server does not know the launch any more", now, limits), NOTHING
+    if known.attempts and known.state in (READY, LOADING, BROKEN):
+        # It died soon after it was brought back.
+        return failed(
+            known, seen.error or f"gone {now - known.since:.0f} s after it was {known.state}", now, limits
+        ), NOTHING
+    if known.state == GAVE_UP or (known.next_try is not None and now < known.next_try):
+        return known, NOTHING
+    if known.state != WAITING:
+        known = _enter(known, MISSING, now)
+        if now - known.since < SETTLE:
+            return known, NOTHING
+    attempts = known.attempts + 1
+    return (
+        replace(
+            known,
+            state=LOADING,
+            since=now,
+            attempts=attempts,
+            launched=now,
+            next_try=None,
+            launches=known.launches + 1,
+        ),
+        LAUNCH,
+    )

@@ -1,0 +1,618 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""modelops-reconcile: brings back the declared models that are missing from an Xinference.
+
+It runs on the supervisor's host in the environment of Xinference, without Ansible, as the user of the service: after each
+start of the service and once a minute (systemd's timer), or all the time (supervisord). One turn looks, does what heal.py
+says, and goes on looking while something loads. Private to the collection.
+
+The directory holds, beside declared.json (declared.py): state.json (what it knows), status.json and metrics.prom (what
+others read), password (of its own user on the server) and paused.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import sys
+import time
+import traceback
+import typing as t
+from dataclasses import asdict, dataclass, field, replace
+
+from ansible_collections.modelops.inference.plugins.module_utils import _session
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host.shell import write_file
+from ansible_collections.modelops.inference.plugins.module_utils._session import ApiError, Session, Unreachable
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
+    definitions,
+    heal,
+    launch,
+    models,
+    progress,
+    registration,
+    releases,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Memory, Store
+
+USERNAME = "reconciler"
+# Seconds between two looks while something loads, and between two looks at a server that may have been restarted.
+_LOOK, _WATCH = 2.0, 5.0
+# Seconds to wait for workers that were there before the server was restarted.
+_WORKERS = 60.0
+# A restart moves the server's start by more than the seconds by which its clock may be off.
+_JITTER = 5.0
+# Seconds for which Xinference bans an address after ten failed logins.
+_BAN = 3600.0
+# Launches at the same time, as XINFERENCE_MAX_CONCURRENT_LAUNCHES of a worker.
+_PARALLEL = 5
+
+
+class Refused(ModelopsError):
+    """The server does not take the password, which is not tried again."""
+
+
+#: Result of a turn -> exit status. 1 is an error that nobody expected, 2 a wrong command line.
+RESULTS = {
+    "as declared": 0,
+    "paused": 0,
+    "nothing is declared": 0,
+    "a run of Ansible is at work": 0,
+    "on the way": 3,
+    "the server does not answer": 4,
+    "gave up": 5,
+    "login refused": 6,
+    "error": 1,
+}
+STATUSES = """\
+exit status of run, and of status for the last turn:
+  0  as declared, or nothing to do (paused, nothing declared, Ansible is at work)
+  1  an error that nobody expected
+  3  a model is missing and will be launched, or is loading
+  4  the server does not answer
+  5  gave up on a model, see status: fix the cause, then resume
+  6  the server refuses the login: fix the password file
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line says.
+
+    :param release: Xinference's release, which decides how a launch request is written.
+    """
+
+    directory: str
+    endpoint: str = ""
+    release: str = ""
+    username: str = USERNAME
+    password_file: str = ""
+    attempts: int = 5
+    ready_timeout: float = 300
+    metrics_dir: str = ""
+    interval: float = 60
+
+    def path(self, name: str) -> str:
+        return os.path.join(self.directory, name)
+
+
+@dataclass
+class State:
+    """What is kept between two turns.
+
+    :param started: when the server started.  :param workers: how many it had.
+    :param refused: {"file": which password file, "until": when to try again or null, "why"}.
+    """
+
+    started: float | None = None
+    workers: int = 0
+    refused: dict[str, t.Any] | None = None
+    models: dict[str, heal.Known] = field(default_factory=dict)
+
+
+# -- files -----------------------------------------------------------------------------------------------------------
+
+
+def _write(settings: Settings, path: str, content: t.Any, mode: int) -> None:
+    """Replaces a file at once; it belongs to whoever owns the directory, whether root or the service writes it."""
+    about = os.stat(settings.directory)
+    owner = (about.st_uid, about.st_gid) if os.geteuid() == 0 else None
+    write_file(path, content if isinstance(content, str) else json.dumps(content, indent=1) + "\n", mode, owner)
+
+
+def _read(path: str) -> t.Any:
+    """The content of a JSON file; None where there is none, or none that can be read."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return None
+
+
+def load_state(settings: Settings) -> State:
+    """What was kept; a file that cannot be read, or of another release, starts anew."""
+    try:
+        found = dict(_read(settings.path("state.json")) or {})
+        known = {uid: heal.Known(**row) for uid, row in found.pop("models", {}).items()}
+        return State(**found, models=known)
+    except (TypeError, ValueError, AttributeError):
+        return State()
+
+
+def save_state(settings: Settings, state: State) -> None:
+    _write(settings, settings.path("state.json"), asdict(state), 0o600)
+
+
+def paused(settings: Settings) -> dict[str, t.Any] | None:
+    """{"until": seconds since the epoch or null, "reason"} while it is paused."""
+    found = _read(settings.path("paused.json"))
+    if not isinstance(found, dict) or (found.get("until") is not None and found["until"] <= time.time()):
+        return None
+    return found
+
+
+def _file(path: str) -> str:
+    """Which file this is: another text in it makes it another one."""
+    try:
+        about = os.stat(path)
+        return f"{about.st_ino}-{about.st_size}-{about.st_mtime_ns}"
+    except OSError:
+        return ""
+
+
+# -- one turn --------------------------------------------------------------------------------------------------------
+
+
+class Turn:
+    """One turn of the reconciler."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self.state = load_state(settings)
+        self.store = Store(settings.path("declared.json"))
+        session = Session(settings.endpoint, proxy="")
+        self.client = Client(session, settings.username, None, settings.password_file or None)
+
+    def run(self) -> int:
+        """Does the turn, writes status and metrics, and returns the exit status."""
+        try:
+            result, why = self._run(), ""
+        except Refused as exc:
+            result, why = "login refused", str(exc)
+        except Unreachable as exc:
+            result, why = "the server does not answer", str(exc)
+        except ModelopsError as exc:
+            # A server whose worker goes down answers 500 for a while.
+            troubled = isinstance(exc, ApiError) and exc.status >= 500
+            result, why = ("the server does not answer" if troubled else "error"), str(exc)
+        except Exception as exc:
+            traceback.print_exc()
+            result, why = "error", f"{type(exc).__name__}: {exc}"
+        self._report(result, why)
+        return RESULTS[result]
+
+    def _run(self) -> str:
+        if paused(self.settings):
+            return "paused"
+        if not self.store.load().models:
+            return "nothing is declared"
+        self._wait()
+        self._login()
+        while True:
+            if paused(self.settings):
+                return "paused"
+            with self.store.lock(wait=False) as held:
+                memory = Memory(self.store)
+                if not held or memory.declared.busy:
+                    return "a run of Ansible is at work"
+                self._look(memory)
+                save_state(self.settings, self.state)
+            states = {known.state for known in self.state.models.values()}
+            if not states & {heal.LOADING, heal.MISSING}:
+                break
+            time.sleep(_LOOK)
+        if heal.GAVE_UP in states:
+            return "gave up"
+        return "as declared" if states <= {heal.READY} else "on the way"
+
+    # -- the server ------------------------------------------------------------------------------------------------
+
+    def _wait(self) -> None:
+        """Until the server answers and its workers are back; what it knew of a server that was restarted is forgotten."""
+        try:
+            status = self._status(0)
+        except Unreachable as exc:
+            self._report("the server does not answer", str(exc))
+            status = self._status(self.settings.ready_timeout)
+        end = time.monotonic() + _WORKERS
+        while len(self.client.workers) < self.state.workers and time.monotonic() < end:
+            time.sleep(_LOOK)
+            status = self._status(self.settings.ready_timeout)
+        started = time.time() - status["uptime"]
+        restarted = self.state.started is None or abs(started - self.state.started) > _JITTER
+        if restarted or len(self.client.workers) > self.state.workers:
+            self.state.models = {uid: heal.forget(known) for uid, known in self.state.models.items()}
+        if restarted:
+            self.state.started = started
+        self.state.workers = len(self.client.workers)
+
+    def _status(self, timeout: float) -> dict[str, t.Any]:
+        try:
+            return t.cast("dict[str, t.Any]", self.client.wait_ready(timeout).json)
+        except ModelopsError as exc:
+            raise Unreachable(str(exc), sent=False) from exc
+
+    def _login(self) -> None:
+        """One attempt. After a refusal none, until the password file is another one; after a ban, for an hour."""
+        client, path = self.client, self.settings.password_file
+        if not client.needs_auth():
+            return
+        refused = self.state.refused
+        if refused and refused["file"] == _file(path) and (refused["until"] or time.time() + 1) > time.time():
+            raise Refused(refused["why"])
+        try:
+            client.check_password()
+        except ModelopsError as exc:
+            raise Refused(str(exc)) from exc
+        answer = client.take_token()
+        self.state.refused = None
+        if answer.status != 200:
+            banned = answer.status == 429
+            why = (
+                f"{client.endpoint} refused the password of {client.username!r} in {path} ({answer.status}: {answer.detail}). "
+                + (
+                    "Too many logins failed; it is tried again in an hour."
+                    if banned
+                    else "It is not tried again until that file is another one. Remove the file and run the site, which makes a new one."
+                )
+            )
+            self.state.refused = {"file": _file(path), "until": time.time() + _BAN if banned else None, "why": why}
+        save_state(self.settings, self.state)
+        if self.state.refused:
+            raise Refused(self.state.refused["why"])
+
+    # -- the models ------------------------------------------------------------------------------------------------
+
+    def _look(self, memory: Memory) -> None:
+        """Reads once, decides for each model, and does it."""
+        declared = memory.declared
+        wanted = sorted(self._wanted(declared.models), key=lambda model: model.options["priority"])
+        actual = self._actual(wanted, declared.launched)
+        before, self.state.models = self.state.models, {}
+        known = {model.uid: self._known(before.get(model.uid), model) for model in wanted}
+        clock = time.time()
+        loading = sum(1 for model in wanted if actual.state(model.uid) == "loading")
+        for model in wanted:
+            was, seen = known[model.uid], self._seen(model, actual)
+            if was.launched is not None and seen.state == "ready":
+                memory.became({model.uid: actual.created(model.uid)})
+            timeout = model.options["launch_timeout"] or declared.settings.get("launch_timeout") or 1800
+            limits = heal.Limits(self.settings.attempts, timeout)
+            now, action = heal.decide(was, seen, clock, limits)
+            if action == heal.LAUNCH and loading >= _PARALLEL:
+                now = replace(was, state=heal.MISSING)
+            elif action == heal.LAUNCH:
+                loading += 1
+                now = self._launch(model, actual, memory, now, limits)
+            elif action == heal.CLEAR:
+                now = self._clear(model, now, limits)
+            _tell(model.uid, was, now)
+            self.state.models[model.uid] = now
+
+    def _wanted(self, declared: t.Sequence[t.Mapping[str, t.Any]]) -> list[models.Model]:
+        # Whether weights are there is the server's to say: they may be on another worker, or on a share that comes late.
+        wanted = [model for model in models.desired(declared, exists=lambda path: True) if model.present]
+        for model in wanted:
+            self.client.session.hide(*(str(v) for v in (model.options["envs"] or {}).values() if len(str(v)) >= 8))
+        return wanted
+
+    def _actual(self, wanted: t.Sequence[models.Model], launched: t.Mapping[str, t.Any]) -> models.Actual:
+        client = self.client
+        running, instances = client.models(), client.instances()
+        failed = [m.uid for m in wanted if (instances.get(m.uid) or {}).get("status") == "ERROR"]
+        gone = frozenset(uid for uid in failed if client.presence(uid) == releases.UNKNOWN)
+        return models.Actual(running, instances, gone=gone, workers=client.workers, launched=launched)
+
+    @staticmethod
+    def _known(known: heal.Known | None, model: models.Model) -> heal.Known:
+        """What is known of this declaration; of another one nothing."""
+        text = json.dumps(model.options, sort_keys=True, default=str)
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        return known if known is not None and known.digest == digest else heal.Known(digest)
+
+    @staticmethod
+    def _seen(model: models.Model, actual: models.Actual) -> heal.Seen:
+        state, instance = actual.state(model.uid), actual.instances.get(model.uid) or {}
+        if state != "ready":
+            return heal.Seen(state, progress.reason(instance))
+        if model.uid not in actual.models:
+            return heal.Seen(
+                "failed", "its instance is READY, but the server does not list it among the running models"
+            )
+        return heal.Seen(state, differs=[str(f) for f in models.running_differences(model, actual)])
+
+    def _launch(
+        self, model: models.Model, actual: models.Actual, memory: Memory, now: heal.Known, limits: heal.Limits
+    ) -> heal.Known:
+        client, last = self.client, memory.declared.launched.get(model.uid) or {}
+        # The placement of the last run holds for the same declaration.
+        placed = (last.get("placed") or {}) if last.get("body") == model.body else {}
+        try:
+            self._register(model, actual)
+            memory.launched(model.uid, model.body, placed)
+            client.launch(releases.launch_request(self.settings.release, model.body, placed))
+        except Unreachable as exc:
+            if not exc.sent:
+                raise
+            # The next look tells whether it arrived.
+        except ModelopsError as exc:
+            if isinstance(exc, ApiError) and "already in the model list" in str(exc):
+                # Somebody was faster, such as the server's autostart: it is waited for, and was no attempt of ours.
+                return replace(now, launched=None, attempts=now.attempts - 1, launches=now.launches - 1)
+            return heal.failed(now, str(exc), time.time(), limits)
+        return now
+
+    def _register(self, model: models.Model, actual: models.Actual) -> None:
+        """Puts back the definition of a custom model."""
+        definition = model.definition
+        if definition is None:
+            return
+        registered = self.client.registration(model.type, model.name)
+        if registered is not None:
+            if not registration.differences(definition, registered):
+                return
+            others = [
+                uid
+                for uid, row in actual.models.items()
+                if (row.get("model_name"), row.get("model_type")) == (model.name, model.type)
+            ]
+            if others:
+                raise ModelopsError(
+                    f"another definition of {model.name!r} is registered, from which {', '.join(others)} runs"
+                )
+        problem = definitions.put(self.client, definition, registered is not None)
+        if problem:
+            raise ModelopsError(problem)
+
+    def _clear(self, model: models.Model, now: heal.Known, limits: heal.Limits) -> heal.Known:
+        """Ends what is broken or hangs; the launch follows when the UID is free."""
+        try:
+            launch.remove(self.client, model.uid)
+            return now
+        except Unreachable:
+            raise
+        except ModelopsError as exc:
+            now = replace(now, attempts=now.attempts + 1)
+            return heal.failed(now, f"{now.error}; it could not be ended: {exc}", time.time(), limits)
+
+    # -- what others read ------------------------------------------------------------------------------------------
+
+    def _report(self, result: str, why: str) -> None:
+        settings = self.settings
+        status = {
+            "format": 1,
+            "time": time.time(),
+            "result": result,
+            "exit": RESULTS[result],
+            "message": self.client.session.redact(why),
+            "release": settings.release,
+            "endpoint": settings.endpoint,
+            "paused": paused(settings),
+            "models": {
+                uid: {key: getattr(known, key) for key in _SHOWN} for uid, known in sorted(self.state.models.items())
+            },
+        }
+        last = _read(settings.path("status.json")) or {}
+        if (last.get("result"), last.get("message")) != (result, status["message"]):
+            _say(result + (f": {status['message']}" if why else ""))
+        _write(settings, settings.path("status.json"), status, 0o644)
+        text = metrics(status)
+        _write(settings, settings.path("metrics.prom"), text, 0o644)
+        if settings.metrics_dir:
+            try:
+                write_file(os.path.join(settings.metrics_dir, "modelops_reconcile.prom"), text, 0o644)
+            except OSError as exc:
+                _say(f"{settings.metrics_dir} cannot be written: {exc.strerror}")
+
+
+_SHOWN = ("state", "since", "attempts", "next_try", "error", "differs", "launches")
+
+
+def metrics(status: t.Mapping[str, t.Any]) -> str:
+    """The status as Prometheus' text format, for node_exporter's textfile collector. Pure."""
+    rows = status["models"].items()
+    families: list[tuple[str, str, str, list[tuple[str, t.Any]]]] = [
+        ("time_seconds", "gauge", "When the last turn ended.", [("", status["time"])]),
+        (
+            "exit_status",
+            "gauge",
+            "Exit status of the last turn, see modelops-reconcile --help.",
+            [("", status["exit"])],
+        ),
+        ("paused", "gauge", "Whether it is paused.", [("", int(bool(status["paused"])))]),
+        ("model_ready", "gauge", "Whether the model serves.", [(u, int(r["state"] == heal.READY)) for u, r in rows]),
+        (
+            "model_differs",
+            "gauge",
+            "Whether it runs otherwise than declared.",
+            [(u, int(bool(r["differs"]))) for u, r in rows],
+        ),
+        (
+            "model_gave_up",
+            "gauge",
+            "Whether it is no longer tried.",
+            [(u, int(r["state"] == heal.GAVE_UP)) for u, r in rows],
+        ),
+        ("model_attempts", "gauge", "Launches since it was last stable.", [(u, r["attempts"]) for u, r in rows]),
+        ("model_launches_total", "counter", "Launches by the reconciler.", [(u, r["launches"]) for u, r in rows]),
+    ]
+    lines = []
+    for name, kind, text, samples in families:
+        lines += [f"# HELP modelops_reconcile_{name} {text}", f"# TYPE modelops_reconcile_{name} {kind}"]
+        for uid, value in samples:
+            label = uid.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+            lines.append(f"modelops_reconcile_{name}" + (f'{{uid="{label}"}}' if uid else "") + f" {value}")
+    return "\n".join(lines) + "\n"
+
+
+def _tell(uid: str, was: heal.Known, now: heal.Known) -> None:
+    """One line in the log for each change of a model's state."""
+    if (was.state, was.error, was.differs) == (now.state, now.error, now.differs):
+        return
+    line = f"{uid}  {now.state}"
+    if now.state == heal.LOADING and now.launched is not None:
+        line += f" (launch {now.attempts})"
+    if now.state == heal.READY and was.state != heal.UNKNOWN:
+        line += f" after {progress.duration(now.since - was.since)}"
+    if now.state in (heal.WAITING, heal.BROKEN, heal.GAVE_UP):
+        line += f": {now.error}"
+    if now.differs:
+        line += f", runs otherwise than declared: {', '.join(now.differs)}"
+    _say(line)
+
+
+def _say(line: str) -> None:
+    # The journal has the time; a log of supervisord has not.
+    stamp = "" if "JOURNAL_STREAM" in os.environ else time.strftime("%Y-%m-%dT%H:%M:%S%z ")
+    print(f"{stamp}{line}", flush=True)
+
+
+# -- commands --------------------------------------------------------------------------------------------------------
+
+
+def loop(settings: Settings) -> t.NoReturn:
+    """A turn at each interval, and at once after a restart of the server."""
+    while True:
+        Turn(settings).run()
+        started, end = load_state(settings).started, time.monotonic() + settings.interval
+        while time.monotonic() < end and not _restarted(settings, started):
+            time.sleep(_WATCH)
+
+
+def _restarted(settings: Settings, started: float | None) -> bool:
+    try:
+        status = Session(settings.endpoint, proxy="", retries=0).get("/status").json
+        return started is not None and time.time() - status["uptime"] - started > _JITTER
+    except (ModelopsError, TypeError, KeyError):
+        return False
+
+
+def show(settings: Settings) -> int:
+    """Prints the last turn for a person."""
+    status, now = _read(settings.path("status.json")), time.time()
+    if status is None:
+        print(f"It has not run yet: there is no {settings.path('status.json')}")
+        return 1
+    print(
+        f"{status['result']}, {progress.duration(now - status['time'])} ago, Xinference {status['release']} on {status['endpoint']}"
+    )
+    if status["message"]:
+        print(f"  {status['message']}")
+    hold = paused(settings)
+    if hold:
+        until = (
+            time.strftime("until %Y-%m-%d %H:%M:%S %Z", time.localtime(hold["until"]))
+            if hold["until"]
+            else "until resume"
+        )
+        print(f"paused {until}" + (f": {hold['reason']}" if hold["reason"] else ""))
+    width = max(map(len, status["models"]), default=0)
+    for uid, row in status["models"].items():
+        line = f"  {uid:{width}}  {row['state']} for {progress.duration(now - row['since'])}"
+        if row["next_try"]:
+            line += f", next launch in {progress.duration(max(0, row['next_try'] - now))}"
+        if row["attempts"] and row["state"] != heal.READY:
+            line += f", {row['attempts']} launches"
+        print(line)
+        for text in [row["error"] or "", *(f"differs: {item}" for item in row["differs"])]:
+            if text:
+                print(f"  {'':{width}}    {text.splitlines()[0]}")
+    return int(status["exit"])
+
+
+def pause(settings: Settings, seconds: float | None, reason: str) -> int:
+    until = None if seconds is None else time.time() + seconds
+    _write(settings, settings.path("paused.json"), {"until": until, "reason": reason}, 0o644)
+    print("paused" + (f" for {progress.duration(seconds)}" if seconds is not None else ", until resume"))
+    return 0
+
+
+def resume(settings: Settings) -> int:
+    """Ends a pause, and tries anew what it had given up."""
+    with Store(settings.path("declared.json")).lock():
+        state = load_state(settings)
+        state.models = {uid: heal.forget(known) for uid, known in state.models.items()}
+        state.refused = None
+        save_state(settings, state)
+    try:
+        os.unlink(settings.path("paused.json"))
+    except FileNotFoundError:
+        pass
+    print("resumed; what was given up is tried again by the next turn")
+    return 0
+
+
+def _duration(text: str) -> float:
+    match = re.fullmatch(r"(\d+)([smhd]?)", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 90s, 30m, 2h or 1d")
+    return int(match.group(1)) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match.group(2)]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="modelops-reconcile",
+        description="Brings back the declared models that are missing from an Xinference.",
+        epilog=STATUSES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    beside = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(sys.argv[0]))), "reconciler")
+    parser.add_argument("--directory", default=beside, help="where its files are (%(default)s)")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (("run", "one turn"), ("loop", "one turn after the other, until it is ended")):
+        command = commands.add_parser(name, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+        command.add_argument("--endpoint", required=True, help="URL of the server")
+        command.add_argument("--release", required=True, help="release of the server")
+        command.add_argument("--username", default=USERNAME, help="user of the server")
+        command.add_argument("--password-file", default="", help="file with its password, where the server wants one")
+        command.add_argument(
+            "--attempts", type=int, default=5, help="failed launches of a model after which it gives up"
+        )
+        command.add_argument("--ready-timeout", type=float, default=300, help="seconds to wait for the server")
+        command.add_argument("--metrics-dir", default="", help="directory of node_exporter's textfile collector")
+        if name == "loop":
+            command.add_argument("--interval", type=float, default=60, help="seconds between two turns")
+    commands.add_parser("status", help="what the last turn found")
+    command = commands.add_parser("pause", help="launch nothing until resume")
+    command.add_argument("--for", dest="seconds", type=_duration, metavar="DURATION", help="such as 30m or 2h")
+    command.add_argument("--reason", default="", help="for whoever reads the status")
+    commands.add_parser("resume", help="end a pause, and try anew what was given up")
+    return parser
+
+
+def main(argv: t.Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit status."""
+    given = vars(_parser().parse_args(argv))
+    command, seconds, reason = given.pop("command"), given.pop("seconds", None), given.pop("reason", "")
+    settings = Settings(**given)
+    try:
+        if command in ("run", "loop") and _session.REQUESTS_IMPORT_ERROR is not None:
+            raise ModelopsError(f"{sys.executable} has no 'requests': run it with the environment of Xinference")
+        if command == "run":
+            return Turn(settings).run()
+        if command == "loop":
+            loop(settings)
+        if command == "status":
+            return show(settings)
+        return pause(settings, seconds, reason) if command == "pause" else resume(settings)
+    except (ModelopsError, OSError) as exc:
+        print(f"modelops-reconcile: {exc}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0

@@ -1,0 +1,146 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the reconciler does with one model: every state that it can know, against everything that it can see."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import heal
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.heal import Known, Limits, Seen
+
+NOW = 100_000.0
+LIMITS = Limits(attempts=3, timeout=600)
+STATES = (heal.UNKNOWN, heal.READY, heal.LOADING, heal.MISSING, heal.BROKEN, heal.WAITING, heal.GAVE_UP)
+
+
+def known(state=heal.UNKNOWN, ago=0.0, **fields):
+    return Known("d", state, NOW - ago, **fields)
+
+
+def decide(before, state, error=""):
+    return heal.decide(before, Seen(state, error), NOW, LIMITS)
+
+
+@pytest.mark.parametrize("state", STATES)
+@pytest.mark.parametrize("attempts", [0, 1, 3])
+@pytest.mark.parametrize("launched", [None, NOW - 5, NOW - 50])
+@pytest.mark.parametrize("next_try", [None, NOW - 1, NOW + 100])
+@pytest.mark.parametrize("ago", [0, 10, 100, 10_000])
+@pytest.mark.parametrize("seen", ["ready", "loading", "absent", "failed"])
+def test_what_always_holds(state, attempts, launched, next_try, ago, seen):
+    before = known(state, ago, attempts=attempts, launched=launched, next_try=next_try)
+    now, action = decide(before, seen)
+    # Only what is missing is launched, only what is broken or hangs is ended: never what serves.
+    assert (
+        action
+        in {
+            "ready": (heal.NOTHING,),
+            "loading": (heal.NOTHING, heal.CLEAR),
+            "absent": (heal.NOTHING, heal.LAUNCH),
+            "failed": (heal.NOTHING, heal.CLEAR),
+        }[seen]
+    )
+    if action == heal.LAUNCH:
+        assert (now.state, now.launched, now.attempts) == (heal.LOADING, NOW, attempts + 1)
+        assert state != heal.GAVE_UP and (next_try is None or next_try <= NOW)
+    if action == heal.CLEAR:
+        assert now.error and now.launched is None and now.state in (heal.WAITING, heal.GAVE_UP)
+    if now.state == heal.WAITING and before.state != heal.WAITING:
+        assert now.next_try == NOW + heal.backoff(attempts)
+    if now.state == heal.GAVE_UP and state != heal.GAVE_UP:
+        assert attempts >= LIMITS.attempts and now.error
+
+
+def test_what_is_missing_is_launched_when_it_stays_missing():
+    first, action = decide(known(), "absent")
+    assert (first.state, first.since, action) == (heal.MISSING, NOW, heal.NOTHING)
+    assert heal.decide(first, Seen("absent"), NOW + heal.SETTLE - 0.1, LIMITS)[1] == heal.NOTHING
+    launched, action = heal.decide(first, Seen("absent"), NOW + heal.SETTLE, LIMITS)
+    assert action == heal.LAUNCH and launched.launches == 1
+
+
+def test_a_launch_of_somebody_else_is_waited_for():
+    now, action = decide(known(heal.MISSING, 3), "loading")
+    assert (now.state, now.launched, now.attempts, action) == (heal.LOADING, None, 0, heal.NOTHING)
+    assert decide(known(heal.LOADING, 599), "loading")[1] == heal.NOTHING
+    now, action = decide(known(heal.LOADING, 601), "loading")
+    assert (now.state, now.error, action) == (heal.WAITING, "not ready within 600 s", heal.CLEAR)
+
+
+def test_a_launch_that_fails_is_tried_again_later_and_later_and_then_given_up():
+    state = known(heal.LOADING, 20, attempts=1, launched=NOW - 20)
+    pauses = []
+    while True:
+        state, action = decide(state, "absent", "no such file")
+        assert (state.error, action) == ("no such file", heal.NOTHING)
+        if state.state == heal.GAVE_UP:
+            break
+        pauses.append(state.next_try - NOW)
+        assert decide(state, "absent") == (state, heal.NOTHING)
+        state, action = heal.decide(state, Seen("absent"), state.next_try, LIMITS)
+        assert action == heal.LAUNCH
+    assert pauses == [30, 60] and state.attempts == 3
+    assert heal.decide(state, Seen("absent"), NOW + 1e6, LIMITS) == (state, heal.NOTHING)
+    assert heal.decide(heal.forget(state), Seen("absent"), NOW, LIMITS)[0].state == heal.MISSING
+
+
+def test_pauses_have_an_end():
+    assert [heal.backoff(n) for n in range(8)] == [0, 30, 60, 120, 240, 480, 900, 900]
+
+
+def test_a_launch_may_take_a_while_until_it_is_listed():
+    assert decide(known(heal.LOADING, 10, attempts=1, launched=NOW - 10), "absent")[1] == heal.NOTHING
+    now, _action = decide(known(heal.LOADING, 16, attempts=1, launched=NOW - 16), "absent")
+    assert (now.state, now.error) == (heal.WAITING, "the server does not know the launch any more")
+
+
+def test_what_dies_soon_after_it_was_brought_back_counts_as_a_failure():
+    now, action = decide(known(heal.READY, 40, attempts=1), "absent")
+    assert (now.state, now.next_try, now.error, action) == (
+        heal.WAITING,
+        NOW + 30,
+        "gone 40 s after it was ready",
+        heal.NOTHING,
+    )
+    assert decide(known(heal.READY, 40, attempts=3), "absent")[0].state == heal.GAVE_UP
+    assert decide(known(heal.READY, 40), "absent")[0].state == heal.MISSING
+
+
+def test_failures_are_forgotten_when_the_model_serves_for_long():
+    assert decide(known(heal.READY, heal.STABLE - 1, attempts=2, error="x"), "ready")[0].attempts == 2
+    now, _action = decide(known(heal.READY, heal.STABLE, attempts=2, error="x"), "ready")
+    assert (now.attempts, now.error) == (0, None)
+
+
+def test_what_is_broken_is_ended_after_a_while_and_launched_anew():
+    first, action = decide(known(heal.READY, 5000), "failed", "stuck")
+    assert (first.state, first.error, action) == (heal.BROKEN, "stuck", heal.NOTHING)
+    # Its worker mends it.
+    assert heal.decide(first, Seen("ready"), NOW + 10, LIMITS)[0].state == heal.READY
+    cleared, action = heal.decide(first, Seen("failed", "stuck"), NOW + heal.BROKEN_FOR, LIMITS)
+    assert (cleared.state, action) == (heal.WAITING, heal.CLEAR)
+    assert heal.decide(cleared, Seen("absent"), NOW + heal.BROKEN_FOR, LIMITS)[1] == heal.LAUNCH
+
+
+def test_an_own_launch_that_fails_and_stays_is_cleared_at_once():
+    now, action = decide(known(heal.LOADING, 20, attempts=1, launched=NOW - 20), "failed", "out of memory")
+    assert (now.state, now.error, action) == (heal.WAITING, "out of memory", heal.CLEAR)
+
+
+def test_what_was_given_up_and_runs_again_is_ready():
+    gave_up = known(heal.GAVE_UP, 100, attempts=3, error="x")
+    assert decide(gave_up, "failed") == (gave_up, heal.NOTHING)
+    assert decide(gave_up, "ready")[0].state == heal.READY
+
+
+def test_what_runs_otherwise_is_left_alone_and_told():
+    now, action = heal.decide(known(), Seen("ready", differs=["quantization q4 -> q8"]), NOW, LIMITS)
+    assert (now.state, now.differs, action) == (heal.READY, ["quantization q4 -> q8"], heal.NOTHING)
+
+
+def test_forgetting_keeps_the_count_of_launches():
+    assert heal.forget(known(heal.GAVE_UP, attempts=3, launches=7)) == replace(Known("d"), launches=7)

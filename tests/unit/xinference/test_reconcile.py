@@ -1,0 +1,540 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The reconciler against a server, and as the program that is installed: one file, without Ansible."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import stat
+import subprocess
+import sys
+import threading
+import time
+import venv
+from pathlib import Path
+
+import pytest
+from servers.xinference import PASSWORD, XinferenceServer
+
+from ansible_collections.modelops.inference.plugins.module_utils._host import program
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import heal, reconcile
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Store
+
+NAME = "ansible_collections.modelops.inference.plugins.module_utils._xinference.reconcile"
+SCOPES = ["models:list", "models:read", "models:write", "models:register"]
+OWN_PASSWORD = "reconciler-pass-1"
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(heal, "SETTLE", 0.1)
+    monkeypatch.setattr(heal, "BACKOFF", 0.4)
+    monkeypatch.setattr(heal, "LISTED", 1.0)
+    monkeypatch.setattr(reconcile, "_LOOK", 0.05)
+    monkeypatch.setattr(reconcile, "_WATCH", 0.05)
+    monkeypatch.setattr(reconcile, "_WORKERS", 0.5)
+
+
+@pytest.fixture
+def directory(tmp_path):
+    path = tmp_path / "reconciler"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def server():
+    with XinferenceServer("4.1.0") as running:
+        running.accounts.add_user("reconciler", OWN_PASSWORD, SCOPES)
+        yield running
+
+
+@pytest.fixture
+def declare(directory, apply, server, llm, embedding):
+    """Has the module launch models and remember them; returns their UIDs."""
+
+    def run(*models, **options):
+        models = list(models) or [llm(), embedding()]
+        result = apply(server, models, remember=str(directory / "declared.json"), prove="never", **options)
+        assert not result.failed, result["msg"]
+        server.forget()
+        return [model["uid"] for model in models]
+
+    return run
+
+
+@pytest.fixture
+def run(directory, server):
+    """``run()`` -> exit status of one turn; the password is the reconciler's own."""
+    password = directory / "password"
+    password.write_text(OWN_PASSWORD + "\n")
+
+    def turn(*more, endpoint=None):
+        command = ["--directory", str(directory), "run", "--endpoint", endpoint or server.url, "--release", "4.1.0"]
+        return reconcile.main([*command, "--password-file", str(password), "--ready-timeout", "1", *more])
+
+    return turn
+
+
+@pytest.fixture
+def status(directory):
+    return lambda: json.loads((directory / "status.json").read_text())
+
+
+def restart(server):
+    """The server forgets its models, as at a restart."""
+    server.models.models.clear()
+    server.models.launches.clear()
+    server._started = time.time() + 100  # further than the tolerance, whatever the time between two tests
+
+
+def test_nothing_to_do_where_nothing_was_declared(run, status, server):
+    assert run() == 0
+    assert status()["result"] == "nothing is declared" and server.requests == []
+
+
+def test_what_runs_is_left_alone_for_a_constant_number_of_requests(declare, run, status, server):
+    declare()
+    assert run() == 0
+    assert status()["result"] == "as declared"
+    assert {row["state"] for row in status()["models"].values()} == {"ready"}
+    assert server.requests == [
+        ("GET", "/status"),
+        ("GET", "/v1/cluster/auth"),
+        ("POST", "/token"),
+        ("GET", "/v1/models"),
+        ("GET", "/v1/models/instances"),
+    ]
+
+
+def test_after_a_restart_the_models_come_back_under_the_same_uids(declare, run, status, server, directory, capsys):
+    uids = declare()
+    run()
+    bodies = {uid: dict(server.models.models[uid].body) for uid in uids}
+    restart(server)
+    assert run() == 0
+    assert {uid: server.models.models[uid].body for uid in uids} == bodies
+    assert server.models.launches == uids
+    assert [row["launches"] for row in status()["models"].values()] == [1, 1]
+    assert "minilm  loading (launch 1)" in capsys.readouterr().out
+    # The next run of the module knows them as its own.
+    launched = Store(str(directory / "declared.json")).load().launched
+    assert launched["tiny"]["created"] == int(server.models.models["tiny"].launched)
+
+
+def test_a_definition_that_vanished_is_registered_again(declare, run, server):
+    declare()
+    restart(server)
+    server.models.definitions["LLM"].clear()
+    assert run() == 0
+    assert "tiny" in server.models.definitions["LLM"]
+
+
+def test_a_model_that_the_server_brings_back_itself_is_waited_for(declare, run, server):
+    declare()
+    restart(server)
+    server.behave("tiny", seconds=0.6)
+    server.models.launch({"model_uid": "tiny", "model_name": "tiny", "model_engine": "llama.cpp"})
+    assert run() == 0
+    assert server.models.launches == ["tiny", "minilm"]
+
+
+def test_a_launch_that_is_refused_as_a_duplicate_is_no_failure(declare, run, server, status, monkeypatch):
+    """Somebody launches between the look and the launch."""
+    declare()
+    restart(server)
+    look = reconcile.Turn._launch
+
+    def overtaken(self, model, *args):
+        if model.uid == "tiny" and "tiny" not in server.models.models:
+            server.models.launch(dict(model.body))
+        return look(self, model, *args)
+
+    monkeypatch.setattr(reconcile.Turn, "_launch", overtaken)
+    assert run() == 0
+    assert status()["models"]["tiny"]["attempts"] == 0
+
+
+def test_a_launch_whose_answer_is_lost_is_not_sent_twice(declare, run, server):
+    declare()
+    restart(server)
+    server.fault("reset_after", verb="POST", path="^/v1/models$")
+    assert run() == 0
+    assert sorted(server.models.launches) == ["minilm", "tiny"]
+
+
+def test_what_runs_otherwise_is_reported_and_left_alone(declare, run, server, status, capsys):
+    declare()
+    server.models.models["tiny"].body["quantization"] = "Q8_0"
+    server.models.definitions["LLM"]["tiny"]["model_specs"][0]["quantization"] = "Q8_0"
+    server.models.models["minilm"].extra_replicas = 1
+    assert run() == 0
+    assert status()["models"]["minilm"]["differs"] == ["replicas 2 -> 1"]
+    assert server.changes() == []
+    assert "minilm  ready, runs otherwise than declared: replicas 2 -> 1" in capsys.readouterr().out
+
+
+def test_a_model_that_cannot_be_launched_is_tried_again_later_and_given_up(declare, run, server, status, capsys):
+    declare()
+    restart(server)
+    server.behave("tiny", seconds=0.05, error="CUDA out of memory")
+    assert run("--attempts", "2") == 3
+    assert status()["models"]["tiny"]["state"] == "waiting" and status()["models"]["minilm"]["state"] == "ready"
+    launches = len(server.models.launches)
+    assert run("--attempts", "2") == 3 and len(server.models.launches) == launches, "it is not tried before its time"
+    time.sleep(0.5)
+    assert run("--attempts", "2") == 5
+    assert status()["result"] == "gave up"
+    assert status()["models"]["tiny"]["error"] == "CUDA out of memory"
+    assert "tiny  gave up: CUDA out of memory" in capsys.readouterr().out
+    launches = len(server.models.launches)
+    time.sleep(0.5)
+    assert run("--attempts", "2") == 5 and len(server.models.launches) == launches
+    assert capsys.readouterr().out == "", "the log is not filled with what it said before"
+
+
+@pytest.mark.parametrize("how", ["resume", "restart", "another declaration", "a worker"])
+def test_what_was_given_up_is_tried_again_when_something_changed(
+    declare, run, server, status, directory, llm, embedding, how
+):
+    declare()
+    restart(server)
+    server.behave("tiny", seconds=0.05, error="no such file")
+    assert run("--attempts", "1") == 5
+    server.behave("tiny")
+    if how == "resume":
+        assert reconcile.main(["--directory", str(directory), "resume"]) == 0
+    elif how == "restart":
+        server._started += 50
+    elif how == "a worker":
+        server.models.workers.append("127.0.0.1:51955")
+    else:
+        store = Store(str(directory / "declared.json"))
+        declared = store.load()
+        next(m for m in declared.models if m["uid"] == "tiny")["request_limits"] = 4
+        store.save(declared)
+    assert run("--attempts", "1") == 0
+    assert status()["models"]["tiny"]["state"] == "ready"
+
+
+def test_a_model_whose_process_is_stuck_is_ended_and_launched_anew(declare, run, server, status, monkeypatch):
+    declare()
+    server.models.models["tiny"].error = "stuck in stopping state"
+    assert run() == 3
+    assert status()["models"]["tiny"]["state"] == "broken" and server.changes() == []
+    monkeypatch.setattr(heal, "BROKEN_FOR", 0.0)
+    assert run() == 3
+    assert ("DELETE", "/v1/models/tiny") in server.requests
+    assert run() == 0
+    assert status()["models"]["tiny"]["state"] == "ready"
+
+
+def test_a_model_that_says_ready_and_is_not_listed_is_broken(declare, run, server, status, monkeypatch):
+    declare()
+    listed = server.models.listed
+    monkeypatch.setattr(server.models, "listed", lambda: [row for row in listed() if row["id"] != "tiny"])
+    assert run() == 3
+    assert status()["models"]["tiny"]["state"] == "broken"
+
+
+def test_a_launch_that_hangs_is_cancelled(declare, run, server, status, directory, llm):
+    declare(llm(launch_timeout=30))
+    restart(server)
+    server.behave("tiny", hangs=True)
+    store = Store(str(directory / "declared.json"))
+    declared = store.load()
+    declared.models[0]["launch_timeout"] = 1
+    store.save(declared)
+    assert run() == 3
+    assert status()["models"]["tiny"]["error"] == "not ready within 1 s"
+    assert ("POST", "/v1/models/tiny/cancel") in server.requests
+
+
+def test_no_more_than_five_are_launched_at_once_and_the_urgent_ones_first(declare, run, server, embedding):
+    models = [embedding(uid=f"m{n}", name="minilm", priority=10 - n) for n in range(8)]
+    declare(*models)
+    restart(server)
+    for n in range(8):
+        server.behave(f"m{n}", seconds=0.3)
+    server.models.most_loading = 0
+    assert run() == 0
+    assert server.models.most_loading == 5
+    assert server.models.launches[:5] == ["m7", "m6", "m5", "m4", "m3"]
+
+
+# -- when it holds still ---------------------------------------------------------------------------------------------
+
+
+def test_while_it_is_paused_nothing_is_sent(declare, run, server, status, directory, capsys):
+    declare()
+    run()
+    restart(server)
+    server.forget()
+    assert reconcile.main(["--directory", str(directory), "pause", "--for", "2h", "--reason", "new disks"]) == 0
+    assert run() == 0
+    assert server.requests == [] and status()["paused"]["reason"] == "new disks"
+    assert "modelops_reconcile_paused 1" in (directory / "metrics.prom").read_text()
+    capsys.readouterr()
+    assert reconcile.main(["--directory", str(directory), "status"]) == 0
+    text = capsys.readouterr().out
+    assert text.startswith("paused, 0 s ago, Xinference 4.1.0 on http://127.0.0.1:") and ": new disks" in text
+    assert reconcile.main(["--directory", str(directory), "resume"]) == 0
+    assert run() == 0 and sorted(server.models.launches) == ["minilm", "tiny"]
+
+
+def test_a_pause_ends_by_itself(directory):
+    reconcile.main(["--directory", str(directory), "pause", "--for", "1s"])
+    settings = reconcile.Settings(str(directory))
+    assert reconcile.paused(settings)["until"] > time.time()
+    time.sleep(1.1)
+    assert reconcile.paused(settings) is None
+
+
+def test_it_does_not_come_between_a_run_of_ansible(declare, run, server, status, directory):
+    declare()
+    run()
+    restart(server)
+    store = Store(str(directory / "declared.json"))
+    with store.lock():
+        assert run() == 0
+    assert status()["result"] == "a run of Ansible is at work" and server.models.launches == []
+    assert status()["models"]["tiny"]["state"] == "unknown", "the server was restarted"
+    declared = store.load()
+    declared.busy_until = time.time() + 60
+    store.save(declared)
+    assert run() == 0 and server.models.launches == []
+    declared.busy_until = time.time() - 1
+    store.save(declared)
+    assert run() == 0 and len(server.models.launches) == 2
+
+
+def test_a_server_that_does_not_answer_is_waited_for(declare, run, status, server):
+    declare()
+    assert run(endpoint="http://127.0.0.1:9") == 4
+    assert status()["result"] == "the server does not answer" and "http://127.0.0.1:9" in status()["message"]
+    server.models.workers.clear()
+    assert run() == 4
+    assert "no worker has registered" in status()["message"]
+
+
+def test_workers_that_were_there_before_are_waited_for(declare, run, server):
+    server.models.workers.append("127.0.0.1:51955")
+    declare()
+    run()
+    restart(server)
+    missing = server.models.workers.pop()
+    threading.Timer(0.2, server.models.workers.append, [missing]).start()
+    begun = time.monotonic()
+    assert run() == 0
+    assert time.monotonic() - begun > 0.2
+
+
+def test_a_server_in_trouble_is_no_error(declare, run, server, status):
+    declare()
+    server.fault("status", verb="GET", path="^/v1/models/instances$", status=500)
+    assert run() == 4
+    assert run() == 0
+
+
+def test_a_refused_password_is_tried_once_until_the_file_changes(declare, run, server, status, directory):
+    declare()
+    (directory / "password").write_text("another-password\n")
+    assert run() == 6
+    assert "refused the password of 'reconciler'" in status()["message"]
+    assert [run() for _again in range(3)] == [6, 6, 6]
+    assert server.accounts.failures == 1
+    assert "another-password" not in (directory / "status.json").read_text()
+    (directory / "password").write_text(OWN_PASSWORD + "\n")
+    assert run() == 0
+
+
+def test_a_ban_is_sat_out(declare, run, server, status, directory):
+    declare()
+    server.accounts.banned = True
+    assert run() == 6 and "in an hour" in status()["message"]
+    server.accounts.banned = False
+    server.forget()
+    assert run() == 6 and ("POST", "/token") not in server.requests
+    state = json.loads((directory / "state.json").read_text())
+    state["refused"]["until"] = time.time() - 1
+    (directory / "state.json").write_text(json.dumps(state))
+    assert run() == 0
+
+
+def test_without_a_password_it_says_so(declare, run, directory, status):
+    declare()
+    (directory / "password").unlink()
+    assert run() == 6 and "cannot be read" in status()["message"]
+
+
+def test_without_authentication_it_needs_no_password(directory, apply, embedding):
+    with XinferenceServer("2.12.0", auth=False) as server:
+        apply(server, [embedding()], remember=str(directory / "declared.json"), prove="never")
+        restart(server)
+        command = ["--directory", str(directory), "run", "--endpoint", server.url, "--release", "2.12.0"]
+        assert reconcile.main(command) == 0
+        assert server.models.launches == ["minilm"]
+
+
+def test_it_needs_no_more_than_its_permissions(declare, run, server):
+    declare()
+    restart(server)
+    server.models.definitions["LLM"].clear()
+    server.accounts.users["reconciler"]["permissions"] = ["models:list", "models:write", "models:register"]
+    assert run() == 0
+
+
+def test_a_state_file_that_is_broken_starts_anew(declare, run, directory):
+    declare()
+    (directory / "state.json").write_text('{"models": {"tiny": {"of": "another release"}}}')
+    assert run() == 0
+
+
+def test_an_error_is_told_and_changes_nothing(declare, run, status, directory, server):
+    declare()
+    (directory / "declared.json").write_text('{"format": 99}')
+    assert run() == 1
+    assert status()["result"] == "error" and "declared.json" in status()["message"]
+    assert server.changes() == []
+
+
+# -- what others read ------------------------------------------------------------------------------------------------
+
+
+def test_status_and_metrics_are_for_everybody_and_secrets_for_nobody(declare, run, directory, tmp_path, llm):
+    declare(llm(envs={"HF_TOKEN": "hf_secret_token"}))
+    metrics = tmp_path / "textfile"
+    metrics.mkdir()
+    assert run("--metrics-dir", str(metrics)) == 0
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir() if path.suffix != ".lock"}
+    assert modes.pop("password") and modes == {
+        "declared.json": 0o600,
+        "state.json": 0o600,
+        "status.json": 0o644,
+        "metrics.prom": 0o644,
+    }
+    text = (metrics / "modelops_reconcile.prom").read_text()
+    assert text == (directory / "metrics.prom").read_text()
+    assert 'modelops_reconcile_model_ready{uid="tiny"} 1\n' in text
+    assert "# TYPE modelops_reconcile_model_launches_total counter\n" in text
+    for name in ("status.json", "metrics.prom", "state.json"):
+        assert "hf_secret_token" not in (directory / name).read_text()
+
+
+def test_a_uid_cannot_break_the_metrics():
+    row = {"state": "ready", "differs": [], "attempts": 0, "launches": 1}
+    text = reconcile.metrics({"time": 1.5, "exit": 0, "paused": None, "models": {'a"b\\c': row}})
+    assert 'modelops_reconcile_model_ready{uid="a\\"b\\\\c"} 1\n' in text
+
+
+def test_a_metrics_directory_that_cannot_be_written_stops_nothing(declare, run, capsys):
+    declare()
+    assert run("--metrics-dir", "/no/such/directory") == 0
+    assert "/no/such/directory cannot be written" in capsys.readouterr().out
+
+
+def test_status_tells_what_a_person_needs(declare, run, server, directory, capsys):
+    assert reconcile.main(["--directory", str(directory), "status"]) == 1
+    declare()
+    restart(server)
+    server.behave("tiny", seconds=0.05, error="CUDA out of memory")
+    run()
+    capsys.readouterr()
+    assert reconcile.main(["--directory", str(directory), "status"]) == 3
+    text = capsys.readouterr().out
+    assert text.startswith("on the way, 0 s ago") and "CUDA out of memory" in text and "next launch in" in text
+
+
+# -- the program -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bare_python(tmp_path_factory):
+    """A Python that has requests, as Xinference's environment, and no Ansible."""
+    path = tmp_path_factory.mktemp("environment")
+    venv.create(path, with_pip=False, symlinks=True)
+    site = next(path.glob("lib/python*/site-packages"))
+    for name in ("requests", "urllib3", "idna", "certifi", "charset_normalizer"):
+        origin = Path(importlib.util.find_spec(name).origin)
+        (site / name).symlink_to(origin.parent, target_is_directory=True)
+    python = path / "bin" / "python"
+    missing = subprocess.run([python, "-c", "import ansible"], capture_output=True, text=True, check=False)
+    assert "No module named 'ansible'" in missing.stderr
+    return str(python)
+
+
+@pytest.fixture(scope="module")
+def installed(bare_python, tmp_path_factory):
+    path = tmp_path_factory.mktemp("xinference") / "tools" / "modelops-reconcile"
+    path.parent.mkdir()
+    path.write_bytes(program.archive(NAME, bare_python))
+    path.chmod(0o755)
+    return path
+
+
+def call(installed, *arguments):
+    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "JOURNAL_STREAM")}
+    environment["COLUMNS"] = "300"
+    return subprocess.run([installed, *arguments], capture_output=True, text=True, check=False, env=environment)
+
+
+def test_the_program_runs_without_ansible(installed, declare, server, directory):
+    uids = declare()
+    (directory / "password").write_text(OWN_PASSWORD)
+    restart(server)
+    options = ["--endpoint", server.url, "--release", "4.1.0", "--password-file", directory / "password"]
+    done = call(installed, "--directory", directory, "run", *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(server.models.launches) == sorted(uids)
+    assert "tiny  loading (launch 1)" in done.stdout and OWN_PASSWORD not in done.stdout + done.stderr
+    told = call(installed, "--directory", directory, "status")
+    assert told.returncode == 0 and told.stdout.startswith("as declared")
+
+
+def test_the_loop_notices_a_restart(installed, declare, server, directory):
+    declare()
+    options = ["--endpoint", server.url, "--release", "4.1.0", "--username", "admin", "--interval", "600"]
+    (directory / "password").write_text(PASSWORD)
+    command = [installed, "--directory", directory, "loop", *options, "--password-file", directory / "password"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        wait_for(lambda: (directory / "status.json").exists())
+        restart(server)
+        wait_for(lambda: len(server.models.launches) == 2)
+    finally:
+        process.terminate()
+        process.wait(10)
+    assert sorted(server.models.launches) == ["minilm", "tiny"]
+
+
+def wait_for(condition):
+    end = time.monotonic() + 40
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.1)
+
+
+def test_help_tells_all_commands_and_statuses(installed):
+    text = call(installed, "--help").stdout
+    for word in ("run", "loop", "status", "pause", "resume", "5  gave up on a model"):
+        assert word in text
+    assert str(installed.parent.parent / "reconciler") in text, "its directory lies beside"
+    for command in ("run", "loop", "status", "pause", "resume"):
+        assert call(installed, command, "--help").returncode == 0
+    wrong = call(installed, "run")
+    assert wrong.returncode == 2 and "--endpoint" in wrong.stderr
+
+
+def test_the_same_sources_are_the_same_program():
+    assert program.archive(NAME, "/a/python") == program.archive(NAME, "/a/python")
+    assert program.archive(NAME, "/a/python").startswith(b"#!/a/python\n")
+
+
+def test_it_says_where_requests_is_missing(installed, directory):
+    options = ["--directory", directory, "run", "--endpoint", "http://127.0.0.1:9", "--release", "4.1.0"]
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", installed, *options], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1 and "has no 'requests'" in done.stderr
