@@ -46,6 +46,38 @@ ENGINES: dict[str, dict[str, dict[str, t.Any]]] = {
     "video": {"CogVideoX-2b": {}},
     "flexible": {},
 }
+# Shapes of the LLMs, which the catalogue tells since 4.x.
+_SHAPES: dict[str, dict[str, t.Any]] = {
+    "gemma-3-1b-it": {
+        "vocab_size": 262144, "num_attention_heads": 4, "num_key_value_heads": 1, "head_dim": 256, "hidden_size": 1152,
+        "intermediate_size": 6912, "num_hidden_layers": 26,
+    },
+    "qwen3": {
+        "vocab_size": 151936, "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 128, "hidden_size": 1024,
+        "intermediate_size": 3072, "num_hidden_layers": 28,
+    },
+}  # fmt: skip
+
+
+def family(name: str, metadata: bool) -> dict[str, t.Any]:
+    """Specs and context of a built-in model; only LLMs have them here."""
+    if name not in _SHAPES:
+        return {"model_specs": []}
+    specs = [
+        {
+            "model_format": offer["model_format"],
+            "model_size_in_billions": offer["model_size_in_billions"],
+            "quantization": quantization,
+            "model_hub": "huggingface",
+            **({"model_metadata": _SHAPES[name]} if metadata else {}),
+        }
+        for engine in ("Transformers", "llama.cpp")
+        for offer in ENGINES["LLM"][name][engine]
+        for quantization in offer["quantizations"]
+    ]
+    return {"context_length": 32768, "model_specs": specs}
+
+
 ABILITIES = {"embedding": ["embed"], "rerank": ["rerank"], "image": ["text2image"], "audio": ["audio2text"]}
 # Families that see: the server adds the ability to a custom model that derives from them.
 VISION_FAMILIES = ("gemma-3-it",)

@@ -67,6 +67,10 @@ class Models:
     def __init__(self, profile: Profile, workers: t.Sequence[str]):
         self.profile = profile
         self.workers = list(workers)
+        #: Worker -> GiB of each of its cards.
+        self.cards: dict[str, t.Sequence[float]] = {}
+        #: UID -> worker -> index of a card -> bytes that the model holds of it, as NVIDIA's driver tells.
+        self.held: dict[str, dict[str, dict[str, int]]] = {}
         self.models: dict[str, Model] = {}
         self.behaviours: dict[str, Behaviour] = {}
         #: Of every model that has none of its own.
@@ -143,10 +147,13 @@ class Models:
             return self.profile.bad_engine.format(name=name, engine=engine)
         if str(body.get("model_path", "/srv")).startswith("/no/"):
             return f"Invalid input. `model_path`: {body['model_path']} File or directory does not exist."
-        if body.get("gpu_idx"):
+        worker = self._worker(body)
+        there = list(range(len(self.cards.get(worker, ()))))
+        wanted = body.get("gpu_idx") or []
+        if not set([wanted] if isinstance(wanted, int) else wanted) <= set(there):
             return (
-                f"Worker {self.workers[0]} cannot use the GPUs with these indexes: {body['gpu_idx']}. "
-                f"Worker {self.workers[0]} can only see these GPUs: []."
+                f"Worker {worker} cannot use the GPUs with these indexes: {wanted}. "
+                f"Worker {worker} can only see these GPUs: {there}."
             )
         return None
 
@@ -206,6 +213,7 @@ class Models:
                 "owned_by": "xinference",
                 **self._description(m),
                 "replica": len(m.replicas),
+                **({"gpu_memory": self.held[m.uid]} if m.uid in self.held else {}),
             }
             for m in self.models.values()
             if m.known and m.status == "READY"
@@ -292,6 +300,10 @@ class Models:
         fields = {**self.profile.replica_fields}
         if "model_state" in fields:
             fields["model_state"] = state
+        indices = model.body.get("gpu_idx")
+        if "gpu_idx" in fields and isinstance(indices, list):
+            each = len(indices) // model.body.get("replica", 1)
+            fields["gpu_idx"] = indices[number * each : (number + 1) * each] or None
         row = {
             "replica_id": number,
             "replica_model_uid": self.profile.replica(model.uid, number),
@@ -392,7 +404,8 @@ class Models:
         if name in self.definitions[model_type]:
             return {**self.definitions[model_type][name], **({"is_builtin": False} if marks else {})}
         if name in catalogue.ENGINES[model_type]:
-            return {"version": 2, "model_name": name, "model_specs": [], **({"is_builtin": True} if marks else {})}
+            family = {"version": 2, "model_name": name, **catalogue.family(name, self.profile.metadata)}
+            return {**family, **({"is_builtin": True} if marks else {})}
         raise Refused(400, f"Model {name} not found")
 
     def register(self, model_type: str, body: dict[str, t.Any], worker: str | None = None) -> None:

@@ -24,6 +24,7 @@ class Profile:
     :param replica_fields: further fields of a replica in the list of instances.
     :param bad_engine: text for an engine that cannot run the model.
     :param cancelled_status: state of an instance whose launch was cancelled.
+    :param metadata: whether the catalogue tells the shape of a model.
     """
 
     version: str
@@ -42,6 +43,7 @@ class Profile:
     version_fields: tuple[str, ...] = ()
     replica_fields: dict[str, t.Any] = field(default_factory=dict)
     setup_token: bool = False
+    metadata: bool = False
 
     def replica(self, uid: str, number: int) -> str:
         return self.replica_name.format(uid=uid, number=number)
@@ -92,6 +94,7 @@ PROFILES = {
         bad_engine="Engine {engine} is not listed in virtualenv packages for model {name}.",
         replica_fields={"model_state": "ready", "replica_uid": None, "gpu_idx": None},
         setup_token=True,
+        metadata=True,
         cache_details=True,
     ),
 }
