@@ -21,6 +21,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference imp
     autostart,
     launch,
     models,
+    offers,
     placement,
     progress,
     proof,
@@ -98,7 +99,7 @@ class _Run:
             if settings.prune:
                 self.wanted += models.undeclared(self.declared, self.actual)
             decisions = models.decide(self.wanted, self.actual, settings.replace)
-            models.check_offers(client, decisions, self.actual)
+            offers.check(client, decisions, self.actual)
             placed = self._place(decisions)
             result = {"version": client.version, "pending": False, **self._plan(decisions).result()}
             result["placement"] = placed.rows

@@ -4,13 +4,12 @@
 
 """Models on one Xinference: what is declared, what is there, what has to be done. Private to the collection.
 
-``desired`` and ``plan`` are pure; ``read`` and ``check_offers`` only read. launch.py does what the plan says.
+``desired`` and ``plan`` are pure; ``read`` only reads. launch.py does what the plan says.
 """
 
 from __future__ import annotations
 
 import collections
-import difflib
 import os
 import re
 import typing as t
@@ -23,8 +22,6 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference imp
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 
 TYPES = ("LLM", "embedding", "rerank", "image", "audio", "video", "flexible")
-# The types of which the server can tell which engines run a model.
-_TYPES_WITH_ENGINES = ("LLM", "embedding", "rerank")
 
 # Option of a model -> key of the launch request.
 _LAUNCH_KEYS = {
@@ -412,7 +409,7 @@ def running_differences(model: Model, actual: Actual) -> list[Field]:
             continue  # not given, or not reported by this release
         if model.definition and option in _SPEC:
             continue  # said by the definition
-        if _comparable(option, value) != _comparable(option, before):
+        if comparable(option, value) != comparable(option, before):
             found.append(Field(option, before, value))
     place = worker_differs(model, actual)
     return found + ([place] if place else []) + _unreported_differences(model, actual)
@@ -500,7 +497,8 @@ def _shown(model: Model) -> list[Field]:
     return [Field(key, None, value, key in _SECRET_FIELDS) for key, value in model.body.items() if key != "model_uid"]
 
 
-def _comparable(option: str, value: t.Any) -> str:
+def comparable(option: str, value: t.Any) -> str:
+    """A value of a model's option as text that is equal where Xinference means the same."""
     text = str(value)
     if option == "size":
         return text.replace(".", "_")
@@ -510,133 +508,3 @@ def _comparable(option: str, value: t.Any) -> str:
 
 def _host(address: str) -> str:
     return address.rsplit(":", 1)[0]
-
-
-# -- what the server offers ------------------------------------------------------------------------------------------
-
-# Engines of all releases so far; one outside this list is looked up on the server.
-ENGINES = (
-    "Transformers", "vLLM", "SGLang", "llama.cpp", "MLX", "TRT-LLM",
-    "sentence_transformers", "flag", "vllm",
-)  # fmt: skip
-
-
-def check_offers(client: Client, decisions: t.Sequence[Decision], actual: Actual) -> None:
-    """Asks the server whether it can run what is about to be launched, before anything changes.
-
-    :raises ModelopsError: naming every model that it cannot, and what it offers instead.
-    """
-    problems = []
-    for decision in decisions:
-        if decision.action in (LAUNCH, REPLACE, ROLL):
-            try:
-                _check_offer(client, decision, actual)
-            except ModelopsError as exc:
-                problems.append(str(exc))
-    if problems:
-        raise ModelopsError("\n".join(problems))
-
-
-def _check_offer(client: Client, decision: Decision, actual: Actual) -> None:
-    model = decision.model
-    custom = model.definition is not None
-    if custom and decision.register == "change" and _is_builtin(client, model, actual):
-        raise ModelopsError(
-            f"models: {model.uid}: {model.name!r} is a built-in {model.type} model of {client.endpoint}: give the custom "
-            "model another name, or drop definition and keep path to serve the built-in one from local weights"
-        )
-    if custom and decision.register:
-        # The server can judge a definition only once it is registered; the engine's name can be judged now.
-        _check_engine_name(client, model)
-        return
-    if model.type not in _TYPES_WITH_ENGINES:
-        _check_name(client, model)
-        return
-    engines = client.engines(model.type, model.name)
-    if engines is None:
-        _check_name(client, model)
-        return
-    if model.options["engine"]:
-        _check_engine(client, model, engines)
-
-
-def _is_builtin(client: Client, model: Model, actual: Actual) -> bool:
-    """Whether the registered model of this name is the server's own; 1.17 says so only in the list."""
-    registered = actual.definitions.get((model.type, model.name)) or {}
-    if "is_builtin" in registered:
-        return bool(registered["is_builtin"])
-    return any(row["model_name"] == model.name and row["is_builtin"] for row in client.registrations(model.type))
-
-
-def _check_name(client: Client, model: Model) -> None:
-    names = [row["model_name"] for row in client.registrations(model.type)]
-    if model.name not in names:
-        raise ModelopsError(
-            f"models: {model.uid}: {client.endpoint} knows no {model.type} model {model.name!r}"
-            + nearest(model.name, names)
-            + ". A custom model needs definition"
-        )
-
-
-def _check_engine(client: Client, model: Model, engines: t.Mapping[str, t.Any]) -> None:
-    wanted = model.options["engine"]
-    name = next((engine for engine in engines if engine.lower() == wanted.lower()), None)
-    usable = sorted(engine for engine, offer in engines.items() if isinstance(offer, list))
-    here = f"on {client.endpoint} {model.name!r} runs on: {', '.join(usable) or 'no engine'}"
-    if name is None:
-        raise ModelopsError(f"models: {model.uid}: no engine {wanted!r}" + nearest(wanted, list(engines)) + f"; {here}")
-    offers = engines[name]
-    if not isinstance(offers, list):
-        raise ModelopsError(f"models: {model.uid}: engine {name} cannot run {model.name!r}: {offers}; {here}")
-    if model.options["virtual_env"] is False and offers and all(o.get("virtualenv_required") for o in offers):
-        raise ModelopsError(
-            f"models: {model.uid}: engine {name} is not installed on {client.endpoint} and virtual_env is false; {here}"
-        )
-    _check_spec(client, model, name, offers)
-
-
-def _check_spec(client: Client, model: Model, engine: str, offers: t.Sequence[t.Mapping[str, t.Any]]) -> None:
-    """Whether one of the engine's offers has the wanted format, size and quantization."""
-    left = list(offers)
-    for option, key in (
-        ("format", "model_format"),
-        ("size", "model_size_in_billions"),
-        ("quantization", "quantization"),
-    ):
-        wanted = model.options[option]
-        if wanted is None or not any(_offered(offer, key) for offer in left):
-            continue
-        found = sorted({value for offer in left for value in _offered(offer, key)})
-        left = [offer for offer in left if _comparable(option, wanted) in _offered(offer, key)]
-        if not left:
-            raise ModelopsError(
-                f"models: {model.uid}: {client.endpoint} has no {model.name!r} with {option} {wanted} for engine {engine}; "
-                f"it has {', '.join(found)}"
-            )
-
-
-def _offered(offer: t.Mapping[str, t.Any], key: str) -> list[str]:
-    """The values of one offer; LLM offers list their quantizations, the others name one."""
-    value = offer.get(key + "s", offer.get(key))
-    if value is None:
-        return []
-    return [str(item).replace(".", "_") if key.startswith("model_size") else str(item)
-            for item in (value if isinstance(value, list) else [value])]  # fmt: skip
-
-
-def _check_engine_name(client: Client, model: Model) -> None:
-    wanted = model.options["engine"]
-    if not wanted or wanted.lower() in (engine.lower() for engine in ENGINES):
-        return
-    names = {row["model_name"] for row in client.registrations(model.type) if row.get("is_builtin")}
-    sibling = model.options["definition"].get("family")
-    engines = client.engines(model.type, sibling if sibling in names else min(names, default=model.name)) or {}
-    if wanted.lower() not in (engine.lower() for engine in engines):
-        raise ModelopsError(f"models: {model.uid}: no engine {wanted!r}" + nearest(wanted, list({*engines, *ENGINES})))
-
-
-def nearest(word: str, words: t.Sequence[str]) -> str:
-    """The text '; nearest: a, b', or nothing where no word is close."""
-    by_lower = {w.lower(): w for w in words}
-    close = [by_lower[w] for w in difflib.get_close_matches(word.lower(), list(by_lower), n=3, cutoff=0.5)]
-    return f"; nearest: {', '.join(close)}" if close else ""
