@@ -31,6 +31,11 @@ options:
   unit:
     description: Text of the systemd unit or of the supervisord program. Required unless the service is stopped or removed.
     type: str
+  timer:
+    description:
+      - Text of a systemd timer of the same name, for a service that ends by itself and runs when the timer says so. Then the
+        timer is what is started, restarted and enabled.
+    type: str
   files:
     description: Files that the service reads, such as its environment. Replaced before it starts; their content is never shown.
     type: list
@@ -143,10 +148,11 @@ def make_plan(
     unit: str | None,
     files: t.Mapping[str, str | None],
     running_config: str,
+    timer: str | None = None,
 ) -> Plan:
     """What to do with a service. Pure.
 
-    :param wanted: the module's options.  :param unit: its file as installed, or None.
+    :param wanted: the module's options.  :param unit: its file as installed, or None.  :param timer: the timer's.
     :param files: text of each of the wanted files as it is, or None.
     :param running_config: MODELOPS_CONFIG of the running process.
     """
@@ -172,8 +178,13 @@ def make_plan(
             )
     if unit is None:
         plan.add("add", "install service", name)
-    elif unit != wanted["unit"]:
-        plan.add("change", "install service", name, [Field("unit", _digest(unit), _digest(wanted["unit"]))])
+    else:
+        texts = {"unit": (unit, wanted["unit"]), "timer": (timer, wanted["timer"])}
+        changed = [
+            Field(key, _digest(before), _digest(after)) for key, (before, after) in texts.items() if before != after
+        ]
+        if changed:
+            plan.add("change", "install service", name, changed)
     if not state.enabled:
         plan.add("change", "enable", name)
     if not up:
@@ -185,8 +196,8 @@ def make_plan(
     return plan
 
 
-def _digest(text: str) -> str:
-    return release.short_hash(text)
+def _digest(text: str | None) -> str | None:
+    return None if text is None else release.short_hash(text)
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
@@ -205,7 +216,9 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         )
     config = probe.environment_of(state.pid, "MODELOPS_CONFIG") if state.pid else ""
     files = {file["path"]: read_file(file["path"]) for file in p["files"]}
-    plan = make_plan(p["name"], p, state, unit, files, config)
+    # supervisord knows no timers.
+    timer = read_file(manager.timer_path) if manager.timer_path else p["timer"]
+    plan = make_plan(p["name"], p, state, unit, files, config, timer)
     result = plan.result()
     if unit is not None and p["unit"] and unit != p["unit"]:
         result["diff"] = [result["diff"], {"before": unit, "after": p["unit"], "before_header": manager.path}]
@@ -249,7 +262,7 @@ def _apply(module: AnsibleModule, manager: service.Manager, change: Change) -> N
         if isinstance(manager, service.Supervisord):
             tools = release.Tools(p["base"], p["uv"], os.path.join(p["base"], "cache", "uv"))
             manager.make(tools, p["index"], p["supervisor"])
-        manager.install(p["unit"])
+        manager.install(p["unit"], p["timer"])
     elif verb == "enable":
         manager.enable()
     elif verb == "start":
@@ -293,6 +306,7 @@ def main() -> None:
             name=dict(type="str", required=True),
             manager=dict(type="str", choices=["auto", "systemd", "supervisord"], default="auto"),
             unit=dict(type="str"),
+            timer=dict(type="str"),
             files=dict(
                 type="list",
                 elements="dict",

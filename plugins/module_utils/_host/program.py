@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A module util of this collection as one executable file (a zipapp) for where there is no Ansible.
+"""The reconciler as one executable file (a zipapp) for where there is no Ansible.
 
-The file holds the util and the utils that it imports, as they are here: on the controller that is the collection, on a
+The file holds its module util and those that it imports, as they are here: on the controller that is the collection, on a
 host the payload of the module that runs. So both say the same digest. Private to the collection.
 """
 
@@ -13,11 +13,19 @@ from __future__ import annotations
 import ast
 import importlib.util
 import io
+import os
 import typing as t
 import zipfile
 
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import reconcile
+
 _COLLECTION = "ansible_collections.modelops.inference"
 _MAIN = "import sys\n\nfrom {name} import main\n\nsys.exit(main())\n"
+
+
+def reconciler(base: str) -> bytes:
+    """The program of the installation in the directory ``base``."""
+    return archive(reconcile.__name__, os.path.join(base, "current", "bin", "python"))
 
 
 def archive(name: str, interpreter: str) -> bytes:

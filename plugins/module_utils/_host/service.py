@@ -64,11 +64,16 @@ class Manager:
         """The file that describes the service."""
         raise NotImplementedError
 
+    @property
+    def timer_path(self) -> str | None:
+        """The file that says when the service runs, which need not exist; None where the manager has no such thing."""
+        return None
+
     def state(self) -> State:
         raise NotImplementedError
 
-    def install(self, unit: str) -> None:
-        """Checks the file and puts it in place; a bad one never replaces a good one."""
+    def install(self, unit: str, timer: str | None = None) -> None:
+        """Checks the files and puts them in place; a bad one never replaces a good one."""
         raise NotImplementedError
 
     def enable(self) -> None:
@@ -95,6 +100,8 @@ class Manager:
 
 
 class Systemd(Manager):
+    """A service of systemd. One that has a timer runs when the timer says so: then the verbs and the state are the timer's."""
+
     kind = "systemd"
 
     def __init__(self, name: str, scope: str):
@@ -110,6 +117,15 @@ class Systemd(Manager):
             base = os.path.join(config, "systemd", "user")
         return os.path.join(base, f"{self.name}.service")
 
+    @property
+    def timer_path(self) -> str:
+        return os.path.join(os.path.dirname(self.path), f"{self.name}.timer")
+
+    @property
+    def _unit(self) -> str:
+        """What is started and enabled."""
+        return f"{self.name}.timer" if os.path.exists(self.timer_path) else f"{self.name}.service"
+
     def _systemctl(self, *words: str, timeout: float = 300) -> str:
         return run(
             ["systemctl", *self._user, *words], f"systemctl {' '.join(words)}", env=user_environment(), timeout=timeout
@@ -117,7 +133,7 @@ class Systemd(Manager):
 
     def state(self) -> State:
         keys = "LoadState,ActiveState,SubState,UnitFileState,MainPID,NRestarts"
-        shown = self._systemctl("show", f"{self.name}.service", f"--property={keys}")
+        shown = self._systemctl("show", self._unit, f"--property={keys}")
         now = dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
         active = {
             "active": "running",
@@ -133,21 +149,24 @@ class Systemd(Manager):
             restarts=int(now.get("NRestarts") or 0),
         )
 
-    def install(self, unit: str) -> None:
+    def install(self, unit: str, timer: str | None = None) -> None:
+        texts = {self.path: unit, **({self.timer_path: timer} if timer else {})}
         directory = tempfile.mkdtemp(prefix="unit-")
         try:
-            draft = os.path.join(directory, f"{self.name}.service")
-            write_file(draft, unit, 0o644)
-            words = ["systemd-analyze", *self._user, "verify", draft]
+            drafts = {os.path.join(directory, os.path.basename(path)): text for path, text in texts.items()}
+            for draft, text in drafts.items():
+                write_file(draft, text, 0o644)
+            words = ["systemd-analyze", *self._user, "verify", *drafts]
             run(words, f"systemd refuses the unit {self.name}.service; the old one stays", env=user_environment())
         finally:
             shutil.rmtree(directory)
         os.makedirs(os.path.dirname(self.path), exist_ok=True)
-        write_file(self.path, unit, 0o644)
+        for path, text in texts.items():
+            write_file(path, text, 0o644)
         self._systemctl("daemon-reload")
 
     def enable(self) -> None:
-        self._systemctl("enable", f"{self.name}.service")
+        self._systemctl("enable", self._unit)
         if self.scope == "user":
             # Without it a user's services start at login and end at logout.
             try:
@@ -158,20 +177,22 @@ class Systemd(Manager):
                 )
 
     def start(self) -> None:
-        self._systemctl("reset-failed", f"{self.name}.service")
-        self._systemctl("start", f"{self.name}.service")
+        self._systemctl("reset-failed", self._unit)
+        self._systemctl("start", self._unit)
 
     def stop(self) -> None:
-        self._systemctl("stop", f"{self.name}.service")
+        self._systemctl("stop", self._unit)
 
     def restart(self) -> None:
-        self._systemctl("restart", f"{self.name}.service")
+        self._systemctl("restart", self._unit)
 
     def remove(self) -> None:
         if self.state().installed:
-            self._systemctl("disable", "--now", f"{self.name}.service")
-        if os.path.exists(self.path):
-            os.unlink(self.path)
+            self._systemctl("disable", "--now", self._unit)
+            self._systemctl("stop", f"{self.name}.service")
+        for path in (self.timer_path, self.path):
+            if os.path.exists(path):
+                os.unlink(path)
         self._systemctl("daemon-reload")
 
     def log_tail(self, lines: int = 20) -> str:
@@ -255,7 +276,7 @@ class Supervisord(Manager):
         if read_file(self.configuration) != text:
             write_file(self.configuration, text, 0o600)
 
-    def install(self, unit: str) -> None:
+    def install(self, unit: str, timer: str | None = None) -> None:
         write_file(self.path, unit, 0o600)
 
     def _supervisorctl(self, *words: str) -> str:

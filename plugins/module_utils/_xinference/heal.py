@@ -36,7 +36,7 @@ STABLE = BACKOFF_MAX
 class Seen:
     """One model on the server.
 
-    :param state: absent, loading, ready or failed.
+    :param state: absent, loading, ready, failed, or unlisted (it says that it is ready, but is not among those that run).
     :param error: the server's words, where it failed.
     :param differs: what runs otherwise than declared.
     """
@@ -87,12 +87,12 @@ def decide(known: Known, seen: Seen, now: float, limits: Limits) -> tuple[Known,
     known = replace(known, differs=list(seen.differs))
     if seen.state == "ready":
         return _ready(known, now), NOTHING
-    if seen.state == "loading":
+    if seen.state == "loading" or (seen.state == "unlisted" and known.state == LOADING):
         known = _enter(known, LOADING, now)
         if now - known.since <= limits.timeout:
             return known, NOTHING
         return failed(known, f"not ready within {limits.timeout:.0f} s", now, limits), CLEAR
-    if seen.state == "failed":
+    if seen.state in ("failed", "unlisted"):
         return _broken(known, seen, now, limits)
     return _absent(known, seen, now, limits)
 

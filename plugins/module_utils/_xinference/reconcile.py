@@ -314,7 +314,8 @@ class Turn:
 
     def _actual(self, wanted: t.Sequence[models.Model], launched: t.Mapping[str, t.Any]) -> models.Actual:
         client = self.client
-        running, instances = client.models(), client.instances()
+        # In this order: what gets ready in between is in both.
+        instances, running = client.instances(), client.models()
         failed = [m.uid for m in wanted if (instances.get(m.uid) or {}).get("status") == "ERROR"]
         gone = frozenset(uid for uid in failed if client.presence(uid) == releases.UNKNOWN)
         return models.Actual(running, instances, gone=gone, workers=client.workers, launched=launched)

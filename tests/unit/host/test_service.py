@@ -15,7 +15,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host import se
 from ansible_collections.modelops.inference.plugins.module_utils._host.service import State
 from ansible_collections.modelops.inference.plugins.modules import xinference_service
 
-WANTED = dict(state="started", unit="[Unit]\n", files=[], config="new")
+WANTED = dict(state="started", unit="[Unit]\n", timer=None, files=[], config="new")
 RUNNING = State(installed=True, active="running", enabled=True, pid=7)
 
 
@@ -38,6 +38,13 @@ def test_another_configuration_restarts():
 def test_another_unit_is_shown_by_digest():
     (line,) = plan(unit="[Unit]\nDescription=old\n")
     assert line.startswith("~ install service x (unit ")
+
+
+def test_a_timer_belongs_to_its_service():
+    made = xinference_service.make_plan("x", dict(WANTED, timer="new"), RUNNING, "[Unit]\n", {}, "new", "old")
+    (line,) = made.lines
+    assert line.startswith("~ install service x (timer ")
+    assert not xinference_service.make_plan("x", dict(WANTED, timer="new"), RUNNING, "[Unit]\n", {}, "new", "new")
 
 
 def test_files_are_written_and_never_shown():
@@ -95,6 +102,26 @@ def test_a_unit_that_systemd_refuses_never_replaces_the_old_one(monkeypatch, tmp
     with pytest.raises(ModelopsError, match="refuses the unit x.service; the old one stays: Unknown key name"):
         service.Systemd("x", "system").install("bad")
     assert unit.read_text() == "old"
+
+
+def test_a_service_with_a_timer_is_started_enabled_and_removed_by_it(monkeypatch, tmp_path):
+    commands = []
+
+    def run(argv, what, **kwargs):
+        commands.append(" ".join(argv).replace(str(tmp_path), ""))
+        return SHOWN.format(active="active")
+
+    monkeypatch.setattr(service, "run", run)
+    monkeypatch.setattr(service.Systemd, "path", str(tmp_path / "x.service"))
+    manager = service.Systemd("x", "system")
+    manager.install("[Service]\n", "[Timer]\n")
+    assert commands[0].startswith("systemd-analyze verify ") and commands[0].endswith("/x.timer")
+    manager.enable()
+    manager.restart()
+    assert commands[2:] == ["systemctl enable x.timer", "systemctl restart x.timer"]
+    manager.remove()
+    assert "systemctl disable --now x.timer" in commands and "systemctl stop x.service" in commands
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_user_scope_has_its_own_words():

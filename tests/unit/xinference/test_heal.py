@@ -30,7 +30,7 @@ def decide(before, state, error=""):
 @pytest.mark.parametrize("launched", [None, NOW - 5, NOW - 50])
 @pytest.mark.parametrize("next_try", [None, NOW - 1, NOW + 100])
 @pytest.mark.parametrize("ago", [0, 10, 100, 10_000])
-@pytest.mark.parametrize("seen", ["ready", "loading", "absent", "failed"])
+@pytest.mark.parametrize("seen", ["ready", "loading", "absent", "failed", "unlisted"])
 def test_what_always_holds(state, attempts, launched, next_try, ago, seen):
     before = known(state, ago, attempts=attempts, launched=launched, next_try=next_try)
     now, action = decide(before, seen)
@@ -42,6 +42,7 @@ def test_what_always_holds(state, attempts, launched, next_try, ago, seen):
             "loading": (heal.NOTHING, heal.CLEAR),
             "absent": (heal.NOTHING, heal.LAUNCH),
             "failed": (heal.NOTHING, heal.CLEAR),
+            "unlisted": (heal.NOTHING, heal.CLEAR),
         }[seen]
     )
     if action == heal.LAUNCH:
@@ -129,6 +130,12 @@ def test_what_is_broken_is_ended_after_a_while_and_launched_anew():
 def test_an_own_launch_that_fails_and_stays_is_cleared_at_once():
     now, action = decide(known(heal.LOADING, 20, attempts=1, launched=NOW - 20), "failed", "out of memory")
     assert (now.state, now.error, action) == (heal.WAITING, "out of memory", heal.CLEAR)
+
+
+def test_a_launch_that_is_ready_and_not_listed_yet_is_waited_for():
+    now, action = decide(known(heal.LOADING, 20, attempts=1, launched=NOW - 20), "unlisted")
+    assert (now.state, action) == (heal.LOADING, heal.NOTHING)
+    assert decide(known(heal.READY, 20), "unlisted")[0].state == heal.BROKEN
 
 
 def test_what_was_given_up_and_runs_again_is_ready():

@@ -105,8 +105,8 @@ def test_what_runs_is_left_alone_for_a_constant_number_of_requests(declare, run,
         ("GET", "/status"),
         ("GET", "/v1/cluster/auth"),
         ("POST", "/token"),
-        ("GET", "/v1/models"),
         ("GET", "/v1/models/instances"),
+        ("GET", "/v1/models"),
     ]
 
 

@@ -1,0 +1,64 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The reconciler's program on a host."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+from ansible_collections.modelops.inference.plugins.filter.reconciler_digest import reconciler_digest
+
+
+def test_it_is_installed_once_and_removed(run_module, tmp_path):
+    options = {"path": str(tmp_path)}
+    path = tmp_path / "tools" / "modelops-reconcile"
+    predicted = run_module("xinference_reconciler", options, check=True)
+    assert predicted.changed and not path.exists()
+    done = run_module("xinference_reconciler", options)
+    assert done["plan"] == predicted["plan"] == [f"+ install {path}"] and done["program"] == str(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755
+    assert path.read_bytes().startswith(f"#!{tmp_path}/current/bin/python\n".encode())
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == reconciler_digest(str(tmp_path))
+    assert not run_module("xinference_reconciler", options).changed
+    assert [p.name for p in path.parent.iterdir()] == ["modelops-reconcile"]
+    gone = {**options, "state": "absent"}
+    assert run_module("xinference_reconciler", gone, check=True).changed and path.exists()
+    assert run_module("xinference_reconciler", gone)["plan"] == [f"- remove {path}"]
+    assert not path.exists() and not run_module("xinference_reconciler", gone).changed
+
+
+def test_another_program_is_replaced(run_module, tmp_path):
+    path = tmp_path / "tools" / "modelops-reconcile"
+    path.parent.mkdir()
+    path.write_text("#!/bin/sh\n")
+    done = run_module("xinference_reconciler", {"path": str(tmp_path)})
+    assert done["plan"][0].startswith(f"~ install {path} (program ")
+
+
+def test_the_payload_of_the_module_holds_what_the_controller_has(tmp_path):
+    """Run by Ansible: what it sends to a host makes the program that the filter tells the digest of."""
+    collections = next(path for path in sys.path if (Path(path) / "ansible_collections" / "modelops").is_dir())
+    program = tmp_path / "tools" / "modelops-reconcile"
+    tasks = [
+        {"modelops.inference.xinference_reconciler": {"path": str(tmp_path)}},
+        {
+            "ansible.builtin.copy": {
+                "content": f"{{{{ '{tmp_path}' | modelops.inference.reconciler_digest }}}}",
+                "dest": str(tmp_path / "digest"),
+            }
+        },
+    ]
+    play = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]
+    (tmp_path / "play.yml").write_text(json.dumps(play))
+    env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": collections, "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
+    command = [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", tmp_path / "play.yml"]
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert hashlib.sha256(program.read_bytes()).hexdigest() == (tmp_path / "digest").read_text()
