@@ -54,8 +54,9 @@ few = settings(max_examples=15, deadline=None, database=None, derandomize=True, 
 
 @contextlib.contextmanager
 def serve(version):
-    """A server on which models load at once, and a file to remember launches in."""
-    with tempfile.TemporaryDirectory() as directory, XinferenceServer(version) as server:
+    """A server on which models load at once, with a card for every replica, and a file to remember launches in."""
+    cards = {"127.0.0.1:51954": [80] * 40}
+    with tempfile.TemporaryDirectory() as directory, XinferenceServer(version, cards=cards) as server:
         server.models.default.seconds = 0.0
         yield server, f"{directory}/declared.json"
 

@@ -752,7 +752,8 @@ def test_a_run_can_be_taken_up_by_a_later_execution(apply, xinference, llm, embe
     assert not result.failed, result["msg"]
     assert (result["plan"], result["diff"], result.changed) == (first["plan"], first["diff"], True)
     assert [m["action"] for m in result["models"]] == ["launched", "launched", "terminated"]
-    assert lines[0] == "gone  terminated" and [line for line in lines if line.startswith("tiny  ready after")]
+    assert lines[0].startswith("MODEL ") and [line.split()[0] for line in lines[1:3]] == ["tiny", "minilm"]
+    assert lines[3] == "gone  terminated" and [line for line in lines if line.startswith("tiny  ready after")]
     assert len(lines) == len(set(lines)), "one line for each change of state"
     assert sum(result["requests"].values()) == sum(xinference.counts.values())
 
