@@ -52,7 +52,11 @@ _TOLERANCE = 0.01
 
 @dataclass
 class Card:
-    """A GPU; `total` and `free` are bytes, None where they are not known."""
+    """A GPU.
+
+    :param total: bytes, None where they are not known, as those that are free.
+    :param driver: of NVIDIA, "" where it is not known; so is the compute capability.
+    """
 
     index: int
     total: float | None = None
@@ -199,13 +203,14 @@ def _worker(row: t.Mapping[str, t.Any], actual: models.Actual, devices: t.Sequen
 
 
 def _card(device: t.Mapping[str, t.Any]) -> Card:
-    capability = device.get("compute_capability")
+    nvidia = device.get("vendor") in (None, "nvidia")
+    capability = device.get("compute_capability") if nvidia else None
     return Card(
         index=int(device["index"]),
         total=device.get("memory_bytes"),
         free=device.get("free_bytes"),
         name=device.get("name") or "",
-        driver=device.get("driver") or "",
+        driver=(device.get("driver") or "") if nvidia else "",
         capability=float(capability) if capability else None,
     )
 
@@ -322,6 +327,7 @@ class Demand:
 
     :param cards: GPUs of each replica, or of each worker's part of it; 0 runs on the CPU.
     :param parts: workers that share one replica (n_worker).
+    :param first: number of the first replica that is started; those before it run already.
     :param need: None where nothing is known of the model.
     """
 
@@ -330,6 +336,7 @@ class Demand:
     cards: int
     parts: int
     replicas: int
+    first: int
     context: int | None
     need: memory.Need | None
 
@@ -363,7 +370,9 @@ class Demand:
     def claim(self, card: Card, room: float | None) -> tuple[float | None, str]:
         """Bytes of a card that it will hold, and where the figure comes from."""
         if self.budget is not None:
-            return memory.budget(self.budget, card.total), "gpu_memory"
+            with contextlib.suppress(ValueError):  # a share of a card of unknown size
+                return memory.budget(self.budget, card.total), "gpu_memory"
+            return None, "not known"
         share = self.share()
         if share is not None and card.total is not None:
             return share * card.total, f"{share:.0%} of the card, as vLLM takes it"
@@ -440,7 +449,7 @@ def _demand(model: models.Model, replicas: int, cluster: Cluster, actual: models
     if found is not None:
         given = options["engine_options"] or {}
         need = memory.need(found, engine, context, max(1, cards) * parts, given, cpu=not cards)
-    return Demand(model, engine, cards, parts, replicas, context, need)
+    return Demand(model, engine, cards, parts, replicas, options["replicas"] - replicas, context, need)
 
 
 def _workers(model: models.Model, cluster: Cluster) -> list[Worker]:
@@ -660,11 +669,9 @@ class _Ledger:
         model = self.declared.get(uid)
         if model is None or not model.present:
             return held
-        demand = Demand(model, engine_of(model), 1, 1, 1, None, None)
-        with contextlib.suppress(ValueError):
-            if demand.budget is not None or demand.share() is not None:
-                return max(held, demand.claim(card, None)[0] or 0.0)
-        return held
+        demand = Demand(model, engine_of(model), 1, 1, 1, 0, None, None)
+        promised = demand.claim(card, None)[0] if demand.budget is not None or demand.share() is not None else None
+        return max(held, promised or 0.0)
 
     def running(self) -> list[dict[str, t.Any]]:
         """Rows of what stays."""
@@ -747,7 +754,7 @@ def _place(demands: t.Sequence[Demand], ledger: _Ledger, cluster: Cluster, fulle
             _place_in_memory(demand, ledger, cluster, result)
     for demand in demands:
         # The launch request is only made of a model that is launched; a further replica takes over the first one's.
-        if spots.get(demand.uid) and demand.replicas == demand.model.options["replicas"]:
+        if spots.get(demand.uid) and not demand.first:
             keys = _memory_keys(demand, ledger, spots[demand.uid], result)
             keys.update(_pins(demand, ledger, cluster, spots[demand.uid], result))
             result.launch_keys[demand.uid] = keys
@@ -760,7 +767,7 @@ Spot = tuple[Worker, list[Card]]
 def _place_on_cards(demand: Demand, ledger: _Ledger, cluster: Cluster, fullest: bool, result: Placement) -> list[Spot]:
     """Books the cards of all replicas; none where one of them has no place."""
     spots: list[Spot] = []
-    for number in range(demand.replicas):
+    for number in range(demand.first, demand.first + demand.replicas):
         used: set[str] = set()
         for _part in range(demand.parts):
             candidates = [s for s in _spots(demand, ledger, cluster, number, fullest) if s[0].address not in used]
@@ -862,7 +869,8 @@ def _parts_of(demand: Demand) -> str:
 
 
 def _no_room(demand: Demand, ledger: _Ledger, candidates: t.Sequence[Spot], number: int, cluster: Cluster) -> str:
-    which = f"replica {number + 1} of {demand.replicas}: " if demand.replicas > 1 else ""
+    count = demand.first + demand.replicas
+    which = f"replica {number + 1} of {count}: " if count > 1 else ""
     if not candidates:
         free = "" if cluster.sharing else ", because each holds a model and the workers do not let models share a card"
         return f"models: {demand.uid}: {which}no worker has {demand.cards} GPUs left{free}"
@@ -923,13 +931,13 @@ def _place_in_memory(demand: Demand, ledger: _Ledger, cluster: Cluster, result: 
     """A model on the CPU goes where most memory is left."""
     need, places = demand.need, _workers(demand.model, cluster)
     chosen = []
-    for number in range(demand.replicas):
+    for number in range(demand.first, demand.first + demand.replicas):
         worker = max(places, key=lambda w: ledger.memory[w.address] or 0)
         room = ledger.memory[worker.address]
         if need is not None and room is not None:
             # A model that ends gives back what nobody tells: as much as its successor takes, at least.
-            if demand.uid in ledger.ends and not number:
-                room += need.total * demand.replicas
+            if demand.uid in ledger.ends:
+                room += need.total
             if need.least > room:
                 result.problems.append(
                     f"models: {demand.uid}: it needs at least {_gib(need.least)} of memory"

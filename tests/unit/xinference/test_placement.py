@@ -425,6 +425,10 @@ def test_more_replicas_of_a_running_model_need_places_too():
     result = placement.plan(wanted, decisions, running(held=20), Cluster([two], checkpoints={"old": qwen()[1]}))
     assert result.problems == [] and result.launch_keys == {}
     assert sorted(cards_of(result, "old")) == [0, 1]
+    assert sorted(row["replica"] for row in result.rows) == [0, 1]
+    wanted[0].options["gpu_indices"] = [0, 1]  # the second replica's is the second
+    result = placement.plan(wanted, decisions, running(held=20), Cluster([two], checkpoints={"old": qwen()[1]}))
+    assert result.problems == [] and sorted(cards_of(result, "old")) == [0, 1]
 
 
 # -- budgets -----------------------------------------------------------------------------------------------------------
@@ -527,6 +531,8 @@ def test_a_model_of_which_nothing_is_known_is_placed_and_says_so():
 
 def test_cards_of_which_nothing_is_known_are_not_judged():
     blind = Worker("10.0.0.1:5000", [Card(0)], 64 * GIB)
+    share = place([blind], qwen(size=72, gpu_memory="40%"))
+    assert share.problems == [] and "gpu_memory has no effect" in share.warnings[-1]
     result = place([blind], qwen(size=72))
     assert result.problems == [] and result.launch_keys == {}
     assert "devices" in place([], qwen()).warnings[0]

@@ -127,6 +127,11 @@ def test_what_models_are_known_to_hold_is_not_shared_by_all_cards(cluster):
     assert [(row["model"], row["card"]) for row in result.rows] == [("new", 0), ("old", 1)]
 
 
+def test_the_driver_of_another_vendor_is_not_measured_by_nvidias():
+    card = placement._card({"vendor": "ascend", "index": 0, "driver": "24.1.rc2", "compute_capability": "1"})
+    assert card.driver == "" and card.capability is None
+
+
 def test_figures_that_are_none():
     # Ascend is told in MiB, ROCm and cards without a driver library as 1.
     assert placement._share(65536 * 8, 8) == 64 * GIB
