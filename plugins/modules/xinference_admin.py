@@ -48,6 +48,11 @@ options:
       password:
         description: Password, used only when the user is made.
         type: str
+      password_path:
+        description:
+          - File on the machine that runs the module with the password. Where it is missing, a password is made, the user's is
+            changed to it, and it is written with mode 0600; the file belongs to whoever owns its directory, which has to exist.
+        type: path
       permissions:
         description:
           - Exactly these permissions, such as V(models:list), V(models:read), V(models:write), V(models:register) or V(admin).
@@ -182,6 +187,7 @@ STATE = dict(type="str", choices=["present", "absent"], default="present")
 USER_OPTIONS = dict(
     name=dict(type="str", required=True),
     password=dict(type="str", no_log=True),
+    password_path=dict(type="path", no_log=False),
     permissions=dict(type="list", elements="str"),
     state=STATE,
 )
@@ -234,7 +240,8 @@ def _managed(module: AnsibleModule, client: Client, actual: admin.Actual) -> dic
         admin.login(client, actual.auth)
         keys = admin.look_at_keys(client, p["keys"])
         admin.read(client, actual, p["users"], keys)
-    plan = admin.plan_of(p["username"], actual, p["users"], keys, f"users and keys of {client.endpoint}")
+    users = admin.look_at_users(client, p["users"])
+    plan = admin.plan_of(p["username"], actual, users, keys, f"users and keys of {client.endpoint}")
     if not module.check_mode:
         admin.apply(client, actual, plan)
     return {

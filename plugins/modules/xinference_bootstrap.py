@@ -46,6 +46,12 @@ options:
     description:
       - Client key, C(sk-) and letters or digits, exactly 13 before 3.0 and at least 13 since. Generated where it is not given.
     type: str
+  reconciler_password:
+    description:
+      - File that receives the password of the user C(reconciler), who may launch, terminate and register, but not administer.
+        It belongs to whoever owns its directory, which has to exist. Only with O(auth_config), to which the user is also added
+        later; since 3.0 M(modelops.inference.xinference_admin) makes users.
+    type: path
   owner:
     description: User that the server runs as, owner of what is made in O(home). Unset leaves the user who runs the module.
     type: str
@@ -92,11 +98,21 @@ from ansible_collections.modelops.inference.plugins.module_utils._host import pr
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run, write_file
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 
+RECONCILER = "reconciler"
 ALPHABET = string.ascii_letters + string.digits
 # Before 3.0 a key is exactly 16 characters long, or the server does not start; later ones take any length.
 OLD_KEY = re.compile(r"sk-[a-zA-Z0-9]{13}")
 KEY = re.compile(r"sk-[a-zA-Z0-9]{13,}")
 CLIENT_SCOPES = ["models:list", "models:read"]
+# What the reconciler does, in the words of 1.x and of 2.x.
+RECONCILER_SCOPES = [
+    "models:list",
+    "models:start",
+    "models:stop",
+    "models:write",
+    "models:register",
+    "models:unregister",
+]
 
 # Xinference's own migration of users into a database, called in its own process and as the server's own user: as a
 # command it would take the encryption key from argv. get_auth_encryption_key() makes and keeps the key exactly as the
@@ -122,11 +138,13 @@ def make_plan(
     """What to make. Pure.
 
     :param users: users in the server's database, None without one.  :param auth_config: the file, or None.
-    :param kept: secrets kept on the host, by file name.
+    :param kept: secrets kept on the host, by file name, and the reconciler's password.
     """
     plan = Plan("administrator")
     if p["auth_config"]:
         if auth_config is not None:
+            if p["reconciler_password"] and not (RECONCILER in kept and _has_reconciler(auth_config)):
+                plan.add("add", "create user", RECONCILER, data="reconciler")
             return plan
     elif users:
         return plan
@@ -148,7 +166,10 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     text = read_file(p["auth_config"]) if p["auth_config"] else None
     names = ("admin_password", "client_key")
     kept = {name: value for name in names for value in [read_file(os.path.join(p["secrets"], name))] if value}
-    plan = make_plan(p, users, None if text is None else {}, kept)
+    if p["reconciler_password"] and os.path.exists(p["reconciler_password"]):
+        kept[RECONCILER] = ""
+    known = None if text is None else json.loads(text)
+    plan = make_plan(p, users, known, kept)
     if plan and not module.check_mode:
         os.umask(0o077)
         os.makedirs(p["secrets"], mode=0o700, exist_ok=True)
@@ -157,6 +178,10 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
             if change.verb == "generate":
                 write_file(os.path.join(p["secrets"], change.name), made[change.name] + "\n", 0o600)
                 kept[change.name] = made[change.name]
+        if known is not None:
+            others = [user for user in known["user_config"] if user["username"] != RECONCILER]
+            _create(p, {**known, "user_config": [*others, _reconciler(p)]})
+            return dict(plan.result(), claimed=True)
         password = p["password"] or kept["admin_password"].strip()
         key = p["client_key"] or kept["client_key"].strip()
         if p["client_key"] and kept.get("client_key", "").strip() != key:
@@ -177,8 +202,22 @@ def _users(p: t.Mapping[str, t.Any], password: str, key: str) -> dict[str, t.Any
             {"username": p["username"], "password": password, "permissions": ["admin"], "api_keys": []},
             # Nobody logs in as the client: its password is thrown away.
             {"username": p["client_name"], "password": _random(32), "permissions": CLIENT_SCOPES, "api_keys": [key]},
+            *([_reconciler(p)] if p["auth_config"] and p["reconciler_password"] else []),
         ],
     }
+
+
+def _has_reconciler(auth_config: t.Mapping[str, t.Any]) -> bool:
+    return any(user["username"] == RECONCILER for user in auth_config.get("user_config", []))
+
+
+def _reconciler(p: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The reconciler's user; its password goes to its file, which belongs to whoever owns the directory."""
+    password = _random(24)
+    about = os.stat(os.path.dirname(p["reconciler_password"]))
+    owner = (about.st_uid, about.st_gid) if os.geteuid() == 0 else None
+    write_file(p["reconciler_password"], password + "\n", 0o600, owner)
+    return {"username": RECONCILER, "password": password, "permissions": RECONCILER_SCOPES, "api_keys": []}
 
 
 def _create(p: t.Mapping[str, t.Any], users: t.Mapping[str, t.Any]) -> None:
@@ -210,6 +249,7 @@ def main() -> None:
             password=dict(type="str", no_log=True),
             client_name=dict(type="str", default="client"),
             client_key=dict(type="str", no_log=True),
+            reconciler_password=dict(type="path", no_log=False),
             owner=dict(type="str"),
         ),
         supports_check_mode=True,

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import tempfile
 import typing as t
 from dataclasses import dataclass, field
@@ -101,6 +102,19 @@ def desired(users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[dict[str, t.An
         raise ModelopsError("\n".join(problems))
 
 
+def look_at_users(client: Client, declared: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """The declared users with the passwords that their files hold; ``made`` says that there is no file yet."""
+    found = []
+    for user in declared:
+        user = dict(user, made=False)
+        if user["password_path"] and user["state"] == "present":
+            text, _mode = _read("users", user["password_path"])
+            user.update(password=text or secrets.token_urlsafe(24), made=not text)
+        client.session.hide(user["password"])
+        found.append(user)
+    return found
+
+
 # -- the claim -----------------------------------------------------------------------------------------------------
 
 
@@ -171,7 +185,7 @@ def look_at_keys(client: Client, declared: t.Sequence[dict[str, t.Any]]) -> list
 def _look(client: Client, options: dict[str, t.Any]) -> Key:
     key = Key(options, value=options["key"])
     if key.path:
-        text, mode = _read(key.path)
+        text, mode = _read("keys", key.path)
         key.exists = text is not None
         key.mode_ok = not key.exists or mode == _KEY_FILE_MODE
         key.value = key.value or text
@@ -188,14 +202,14 @@ def works(client: Client, value: str) -> bool:
     return answer.status == 200
 
 
-def _read(path: str) -> tuple[str | None, int]:
+def _read(what: str, path: str) -> tuple[str | None, int]:
     try:
         with open(path, encoding="utf-8") as file:
             return file.read().strip(), os.stat(path).st_mode & 0o7777
     except FileNotFoundError:
         return None, 0
     except OSError as exc:
-        raise ModelopsError(f"keys: {path} cannot be read ({exc.strerror})") from exc
+        raise ModelopsError(f"{what}: {path} cannot be read ({exc.strerror})") from exc
 
 
 def read(client: Client, actual: Actual, users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[Key]) -> None:
@@ -236,6 +250,12 @@ def _plan_user(plan: Plan, row: dict[str, t.Any] | None, user: dict[str, t.Any])
     elif wanted is not None and set(wanted) != set(row["permissions"]):
         fields = [Field("permissions", sorted(row["permissions"]), sorted(wanted))]
         plan.add("change", "change", name, fields, data=("change_user", {**row, "permissions": sorted(wanted)}))
+    if user["state"] == "present" and user["made"]:
+        # The file comes last: where it is missing, the next run makes another password.
+        if row:
+            fields = [Field("password", None, "new", secret=True)]
+            plan.add("change", "change", name, fields, data=("change_password", {**row, "password": user["password"]}))
+        plan.add("add", "write", f"file {user['password_path']}", [_secret()], data=("write_password", user))
 
 
 def _plan_key(plan: Plan, actual: Actual, key: Key) -> None:
@@ -301,6 +321,11 @@ def _apply(client: Client, actual: Actual, change: Change) -> None:
     elif verb == "change_user":
         body = {"permissions": what["permissions"]}
         client.request("PUT", f"/v1/admin/users/{what['id']}", json=body, what=f"change {change.name}")
+    elif verb == "change_password":
+        path, body = f"/v1/admin/users/{what['id']}/password", {"new_password": what["password"]}
+        client.request("PUT", path, json=body, what=f"change the password of {change.name}")
+    elif verb == "write_password":
+        write("users", what["password_path"], what["password"])
     elif verb == "delete_user":
         client.request("DELETE", f"/v1/admin/users/{what['id']}", what=f"delete {change.name}")
     elif verb == "create_key":
@@ -312,7 +337,7 @@ def _apply(client: Client, actual: Actual, change: Change) -> None:
     elif verb == "delete_file":
         os.unlink(what.path)
     elif verb == "write_known":
-        write(what.path, what.value)
+        write("keys", what.path, what.value)
 
 
 def _create_key(client: Client, actual: Actual, key: Key) -> None:
@@ -326,7 +351,7 @@ def _create_key(client: Client, actual: Actual, key: Key) -> None:
     key.value = answer.json["key"]
     client.session.hide(key.value)
     try:
-        write(key.path, key.value)
+        write("keys", key.path, key.value)
     except ModelopsError:
         # A key that nobody has would be in the way of the next run.
         client.request("DELETE", f"/v1/admin/keys/{answer.json['id']}")
@@ -349,27 +374,30 @@ def _reveal(client: Client, key: Key, row: dict[str, t.Any]) -> None:
             f"keys: {key.name!r} exists on {client.endpoint} but does not work (enabled: {row.get('enabled')}{ends}). "
             "Remove it (state: absent) and have a new one made"
         )
-    write(key.path, key.value)
+    write("keys", key.path, key.value)
 
 
-def write(path: str, value: str) -> None:
-    """Replaces a key file in one step; readable by its owner only from the first byte on."""
+def write(what: str, path: str, value: str) -> None:
+    """Replaces a file in one step; readable by its owner only from the first byte on.
+
+    It keeps its owner. A new one of root belongs to whoever owns the directory.
+    """
     directory = os.path.dirname(path) or "."
     try:
         handle, temporary = tempfile.mkstemp(dir=directory, prefix=".key-")  # mkstemp makes it 0600
     except OSError as exc:
-        raise ModelopsError(f"keys: {path} cannot be written ({exc.strerror}): {directory}") from exc
+        raise ModelopsError(f"{what}: {path} cannot be written ({exc.strerror}): {directory}") from exc
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(value + "\n")
-        if os.path.exists(path):
-            before = os.stat(path)
+        if os.path.exists(path) or os.geteuid() == 0:
+            before = os.stat(path if os.path.exists(path) else directory)
             if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
                 os.chown(temporary, before.st_uid, before.st_gid)
         os.replace(temporary, path)
     except OSError as exc:
         os.unlink(temporary)
-        raise ModelopsError(f"keys: {path} cannot be written ({exc.strerror})") from exc
+        raise ModelopsError(f"{what}: {path} cannot be written ({exc.strerror})") from exc
 
 
 # -- servers that cannot be managed --------------------------------------------------------------------------------

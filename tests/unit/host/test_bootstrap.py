@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.modelops.inference.plugins.modules import xinference_bootstrap
 
-GIVEN = dict(auth_config=None, password=None, client_key=None, username="admin")
+GIVEN = dict(auth_config=None, password=None, client_key=None, username="admin", reconciler_password=None)
 
 
 def lines(users=None, file=None, kept=(), **given):
@@ -80,3 +80,21 @@ def test_secrets_that_the_server_would_not_take(args, run_module, tmp_path, wron
     result = run_module("xinference_bootstrap", dict(args, **wrong))
     assert result.failed and message in result["msg"]
     assert os.listdir(tmp_path) == []
+
+
+def test_the_reconciler_is_a_user_of_the_file_without_the_rights_of_an_administrator(tmp_path, args, run_module):
+    path, password = tmp_path / "auth_config.json", tmp_path / "password"
+    without = dict(args, auth_config=str(path))
+    run_module("xinference_bootstrap", without)
+    options = dict(without, reconciler_password=str(password))
+    done = run_module("xinference_bootstrap", options)
+    assert done["plan"] == ["+ create user reconciler"] and password.read_text().strip() not in json.dumps(done)
+    users = {user["username"]: user for user in json.loads(path.read_text())["user_config"]}
+    assert set(users) == {"admin", "client", "reconciler"}
+    assert users["reconciler"]["password"] == password.read_text().strip()
+    assert "admin" not in users["reconciler"]["permissions"] and "models:start" in users["reconciler"]["permissions"]
+    assert not run_module("xinference_bootstrap", options).changed
+    password.unlink()
+    assert run_module("xinference_bootstrap", options).changed
+    users = [user for user in json.loads(path.read_text())["user_config"] if user["username"] == "reconciler"]
+    assert [user["password"] for user in users] == [password.read_text().strip()]

@@ -289,6 +289,29 @@ def test_users(admin, newest):
     assert "admin" in newest.accounts.users
 
 
+def test_a_password_that_is_made_on_the_host(admin, newest, tmp_path):
+    path = tmp_path / "password"
+    user = {"name": "reconciler", "password_path": str(path), "permissions": ["models:list"]}
+    plan = ["+ create user reconciler", f"+ write file {path}"]
+    assert admin(newest, users=[user], check=True)["plan"] == plan and not path.exists()
+    done = admin(newest, users=[user])
+    password = path.read_text().strip()
+    assert done["plan"] == plan and len(password) >= 24 and password not in json.dumps(done)
+    assert newest.accounts.users["reconciler"]["password"] == password
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not admin(newest, users=[user]).changed
+    path.unlink()
+    assert admin(newest, users=[user])["plan"] == [
+        "~ change user reconciler (password (hidden))",
+        f"+ write file {path}",
+    ]
+    assert newest.accounts.users["reconciler"]["password"] == path.read_text().strip() != password
+    # A server whose users were lost gets the user with the password that the file holds.
+    del newest.accounts.users["reconciler"]
+    assert admin(newest, users=[user])["plan"] == plan[:1]
+    assert newest.accounts.users["reconciler"]["password"] == path.read_text().strip()
+
+
 def test_what_was_done_before_a_failure_is_told(admin, newest, key_file):
     newest.fault("status", verb="POST", path="/v1/admin/keys")
     users = [{"name": "viewer", "password": "viewer-pass"}]
