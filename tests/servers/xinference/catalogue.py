@@ -84,6 +84,18 @@ VISION_FAMILIES = ("gemma-3-it",)
 CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor %}"
 
 
+def details(model_type: str, name: str) -> dict[str, t.Any]:
+    """What the detailed list tells of a built-in model."""
+    offers = [offer for told in ENGINES[model_type][name].values() if isinstance(told, list) for offer in told]
+    specs = [
+        {**{key: offer.get(key) for key in ("model_format", "model_size_in_billions")}, "quantization": quantization}
+        for offer in offers
+        for quantization in offer.get("quantizations") or [offer.get("quantization")]
+    ]
+    more = {"LLM": {"context_length": 32768, "model_lang": ["en"], "model_ability": ["chat", "generate"]}}
+    return {"model_name": name, "model_specs": specs, **more.get(model_type, {})}
+
+
 def custom_engines(definition: dict[str, t.Any], model_type: str) -> dict[str, t.Any]:
     """What the server tells of a registered custom model."""
     name = definition["model_name"]

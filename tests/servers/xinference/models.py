@@ -391,7 +391,10 @@ class Models:
 
     def registrations(self, model_type: str, detailed: bool) -> list[dict[str, t.Any]]:
         self._check_type(model_type)
-        builtin = [{"model_name": name, "is_builtin": True} for name in catalogue.ENGINES[model_type]]
+        builtin = [
+            {**(catalogue.details(model_type, name) if detailed else {"model_name": name}), "is_builtin": True}
+            for name in catalogue.ENGINES[model_type]
+        ]
         custom = [
             {**(body if detailed else {"model_name": name}), "is_builtin": False}
             for name, body in self.definitions[model_type].items()
