@@ -34,6 +34,11 @@ options:
     description: Name of the service.
     type: str
     default: xinference
+  services:
+    description: Names of further services to report, such as the reconciler's.
+    type: list
+    elements: str
+    default: []
   service_manager:
     description: Service manager; V(auto) takes systemd where it is PID 1, and supervisord elsewhere.
     type: str
@@ -128,7 +133,7 @@ lock_drift:
   elements: str
   sample: ["numpy is 2.4.7, was 2.4.6"]
 files:
-  description: Mode, owner and SHA-256 (empty for a directory) of those of O(files), and of the service's file, that exist.
+  description: Mode, owner and SHA-256 (empty for a directory) of those of O(files), and of the services' files, that exist.
   returned: success
   type: dict
   sample: {/opt/xinference/etc/xinference.env: {sha256: 4bf5..., mode: "0600", uid: 0}}
@@ -152,6 +157,12 @@ service:
   type: dict
   sample: {manager: systemd, scope: system, path: /etc/systemd/system/xinference.service, installed: true, active: running,
     enabled: true, pid: 4711, config: 9c1185a5c5e9, commands: {stop: systemctl stop xinference}}
+services:
+  description: The same of each of O(services), by name. One that has a systemd timer is what its timer is.
+  returned: success
+  type: dict
+  sample: {xinference-reconcile: {manager: systemd, scope: system, path: /etc/systemd/system/xinference-reconcile.service,
+    timer_path: /etc/systemd/system/xinference-reconcile.timer, installed: true, active: running, enabled: true, pid: 0}}
 port:
   description: Who listens on O(port).
   returned: success
@@ -175,15 +186,17 @@ from ansible_collections.modelops.inference.plugins.module_utils._host import pr
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     p = module.params
-    manager = service.manager(p["service_manager"], p["service"], os.path.join(p["path"], "supervisor"))
-    state = manager.state()
+    names = [p["service"], *p["services"]]
+    managers = {n: service.manager(p["service_manager"], n, os.path.join(p["path"], "supervisor")) for n in names}
+    services = {name: _service(manager) for name, manager in managers.items()}
+    unit_files = [path for manager in managers.values() for path in (manager.path, manager.timer_path) if path]
     releases = os.path.join(p["path"], "releases")
-    names = sorted(os.listdir(releases)) if os.path.isdir(releases) else []
+    built = sorted(os.listdir(releases)) if os.path.isdir(releases) else []
     link = os.path.join(p["path"], "current")
     current = os.path.basename(os.readlink(link)) if os.path.islink(link) else ""
     users = probe.auth_users(p["home"])
     secrets = os.path.join(p["path"], "secrets")
-    return {
+    found = {
         "changed": False,
         "system": probe.system(),
         "gpus": probe.gpus(),
@@ -191,25 +204,32 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         "disk": probe.disk(p["path"]),
         "entries": sorted(os.listdir(p["path"])) if os.path.isdir(p["path"]) else [],
         "release": (release.record(os.path.join(releases, current)) if current else None) or {},
-        "releases": [name for name in names if release.record(os.path.join(releases, name))],
+        "releases": [name for name in built if release.record(os.path.join(releases, name))],
         "current": current,
         "lock_drift": release.lock_drift(os.path.join(releases, current)) if current else [],
-        "files": probe.files([*p["files"], manager.path]),
+        "files": probe.files([*p["files"], *unit_files]),
         "secrets": sorted(os.listdir(secrets)) if os.path.isdir(secrets) else [],
         "auth_users": -1 if users is None else users,
-        "service": {
-            "manager": manager.kind,
-            "scope": manager.scope,
-            "path": manager.path,
-            "installed": state.installed,
-            "active": state.active,
-            "enabled": state.enabled,
-            "pid": state.pid,
-            "config": probe.environment_of(state.pid, "MODELOPS_CONFIG") if state.pid else "",
-            "commands": manager.commands(),
-        },
-        "port": probe.port(p["host"], p["port"], state.pid),
+        "service": services.pop(p["service"]),
+        "services": services,
         "weights": weights.records(p["models_dir"]),
+    }
+    return {**found, "port": probe.port(p["host"], p["port"], found["service"]["pid"])}
+
+
+def _service(manager: service.Manager) -> dict[str, t.Any]:
+    state = manager.state()
+    return {
+        "manager": manager.kind,
+        "scope": manager.scope,
+        "path": manager.path,
+        "timer_path": manager.timer_path,
+        "installed": state.installed,
+        "active": state.active,
+        "enabled": state.enabled,
+        "pid": state.pid,
+        "config": probe.environment_of(state.pid, "MODELOPS_CONFIG") if state.pid else "",
+        "commands": manager.commands(),
     }
 
 
@@ -220,6 +240,7 @@ def main() -> None:
             home=dict(type="path", required=True),
             models_dir=dict(type="path", required=True),
             service=dict(type="str", default="xinference"),
+            services=dict(type="list", elements="str", default=[]),
             service_manager=dict(type="str", choices=["auto", "systemd", "supervisord"], default="auto"),
             host=dict(type="str", default="127.0.0.1"),
             port=dict(type="int", default=9997),
