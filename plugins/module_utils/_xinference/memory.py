@@ -30,6 +30,8 @@ RUNTIME = 650 * 1024**2
 _STEP = {"vllm": 8192, "sglang": 8192, "trt-llm": 8192, "llama.cpp": 512, "mlx": 2048}
 # Engines that set their whole cache aside when they start, so that a model that does not fit does not start.
 PREALLOCATING = ("vllm", "sglang", "trt-llm")
+# engine_options by which weights are quantized while they load.
+_SHRINKING = ("model_quantization", "quantization_config", "load_in_4bit", "load_in_8bit")
 # What a prefill is taken to be long where nobody declares a context, of engines whose cache grows with the request.
 _USUAL_CONTEXT = 8192
 
@@ -329,10 +331,18 @@ def context_of(engine: str, options: t.Mapping[str, t.Any], slots: int) -> int |
     """
     given = options.get("engine_options") or {}
     if options.get("context_length"):
-        return options["context_length"] * (int(given.get("n_parallel") or slots) if engine == "llama.cpp" else 1)
-    own = next((given[key] for key in ("n_ctx", "max_model_len", "context_length") if given.get(key)), None)
+        return options["context_length"] * (int(number(given, "n_parallel", slots)) if engine == "llama.cpp" else 1)
+    own = max(number(given, key, 0) for key in ("n_ctx", "max_model_len", "context_length"))
     declared = own or (options.get("definition") or {}).get("context_length")
     return int(declared) if declared else None
+
+
+def number(given: t.Mapping[str, t.Any], key: str, default: float) -> float:
+    """A positive number of engine_options; the default for what an engine may understand and this module does not."""
+    try:
+        return float(given[key]) if float(given[key]) > 0 else default
+    except (KeyError, TypeError, ValueError):
+        return default
 
 
 def need(
@@ -356,17 +366,20 @@ def need(
     # A model whose windows are not surely used may keep the whole context in every layer.
     cache = sure + found.window_layers * of_token * (window if found.full_layers else tokens)
     least_cache = sure + found.window_layers * of_token * min(tokens, found.window or 0)
-    step = min(tokens, int(given.get("max_num_batched_tokens") or _STEP.get(engine, tokens)))
+    step = min(tokens, number(given, "max_num_batched_tokens", _STEP.get(engine, tokens)))
     work = step * 2 * (3 * found.inter + 5 * found.hidden)
     if engine == "llama.cpp":
         work = step * 4 * found.vocab
     elif engine in PREALLOCATING:
-        work = work / cards + int(given.get("max_num_seqs") or 256) * found.vocab * 4
+        work = work / cards + number(given, "max_num_seqs", 256) * found.vocab * 4
     elif not found.layers:
         work = 0.15 * found.weights
-    # Transformers computes in 32 bits on a CPU.
-    weights = found.weights * (2 if cpu and engine == "transformers" and found.wide else 1) / cards
-    least = found.weights / cards * (1 - MARGIN[found.source])
+    loaded = max(0.0, found.weights / cards - number(given, "cpu_offload_gb", 0) * GIB)
+    # Transformers computes in 32 bits on a CPU, unless it is told otherwise.
+    weights = loaded * (2 if cpu and engine == "transformers" and found.wide else 1)
+    # Weights that are quantized while they load may take a quarter.
+    shrinks = any(given.get(key) for key in _SHRINKING)
+    least = loaded * (0.25 if shrinks else 1 - MARGIN[found.source])
     if engine in (*PREALLOCATING, "llama.cpp") or context:
         least += least_cache
     return Need(weights, cache, work, RUNTIME, least, found.source)
@@ -374,7 +387,7 @@ def need(
 
 # -- budgets -------------------------------------------------------------------------------------------------------
 
-_UNITS = {
+_UNITS: dict[str, float | None] = {
     "": None,
     "b": 1,
     "gib": GIB,

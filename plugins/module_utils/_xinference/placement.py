@@ -44,8 +44,9 @@ _CAPABILITY = {"vllm": 7.0, "sglang": 7.5}
 _DRIVERS = {"11": 450, "12": 525, "13": 580}
 # Share of a card that vLLM takes unless told otherwise (model/llm/vllm/core.py; 0.6 in model/embedding/vllm/core.py).
 _VLLM_SHARE, _WEMM_SHARE = 0.90, 0.60
-# What SGLang sets aside of what is free, by the number of cards (model/llm/sglang/core.py).
-_SGLANG_SHARES = ((16, 0.79), (8, 0.81), (4, 0.85), (2, 0.87), (1, 0.88))
+# What others set aside of what is free when they start, by the number of cards (model/llm/sglang/core.py; TensorRT-LLM's
+# KvCacheConfig).
+_FREE_SHARES = {"sglang": ((16, 0.79), (8, 0.81), (4, 0.85), (2, 0.87), (1, 0.88)), "trt-llm": ((1, 0.90),)}
 # Rounding of what nvidia-smi, NVML and PyTorch call the memory of a card; claims may exceed it by this share.
 _TOLERANCE = 0.01
 
@@ -356,16 +357,22 @@ class Demand:
     def spills(self) -> bool:
         """Whether what does not fit on the card goes to the CPU's memory instead, and the model still runs."""
         if self.engine == "llama.cpp":
-            return int(self.given.get("n_gpu_layers", -1)) == -1
+            return self.gpu_layers is None
         plain = self.model.options["format"] in (None, "pytorch")
         return self.engine == "transformers" and plain and self.model.type == "LLM"
+
+    @property
+    def gpu_layers(self) -> int | None:
+        """Layers that llama.cpp is told to put on the GPU; None where it puts there what fits."""
+        layers = str(self.given.get("n_gpu_layers", -1))
+        return int(layers) if layers.isdigit() else None
 
     def share(self) -> float | None:
         """The share of a card that vLLM sets aside, whatever the model needs."""
         if self.engine != "vllm":
             return None
         default = _WEMM_SHARE if self.model.type == "embedding" and "wemm" in self.model.name.lower() else _VLLM_SHARE
-        return float(self.given.get("gpu_memory_utilization") or default)
+        return memory.number(self.given, "gpu_memory_utilization", default)
 
     def claim(self, card: Card, room: float | None) -> tuple[float | None, str]:
         """Bytes of a card that it will hold, and where the figure comes from."""
@@ -376,8 +383,8 @@ class Demand:
         share = self.share()
         if share is not None and card.total is not None:
             return share * card.total, f"{share:.0%} of the card, as vLLM takes it"
-        if self.engine == "sglang" and room is not None:
-            return sglang_share(self) * room, "a share of what is free, as SGLang takes it"
+        if self.engine in _FREE_SHARES and room is not None:
+            return free_share(self) * room, f"a share of what is free, as {self.model.options['engine']} takes it"
         if self.need is None:
             return None, "not known"
         return self.need.total, _SOURCES[self.need.source]
@@ -390,10 +397,10 @@ _SOURCES = {
 }
 
 
-def sglang_share(demand: Demand) -> float:
+def free_share(demand: Demand) -> float:
     total = demand.cards * demand.parts
-    default = next(share for cards, share in _SGLANG_SHARES if total >= cards)
-    return float(demand.given.get("mem_fraction_static") or default)
+    default = next(share for cards, share in _FREE_SHARES[demand.engine] if total >= cards)
+    return memory.number(demand.given, "mem_fraction_static", default)
 
 
 def plan(
@@ -449,7 +456,12 @@ def _demand(model: models.Model, replicas: int, cluster: Cluster, actual: models
     if found is not None:
         given = options["engine_options"] or {}
         need = memory.need(found, engine, context, max(1, cards) * parts, given, cpu=not cards)
-    return Demand(model, engine, cards, parts, replicas, options["replicas"] - replicas, context, need)
+    demand = Demand(model, engine, cards, parts, replicas, options["replicas"] - replicas, context, need)
+    if need and found and cards and engine == "llama.cpp" and demand.gpu_layers is not None:
+        part = min(1.0, demand.gpu_layers / (found.layers + 1)) if found.layers else 0.0
+        parts_of_it = {name: getattr(need, name) * part for name in ("weights", "cache", "least")}
+        demand.need = replace(need, **parts_of_it)
+    return demand
 
 
 def _workers(model: models.Model, cluster: Cluster) -> list[Worker]:
@@ -844,7 +856,7 @@ def _why_not(demand: Demand, ledger: _Ledger, spot: Spot) -> str | None:
             )
         if need is None:
             continue
-        allowed = claim if (reserved or demand.engine == "sglang") and claim is not None else room
+        allowed = claim if (reserved or demand.engine in _FREE_SHARES) and claim is not None else room
         if demand.spills and not (reserved and demand.engine != "llama.cpp"):
             beyond = need.least - allowed - (ledger.memory[worker.address] or float("inf")) / len(cards)
             if beyond > 0:
@@ -893,7 +905,7 @@ def _take(demand: Demand, ledger: _Ledger, worker: Worker, card: Card, number: i
     room = ledger.room[place]
     claim, source = demand.claim(card, room)
     found = ledger.cluster.checkpoints.get(demand.uid)
-    if demand.engine == "llama.cpp" and claim is not None and found:
+    if demand.engine == "llama.cpp" and demand.gpu_layers is None and claim is not None and found:
         allowed = min(claim, room) if room is not None else claim
         keys, held = memory.llama_cpp_settings(found, allowed, demand.cards, demand.context, demand.given)
         layers = (found.layers or 0) + 1

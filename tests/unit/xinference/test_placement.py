@@ -499,6 +499,31 @@ def test_llama_cpp_leaves_on_the_cpu_what_does_not_fit():
     assert result.rows[0]["used_gib"] <= 22.5
 
 
+def test_llama_cpp_that_is_told_its_layers_takes_that_part():
+    options = {"size": 32, "quantization": "Q4_K_M", "engine": "llama.cpp", "context_length": 1024}
+    told = place([worker("T4")], qwen(**options, engine_options={"n_gpu_layers": 20}))
+    assert told.problems == [] and 6 < told.rows[0]["used_gib"] < 9
+    [problem] = place([worker("T4")], qwen(**options, engine_options={"n_gpu_layers": 65})).problems
+    assert "it needs at least" in problem
+
+
+def test_weights_that_shrink_or_stay_outside_are_not_refused():
+    assert "needs at least" in place([worker("RTX 4090")], qwen(size=32)).problems[0]
+    for options in (
+        {"model_quantization": "fp8", "max_model_len": 1024},
+        {"cpu_offload_gb": 48, "max_model_len": 1024},
+    ):
+        assert place([worker("RTX 4090")], qwen(size=32, engine_options=options)).problems == []
+
+
+@pytest.mark.parametrize("value", ["auto", None, [], -1, {}])
+def test_engine_options_that_are_no_numbers_are_the_engines_business(value):
+    options = dict.fromkeys(
+        ["max_model_len", "max_num_seqs", "gpu_memory_utilization", "max_num_batched_tokens", "n_parallel"], value
+    )
+    assert place([worker("RTX 4090")], qwen(engine_options=options)).problems == []
+
+
 def test_transformers_leaves_on_the_cpu_what_does_not_fit():
     result = place([worker("L4")], qwen(size=32, engine="Transformers"))
     assert result.problems == [] and "part of it runs on the CPU" in result.warnings[0]
