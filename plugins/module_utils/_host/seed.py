@@ -17,7 +17,6 @@ import http.client
 import json
 import os
 import re
-import secrets
 import sys
 import threading
 import time
@@ -141,13 +140,16 @@ class Handler(BaseHTTPRequestHandler):
         """Nobody would read it."""
 
 
-def start(directory: str, names: t.Iterable[str], address: str, port: int) -> dict[str, t.Any]:
+def start(directory: str, names: t.Iterable[str], address: str, port: int, token: str) -> dict[str, t.Any]:
     """Serves until it is stopped; returns at once.
 
     :param address: IPv4 address to listen on.
     :param port: 0 for any.
-    :returns: {"url", "token", "weights"}, what a peer needs.
+    :param token: what a peer has to show.
+    :returns: {"url", "weights"}, what a peer needs beside the token.
     """
+    if not address:
+        raise ModelopsError("this host has no address by which others reach it, so it cannot give them weights")
     stop(directory)
     weights = manifest(directory, names)
     files = {
@@ -155,7 +157,6 @@ def start(directory: str, names: t.Iterable[str], address: str, port: int) -> di
         for name, entry in weights.items()
         for file in entry["files"]
     }
-    token = secrets.token_urlsafe(32)
     try:
         server = Server((address, port), token, files)
     except OSError as exc:
@@ -168,7 +169,7 @@ def start(directory: str, names: t.Iterable[str], address: str, port: int) -> di
     write_file(state, json.dumps({"url": url, "token": token}), 0o600)
     if _fork():
         server.socket.close()
-        return {"url": url, "token": token, "weights": weights}
+        return {"url": url, "weights": weights}
     try:
         _leave_the_session(server.fileno())
         server.serve_forever(poll_interval=0.2)

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import random
+import secrets
 import signal
 import socket
 import subprocess
@@ -45,18 +46,19 @@ def give(tmp_path):
     near = tmp_path / "seed"
 
     def start(names, address="127.0.0.1", port=0, **constants):
+        token = secrets.token_hex()
         code = f"import json, sys; from {MODULE.rpartition('.')[0]} import seed; "
         code += "".join(f"seed.{name} = {value!r}; " for name, value in constants.items())
         code += "print(json.dumps(seed.start(*json.loads(sys.argv[1]))))"
         # The pipes end when the module ends: what it leaves behind must not hold them.
         done = subprocess.run(
-            [sys.executable, "-c", code, json.dumps([str(near), names, address, port])],
+            [sys.executable, "-c", code, json.dumps([str(near), names, address, port, token])],
             capture_output=True,
             text=True,
             check=True,
             timeout=30,
         )
-        return json.loads(done.stdout)
+        return dict(json.loads(done.stdout), token=token)
 
     yield start
     seed.stop(str(near))
@@ -153,7 +155,7 @@ def test_a_port_that_is_taken_is_named(near):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         with pytest.raises(ModelopsError, match="cannot listen on 127.0.0.1:"):
-            seed.start(str(near), ["house-1"], "127.0.0.1", taken.getsockname()[1])
+            seed.start(str(near), ["house-1"], "127.0.0.1", taken.getsockname()[1], "t")
 
 
 def ask(url, token="", method="GET", **headers):
@@ -181,7 +183,7 @@ def test_only_the_files_of_the_manifest_and_only_with_the_token(near, give):
 def test_weights_that_are_not_complete_are_not_given(near):
     os.unlink(near / "house-1" / weights.RECORD)
     with pytest.raises(ModelopsError, match="house-1 are not on this host"):
-        seed.start(str(near), ["house-1"], "127.0.0.1", 0)
+        seed.start(str(near), ["house-1"], "127.0.0.1", 0, "t")
 
 
 def test_a_peer_that_was_interrupted_goes_on(near, give, take, tmp_path):
@@ -277,14 +279,14 @@ def test_what_the_seed_does_not_have_comes_from_its_source(near, give, take, tmp
 
 
 def test_the_module(near, run_module, monkeypatch):
-    started = {"url": "u", "token": "t", "weights": {}}
+    started = {"url": "u", "weights": {}}
     monkeypatch.setattr(seed, "start", lambda *args: calls.append(args) or started)
     calls = []
-    args = dict(path=str(near), names=["house-1"], address="127.0.0.1", port=7)
+    args = dict(path=str(near), names=["house-1"], address="127.0.0.1", port=7, token="s3cret-token")
     checked = run_module("xinference_weights_seed", args, check=True)
     assert checked["plan"] == ["+ serve house-1"] and calls == [] and checked["seed"] == {}
     assert run_module("xinference_weights_seed", args)["seed"] == started
-    assert calls == [(str(near), ["house-1"], "127.0.0.1", 7)]
+    assert calls == [(str(near), ["house-1"], "127.0.0.1", 7, "s3cret-token")]
     ended = run_module("xinference_weights_seed", dict(path=str(near), state="absent"))
     assert not ended.changed and ended["plan"] == []
     assert run_module("xinference_weights_seed", dict(path=str(near))).failed

@@ -113,7 +113,8 @@ def test_what_a_role_asks_before_it_runs_anything():
         {"uid": "7", "path": "/m/hou"},
     ]
     differ = weights_differ(models, found)
-    assert differ["missing"] == [{"package": "new"}] and differ["unused"] == ["b", "e", "house"]
+    assert differ["missing"] == [{"package": "new"}] and differ["names"] == ["new"]
+    assert differ["unused"] == ["b", "e", "house"]
     assert len(differ["sources"]) == 3 and differ["paths"] == ["/m/c/model.gguf", "/m/d", "/m/hou"]
     with pytest.raises(AnsibleFilterError, match="needs a checksum"):
         weights_differ([{"uid": "1", "source": {"url": URL}}], {})

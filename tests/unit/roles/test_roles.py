@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,3 +60,51 @@ KNOWN = check_names.known_variables(["xinference", "models"])
 )
 def test_misspelled_variables_are_told_from_own_ones(name, nearest):
     assert check_names.misspelled([name], KNOWN) == ({name: nearest} if nearest else {})
+
+
+@pytest.mark.parametrize(
+    "variables, lines",
+    [
+        ({}, []),
+        ({"xinference_hub": {"source": "huggingface"}}, ['XINFERENCE_MODEL_SRC="huggingface"']),
+        (
+            {"xinference_hub": {"source": "huggingface", "endpoint": "https://mirror", "token": 'a"b$c'}},
+            ['HF_ENDPOINT="https://mirror"', 'HF_TOKEN="a\\"b\\$c"', 'XINFERENCE_MODEL_SRC="huggingface"'],
+        ),
+        (
+            {"xinference_hub": {"source": "modelscope", "token": "t"}, "xinference_environment": {"HF_TOKEN": "u"}},
+            ['HF_TOKEN="u"', 'MODELSCOPE_API_TOKEN="t"', 'XINFERENCE_MODEL_SRC="modelscope"'],
+        ),
+        (
+            {
+                "xinference_hub": {"source": "csghub", "endpoint": "https://a"},
+                "xinference_environment": {"XINFERENCE_CSG_ENDPOINT": "https://b"},
+            },
+            ['XINFERENCE_CSG_ENDPOINT="https://b"', 'XINFERENCE_MODEL_SRC="csghub"'],
+        ),
+    ],
+)
+def test_a_hub_is_told_in_the_words_of_its_client(tmp_path, variables, lines):
+    playbooks = Path(__file__).parent / "playbooks"
+    done = subprocess.run(
+        [
+            Path(sys.executable).parent / "ansible-playbook",
+            "-i",
+            "localhost,",
+            "-c",
+            "local",
+            "-e",
+            json.dumps({"outcome": str(tmp_path), "ansible_python_interpreter": sys.executable, **variables}),
+            playbooks / "environment.yml",
+        ],
+        env={**os.environ, "ANSIBLE_CONFIG": str(playbooks / "ansible.cfg")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = [
+        line for line in (tmp_path / "environment").read_text().splitlines() if line.startswith(("HF_", "MODELSC"))
+    ]
+    found += re.findall(r"^XINFERENCE_(?:CSG|MODEL).*", (tmp_path / "environment").read_text(), re.MULTILINE)
+    assert sorted(found) == lines
