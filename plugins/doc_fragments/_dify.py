@@ -14,17 +14,40 @@ options:
     type: str
     required: true
   email:
-    description: E-mail address of an owner or administrator of the workspace.
+    description:
+      - E-mail address of an owner or administrator of the workspace.
+      - Either this and O(password), or O(admin_key) and O(workspace).
     type: str
-    required: true
   password:
     description:
       - Its password. One attempt is made and never repeated, because six failures lock the account for a day.
     type: str
-    required: true
-  workspace:
-    description: Name or ID of the workspace. Unset takes the account's current one.
+  admin_key:
+    description:
+      - Key that Dify's container C(api) has in C(ADMIN_API_KEY), with C(ADMIN_API_KEY_ENABLE=true). It acts as the owner of
+        O(workspace), without a login and without switching the workspace of an account.
+      - Dify 1.9.2 to 1.10 do not accept it, which is told before it is sent.
     type: str
+  workspace:
+    description:
+      - Name or ID of the workspace. Unset takes the account's current one.
+      - With O(admin_key) its ID, which is required.
+      - Which one is current Dify keeps for the account. Two runs at a time with one account have to work in the same one.
+    type: str
+  session_file:
+    description:
+      - File, on the machine that runs the module, that keeps the login for other tasks, so that a play logs in once at
+        each Dify. It is made with mode 0600 where it does not exist, and holds tokens; put it into a directory of your
+        own that the play removes at its end.
+      - Content that cannot be used, that is older than 50 minutes or that Dify refuses is replaced. Tasks that run at the
+        same time wait for each other's login. Unused with O(admin_key).
+    type: path
+  daemon_timeout:
+    description:
+      - Seconds that a run waits while Dify's plugin daemon is down (from 1.0 on), as after a restart of Dify. Requests that
+        may be repeated are, with pauses.
+    type: float
+    default: 60
 notes:
   - The module needs C(requests) and runs well on the controller (C(delegate_to=localhost)).
 """

@@ -34,10 +34,21 @@ XINFERENCE_OPTIONS: dict[str, t.Any] = dict(
 
 DIFY_OPTIONS: dict[str, t.Any] = dict(
     url=dict(type="str", required=True),
-    email=dict(type="str", required=True),
-    password=dict(type="str", required=True, no_log=True),
+    email=dict(type="str"),
+    password=dict(type="str", no_log=True),
+    admin_key=dict(type="str", no_log=True),
     workspace=dict(type="str"),
+    session_file=dict(type="path", no_log=False),
+    daemon_timeout=dict(type="float", default=60),
     **HTTP_OPTIONS,
+)
+
+# What AnsibleModule checks of them.
+DIFY_RULES: dict[str, t.Any] = dict(
+    required_together=[("email", "password")],
+    required_one_of=[("email", "admin_key")],
+    mutually_exclusive=[("email", "admin_key")],
+    required_by={"admin_key": ("workspace",)},
 )
 
 

@@ -265,15 +265,12 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     problems = dify_models.problems(wanted, allow_loopback=p["allow_loopback"])
     if problems:
         raise ModelopsError("Nothing was sent to Dify: " + "; ".join(problems))
-    http = _connection.session(module, p["url"])
-    http.hide(p["password"], *(model.api_key for model in wanted))
-    dify = DifySession(http)
-    dify.connect()
-    dify.login(p["email"], p["password"])
+    dify = DifySession.open(module)
+    dify.http.hide(*(model.api_key for model in wanted))
     with dify.in_workspace(p["workspace"]) as comparable:
         result = compare_and_apply(module, dify, wanted) if comparable else not_compared(module, dify, wanted)
     failed = [item["error"] for item in result["models"] if "error" in item]
-    result["requests"] = dict(http.counts)
+    result["requests"] = dict(dify.http.counts)
     if failed:
         raise ModelopsError(f"{len(failed)} of {len(wanted)} models failed. " + " | ".join(failed), **result)
     return result
@@ -374,6 +371,7 @@ def main() -> None:
             **_connection.DIFY_OPTIONS,
         ),
         supports_check_mode=True,
+        **_connection.DIFY_RULES,
     )
     _module.run(module, work)
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from ansible_collections.modelops.inference.plugins.module_utils._dify.releases import Release
 from ansible_collections.modelops.inference.plugins.module_utils._session import Answer
 
+_DAEMON_DOWN = r"Failed to request plugin daemon|no proper instance"
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -27,13 +29,28 @@ class Failure:
     code: str
     text: str
 
+    @property
+    def daemon_down(self) -> bool:
+        """Whether Dify itself is well and what runs its plugins is not, so that trying again can help."""
+        return bool(re.search(_DAEMON_DOWN, self.text))
+
     def __str__(self) -> str:
         return f"{self.text} ({self.status}{' ' + self.code if self.code else ''})"
+
+
+def refusal(answer: Answer) -> Failure | None:
+    """The error that an answer is; None where it is none. A 200 may be one."""
+    told = isinstance(answer.json, dict) and answer.json.get("result") == "fail"
+    if answer.status in (200, 201) and answer.json is not None and not told or answer.status == 204:
+        return None
+    return failure(answer)
 
 
 def failure(answer: Answer) -> Failure:
     """Reads any of the shapes in which Dify's releases tell an error."""
     body = answer.json
+    if answer.headers.get("Location"):
+        return Failure(answer.status, "not_json", f"the answer is a redirect to {answer.headers['Location']}")
     if not isinstance(body, dict):
         html = answer.text.lstrip()[:1] == "<"
         return Failure(answer.status, "not_json", "the answer is an HTML page" if html else answer.detail)
@@ -62,8 +79,9 @@ def _unwrap(text: str) -> str:
 # What to do about a message of Dify or of the Xinference plugin; the first that matches counts.
 _ADVICE: tuple[tuple[str, str], ...] = (
     (
-        r"Failed to request plugin daemon|no proper instance",
-        "Dify's plugin daemon does not answer. See that its container (plugin_daemon) runs, then run this again.",
+        _DAEMON_DOWN,
+        "Dify's plugin daemon does not answer, or has not started the plugin; daemon_timeout is {waited} s. See that "
+        "its container (plugin_daemon) runs, then run this again.",
     ),
     (
         r"^Provider \S+ does not exist",
@@ -111,14 +129,23 @@ _ADVICE: tuple[tuple[str, str], ...] = (
 def advice(found: Failure, release: Release, **about: t.Any) -> str:
     """What to do next.
 
-    :param about: server_url, model_uid and type of the model, and the provider, where the failure is about one.
+    :param about: server_url, model_uid and type of the model, and the provider, where the failure is about one;
+        role (of the account in the workspace), admin_key (True where one is used), waited (seconds for the daemon).
     """
     if found.code == "not_json":
         return "Not Dify itself answered, but something before it (a reverse proxy). See its log."
     if found.status == 403:
-        return "The account has to be owner or admin of the workspace; an editor may only read."
+        role = f"; it is {about['role']}" if about.get("role") else ""
+        return f"The account has to be owner or admin of the workspace{role}."
+    if found.status == 401 and about.get("admin_key"):
+        return (
+            "Dify does not accept the admin_key for this workspace. Is it the ADMIN_API_KEY of the container api, is "
+            "ADMIN_API_KEY_ENABLE=true set there, and has this Dify a workspace of that ID?"
+        )
+    if found.status == 401 and "CSRF" in found.text:
+        return "Something between drops the cookies or the header X-CSRF-Token, which Dify wants with every request."
     if found.status == 401:
-        return "Dify no longer accepts the session. Is something between that drops cookies or headers? Run this again."
+        return "Dify does not accept the session, though it is new. Does something between drop cookies or headers?"
     for pattern, text in _ADVICE:
         if re.search(pattern, found.text):
             return text.format_map(_About(validator=release.validator, **about))

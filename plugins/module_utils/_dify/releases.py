@@ -35,6 +35,8 @@ class Release:
     encoded_password: bool
     #: The verb that reads the account's own workspace.
     workspace_verb: str
+    #: True where an ADMIN_API_KEY works; otherwise Dify wants a CSRF token with it, which it gives to nobody.
+    admin_key: bool
     #: True where a plugin's own failure is a 500 without a word.
     silent_plugin_errors: bool
 
@@ -57,14 +59,16 @@ RULES: tuple[tuple[tuple[int, int, int], dict[str, t.Any]], ...] = (
             cookies=False,
             encoded_password=False,
             workspace_verb="GET",
+            admin_key=True,
             silent_plugin_errors=False,
         ),
     ),
     ((1, 0, 0), dict(provider="langgenius/xinference/xinference", plugins=True, silent_plugin_errors=True)),
     ((1, 8, 0), dict(named_credentials=True)),
-    ((1, 9, 2), dict(cookies=True)),
+    ((1, 9, 2), dict(cookies=True, admin_key=False)),
     ((1, 10, 0), dict(silent_plugin_errors=False)),
     ((1, 10, 1), dict(workspace_verb="POST")),
+    ((1, 11, 0), dict(admin_key=True)),
     ((1, 11, 2), dict(encoded_password=True)),
 )
 

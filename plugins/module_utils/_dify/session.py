@@ -11,20 +11,35 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import time
 import typing as t
+import uuid
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from ansible_collections.modelops.inference.plugins.module_utils import _connection
 from ansible_collections.modelops.inference.plugins.module_utils._dify import errors
+from ansible_collections.modelops.inference.plugins.module_utils._dify.login import (
+    SessionFile,
+    Tokens,
+    from_body,
+    from_cookies,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._dify.releases import Release, release_of
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import Answer, Session
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
 
 API = "/console/api"
 CURRENT = f"{API}/workspaces/current"
 
 # Roles that may read a workspace and not change its models.
 _MAY_NOT = ("editor", "normal", "dataset_operator")
+
+# The longest pause between two requests while the plugin daemon is down, in seconds.
+LONGEST_PAUSE = 10
 
 
 class DifyError(ModelopsError):
@@ -46,39 +61,108 @@ class Workspace:
 
 
 class DifySession:
-    """One login at one Dify.
+    """One login at one Dify. ``open`` makes it from a module's options.
 
     :param http: a session whose base URL is Dify's address, without /console/api.
+    :param daemon_timeout: seconds to wait for the plugin daemon while it is down.
     """
 
     release: Release
     workspace: Workspace
 
-    def __init__(self, http: Session):
+    def __init__(self, http: Session, daemon_timeout: float = 0):
         self.http = http
         self.url = http.base_url
+        self.daemon_timeout = daemon_timeout
+        self._email = self._password = ""
+        self._kept = SessionFile(None, "")
+        self._tokens: Tokens | None = None  # none with an admin key
+        # Whether a 401 may mean that the tokens expired: not where they were never accepted, nor just after new ones.
+        self._renewable = False
+        self._daemon_deadline: float | None = None
+        self._pause = 1.0
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ModelopsError(f"url: '{self.url}' is not an address such as https://dify.example.com")
         if parts.path.endswith(API):
             raise ModelopsError(f"url: give Dify's address without {API}, not '{self.url}'")
 
+    @classmethod
+    def open(cls, module: AnsibleModule) -> DifySession:
+        """Connects and authenticates by the options of _connection.DIFY_OPTIONS."""
+        p = module.params
+        if p["admin_key"]:
+            _workspace_id(p["workspace"])
+        http = _connection.session(module, p["url"])
+        http.hide(p["password"], p["admin_key"])
+        dify = cls(http, p["daemon_timeout"])
+        dify.connect()
+        if p["admin_key"]:
+            dify.use_admin_key(p["admin_key"], p["workspace"])
+        else:
+            dify.login(p["email"], p["password"], p["session_file"])
+        return dify
+
     def call(
-        self, verb: str, path: str, what: str, *, about: t.Mapping[str, t.Any] | None = None, **kwargs: t.Any
+        self,
+        verb: str,
+        path: str,
+        what: str,
+        *,
+        about: t.Mapping[str, t.Any] | None = None,
+        idempotent: bool | None = None,
+        **kwargs: t.Any,
     ) -> Answer:
         """Sends a request below the console API.
+
+        Where the login expired it is renewed once and the request sent again. While the plugin daemon is down, what
+        may be repeated is repeated, until ``daemon_timeout`` is over.
 
         :param path: from /console/api on.
         :param what: what is tried, for the error ("register llm 'qwen3-8b'").
         :param about: what the advice is about: server_url, model_uid, type, provider.
+        :param idempotent: whether it may be repeated; None says so of every verb but POST.
         :raises DifyError: Dify refused.  :raises Unreachable: no answer.
         """
-        answer = self.http.request(verb, path, expect=(), what=f"{self._where()}: {what}", **kwargs)
-        if answer.status in (200, 201) and answer.json is not None or answer.status == 204:
-            return answer
-        found = errors.failure(answer)
-        hint = errors.advice(found, self.release, **(about or {}))
-        raise DifyError(self.http.redact(f"{self._where()}: {what}: {found}. {hint}"), found)
+        send: dict[str, t.Any] = dict(expect=(), what=f"{self._where()}: {what}", **kwargs)
+        if idempotent is None:
+            idempotent = verb != "POST" or bool(kwargs.get("reads"))
+        while True:
+            answer = self.http.request(verb, path, **send)
+            if answer.status == 401 and self._renew():
+                answer = self.http.request(verb, path, **send)
+            if answer.status != 401:
+                self._renewable = self._tokens is not None
+            found = errors.refusal(answer)
+            if found is None:
+                self._daemon_deadline = None
+                return answer
+            if not (idempotent and found.daemon_down and self._wait_for_daemon()):
+                raise DifyError(
+                    self.http.redact(f"{self._where()}: {what}: {found}. {self._advice(found, about)}"), found
+                )
+
+    def _advice(self, found: errors.Failure, about: t.Mapping[str, t.Any] | None) -> str:
+        space = getattr(self, "workspace", None)
+        return errors.advice(
+            found,
+            self.release,
+            role=space.role if space else "",
+            admin_key=self._tokens is None,
+            waited=f"{self.daemon_timeout:g}",
+            **(about or {}),
+        )
+
+    def _wait_for_daemon(self) -> bool:
+        """One pause, longer each time; False where the time is over. All requests share it until one succeeds."""
+        now = time.monotonic()
+        if self._daemon_deadline is None:
+            self._daemon_deadline, self._pause = now + self.daemon_timeout, 1.0
+        if now + self._pause > self._daemon_deadline:
+            return False
+        time.sleep(self._pause)
+        self._pause = min(self._pause * 2, LONGEST_PAUSE)
+        return True
 
     def connect(self) -> Release:
         """Learns the release from an answer that needs no login, and whether Dify is set up at all."""
@@ -121,45 +205,89 @@ class DifySession:
             "then run this again."
         )
 
-    def login(self, email: str, password: str) -> None:
+    def use_admin_key(self, key: str, workspace: str) -> None:
+        """Acts as the owner of a workspace by Dify's ADMIN_API_KEY, without a login.
+
+        No cookie may go along: Dify would look at it instead of the key.
+
+        :param workspace: its ID.
+        """
+        if not self.release.admin_key:
+            raise ModelopsError(
+                f"Dify {self.url} ({self.release.version}) does not accept an ADMIN_API_KEY: releases 1.9.2 to 1.10 want a "
+                "CSRF token with it, which only a login gives. Give email and password, or upgrade Dify to 1.11."
+            )
+        self.http.hide(key)
+        self.http.headers.update({"Authorization": f"Bearer {key}", "X-WORKSPACE-ID": _workspace_id(workspace)})
+
+    def login(self, email: str, password: str, session_file: str | None = None) -> None:
+        """Takes the login that another task left in ``session_file``, or logs in and leaves it there."""
+        self._email, self._password = email, password
+        self._kept = SessionFile(session_file, f"{self.url} {email}")
+        with self._kept as kept:
+            tokens = kept.read()
+            self._renewable = tokens is not None
+            if tokens is None:
+                tokens = self._log_in()
+                kept.write(tokens)
+        self._use(tokens)
+
+    def _renew(self) -> bool:
+        """After a 401: takes the login that another task renewed meanwhile, else refreshes it, else logs in once.
+
+        :returns: False where the login was not accepted even when it was new.
+        """
+        if not self._renewable:
+            return False
+        self._renewable = False
+        with self._kept as kept:
+            tokens = kept.read()
+            if tokens is None or tokens == self._tokens:
+                tokens = self._refreshed() or self._log_in()
+                kept.write(tokens)
+        self._use(tokens)
+        return True
+
+    def _use(self, tokens: Tokens) -> None:
+        self.http.hide(*tokens.secrets)
+        self.http.headers.update(tokens.headers)
+        self._tokens = tokens
+
+    def _tokens_of(self, answer: Answer) -> Tokens | None:
+        return from_cookies(answer) if self.release.cookies else from_body(answer)
+
+    def _refreshed(self) -> Tokens | None:
+        """New tokens for those in use; None where Dify refuses."""
+        if self._tokens is None:
+            return None
+        body = {"refresh_token": self._tokens.refresh_token} if self._tokens.refresh_token else None
+        answer = self.http.post(
+            f"{API}/refresh-token", json=body, expect=(), reads=True, what=f"Dify {self.url}: refresh the login"
+        )
+        return self._tokens_of(answer) if errors.refusal(answer) is None else None
+
+    def _log_in(self) -> Tokens:
         """Logs in: exactly one attempt, because the seventh after six failures is refused for a day."""
-        sent = base64.b64encode(password.encode()).decode() if self.release.encoded_password else password
-        self.http.hide(password, sent)
+        sent = self._password
+        if self.release.encoded_password:
+            sent = base64.b64encode(sent.encode()).decode()
+        self.http.hide(self._password, sent)
         answer = self.http.post(
             f"{API}/login",
-            json={"email": email, "password": sent, "language": "en-US", "remember_me": True},
+            json={"email": self._email, "password": sent, "language": "en-US", "remember_me": True},
             expect=(),
             reads=True,
-            what=f"Dify {self.url}: log in as {email}",
+            what=f"Dify {self.url}: log in as {self._email}",
         )
-        body = answer.json if isinstance(answer.json, dict) else {}
-        if answer.status != 200 or body.get("result") != "success":
-            raise DifyError(self.http.redact(self._login_refused(email, answer)), errors.failure(answer))
-        if self.release.cookies:
-            self._use_cookies(email, answer)
-        else:
-            data = body.get("data")
-            token = data.get("access_token") if isinstance(data, dict) else data  # a string before 0.9.2
-            if not token:
-                raise ModelopsError(f"Dify {self.url} took the login of {email} and answered without a token")
-            self.http.hide(token, data.get("refresh_token") if isinstance(data, dict) else None)
-            self.http.headers["Authorization"] = f"Bearer {token}"
-
-    def _use_cookies(self, email: str, answer: Answer) -> None:
-        """Takes the cookies as named by Dify (with __Host- before it behind https) and returns them by hand.
-
-        A cookie jar would drop them where Dify marks them Secure and is reached over plain HTTP.
-        """
-        cookies = dict(line.split(";", 1)[0].split("=", 1) for line in answer.set_cookies if "=" in line)
-        self.http.hide(*cookies.values())
-        csrf = next((value for name, value in cookies.items() if name.endswith("csrf_token")), None)
-        if csrf is None or not any(name.endswith("access_token") for name in cookies):
+        if errors.refusal(answer) is not None:
+            raise DifyError(self.http.redact(self._login_refused(self._email, answer)), errors.failure(answer))
+        tokens = self._tokens_of(answer)
+        if tokens is None:
+            lacks = "its cookies. Does a proxy before it remove Set-Cookie?" if self.release.cookies else "a token."
             raise ModelopsError(
-                f"Dify {self.url} ({self.release.version}) took the login of {email} and answered without its cookies. "
-                "Does a proxy before it remove Set-Cookie?"
+                f"Dify {self.url} ({self.release.version}) took the login of {self._email} and answered without {lacks}"
             )
-        self.http.headers["Cookie"] = "; ".join(f"{name}={value}" for name, value in cookies.items())
-        self.http.headers["X-CSRF-Token"] = csrf
+        return tokens
 
     def _login_refused(self, email: str, answer: Answer) -> str:
         found = errors.failure(answer)
@@ -188,22 +316,28 @@ class DifySession:
         return f"Dify {self.url}" + (f", workspace '{name.name}'" if name else "")
 
     def _own_workspace(self) -> Workspace:
+        if self._tokens is None:  # the workspace of the admin key's header, as whose owner it acts
+            answer = self.call("GET", f"{API}/workspaces", "list the workspaces")
+            id = self.http.headers["X-WORKSPACE-ID"]
+            names = {item["id"]: item["name"] for item in answer.json["workspaces"]}
+            return Workspace(id, names.get(id, id), "owner")
         answer = self.call(self.release.workspace_verb, CURRENT, "read the current workspace", reads=True)
         return Workspace(answer.json["id"], answer.json["name"], answer.json.get("role") or "")
 
     @contextlib.contextmanager
-    def in_workspace(self, wanted: str | None) -> t.Iterator[bool]:
+    def in_workspace(self, wanted: str | None, *, to_change: bool = True) -> t.Iterator[bool]:
         """Works in a workspace, by name or ID; None takes the current one.
 
         Which one is current is kept by Dify for the account, not for this login: the switch moves a person who is
         logged in with the account, too. It is taken back at the end, also after a failure.
 
+        :param to_change: refuse roles that may only read.
         :returns: (as the context) False where check mode may not switch, so that nothing can be compared.
         """
         self.workspace = home = self._own_workspace()
-        target = home if wanted in (None, "", home.id) else self._find(str(wanted), home)
+        target = home if wanted in (None, "", home.id) or self._tokens is None else self._find(str(wanted), home)
         if target.id == home.id:
-            self._may_change(home)
+            self._may_change(home, to_change)
             yield True
             return
         if self.http.check_mode:
@@ -212,7 +346,7 @@ class DifySession:
             return
         self.workspace = self._switch(target)
         try:
-            self._may_change(self.workspace)
+            self._may_change(self.workspace, to_change)
             yield True
         except BaseException as exc:
             self._back(home, exc)
@@ -254,9 +388,21 @@ class DifySession:
                 f"{first}the account's current workspace could not be set back to '{home.name}': {exc}", **result
             ) from exc
 
-    def _may_change(self, space: Workspace) -> None:
-        if space.role in _MAY_NOT:
+    def _may_change(self, space: Workspace, to_change: bool) -> None:
+        if to_change and space.role in _MAY_NOT:
             raise ModelopsError(
                 f"Dify {self.url}: the account is {space.role} of the workspace '{space.name}', and has to be owner or "
                 "admin to change its models"
             )
+
+
+def _workspace_id(wanted: str) -> str:
+    """A workspace's ID as Dify writes it; anything else than a UUID it answers with a 500."""
+    try:
+        return str(uuid.UUID(wanted))
+    except ValueError:
+        raise ModelopsError(
+            f"workspace: '{wanted}' is not an ID, and an admin_key works in the workspace of that ID only. It is a UUID "
+            "such as 5a0c8f1e-1b54-4f7e-9d43-9f4f0a3f4b11; the column id of the table tenants has it, or the answer of "
+            "/console/api/workspaces in a browser that is logged in."
+        ) from None

@@ -48,8 +48,8 @@ def dify_models(run_module):
     def run(server, models, *, check=False, **options):
         server.strict_check = check
         server.log.clear()
-        params = {"url": server.url, "email": EMAIL, "password": PASSWORD, "allow_loopback": True, "models": models}
-        result = run_module("dify_models", {**params, **options}, check=check)
+        params = {"url": server.url, "email": EMAIL, "password": PASSWORD, "daemon_timeout": 0, "allow_loopback": True}
+        result = run_module("dify_models", {**params, "models": models, **options}, check=check)
         server.strict_check = False
         assert not server.violations, "a mutating request in check mode"
         return result

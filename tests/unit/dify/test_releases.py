@@ -48,6 +48,14 @@ def test_rules_of_a_version(version, provider, named, cookies, encoded, verb, si
     assert release.validator == ("plugin_daemon" if release.plugins else "api")
 
 
+@pytest.mark.parametrize(
+    ("version", "usable"),
+    [("0.15.3", True), ("1.9.1", True), ("1.9.2", False), ("1.10.1-fix.1", False), ("1.11.0", True), ("1.16.0", True)],
+)
+def test_where_an_admin_key_works(version, usable):
+    assert release_of(version).admin_key is usable
+
+
 @pytest.mark.parametrize("version", ["", "main", "nightly-1.9.2", "1", "1.9.2.3"])
 def test_what_is_no_version_is_refused(version):
     with pytest.raises(ModelopsError, match="not a version number"):

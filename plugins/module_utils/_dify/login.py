@@ -1,0 +1,128 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a login at Dify gives, and the file that keeps it for the play's other tasks. Private to the collection."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+import time
+import typing as t
+from dataclasses import asdict, dataclass
+
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._session import Answer
+
+# How long kept tokens are used, in seconds. Dify's live 60 minutes unless ACCESS_TOKEN_EXPIRE_MINUTES says otherwise.
+LIFE = 50 * 60
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """What makes a request one of the account's.
+
+    :param headers: of every request: a Bearer token, or cookies and the CSRF token.
+    :param refresh_token: for the body of a refresh; "" where it is one of the cookies.
+    """
+
+    headers: dict[str, str]
+    refresh_token: str = ""
+
+    @property
+    def secrets(self) -> list[str]:
+        """Every value that nobody may read."""
+        cookies = [part.split("=", 1)[-1] for part in self.headers.get("Cookie", "").split("; ")]
+        bearer = self.headers.get("Authorization", "").replace("Bearer ", "", 1)
+        return [*cookies, bearer, self.headers.get("X-CSRF-Token", ""), self.refresh_token]
+
+
+def from_body(answer: Answer) -> Tokens | None:
+    """Before 1.9.2 Dify answers with a token for a Bearer header."""
+    data = answer.json.get("data")
+    token = data.get("access_token") if isinstance(data, dict) else data  # a string before 0.9.2
+    refresh = data.get("refresh_token") if isinstance(data, dict) else None
+    return Tokens({"Authorization": f"Bearer {token}"}, refresh or "") if token else None
+
+
+def from_cookies(answer: Answer) -> Tokens | None:
+    """From 1.9.2 on it sets cookies; the CSRF token of one goes into a header, too.
+
+    They are returned by hand and as Dify named them (with __Host- before it behind https): a cookie jar would drop
+    them where Dify marks them Secure and is reached over plain HTTP.
+    """
+    cookies = dict(line.split(";", 1)[0].split("=", 1) for line in answer.set_cookies if "=" in line)
+    csrf = next((value for name, value in cookies.items() if name.endswith("csrf_token")), None)
+    if csrf is None or not any(name.endswith("access_token") for name in cookies):
+        return None
+    sent = "; ".join(f"{name}={value}" for name, value in cookies.items())
+    return Tokens({"Cookie": sent, "X-CSRF-Token": csrf})
+
+
+class SessionFile:
+    """Keeps tokens by Dify and account. While one task has it open, every other one waits: so only one logs in.
+
+    A context manager. What is in it and cannot be used counts as nothing.
+
+    :param path: None keeps nothing.
+    :param key: the Dify and the account.
+    """
+
+    def __init__(self, path: str | None, key: str):
+        self.path = path
+        self.key = key
+        self._file: t.TextIO | None = None
+
+    def __enter__(self) -> SessionFile:
+        if self.path:
+            try:
+                handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+            except OSError as exc:
+                raise ModelopsError(f"session_file: {self.path} cannot be opened ({exc.strerror})") from exc
+            self._file = os.fdopen(handle, "r+", encoding="utf-8")
+            found = os.fstat(handle)
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+                self._file.close()
+                raise ModelopsError(
+                    f"session_file: {self.path} has to be a file that only the user running the module may read and "
+                    "write, because a login is kept in it. Remove it, or give another path."
+                )
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def read(self) -> Tokens | None:
+        """What was kept; None where there is nothing that can be used."""
+        try:
+            kept = self._all()[self.key]
+            tokens = Tokens(dict(kept["headers"]), str(kept["refresh_token"]))
+            return tokens if 0 <= time.time() - kept["since"] < LIFE else None
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def write(self, tokens: Tokens) -> None:
+        """Keeps tokens in place of those before."""
+        if self._file is None:
+            return
+        text = json.dumps({**self._all(), self.key: {**asdict(tokens), "since": time.time()}})
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(text)
+        self._file.flush()
+
+    def _all(self) -> dict[str, t.Any]:
+        if self._file is None:
+            return {}
+        self._file.seek(0)
+        try:
+            found = json.load(self._file)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
