@@ -19,6 +19,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
     autostart,
+    cluster,
     launch,
     models,
     offers,
@@ -104,7 +105,7 @@ class _Run:
             result = {"version": client.version, "pending": False, **self._plan(decisions).result()}
             result["placement"] = placed.rows
             work = self._work(launch.begin(decisions, self.actual, placed.launch_keys, settings.launch_timeout))
-            if any(placement.new_replicas(decision, self.actual) for decision in decisions):
+            if any(cluster.new_replicas(decision, self.actual) for decision in decisions):
                 work.lines += placement.table(placed.rows)
             if client.session.check_mode:
                 return {**result, **self._report(work, {})}
@@ -143,10 +144,10 @@ class _Run:
         :raises ModelopsError: naming everything that fits nowhere.
         """
         settings = self.settings
-        cluster = placement.read(
+        found = cluster.read(
             self.client, decisions, self.actual, settings.devices, settings.downloads, settings.gpu_sharing
         )
-        placed = placement.plan(self.wanted, decisions, self.actual, cluster)
+        placed = placement.plan(self.wanted, decisions, self.actual, found)
         if placed.problems:
             raise ModelopsError("\n".join([*placed.problems, "", *placement.table(placed.rows)]).strip())
         self.warnings += placed.warnings

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import memory, models, placement
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import Card, Cluster, Worker
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.cluster import Card, Cluster, Worker
 from ansible_collections.modelops.inference.plugins.modules.xinference_models import MODEL_OPTIONS
 
 GIB = memory.GIB

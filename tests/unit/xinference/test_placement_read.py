@@ -12,6 +12,7 @@ from servers.xinference import PASSWORD, USERNAME, XinferenceServer
 from test_placement import declare
 
 from ansible_collections.modelops.inference.plugins.module_utils._session import Session
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import cluster as clusters
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import memory, models, placement
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 
@@ -33,7 +34,7 @@ def read(server, *declared, action=models.LAUNCH, **options):
     wanted = models.desired(list(declared), exists=lambda path: True)
     actual = models.read(client, wanted)
     server.forget()
-    found = placement.read(client, [models.Decision(model, action) for model in wanted], actual, **options)
+    found = clusters.read(client, [models.Decision(model, action) for model in wanted], actual, **options)
     return found, wanted, actual
 
 
@@ -128,15 +129,15 @@ def test_what_models_are_known_to_hold_is_not_shared_by_all_cards(cluster):
 
 
 def test_the_driver_of_another_vendor_is_not_measured_by_nvidias():
-    card = placement._card({"vendor": "ascend", "index": 0, "driver": "24.1.rc2", "compute_capability": "1"})
+    card = clusters._card({"vendor": "ascend", "index": 0, "driver": "24.1.rc2", "compute_capability": "1"})
     assert card.driver == "" and card.capability is None
 
 
 def test_figures_that_are_none():
     # Ascend is told in MiB, ROCm and cards without a driver library as 1.
-    assert placement._share(65536 * 8, 8) == 64 * GIB
-    assert placement._share(8, 8) is None and placement._share(0, 0) is None and placement._share("24564MiB", 1) is None
-    assert placement._share(24 * GIB, 1) == 24 * GIB
+    assert clusters._share(65536 * 8, 8) == 64 * GIB
+    assert clusters._share(8, 8) is None and clusters._share(0, 0) is None and clusters._share("24564MiB", 1) is None
+    assert clusters._share(24 * GIB, 1) == 24 * GIB
 
 
 def test_weights_on_this_host_are_measured(cluster, gguf, weights):
@@ -178,7 +179,7 @@ def test_cuda_of_this_environment_without_importing_pytorch(tmp_path, monkeypatc
     package.mkdir()
     (package / "__init__.py").write_text("raise RuntimeError('imported')")
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(placement.glob, "glob", lambda pattern: [])
+    monkeypatch.setattr(clusters.glob, "glob", lambda pattern: [])
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     for line, cuda in (
         ("cuda: Optional[str] = '12.8'", "12.8"),
@@ -186,6 +187,6 @@ def test_cuda_of_this_environment_without_importing_pytorch(tmp_path, monkeypatc
         ("cuda: Optional[str] = None", ""),
     ):
         (package / "version.py").write_text(f"__version__ = '2.9.0'\n{line}\n")
-        assert placement._torch_cuda() == cuda
-    monkeypatch.setattr(placement.glob, "glob", lambda pattern: ["/usr/local/cuda/compat/libcuda.so.1"])
-    assert placement._torch_cuda() == ""
+        assert clusters._torch_cuda() == cuda
+    monkeypatch.setattr(clusters.glob, "glob", lambda pattern: ["/usr/local/cuda/compat/libcuda.so.1"])
+    assert clusters._torch_cuda() == ""

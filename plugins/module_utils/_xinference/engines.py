@@ -1,0 +1,38 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What Xinference's engines can read and run on, and how much of a card they take. Private to the collection."""
+
+from __future__ import annotations
+
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import models
+
+# Formats that an engine reads, of LLMs, by Xinference's sources (match_json of each engine, up to 4.1). fp4 stands for
+# SGLang because one family has it; of ggufv2 vLLM serves chat models.
+FORMATS = {
+    "vllm": ("pytorch", "gptq", "awq", "fp4", "fp8", "bnb", "ggufv2"),
+    "sglang": ("pytorch", "gptq", "awq", "fp8", "bnb", "fp4"),
+    "transformers": ("pytorch", "gptq", "awq", "bnb", "fp4"),
+    "llama.cpp": ("ggufv2",),
+    "mlx": ("mlx",),
+    "trt-llm": ("pytorch", "fp8", "fp4"),
+    "sentence_transformers": ("pytorch",),
+    "flag": ("pytorch",),
+}
+GPU_ENGINES = ("vllm", "sglang", "trt-llm")
+# The least compute capability, by the engines' installation guides.
+CAPABILITY = {"vllm": 7.0, "sglang": 7.5}
+# CUDA release -> oldest driver by NVIDIA's table of minor version compatibility (CUDA Toolkit release notes).
+DRIVERS = {"11": 450, "12": 525, "13": 580}
+# Share of a card that vLLM takes unless told otherwise (model/llm/vllm/core.py; 0.6 in model/embedding/vllm/core.py).
+VLLM_SHARE, WEMM_SHARE = 0.90, 0.60
+# What others set aside of what is free when they start, by the number of cards (model/llm/sglang/core.py; TensorRT-LLM's
+# KvCacheConfig).
+FREE_SHARES = {"sglang": ((16, 0.79), (8, 0.81), (4, 0.85), (2, 0.87), (1, 0.88)), "trt-llm": ((1, 0.90),)}
+
+
+def of(model: models.Model) -> str:
+    """The engine in lower case; of embedding and rerank models the server's default."""
+    default = "sentence_transformers" if model.type in ("embedding", "rerank") else ""
+    return (model.options["engine"] or default).lower()
