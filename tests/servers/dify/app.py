@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import io
 import json
 import re
 import secrets
 import typing as t
 import uuid
+import zipfile
 from dataclasses import dataclass, field
 
 from . import entities
@@ -44,7 +47,8 @@ class Request:
     query: dict[str, str]
     headers: t.Mapping[str, str]
     json: t.Any = None
-    file: str | None = None
+    #: The uploaded package's name and content.
+    file: tuple[str, bytes] | None = None
 
     @property
     def cookies(self) -> dict[str, str]:
@@ -78,6 +82,34 @@ def refuse(status: int, code: str, message: str) -> Refused:
 
 def invalid(message: str) -> Refused:
     return refuse(400, "invalid_param", message)
+
+
+def forbidden() -> Refused:
+    return refuse(
+        403,
+        "forbidden",
+        "You don't have the permission to access the requested resource. "
+        "It is either read-protected or not readable by the server.",
+    )
+
+
+def zipped(content: bytes) -> bool:
+    return zipfile.is_zipfile(io.BytesIO(content))
+
+
+def decoded(content: bytes) -> tuple[str, str, bool]:
+    """A package's identifier and version as the daemon finds them, and whether it carries a signature."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        manifest = dict(
+            line.split(": ", 1) for line in archive.read("manifest.yaml").decode().splitlines() if ": " in line
+        )
+        files = sorted(item.filename for item in archive.infolist() if not item.is_dir())
+        parts = b"".join(
+            hashlib.sha256(name.encode()).digest() + hashlib.sha256(archive.read(name)).digest() for name in files
+        )
+        signed = b"signature" in archive.comment
+    name = f"{manifest['author']}/{manifest['name']}:{manifest['version']}"
+    return f"{name}@{hashlib.sha256(parts).hexdigest()}", manifest["version"], signed
 
 
 class App:
@@ -133,7 +165,6 @@ class App:
             routes += [
                 ("GET", f"{w}/plugin/list", self.plugin_list),
                 ("POST", f"{w}/plugin/list/installations/ids", self.plugin_installations),
-                ("POST", f"{w}/plugin/list/latest-versions", self.plugin_latest),
                 ("POST", f"{w}/plugin/upload/pkg", self.plugin_upload),
                 ("POST", f"{w}/plugin/install/pkg", self.plugin_install_package),
                 ("POST", f"{w}/plugin/install/marketplace", self.plugin_install_marketplace),
@@ -145,6 +176,8 @@ class App:
                 ("GET", f"{w}/plugin/fetch-manifest", self.plugin_manifest),
                 ("GET", f"{w}/plugin/marketplace/pkg", self.plugin_marketplace_manifest),
             ]
+        if profile.plugins and profile.latest_versions:
+            routes.append(("POST", f"{w}/plugin/list/latest-versions", self.plugin_latest))
         if profile.preferences:
             routes.append(("GET", f"{w}/plugin/preferences/fetch", self.plugin_preferences))
         self.routes = [(verb, re.compile(pattern), handler) for verb, pattern, handler in routes]
@@ -277,12 +310,7 @@ class App:
     def who_may_change(self, request: Request) -> Workspace:
         account, space = self.who(request)
         if account.roles.get(space.id) not in ("owner", "admin"):
-            raise refuse(
-                403,
-                "forbidden",
-                "You don't have the permission to access the requested resource. "
-                "It is either read-protected or not readable by the server.",
-            )
+            raise forbidden()
         return space
 
     # --- setup, login, workspaces ------------------------------------------------------------------------------------
@@ -349,7 +377,7 @@ class App:
         )
 
     def system_features(self, request: Request) -> Reply:
-        return Reply(body=entities.system_features(self.profile))
+        return Reply(body=entities.system_features(self.profile, self.state.packages))
 
     def login(self, request: Request) -> Reply:
         if request.json is None:
@@ -730,6 +758,8 @@ class App:
     def plugin_list(self, request: Request) -> Reply:
         space = self.who(request)[1]
         self._need_daemon(space, "list")
+        for task in space.tasks.values():
+            self._poll(space, task)
         plugins = self._installations(space, listed=True)
         return Reply(body={"plugins": plugins, "total": len(plugins)})
 
@@ -760,32 +790,66 @@ class App:
         ids = request.json["plugin_ids"]
         return Reply(body={"versions": {id: latest if id == PLUGIN else None for id in ids}})
 
+    def _installer(self, request: Request) -> Workspace:
+        account, space = self.who(request)
+        permission = self.state.packages.permission
+        if permission == "noone" or permission == "admins" and account.roles.get(space.id) not in ("owner", "admin"):
+            raise forbidden()
+        return space
+
+    def daemon_refused(self, told: str) -> Refused:
+        """The daemon's own refusal of a package."""
+        if self.profile.daemon_errors_bare:
+            return Refused(Reply(400, {"code": "plugin_error", "message": told}))
+        return invalid(f"req_id: {secrets.token_hex(5)} PluginDaemonBadRequestError: {told}")
+
     def plugin_upload(self, request: Request) -> Reply:
-        self.who(request)
-        match = re.search(r"(\d+\.\d+\.\d+)\.difypkg", request.file or "")
-        identifier = self.state.packages.by_version(match.group(1)) if match else None
+        self._installer(request)
+        packages = self.state.packages
+        name, content = request.file or ("", b"")
+        if packages.scope == "none" or packages.marketplace_only:
+            raise self.internal_error()
+        if len(content) > packages.limit:
+            raise invalid("File size exceeds the maximum allowed size")
+        recorded = re.search(r"(\d+\.\d+\.\d+)\.difypkg", name)
+        identifier = packages.by_version(recorded.group(1)) if recorded and not zipped(content) else None
+        if zipped(content):
+            identifier, version, signed = decoded(content)
+            if packages.signed_only and not signed:
+                raise self.daemon_refused(
+                    "plugin verification has been enabled, and the plugin you want to install has a bad signature"
+                )
+            packages.known[identifier] = version
         if identifier is None:
-            told = "zip: not a valid zip file"
-            if self.profile.daemon_errors_bare:
-                return Reply(400, {"code": "plugin_error", "message": told})
-            raise invalid(f"req_id: {secrets.token_hex(5)} PluginDaemonBadRequestError: {told}")
-        body = entities.manifest(self.profile, self.state.packages.known[identifier])
+            raise self.daemon_refused("zip: not a valid zip file")
+        body = entities.manifest(self.profile, packages.known[identifier])
         return Reply(body={"unique_identifier": identifier, "manifest": body, "verification": None})
 
     def plugin_install_package(self, request: Request) -> Reply:
-        return self._install(self.who(request)[1], request.json["plugin_unique_identifiers"][0], "package")
+        space = self._installer(request)
+        if not self.state.packages.daemon_fits:
+            raise self.daemon_refused(
+                "Key: 'PluginUniqueIdentifier' Error:Field validation for 'PluginUniqueIdentifier' failed on the "
+                "'required' tag"
+            )
+        return self._install(space, request.json["plugin_unique_identifiers"][0], "package")
 
     def plugin_install_marketplace(self, request: Request) -> Reply:
-        space = self.who(request)[1]
+        space = self._installer(request)
         identifier = request.json["plugin_unique_identifiers"][0]
+        self._need_marketplace(space, identifier)
+        return self._install(space, identifier, "marketplace")
+
+    def _need_marketplace(self, space: Workspace, identifier: str) -> None:
         packages = self.state.packages
+        if not packages.enabled:
+            raise invalid("marketplace is not enabled")
         if not packages.online and not (space.plugin and space.plugin.identifier == identifier):
             raise invalid(
                 f"Reached maximum retries (3) for URL http://marketplace/download?unique_identifier={identifier}"
             )
         if identifier not in packages.known:
             raise invalid("file not found")
-        return self._install(space, identifier, "marketplace")
 
     def _install(self, space: Workspace, identifier: str, source: str) -> Reply:
         if space.plugin is not None:  # also where another version is installed
@@ -793,8 +857,13 @@ class App:
         return Reply(body=self._task_body(self._start(space, identifier, source)))
 
     def _start(self, space: Workspace, identifier: str, source: str) -> Task:
-        task = Task(identifier, source, self.state.task_polls)
-        space.tasks[task.id] = task
+        fate = self.state.task_fate
+        polls = 10**6 if fate == "stuck" else 0 if fate == "cleared" else self.state.task_polls
+        task = Task(identifier, source, polls, self.state.task_message if fate == "failed" else None)
+        if fate == "cleared":
+            self._poll(space, task)
+        elif fate != "lost":
+            space.tasks[task.id] = task
         return task
 
     def _task_body(self, task: Task | None) -> dict[str, t.Any]:
@@ -804,23 +873,25 @@ class App:
         return body
 
     def plugin_upgrade(self, request: Request) -> Reply:
-        space = self.who(request)[1]
-        original = request.json["original_plugin_unique_identifier"]
+        space = self._installer(request)
+        original, new = (request.json[f"{which}_plugin_unique_identifier"] for which in ("original", "new"))
+        if original == new:
+            raise invalid("you should not upgrade plugin with the same plugin")
+        self._need_marketplace(space, new)
         if space.plugin is None or space.plugin.identifier != original:
             raise self.internal_error()
-        return Reply(
-            body=self._task_body(self._start(space, request.json["new_plugin_unique_identifier"], "marketplace"))
-        )
+        return Reply(body=self._task_body(self._start(space, new, "marketplace")))
 
     def plugin_uninstall(self, request: Request) -> Reply:
-        space = self.who(request)[1]
+        space = self._installer(request)
         if space.plugin is not None and space.plugin.id == request.json["plugin_installation_id"]:
             space.plugin = None
         return Reply(body={"success": True})
 
     def _poll(self, space: Workspace, task: Task) -> dict[str, t.Any]:
         task.polls -= 1
-        if task.polls <= 0:
+        if task.polls <= 0 and task.failure is None and not task.done:
+            task.done = True
             version = self.state.packages.known[task.identifier]
             id = space.plugin.id if space.plugin else new_id()
             space.plugin = Plugin(version, task.identifier, task.source, id)

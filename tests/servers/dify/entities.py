@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from .profiles import Profile
-from .state import PLUGIN, Model, Plugin, Task, Workspace, now
+from .state import PLUGIN, Model, Packages, Plugin, Task, Workspace, now
 
 MODEL_TYPES = ["llm", "text-embedding", "rerank", "speech2text", "tts"]
 LABEL = {"zh_Hans": "Xorbits Inference", "en_US": "Xorbits Inference"}
@@ -277,11 +277,14 @@ def installation(profile: Profile, space: Workspace, plugin: Plugin, *, listed: 
 
 def task(profile: Profile, item: Task) -> dict[str, t.Any]:
     done = item.polls <= 0
+    status, message = ("success", "Installed") if done else ("running", "launching")
+    if done and item.failure is not None:
+        status, message = "failed", item.failure
     plugin = {
         "plugin_unique_identifier": item.identifier,
         "plugin_id": PLUGIN,
-        "status": "success" if done else "running",
-        "message": "Installed" if done else "launching",
+        "status": status,
+        "message": message,
         "icon": "icon.svg",
         "labels": {**LABEL, "pt_BR": "Xorbits Inference", "ja_JP": "Xorbits Inference"},
     }
@@ -298,7 +301,7 @@ def task(profile: Profile, item: Task) -> dict[str, t.Any]:
     }
 
 
-def system_features(profile: Profile) -> dict[str, t.Any]:
+def system_features(profile: Profile, packages: Packages) -> dict[str, t.Any]:
     number = tuple(int(part) for part in profile.version.split("-")[0].split("."))
     license_body: dict[str, t.Any] = {"status": "none", "expired_at": ""}
     body: dict[str, t.Any] = dict.fromkeys(
@@ -319,8 +322,8 @@ def system_features(profile: Profile) -> dict[str, t.Any]:
     license_body["workspaces"] = {"enabled": False, "size": 0, "limit": 0}
     images = dict.fromkeys(("application_title", "login_page_logo", "workspace_logo", "favicon"), "")
     body.update(
-        enable_marketplace=True,
-        max_plugin_package_size=15728640,
+        enable_marketplace=packages.enabled,
+        max_plugin_package_size=packages.limit,
         branding={"enabled": False, **images},
         webapp_auth={
             "enabled": False,
@@ -329,7 +332,10 @@ def system_features(profile: Profile) -> dict[str, t.Any]:
             "allow_email_code_login": False,
             "allow_email_password_login": False,
         },
-        plugin_installation_permission={"plugin_installation_scope": "all", "restrict_to_marketplace_only": False},
+        plugin_installation_permission={
+            "plugin_installation_scope": packages.scope,
+            "restrict_to_marketplace_only": packages.marketplace_only,
+        },
         enable_change_email=True,
     )
     if number >= (1, 9):

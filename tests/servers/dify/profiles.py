@@ -61,6 +61,8 @@ class Profile:
     #: plugin/preferences/* exists.
     preferences: bool = True
     daemon_errors_bare: bool = False
+    #: plugin/list/latest-versions exists (from about 1.4 on).
+    latest_versions: bool = True
 
 
 PROFILES = {

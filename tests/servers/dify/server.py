@@ -25,7 +25,13 @@ EMAIL, PASSWORD = "admin@example.com", "Passw0rd!xyz"
 
 READ_VERBS = ("GET", "HEAD", "OPTIONS")
 # POSTs that change nothing that a user would notice.
-READING_POSTS = (f"{API}/login", f"{API}/refresh-token", f"{API}/workspaces/current")
+READING_POSTS = (
+    f"{API}/login",
+    f"{API}/refresh-token",
+    f"{API}/workspaces/current",
+    f"{API}/workspaces/current/plugin/list/latest-versions",
+    f"{API}/workspaces/current/plugin/list/installations/ids",
+)
 
 HTML = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1><hr>nginx</body></html>"
 
@@ -143,14 +149,14 @@ class DifyServer:
         body = None
         if content.startswith("application/json") and raw:
             body = json.loads(raw)
-        name = re.search(rb'name="pkg"; filename="([^"]*)"', raw)
+        file = re.search(rb'name="pkg"; filename="([^"]*)".*?\r\n\r\n(.*)\r\n--', raw, re.DOTALL)
         request = Request(
             http.command,
             unquote(parts.path),
             dict(parse_qsl(parts.query)),
             http.headers,
             body,
-            name.group(1).decode() if name else None,
+            (file.group(1).decode(), file.group(2)) if file else None,
         )
         with self._lock:
             self.log.append((request.verb, request.path, body))
@@ -173,7 +179,11 @@ class DifyServer:
         if self.strict_check and not reads:
             self.violations.append(f"{request.verb} {request.path}")
             return Reply(599, {"code": "check_mode", "message": "a mutating request in check mode"})
-        return self.app.answer(request)
+        before = [dict(space.defaults) for space in self.state.workspaces.values()]
+        reply = self.app.answer(request)
+        if self.strict_check and before != [space.defaults for space in self.state.workspaces.values()]:
+            self.violations.append(f"{request.verb} {request.path} wrote a default")
+        return reply
 
     @staticmethod
     def _faulty(fault: Fault | None) -> Reply | None:

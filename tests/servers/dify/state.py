@@ -69,6 +69,8 @@ class Task:
     identifier: str
     source: str
     polls: int
+    failure: str | None = None
+    done: bool = False
     id: str = field(default_factory=new_id)
     created_at: str = field(default_factory=now)
 
@@ -115,6 +117,13 @@ class Packages:
 
     :param online: Dify reaches the marketplace.
     :param tells_latest: the marketplace answers which version is the latest.
+    :param enabled: Dify uses the marketplace at all (MARKETPLACE_ENABLED).
+    :param limit: bytes of an uploaded package (PLUGIN_MAX_PACKAGE_SIZE).
+    :param signed_only: the daemon takes signed packages only (FORCE_VERIFYING_SIGNATURE).
+    :param scope: plugin_installation_scope of system-features.
+    :param marketplace_only: restrict_to_marketplace_only of system-features.
+    :param permission: who may install plugins in a workspace, "everyone", "admins" or "noone".
+    :param daemon_fits: the daemon understands what the API asks it about an uploaded package.
     """
 
     known: dict[str, str] = field(
@@ -125,6 +134,13 @@ class Packages:
     )
     online: bool = True
     tells_latest: bool = False
+    enabled: bool = True
+    limit: int = 15728640
+    signed_only: bool = False
+    scope: str = "all"
+    marketplace_only: bool = False
+    permission: str = "everyone"
+    daemon_fits: bool = True
 
     def by_version(self, version: str) -> str | None:
         return next((identifier for identifier, known in self.known.items() if known == version), None)
@@ -147,6 +163,10 @@ class State:
     admin_key: str | None = None
     daemon_up: bool = True
     task_polls: int = 4
+    #: What becomes of an installation: "done", "failed" (with task_message), "stuck" (never ends), "cleared" (it is
+    #: done, and its task is gone), "lost" (its task is gone, and nothing is installed).
+    task_fate: str = "done"
+    task_message: str = ""
     packages: Packages = field(default_factory=Packages)
     #: access token -> (e-mail, CSRF token)
     tokens: dict[str, tuple[str, str]] = field(default_factory=dict)
