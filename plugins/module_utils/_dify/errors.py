@@ -84,6 +84,36 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         "its container (plugin_daemon) runs, then run this again.",
     ),
     (
+        r"bad signature",
+        "The package is not signed by the marketplace, or was changed after that. Take the file from the marketplace; for "
+        "one of your own set FORCE_VERIFYING_SIGNATURE=false in the container plugin_daemon, or have the daemon know "
+        "your key (THIRD_PARTY_SIGNATURE_VERIFICATION_PUBLIC_KEYS).",
+    ),
+    (
+        r"exceeds the maximum allowed size|size is too large",
+        "The package is larger than this Dify takes: raise PLUGIN_MAX_PACKAGE_SIZE of the container api and "
+        "MAX_PLUGIN_PACKAGE_SIZE of plugin_daemon (the latter counts what is inside, uncompressed).",
+    ),
+    (
+        r"PluginUniqueIdentifier|from_identifier",
+        "The container plugin_daemon does not understand this release of the container api. Run the two versions that "
+        "belong together (the plugin_daemon image in the docker-compose.yaml of Dify's release), then run this again.",
+    ),
+    (
+        r"not a valid (zip|difypkg) file",
+        "The file is no plugin package, or was cut off on its way. Does a proxy before Dify limit the body's size?",
+    ),
+    (
+        r"^file not found",
+        "Dify's marketplace has no {plugin} of this identifier. Copy it from the marketplace's page of the plugin, or "
+        "give the file as package.",
+    ),
+    (
+        r"^Reached maximum retries .*URL|^marketplace is not enabled",
+        "Dify's container api does not reach the marketplace (MARKETPLACE_API_URL). Give it a way there, or give the "
+        "plugin's file as package.",
+    ),
+    (
         r"^Provider \S+ does not exist",
         "The workspace has no Xinference provider {provider}. From Dify 1.0 on it is a plugin: install "
         "langgenius/xinference in this workspace (Plugins > Marketplace, or a .difypkg file), then run this again.",
@@ -130,8 +160,10 @@ def advice(found: Failure, release: Release, **about: t.Any) -> str:
     """What to do next.
 
     :param about: server_url, model_uid and type of the model, and the provider, where the failure is about one;
-        role (of the account in the workspace), admin_key (True where one is used), waited (seconds for the daemon).
+        plugin, where it is about that; role (of the account in the workspace), admin_key (True where one is used), waited (seconds for the daemon).
     """
+    if found.status == 413:
+        return "A proxy before Dify takes no body of that size: raise its limit (nginx: client_max_body_size)."
     if found.code == "not_json":
         return "Not Dify itself answered, but something before it (a reverse proxy). See its log."
     if found.status == 403:
@@ -149,6 +181,12 @@ def advice(found: Failure, release: Release, **about: t.Any) -> str:
     for pattern, text in _ADVICE:
         if re.search(pattern, found.text):
             return text.format_map(_About(validator=release.validator, **about))
+    if found.status >= 500 and "plugin" in about:
+        return (
+            "Dify does not say why; the log of its containers does (docker compose logs plugin_daemon api). A plugin that "
+            "its plugin_installation_scope leaves out, and an api and a plugin_daemon of releases that do not belong "
+            "together, end like this."
+        )
     if found.status >= 500 and release.silent_plugin_errors:
         return (
             "This release of Dify does not say why the plugin failed. Its log does (docker compose logs plugin_daemon "

@@ -37,6 +37,8 @@ class Release:
     workspace_verb: str
     #: True where an ADMIN_API_KEY works; otherwise Dify wants a CSRF token with it, which it gives to nobody.
     admin_key: bool
+    #: True where Dify tells which version of a plugin the marketplace has; otherwise an identifier has to be known.
+    latest_plugins: bool
     #: True where a plugin's own failure is a 500 without a word.
     silent_plugin_errors: bool
 
@@ -60,10 +62,12 @@ RULES: tuple[tuple[tuple[int, int, int], dict[str, t.Any]], ...] = (
             encoded_password=False,
             workspace_verb="GET",
             admin_key=True,
+            latest_plugins=False,
             silent_plugin_errors=False,
         ),
     ),
     ((1, 0, 0), dict(provider="langgenius/xinference/xinference", plugins=True, silent_plugin_errors=True)),
+    ((1, 4, 0), dict(latest_plugins=True)),
     ((1, 8, 0), dict(named_credentials=True)),
     ((1, 9, 2), dict(cookies=True, admin_key=False)),
     ((1, 10, 0), dict(silent_plugin_errors=False)),

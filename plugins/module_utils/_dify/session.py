@@ -124,7 +124,7 @@ class DifySession:
         :param idempotent: whether it may be repeated; None says so of every verb but POST.
         :raises DifyError: Dify refused.  :raises Unreachable: no answer.
         """
-        send: dict[str, t.Any] = dict(expect=(), what=f"{self._where()}: {what}", **kwargs)
+        send: dict[str, t.Any] = dict(expect=(), what=f"{self.where()}: {what}", **kwargs)
         if idempotent is None:
             idempotent = verb != "POST" or bool(kwargs.get("reads"))
         while True:
@@ -139,7 +139,7 @@ class DifySession:
                 return answer
             if not (idempotent and found.daemon_down and self._wait_for_daemon()):
                 raise DifyError(
-                    self.http.redact(f"{self._where()}: {what}: {found}. {self._advice(found, about)}"), found
+                    self.http.redact(f"{self.where()}: {what}: {found}. {self._advice(found, about)}"), found
                 )
 
     def _advice(self, found: errors.Failure, about: t.Mapping[str, t.Any] | None) -> str:
@@ -311,9 +311,28 @@ class DifySession:
             return f"{who}: the e-mail (its case counts before 1.11.4) or the password is wrong. {once}"
         return f"{who}: {found}. {errors.advice(found, self.release) if found.code == 'not_json' else once}"
 
-    def _where(self) -> str:
+    def where(self) -> str:
+        """What every error begins with: this Dify and the workspace worked in."""
         name = getattr(self, "workspace", None)
         return f"Dify {self.url}" + (f", workspace '{name.name}'" if name else "")
+
+    def about(self) -> dict[str, t.Any]:
+        """The keys of a result that tell where it is from and what it cost."""
+        return dict(
+            version=self.release.version,
+            workspace=dict(id=self.workspace.id, name=self.workspace.name),
+            requests=dict(self.http.counts),
+        )
+
+    def not_compared(self, what: str) -> str:
+        """What check mode can say of a workspace that is not the account's current one.
+
+        :param what: what was to be read there ("its models").
+        """
+        return (
+            f"Dify {self.url}: '{self.workspace.name}' is not the account's current workspace. Reading {what} would take a "
+            "switch, which is a change of the account that check mode does not make. Nothing was compared."
+        )
 
     def _own_workspace(self) -> Workspace:
         if self._tokens is None:  # the workspace of the admin key's header, as whose owner it acts

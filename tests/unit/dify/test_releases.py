@@ -56,6 +56,11 @@ def test_where_an_admin_key_works(version, usable):
     assert release_of(version).admin_key is usable
 
 
+@pytest.mark.parametrize(("version", "told"), [("0.15.3", False), ("1.3.1", False), ("1.4.0", True), ("1.16.0", True)])
+def test_where_dify_tells_the_latest_version_of_a_plugin(version, told):
+    assert release_of(version).latest_plugins is told
+
+
 @pytest.mark.parametrize("version", ["", "main", "nightly-1.9.2", "1", "1.9.2.3"])
 def test_what_is_no_version_is_refused(version):
     with pytest.raises(ModelopsError, match="not a version number"):

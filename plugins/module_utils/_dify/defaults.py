@@ -1,0 +1,173 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The default models of one Dify workspace: plan (pure), read, apply. Private to the collection.
+
+Reading a default writes: where none is set, Dify's GET picks the first active model of the type and stores it. Nothing
+else in the console API tells a default. What can be read safely is which models are active; where none is, the GET
+has nothing to store.
+"""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.modelops.inference.plugins.module_utils import _plan
+from ansible_collections.modelops.inference.plugins.module_utils._dify import models
+from ansible_collections.modelops.inference.plugins.module_utils._dify.session import CURRENT, DifySession
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._session import Unreachable
+
+# Every type that has a default; Xinference has no models for the last one.
+TYPES = (*models.TYPES, "moderation")
+
+# What people call them.
+ALIASES = {
+    "chat": "llm",
+    "text-generation": "llm",
+    "embedding": "text-embedding",
+    "reranking": "rerank",
+    "asr": "speech2text",
+    "stt": "speech2text",
+    "audio2text": "speech2text",
+    "text2audio": "tts",
+    "text2speech": "tts",
+}
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model as defaults name it."""
+
+    provider: str
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+#: By model type.
+Defaults = t.Dict[str, Model]
+Active = t.Dict[str, t.List[Model]]
+
+
+# --- refusing wrong input, and the plan: pure ----------------------------------------------------------------------
+
+
+def wanted_of(defaults: t.Mapping[str, t.Any], provider: str) -> Defaults:
+    """The declared defaults, in Dify's order of types; a model is its name, or a dict with its provider.
+
+    :param provider: of a model that names none.
+    """
+    found: Defaults = {}
+    problems = []
+    for model_type, given in defaults.items():
+        item = given if isinstance(given, dict) else {"name": given}
+        name = item.get("name")
+        if model_type not in TYPES:
+            problems.append(_unknown_type(str(model_type)))
+        elif not isinstance(name, str) or not name or not set(item) <= {"name", "provider"}:
+            problems.append(f"{model_type}: give the model's name, or a dict with name and provider, not {given!r}")
+        else:
+            found[model_type] = Model(item.get("provider") or provider, name)
+    if problems:
+        raise ModelopsError("Nothing was sent to Dify: defaults: " + "; ".join(problems))
+    return {model_type: found[model_type] for model_type in TYPES if model_type in found}
+
+
+def _unknown_type(given: str) -> str:
+    plain = given.lower().replace("_", "-")
+    near = [ALIASES[plain]] if plain in ALIASES else difflib.get_close_matches(plain, [*TYPES, *ALIASES], n=1)
+    hint = f": did you mean {ALIASES.get(near[0], near[0])}?" if near else "."
+    return f"'{given}' is no model type of Dify{hint} The types are {', '.join(TYPES)}"
+
+
+def problems(wanted: Defaults, active: Active, pending: t.Collection[tuple[str, str]] = ()) -> list[str]:
+    """Defaults that Dify would refuse, as sentences.
+
+    :param pending: (type, name) of models that are about to be registered.
+    """
+    found = []
+    for model_type, model in wanted.items():
+        if model in active[model_type] or (model_type, model.name) in pending:
+            continue
+        usable = ", ".join(f"'{item.name}' ({item.provider})" for item in active[model_type])
+        found.append(
+            f"'{model.name}' of the provider {model.provider} is no active {model_type} model of the workspace; "
+            + (f"active are {usable}" if usable else "it has none. Register one first")
+        )
+    return found
+
+
+def plan(wanted: Defaults, actual: t.Mapping[str, Model | None], header: str = "") -> _plan.Plan:
+    """What to set. A type that is not in ``actual`` was not read, and is left out."""
+    result = _plan.Plan(header)
+    for model_type, model in wanted.items():
+        if model_type not in actual or actual[model_type] == model:
+            continue
+        before = actual[model_type]
+        fields = [_plan.Field("model", before and before.name, model.name)]
+        if before is None or before.provider != model.provider:
+            fields.append(_plan.Field("provider", before and before.provider, model.provider))
+        title = f"default {model_type}"
+        if before is None:
+            result.add("add", "set", title, fields, model.name, data=model_type)
+        else:
+            result.add("change", "set", title, fields, data=model_type)
+    return result
+
+
+# --- read and apply ------------------------------------------------------------------------------------------------
+
+
+class DefaultModels:
+    """The defaults of the session's workspace."""
+
+    def __init__(self, dify: DifySession):
+        self.dify = dify
+        self._path = f"{CURRENT}/default-model"
+
+    def active(self, model_type: str) -> list[Model]:
+        """The models that can be made default. One request."""
+        path = f"{CURRENT}/models/model-types/{model_type}"
+        body = self.dify.call("GET", path, f"list the active {model_type} models").json
+        return [
+            Model(provider["provider"], model["model"])
+            for provider in body["data"]
+            for model in provider["models"]
+            if model.get("status", "active") == "active"
+        ]
+
+    def read(self, model_type: str) -> Model | None:
+        """The default of a type. One request; where none is set, Dify takes it as the order to choose one."""
+        body = self.dify.call(
+            "GET", self._path, f"read the default {model_type} model", params={"model_type": model_type}
+        ).json
+        found = body.get("data")
+        return Model(found["provider"]["provider"], found["model"]) if found else None
+
+    def set(self, model_type: str, model: Model) -> None:
+        """Sets one default and reads it back. One type a request: Dify keeps the first of several when a later fails."""
+        lost: Unreachable | None = None
+        try:
+            self.dify.call(
+                "POST",
+                self._path,
+                f"make '{model.name}' the default {model_type} model",
+                json={"model_settings": [{"model_type": model_type, "provider": model.provider, "model": model.name}]},
+                about={"provider": model.provider},
+                idempotent=True,
+            )
+        except Unreachable as exc:
+            if not exc.sent:
+                raise
+            lost = exc
+        found = self.read(model_type)
+        if found != model:
+            raise lost or ModelopsError(
+                f"{self.dify.where()}: make '{model.name}' the default {model_type} model: Dify took it and still has "
+                f"'{found}'. Is another run or a person changing it at the same time?"
+            )
