@@ -160,20 +160,20 @@ options:
             description: Longest input in tokens, of an embedding model, which needs it, or a rerank model.
             type: int
           reasoning_end_tag:
-            description: Text that ends the reasoning of an LLM.
+            description: Text that ends the reasoning of an LLM. Counts only beside a C(chat_template) with a text.
             type: str
           reasoning_start_tag:
-            description: Text that starts the reasoning of an LLM.
+            description: Text that starts the reasoning of an LLM. Counts only beside a C(chat_template) with a text.
             type: str
           revision:
             description: Revision of the weights on the hub.
             type: str
           stop:
-            description: Texts that end an answer of an LLM.
+            description: Texts that end an answer of an LLM. Count only beside a C(chat_template) with a text.
             type: list
             elements: str
           stop_token_ids:
-            description: Tokens that end an answer of an LLM.
+            description: Tokens that end an answer of an LLM. Count only beside a C(chat_template) with a text.
             type: list
             elements: int
           tool_parser:

@@ -19,7 +19,7 @@ description:
     with several O(definitions[].specs) is defined here, and launched there by its name, format, size and quantization.
 notes:
   - A run sends C(GET /status), C(GET /v1/cluster/auth), C(POST /token) where there is authentication, C(GET /v1/models),
-    C(GET /v1/models/instances) and up to three requests for each type in O(definitions), and three for each change.
+    C(GET /v1/models/instances) and up to four requests for each type in O(definitions), and three for each change.
   - The server answers a removal with success even for a name that it does not know, so it is looked at afterwards.
   - Works with Xinference 1.17, 2.12, 3.x and 4.x.
 extends_documentation_fragment:
@@ -146,20 +146,20 @@ options:
             description: Longest input in tokens, of an embedding model, which needs it, or a rerank model.
             type: int
           reasoning_end_tag:
-            description: Text that ends the reasoning of an LLM.
+            description: Text that ends the reasoning of an LLM. Counts only beside a C(chat_template) with a text.
             type: str
           reasoning_start_tag:
-            description: Text that starts the reasoning of an LLM.
+            description: Text that starts the reasoning of an LLM. Counts only beside a C(chat_template) with a text.
             type: str
           revision:
             description: Revision of the weights on the hub.
             type: str
           stop:
-            description: Texts that end an answer of an LLM.
+            description: Texts that end an answer of an LLM. Count only beside a C(chat_template) with a text.
             type: list
             elements: str
           stop_token_ids:
-            description: Tokens that end an answer of an LLM.
+            description: Tokens that end an answer of an LLM. Count only beside a C(chat_template) with a text.
             type: list
             elements: int
           tool_parser:

@@ -39,12 +39,16 @@ def read(client: Client, keys: t.Iterable[Key]) -> dict[Key, dict[str, t.Any] | 
 
 
 def is_builtin(client: Client, key: Key, registered: t.Mapping[str, t.Any] | None) -> bool:
-    """Whether the registered model of this name is the server's own; 1.17 says so only in the list."""
+    """Whether the registered model of this name is the server's own; of some types and releases only the list says so."""
     if registered is None:
         return False
     if "is_builtin" in registered:
         return bool(registered["is_builtin"])
-    return any(row["model_name"] == key[1] and row["is_builtin"] for row in client.registrations(key[0]))
+    return key[1] in builtin_names(client, key[0])
+
+
+def builtin_names(client: Client, model_type: str) -> set[str]:
+    return {row["model_name"] for row in client.registrations(model_type) if row["is_builtin"]}
 
 
 def put(
@@ -140,11 +144,13 @@ def look(client: Client, entries: t.Sequence[Entry]) -> None:
     loading = {
         uid: row for uid, row in instances.items() if uid not in running and row["status"] in ("CREATING", "LOADING")
     }
+    unmarked = {key[0] for key, row in registered.items() if row is not None and "is_builtin" not in row}
+    builtin = {model_type: builtin_names(client, model_type) for model_type in unmarked}
     problems = []
     for entry in entries:
         model_type, name = entry.key
         entry.registered = registered[entry.key]
-        if is_builtin(client, entry.key, entry.registered):
+        if (entry.registered or {}).get("is_builtin", name in builtin.get(model_type, ())):
             problems.append(
                 f"definitions: {name}: it is a built-in {model_type} model of {client.endpoint}, which can be neither "
                 "changed nor removed; give the custom model another name"

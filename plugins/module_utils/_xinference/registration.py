@@ -82,6 +82,8 @@ LLM_KEYS = {"languages": "model_lang"}
 # Option of definition.virtual_env -> key, where they differ. A list of one travels as text, which is all that 1.x takes.
 VIRTUAL_ENV_KEYS = {"extra_index_urls": "extra_index_url", "trusted_hosts": "trusted_host"}
 _TEXT_OR_LIST = ("extra_index_url", "find_links", "trusted_host")
+# What comes with a chat template that the server looks up by the name of a family.
+WITH_TEMPLATE = frozenset({"stop", "stop_token_ids", "reasoning_start_tag", "reasoning_end_tag"})
 _NEEDED = {
     "LLM": ("family",),
     "embedding": ("dimensions", "max_tokens"),
@@ -216,7 +218,9 @@ def _spec(where: str, model_type: str, options: t.Mapping[str, t.Any]) -> dict[s
 def differences(wanted: Definition, actual: t.Mapping[str, t.Any]) -> list[Field]:
     """The given keys of `wanted` that the registered definition has otherwise."""
     found: list[Field] = []
-    for key in sorted(wanted.given):
+    # Where the server looks the chat template up, it takes these from there, too, whatever was given.
+    template = _is_template(actual.get("chat_template") or "") and not _is_template(wanted.body.get("chat_template") or "")
+    for key in sorted(wanted.given - (WITH_TEMPLATE if template else set())):
         value, before = wanted.body[key], actual.get(key)
         if key == "model_specs":
             for spec in value:

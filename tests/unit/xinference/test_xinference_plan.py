@@ -445,7 +445,10 @@ def test_a_definition_that_the_server_normalised_is_the_same():
         ),
         ({"definition": {"abilities": ["generate"]}}, "definition.abilities ['chat', 'vision'] -> ['generate']"),
         ({"definition": {"chat_template": "{{ y }}"}}, "definition.chat_template one text -> another text"),
-        ({"definition": {"stop": ["</s>"]}}, "definition.stop ['<eos>'] -> ['</s>']"),
+        (
+            {"definition": {"stop": ["</s>"], "chat_template": "{{ x }}"}},
+            "definition.stop ['<eos>'] -> ['</s>']",
+        ),
     ],
 )
 def test_a_given_key_of_a_definition_that_differs(given, line):
@@ -460,6 +463,7 @@ def test_a_given_key_of_a_definition_that_differs(given, line):
         {"definition": {"chat_template": "gemma-3-it"}},  # a name, which the server replaces by its text
         {"definition": {"abilities": ["chat", "vision"]}},
         {"definition": {"stop": None}},
+        {"definition": {"stop": ["</s>"]}},  # comes with the template that the server looks up
     ],
 )
 def test_a_key_of_a_definition_that_cannot_differ(given):
