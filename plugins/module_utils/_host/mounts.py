@@ -17,9 +17,7 @@ def unmounted(path: str, fstab: str = "/etc/fstab", mounts: str = "/proc/self/mo
     above = [
         (place, device)
         for device, place in _table(fstab)
-        if place.startswith("/")
-        and place not in mounted
-        and os.path.normpath(path).startswith(os.path.join(place, ""))
+        if place.startswith("/") and place not in mounted and os.path.normpath(path).startswith(os.path.join(place, ""))
     ]
     return max(above, key=lambda found: len(found[0])) if above else None
 
@@ -33,4 +31,6 @@ def hint(path: str) -> str:
 def _table(file: str) -> list[tuple[str, str]]:
     """Device and mount point of each line; a space in them is written as \\040 (fstab(5))."""
     rows = [line.split() for line in (read_file(file) or "").splitlines() if not line.lstrip().startswith("#")]
-    return [(row[0].replace("\\040", " "), os.path.normpath(row[1].replace("\\040", " "))) for row in rows if len(row) > 1]
+    return [
+        (row[0].replace("\\040", " "), os.path.normpath(row[1].replace("\\040", " "))) for row in rows if len(row) > 1
+    ]
