@@ -50,8 +50,8 @@ class Model:
 
 
 #: By model type.
-Defaults = t.Dict[str, Model]
-Active = t.Dict[str, t.List[Model]]
+Defaults = dict[str, Model]
+Active = dict[str, list[Model]]
 
 
 # --- refusing wrong input, and the plan: pure ----------------------------------------------------------------------

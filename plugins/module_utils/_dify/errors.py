@@ -34,6 +34,11 @@ class Failure:
         """Whether Dify itself is well and what runs its plugins is not, so that trying again can help."""
         return bool(re.search(_DAEMON_DOWN, self.text))
 
+    @property
+    def name_taken(self) -> bool:
+        """Whether a credential of that name exists; for one that did not a moment ago, somebody else was faster."""
+        return "already exists for " in self.text
+
     def __str__(self) -> str:
         return f"{self.text} ({self.status}{' ' + self.code if self.code else ''})"
 
@@ -159,8 +164,9 @@ _ADVICE: tuple[tuple[str, str], ...] = (
 def advice(found: Failure, release: Release, **about: t.Any) -> str:
     """What to do next.
 
-    :param about: server_url, model_uid and type of the model, and the provider, where the failure is about one;
-        plugin, where it is about that; role (of the account in the workspace), admin_key (True where one is used), waited (seconds for the daemon).
+    :param about: server_url, model_uid and type of the model, and the provider, where the failure is about one; plugin,
+        where it is about that; role (of the account in the workspace), admin_key (True where one is used), waited
+        (seconds for the daemon).
     """
     if found.status == 413:
         return "A proxy before Dify takes no body of that size: raise its limit (nginx: client_max_body_size)."

@@ -44,6 +44,10 @@ FETCH = 180
 _IDENTIFIER = re.compile(r"(?P<plugin>(?:[\w-]+/)?[\w.-]+):(?P<version>[\w.-]+)@(?P<digest>[0-9a-f]{64})")
 
 
+class NotPossible(ModelopsError):
+    """What this Dify cannot or will not do, known before anything was changed."""
+
+
 @dataclass(frozen=True)
 class Installed:
     """A plugin as the workspace has it. ``source``: "marketplace", "package", "github" or "remote"."""
@@ -188,6 +192,7 @@ def decide(wanted: Wanted, installed: Installed | None, latest: Target | None) -
     """The step that makes ``installed`` ``wanted``; None where nothing differs.
 
     :param latest: what the marketplace has, where needs_latest().
+    :raises NotPossible: nobody tells how to install it.
     """
     if wanted.state == "absent":
         return Step("remove", installed=installed) if installed else None
@@ -215,12 +220,12 @@ def _target(wanted: Wanted, installed: Installed | None, latest: Target | None) 
     if not needs_latest(wanted, installed):
         return None
     if latest is None:
-        raise ModelopsError(
+        raise NotPossible(
             f"Dify does not know which version of {wanted.plugin} is the latest: it does not reach its marketplace, or "
             "the marketplace has no such plugin. Give the file as package, or the identifier"
         )
     if wanted.version and wanted.version != latest.version:
-        raise ModelopsError(
+        raise NotPossible(
             f"Dify can tell how to install {wanted.plugin} {latest.version}, the latest version, and not "
             f"{wanted.version}: give that one's identifier ({wanted.plugin}:{wanted.version}@<digest>, as the "
             "marketplace tells it), or its file as package"
@@ -247,12 +252,13 @@ def plan(wanted: Wanted, step: Step | None, header: str = "") -> _plan.Plan:
     return result
 
 
-def refusals(step: Step | None, features: t.Mapping[str, t.Any]) -> list[str]:
-    """Why this Dify will not take the step, by what it says of itself without a login (system-features)."""
-    if step is None or step.target is None:
-        return []
+def allow(target: Target, features: t.Mapping[str, t.Any]) -> None:
+    """Refuses what this Dify will not install, by what it says of itself without a login (system-features).
+
+    :raises NotPossible: it will not.
+    """
     permission = features.get("plugin_installation_permission") or {}
-    package = step.target.package
+    package = target.package
     found = []
     if permission.get("plugin_installation_scope") == "none":
         found.append("this Dify allows nobody to install plugins (plugin_installation_scope is none)")
@@ -264,9 +270,10 @@ def refusals(step: Step | None, features: t.Mapping[str, t.Any]) -> list[str]:
     if package and package.size > limit:
         found.append(
             f"{package.path} has {package.size} bytes and this Dify takes at most {limit}. Raise PLUGIN_MAX_PACKAGE_SIZE "
-            "of its containers api and plugin_daemon, and client_max_body_size of the proxy before it"
+            "of its container api, MAX_PLUGIN_PACKAGE_SIZE of plugin_daemon and the limit of the proxy before it"
         )
-    return found
+    if found:
+        raise NotPossible("; ".join(found))
 
 
 # --- read and apply ------------------------------------------------------------------------------------------------
@@ -307,9 +314,9 @@ class Plugins:
     def latest(self) -> Target | None:
         """What the marketplace has, as Dify tells it; None where it does not. Changes nothing in spite of its verb."""
         if not self.dify.release.latest_plugins:
-            raise ModelopsError(
-                f"Dify {self.dify.url}: {self.dify.release.version} cannot tell the latest version of a plugin (1.4 and "
-                "later can). Give the plugin's identifier, or its file as package"
+            raise NotPossible(
+                f"Dify {self.dify.release.version} cannot tell the latest version of a plugin (1.4 and later can). Give the "
+                "plugin's identifier, or its file as package"
             )
         body = self.dify.call(
             "POST",
