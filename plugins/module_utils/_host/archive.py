@@ -76,7 +76,11 @@ def _untar(path: str, target: str, what: str) -> None:
             _members(archive, target, what)
         return
     check_tools("an archive of Zstandard (.zst)")
-    with subprocess.Popen(["zstd", "-dcq", "--", path], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    command = ["zstd", "-dcq", "--", path]
+    # AnsibleModule.run_command would hold the whole content in memory.
+    with subprocess.Popen(  # pylint: disable=ansible-bad-function
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
         try:
             with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
                 _members(archive, target, what)
