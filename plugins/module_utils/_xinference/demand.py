@@ -144,12 +144,11 @@ def impossible(demand: Demand, cluster: Cluster) -> list[str]:
     problems = []
     label = options["engine"] or engine
     model_format = options["format"]
-    if engine in engines.FORMATS and model_format and model_format not in engines.FORMATS[engine]:
-        readers = [
-            name for name, formats in engines.FORMATS.items() if model_format in formats and name in _names(model.type)
-        ]
+    formats = engines.FORMATS.get(engine)
+    if formats and model_format and model_format not in formats:
+        readers = [name for name in engines.serving(model.type) if model_format in engines.FORMATS[name]]
         problems.append(
-            f"{label} cannot read format {model_format}, only {', '.join(engines.FORMATS[engine])}; "
+            f"{label} cannot read format {model_format}, only {', '.join(formats)}; "
             f"{model_format} is read by {', '.join(readers) or 'no engine of this type'}"
         )
     if demand.budget is not None:
@@ -169,10 +168,6 @@ def impossible(demand: Demand, cluster: Cluster) -> list[str]:
         problems += _no_cards(demand, cluster, places)
         problems += _old_hardware(demand, cluster, places)
     return problems
-
-
-def _names(model_type: str) -> tuple[str, ...]:
-    return ("vllm", "sentence_transformers", "flag", "llama.cpp") if model_type != "LLM" else tuple(engines.FORMATS)
 
 
 def _bad_budget(demand: Demand) -> list[str]:

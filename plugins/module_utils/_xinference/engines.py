@@ -9,11 +9,11 @@ from __future__ import annotations
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import models
 
 # Formats that an engine reads, of LLMs, by Xinference's sources (match_json of each engine, up to 4.1). fp4 stands for
-# SGLang because one family has it; of ggufv2 vLLM serves chat models.
+# SGLang and fp8 for Transformers because some families have them; of ggufv2 vLLM serves chat models.
 FORMATS = {
     "vllm": ("pytorch", "gptq", "awq", "fp4", "fp8", "bnb", "ggufv2"),
     "sglang": ("pytorch", "gptq", "awq", "fp8", "bnb", "fp4"),
-    "transformers": ("pytorch", "gptq", "awq", "bnb", "fp4"),
+    "transformers": ("pytorch", "gptq", "awq", "bnb", "fp4", "fp8"),
     "llama.cpp": ("ggufv2",),
     "mlx": ("mlx",),
     "trt-llm": ("pytorch", "fp8", "fp4"),
@@ -30,6 +30,16 @@ VLLM_SHARE, WEMM_SHARE = 0.90, 0.60
 # What others set aside of what is free when they start, by the number of cards (model/llm/sglang/core.py; TensorRT-LLM's
 # KvCacheConfig).
 FREE_SHARES = {"sglang": ((16, 0.79), (8, 0.81), (4, 0.85), (2, 0.87), (1, 0.88)), "trt-llm": ((1, 0.90),)}
+
+
+def serving(model_type: str) -> list[str]:
+    """The engines of a type of model."""
+    others = ("sentence_transformers", "flag")
+    return [
+        name
+        for name in FORMATS
+        if (name not in others if model_type == "LLM" else name in (*others, "vllm", "llama.cpp"))
+    ]
 
 
 def of(model: models.Model) -> str:

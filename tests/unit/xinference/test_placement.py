@@ -11,7 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import memory, models, placement
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
+    memory,
+    models,
+    placement,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.cluster import Card, Cluster, Worker
 from ansible_collections.modelops.inference.plugins.modules.xinference_models import MODEL_OPTIONS
 
@@ -189,7 +193,7 @@ def test_mlx_is_refused_on_anything_but_a_mac():
         ("llama.cpp", "gptq", False),
         ("llama.cpp", "ggufv2", True),
         ("Transformers", "ggufv2", False),
-        ("Transformers", "fp8", False),
+        ("Transformers", "mlx", False),
         ("Transformers", "awq", True),
         ("SGLang", "ggufv2", False),
         ("SGLang", "fp8", True),
