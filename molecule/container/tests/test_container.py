@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The container after site.yml, after its server was killed, and after site.yml again."""
+"""The container after site.yml, and after its server was killed."""
 
 from __future__ import annotations
 
@@ -38,11 +38,19 @@ def test_the_server_runs_as_its_user_and_once(host):
         ("etc/xinference.sh", "root", 0o755),
         ("home/auth/auth.db", "xinference", 0o600),
         ("releases", "root", 0o755),
+        ("reconciler/password", "xinference", 0o600),
+        ("tools/modelops-reconcile", "root", 0o755),
     ],
 )
 def test_owners_and_modes(host, path, owner, mode):
     file = host.file(f"{DIR}/{path}")
     assert (file.user, file.mode) == (owner, mode)
+
+
+def test_the_reconciler_runs_and_has_nothing_to_do(host):
+    control = f"{DIR}/supervisor/environment/bin/supervisorctl -c {DIR}/supervisor/supervisord.conf"
+    assert "RUNNING" in host.check_output(f"{control} status xinference-reconcile")
+    assert host.check_output(f"{DIR}/tools/modelops-reconcile status").startswith("as declared")
 
 
 def test_embedding(host):

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The host after site.yml, after its server was killed, and after site.yml again."""
+"""The host after site.yml, after its server was killed, after a reboot and after a pause of the reconciler."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 
 DIR = "/opt/xinference"
 UNIT = "xinference.service"
+RECONCILER = "xinference-reconcile.service"
 PASSWORD = f"{DIR}/secrets/admin_password"
 CLIENT_KEY = f"{DIR}/secrets/client_key"
 
@@ -32,7 +33,7 @@ except urllib.error.HTTPError as exc:
 # Prints the files of those named that hold one of the secrets.
 LEAKS = f"""
 import glob, sys
-secrets = [open(path, "rb").read().strip() for path in ("{PASSWORD}", "{CLIENT_KEY}")]
+secrets = [open(path, "rb").read().strip() for path in ("{PASSWORD}", "{CLIENT_KEY}", "{DIR}/reconciler/password")]
 for pattern in sys.argv[1:]:
     for path in glob.glob(pattern):
         try:
@@ -90,12 +91,25 @@ def test_everything_listens_on_loopback_only(host):
     assert addresses <= {"127.0.0.1", "[::1]"}
 
 
-def test_unit_is_sound_and_confined(host):
-    verified = host.run("systemd-analyze verify %s", UNIT)
+@pytest.mark.parametrize("unit, most", [(UNIT, 2.5), (RECONCILER, 1.5)])
+def test_units_are_sound_and_confined(host, unit, most):
+    verified = host.run("systemd-analyze verify %s", unit)
     assert (verified.rc, verified.stdout, verified.stderr) == (0, "", "")
-    overall = host.check_output("systemd-analyze security --no-pager %s", UNIT).splitlines()[-1]
-    exposure = float(overall.partition(f"for {UNIT}:")[2].split()[0])
-    assert exposure <= 2.5
+    overall = host.check_output("systemd-analyze security --no-pager %s", unit).splitlines()[-1]
+    exposure = float(overall.partition(f"for {unit}:")[2].split()[0])
+    assert exposure <= most
+
+
+def test_the_reconciler_runs_by_its_timer_and_has_nothing_to_do(host):
+    assert host.service("xinference-reconcile.timer").is_running
+    assert host.service("xinference-reconcile.timer").is_enabled
+    status = json.loads(host.file(f"{DIR}/reconciler/status.json").content_string)
+    assert status["result"] == "as declared", status
+    assert {uid: row["state"] for uid, row in status["models"].items()} == {"gemma3-270m": "ready", "minilm": "ready"}
+    assert 'model_ready{uid="minilm"} 1' in host.file(f"{DIR}/reconciler/metrics.prom").content_string
+    assert mode(host, f"{DIR}/reconciler/password") == ("xinference", 0o600)
+    assert mode(host, f"{DIR}/reconciler/declared.json") == ("xinference", 0o600)
+    assert mode(host, f"{DIR}/tools/modelops-reconcile") == ("root", 0o755)
 
 
 def test_both_models_are_served(call):

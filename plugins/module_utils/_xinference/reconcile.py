@@ -216,6 +216,7 @@ class Turn:
             states = {known.state for known in self.state.models.values()}
             if not states & {heal.LOADING, heal.MISSING}:
                 break
+            self._report("on the way", "")
             time.sleep(_LOOK)
         if heal.GAVE_UP in states:
             return "gave up"
