@@ -16,7 +16,9 @@ description:
     (cookies and CSRF token) and 1.11.2 and later (encoded password). The release is read from the header
     C(X-Version) of an answer that needs no login; nothing is tried out. Older ones back to 0.4 are spoken to as 0.15.
   - A model is known by O(models[].name) and O(models[].type). Where it exists, its active credential is updated and
-    keeps its ID and name; a credential is only added where there is none. Credentials that others added stay.
+    keeps its ID and name; a credential is only added where there is none. Credentials that others added stay, unless
+    O(clean_credentials=true). A new key replaces the old one in place, so that the model is never missing.
+  - Two runs at the same time end with one credential. An answer that got lost is read back before anything is repeated.
   - Before it stores a model Dify tries it, from its container C(plugin_daemon) (C(api) before 1.0); embedding, rerank,
     speech2text and tts models are really invoked. It remembers for five minutes, by model UID alone, that one worked,
     so its consent is no proof of O(models[].server_url); M(modelops.inference.xinference_probe) gives one.
@@ -44,7 +46,7 @@ options:
       - Unset takes the one of the release, V(xinference) before 1.0 and V(langgenius/xinference/xinference) from then on.
     type: str
   models:
-    description: The models. Others that the workspace has are left alone.
+    description: The models. Others that the workspace has are left alone, unless O(prune=true).
     type: list
     elements: dict
     required: true
@@ -54,19 +56,30 @@ options:
         type: str
         required: true
       type:
-        description: Type of the model in Dify. It has no types for image and video models.
+        description:
+          - Type of the model in Dify, or in Xinference. V(LLM) becomes V(llm), V(embedding) V(text-embedding), and V(audio)
+            by O(models[].abilities) V(speech2text) or V(tts).
+          - Dify has no type for V(image), V(video) and V(flexible) models, nor for audio models without one of those
+            abilities. They are skipped, and RV(models) says so.
         type: str
         required: true
-        choices: [llm, text-embedding, rerank, speech2text, tts]
+        choices: [llm, text-embedding, rerank, speech2text, tts, LLM, embedding, audio, image, video, flexible]
+      abilities:
+        description:
+          - What Xinference says that a model of type V(audio) can do, C(audio2text) (V(speech2text)) or C(text2audio)
+            (V(tts)).
+        type: list
+        elements: str
+        default: []
       server_url:
         description:
           - Xinference's address as Dify's containers reach it, with scheme and port and without C(/v1).
-          - Required with O(models[].state=present).
+          - Required where the model is to be present.
         type: str
       model_uid:
         description:
           - UID of the model in Xinference. Dify's plugin refuses a slash, a question mark and a number sign in it.
-          - Required with O(models[].state=present).
+          - Required where the model is to be present.
         type: str
       api_key:
         description:
@@ -90,11 +103,25 @@ options:
           - Dify refuses a second credential of the same name for a model, so that two runs at a time cannot make two.
         type: str
         default: modelops.inference
+      context_length:
+        description:
+          - Tokens that a model of type V(llm) takes in one go, as Xinference serves it now. Dify learns it when a model is
+            saved, and keeps it when Xinference launches the model with another one.
+          - Where Dify has another one, the model is saved again. Unset does not compare it.
+          - Dify's plugin remembers for five minutes what a model UID can do, so that it may store the old value once more.
+            The module then warns; a run after that puts it right.
+        type: int
+      enabled:
+        description: V(false) disables the model in Dify, V(true) enables it. Unset leaves that to people.
+        type: bool
       state:
-        description: >-
-          V(absent) removes the model and then every credential that Dify keeps for it.
+        description:
+          - V(absent) removes the model and then every credential that Dify keeps for it.
+          - V(present_with_defaults) registers the model where it is missing. One that is there is left as it is, whatever
+            people have set.
+          - V(ignored) does nothing with the model, and keeps O(prune=true) from removing it.
         type: str
-        choices: [present, absent]
+        choices: [present, present_with_defaults, absent, ignored]
         default: present
   update_secret:
     description:
@@ -108,6 +135,34 @@ options:
     type: str
     choices: [on_create, always, when_changed]
     default: when_changed
+  clean_credentials:
+    description:
+      - V(true) removes the credentials of a declared model, from Dify 1.8 on, that are not its active one, whoever added
+        them. Runs that post the same model again and again leave such.
+      - Not of models with O(models[].state=present_with_defaults).
+    type: bool
+    default: false
+  prune:
+    description:
+      - V(true) removes models of the provider that are not in O(models) and that this collection has registered.
+      - From Dify 1.8 on these are the models all of whose credentials have a name that begins with O(prune_prefix). One to
+        which a person added a credential stays.
+      - Before 1.8 a credential has no name. Then it is the models with a server URL that is in O(models) or in
+        O(prune_server_urls). Dify 0.x and its Xinference plugin up to 0.0.4 show only the ends of a server URL; there
+        nothing is pruned.
+    type: bool
+    default: false
+  prune_prefix:
+    description:
+      - How the names of this site's credentials begin. Two sites that register with one workspace need different ones here
+        and in O(models[].credential_name).
+    type: str
+    default: modelops.inference
+  prune_server_urls:
+    description: Server URLs, for O(prune=true) before Dify 1.8, that nobody but this site registers.
+    type: list
+    elements: str
+    default: []
   allow_loopback:
     description:
       - V(true) accepts a loopback address as O(models[].server_url). Right only where Dify runs on Xinference's machine
@@ -115,8 +170,10 @@ options:
     type: bool
     default: false
 notes:
-  - A run that changes nothing sends 4 requests and one per model, one more where O(workspace) is set to a name, and
-    three more where it is not the account's current one. A changed model costs two to three more, all together one more.
+  - A run that changes nothing sends 4 requests and one per model (54 for 50 models), as no release lists credentials
+    without telling their keys. With a login in O(session_file) it is one less, and with O(admin_key). A name as O(workspace)
+    costs one more, another workspace than the account's current one three. A changed model costs two to three more, all
+    together one more. O(prune) costs one for each model that is not declared.
   - A change of O(workspace) switches the account's current workspace in Dify, for people logged in with it too, and
     switches it back at the end, also after a failure. Use an account of its own for automation.
 seealso:
@@ -142,6 +199,22 @@ EXAMPLES = r"""
         server_url: http://10.1.2.3:9997
         model_uid: bge-m3
         api_key: "{{ vault_xinference_client_key }}"
+  delegate_to: localhost
+
+- name: Have exactly the declared models of this site, without the credentials that others piled up
+  modelops.inference.dify_models:
+    url: https://dify.example.com
+    admin_key: "{{ vault_dify_admin_key }}"
+    workspace: 5a0c8f1e-1b54-4f7e-9d43-9f4f0a3f4b11
+    prune: true
+    clean_credentials: true
+    models:
+      - name: qwen3-8b
+        type: LLM
+        server_url: http://10.1.2.3:9997
+        model_uid: qwen3-8b
+        context_length: 32768
+        enabled: true
   delegate_to: localhost
 
 - name: Remove a model and its credentials
@@ -176,7 +249,7 @@ workspace:
       type: str
       sample: Research
 models:
-  description: What became of each model, in the order of O(models).
+  description: What became of each model, in the order of O(models); then those that O(prune) found.
   returned: when the models were read
   type: list
   elements: dict
@@ -192,13 +265,13 @@ models:
     action:
       description:
         - What was done, or in check mode would be done, V(none), V(register), V(update) or V(remove).
-        - V(unknown) where check mode could not compare.
+        - V(unknown) where check mode could not compare, V(skip) for a model that Dify has no type for.
       type: str
       sample: register
     state:
       description:
         - As Dify lists the model at the end (in check mode, now), such as V(active), V(disabled) or V(no-configure).
-        - V(absent) where it does not list it, V(unknown) where check mode could not compare.
+        - V(absent) where it does not list it, V(unknown) where check mode could not compare, V(skipped) of a skipped one.
       type: str
       sample: active
     credential_id:
@@ -209,6 +282,10 @@ models:
       description: Its name; none before Dify 1.8.
       type: str
       sample: modelops.inference
+    why:
+      description: Why it was skipped. Only there where it was.
+      type: str
+      sample: Dify has no type for image models
     error:
       description: Why it failed, with what to do. Only there where it did.
       type: str
@@ -236,32 +313,47 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
 from ansible_collections.modelops.inference.plugins.module_utils._dify import models as dify_models
+from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations
 from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifySession
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
-ACTIONS = {"create": "register", "attach": "register", "update": "update", "remove": "remove"}
+ACTIONS = {"create": "register", "attach": "register", "update": "update", "keep": "update", "remove": "remove"}
+
+# Xinference's own types, which are mapped to Dify's.
+XINFERENCE_TYPES = ("LLM", "embedding", "audio", "image", "video", "flexible")
+
+
+def kind_of(item: dict[str, t.Any]) -> str | None:
+    """The type in Dify of a model of the module's options; None where Dify has none for it."""
+    if item["type"] in dify_models.TYPES:
+        return item["type"]
+    return registrations.dify_type({"uid": item["name"], "type": item["type"], "abilities": item["abilities"]})
 
 
 def wanted_of(item: dict[str, t.Any]) -> dify_models.Wanted:
-    """A model of the module's options."""
-    present = item["state"] == "present"
-    what = f"model '{item['name']}' ({item['type']}): api_key_file"
-    return dify_models.Wanted(
+    """A model of the module's options that Dify has a type for."""
+    kind = str(kind_of(item))
+    wanted = dify_models.Wanted(
         name=item["name"],
-        type=item["type"],
+        type=kind,
         server_url=(item["server_url"] or "").strip().rstrip("/"),
         model_uid=item["model_uid"] or "",
-        api_key=_connection.secret(item["api_key"], item["api_key_file"], what) if present else None,
         invoke_timeout=str(item["invoke_timeout"]),
         max_retries=str(item["max_retries"]),
         credential_name=item["credential_name"] or "",
-        present=present,
+        enabled=item["enabled"],
+        context_length=item["context_length"],
+        state=item["state"],
     )
+    if not wanted.present:
+        return wanted
+    key = _connection.secret(item["api_key"], item["api_key_file"], f"model '{wanted.name}' ({kind}): api_key_file")
+    return replace(wanted, api_key=key)
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     p = module.params
-    wanted = [wanted_of(item) for item in p["models"]]
+    wanted = [wanted_of(item) for item in p["models"] if kind_of(item)]
     problems = dify_models.problems(wanted, allow_loopback=p["allow_loopback"])
     if problems:
         raise ModelopsError("Nothing was sent to Dify: " + "; ".join(problems))
@@ -270,18 +362,27 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     with dify.in_workspace(p["workspace"]) as comparable:
         result = compare_and_apply(module, dify, wanted) if comparable else not_compared(module, dify, wanted)
     failed = [item["error"] for item in result["models"] if "error" in item]
-    result["requests"] = dict(dify.http.counts)
+    for index, item in enumerate(p["models"]):
+        if kind_of(item) is None:
+            why = registrations.why_not(item)
+            skipped = dict(name=item["name"], type=item["type"], action="skip", state="skipped", why=why)
+            result["models"].insert(index, skipped)
+    result.update(dify.about())
     if failed:
-        raise ModelopsError(f"{len(failed)} of {len(wanted)} models failed. " + " | ".join(failed), **result)
+        raise ModelopsError(f"{len(failed)} of {len(result['models'])} models failed. " + " | ".join(failed), **result)
     return result
 
 
 def compare_and_apply(module: AnsibleModule, dify: DifySession, wanted: list[dify_models.Wanted]) -> dict[str, t.Any]:
     """Reads, plans, and outside check mode applies; a failed model is noted and the next one is tried."""
-    policy = module.params["update_secret"]
+    policy = dify_models.Policy(module.params["update_secret"], module.params["clean_credentials"])
     models = dify_models.Models(dify, module.params["provider"])
     statuses = models.statuses()
     actual = [models.read(model, statuses.get((model.name, model.type))) for model in wanted]
+    if module.params["prune"]:
+        pruned = to_prune(module, models, statuses, wanted)
+        wanted = wanted + [model for model, _now in pruned]
+        actual += [now for _model, now in pruned]
     plan = dify_models.plan(wanted, actual, dify.release, policy, f"{dify.url} {dify.workspace.name}")
     steps = {change.data.wanted.title: change.data for change in plan}
     errors: dict[str, str] = {}
@@ -294,18 +395,11 @@ def compare_and_apply(module: AnsibleModule, dify: DifySession, wanted: list[dif
                     errors[model.title] = str(exc)
         statuses = models.statuses()
         actual = [replace(now, status=statuses.get((model.name, model.type))) for model, now in zip(wanted, actual)]
-    for model, now in zip(wanted, actual):
-        if model.present and not module.check_mode and model.title not in errors:
-            if now.status is None:
-                errors[model.title] = (
-                    f"Dify {dify.url}, workspace '{dify.workspace.name}': {model.title}: it is registered, and Dify does "
-                    "not list it among the provider's models. Is the Xinference plugin in order?"
-                )
-            elif now.status != "active":
-                module.warn(
-                    f"Dify {dify.url}, workspace '{dify.workspace.name}' lists {model.title} as {now.status}: "
-                    "it is registered, and cannot be used like this"
-                )
+    if not module.check_mode:
+        for model, now in zip(wanted, actual):
+            if model.present and model.title not in errors:
+                error = doubts(module, dify, model, now)
+                errors.update({model.title: error} if error else {})
     rows = [
         row(
             model,
@@ -317,29 +411,61 @@ def compare_and_apply(module: AnsibleModule, dify: DifySession, wanted: list[dif
         )
         for model, now in zip(wanted, actual)
     ]
-    result = dict(plan.result(), **about(dify), models=rows)
+    result = dict(plan.result(), models=rows)
     if errors:
         result["changed"] = any(title not in errors for title in steps)
     return result
 
 
+def doubts(module: AnsibleModule, dify: DifySession, model: dify_models.Wanted, now: dify_models.Actual) -> str:
+    """Warns of what is not as a person would expect it; returns an error where Dify does not list the model."""
+    if now.status is None:
+        return (
+            f"{dify.where()}: {model.title}: it is registered, and Dify does not list it among the provider's models. "
+            "Is the Xinference plugin in order?"
+        )
+    if now.status != ("disabled" if model.enabled is False else "active"):
+        module.warn(
+            f"{dify.where()} lists {model.title} as {now.status}: it is registered, and cannot be used like this"
+        )
+    if model.state == "present" and dify_models.stale_context(model, now.stored or {}):
+        module.warn(
+            f"{dify.where()}: {model.title} was saved, and Dify still has the context length "
+            f"{(now.stored or {})['context_length']} instead of {model.context_length}: its plugin remembers for five "
+            "minutes what a model UID can do. A run after that puts it right."
+        )
+    return ""
+
+
+def to_prune(
+    module: AnsibleModule,
+    models: dify_models.Models,
+    statuses: dict[tuple[str, str], str],
+    declared: list[dify_models.Wanted],
+) -> list[tuple[dify_models.Wanted, dify_models.Actual]]:
+    """The models that nobody declared and that the collection has registered."""
+    known = {(model.name, model.type) for model in declared}
+    urls = [*module.params["prune_server_urls"], *(model.server_url for model in declared if model.server_url)]
+    found = []
+    for (name, kind), status in statuses.items():
+        if (name, kind) not in known:
+            model = dify_models.Wanted(name, kind, state="absent")
+            now = models.read(model, status)
+            if dify_models.owned(now, models.release, module.params["prune_prefix"], urls):
+                found.append((model, now))
+    return found
+
+
 def not_compared(module: AnsibleModule, dify: DifySession, wanted: list[dify_models.Wanted]) -> dict[str, t.Any]:
     """What check mode can say of a workspace that is not the account's current one: nothing."""
-    why = (
-        f"Dify {dify.url}: '{dify.workspace.name}' is not the account's current workspace. Reading its models would take "
-        "a switch, which is a change of the account that check mode does not make. They were not compared."
-    )
+    why = dify.not_compared("its models")
     module.warn(why)
     rows = [row(model, action="unknown", state="unknown", credential_id=None, credential_name=None) for model in wanted]
-    return dict(changed=False, plan=[], not_compared=why, models=rows, **about(dify))
+    return dict(changed=False, plan=[], not_compared=why, models=rows)
 
 
 def row(model: dify_models.Wanted, **outcome: t.Any) -> dict[str, t.Any]:
     return dict(name=model.name, type=model.type, **outcome)
-
-
-def about(dify: DifySession) -> dict[str, t.Any]:
-    return dict(version=dify.release.version, workspace=dict(id=dify.workspace.id, name=dify.workspace.name))
 
 
 def main() -> None:
@@ -352,21 +478,35 @@ def main() -> None:
                 required=True,
                 options=dict(
                     name=dict(type="str", required=True),
-                    type=dict(type="str", required=True, choices=list(dify_models.TYPES)),
+                    type=dict(type="str", required=True, choices=[*dify_models.TYPES, *XINFERENCE_TYPES]),
+                    abilities=dict(type="list", elements="str", default=[]),
                     server_url=dict(type="str"),
                     model_uid=dict(type="str"),
                     api_key=dict(type="str", no_log=True),
                     api_key_file=dict(type="path", no_log=False),
                     invoke_timeout=dict(type="int", default=60),
                     max_retries=dict(type="int", default=3),
-                    credential_name=dict(type="str", default="modelops.inference"),
-                    state=dict(type="str", choices=["present", "absent"], default="present"),
+                    credential_name=dict(type="str", default=dify_models.OWN_NAME),
+                    context_length=dict(type="int"),
+                    enabled=dict(type="bool"),
+                    state=dict(
+                        type="str",
+                        choices=["present", "present_with_defaults", "absent", "ignored"],
+                        default="present",
+                    ),
                 ),
-                required_if=[("state", "present", ("server_url", "model_uid"))],
+                required_if=[
+                    ("state", "present", ("server_url", "model_uid")),
+                    ("state", "present_with_defaults", ("server_url", "model_uid")),
+                ],
             ),
             update_secret=dict(
                 type="str", choices=["on_create", "always", "when_changed"], default="when_changed", no_log=False
             ),
+            clean_credentials=dict(type="bool", default=False),
+            prune=dict(type="bool", default=False),
+            prune_prefix=dict(type="str", default=dify_models.OWN_NAME),
+            prune_server_urls=dict(type="list", elements="str", default=[]),
             allow_loopback=dict(type="bool", default=False),
             **_connection.DIFY_OPTIONS,
         ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils import _plan
@@ -34,10 +34,19 @@ VALIDATION_MARGIN = 30
 
 NAME_LIMIT = 30  # of a credential
 
+# Name of the credentials that the collection adds, and the beginning of the name by which it knows them as its own.
+OWN_NAME = "modelops.inference"
+
 
 @dataclass(frozen=True)
 class Wanted:
-    """A model as declared. The timeouts are strings because Dify stores and wants them so."""
+    """A model as declared. The timeouts are strings because Dify stores and wants them so.
+
+    :param enabled: whether Dify offers it to people; None leaves that to them.
+    :param context_length: tokens that an llm takes in one go, as Xinference serves it now; None does not compare it.
+    :param state: "present", "absent", "present_with_defaults" (add it where it is missing, else leave it alone) or
+        "ignored" (leave it alone, also when others are pruned).
+    """
 
     name: str
     type: str
@@ -47,7 +56,14 @@ class Wanted:
     invoke_timeout: str = "60"
     max_retries: str = "3"
     credential_name: str = ""
-    present: bool = True
+    enabled: bool | None = None
+    context_length: int | None = None
+    state: str = "present"
+
+    @property
+    def present(self) -> bool:
+        """Whether the model has to be there afterwards."""
+        return self.state in ("present", "present_with_defaults")
 
     @property
     def title(self) -> str:
@@ -93,13 +109,33 @@ class Actual:
 
 @dataclass(frozen=True)
 class Step:
-    """What apply() does for one model: "create", "update" (``credential_id`` where it has one), "attach" or "remove"."""
+    """What apply() does for one model.
+
+    :param kind: "create", "update" (of the credential ``credential_id`` where it has one), "attach" (a credential that
+        is there, updated where there are ``fields``), "keep" (only what follows) or "remove".
+    :param enable: enable or disable the model then; None leaves it.
+    :param superfluous: (ID, name) of the credentials that go then.
+    """
 
     kind: str
     wanted: Wanted
     actual: Actual
     fields: dict[str, t.Any] = field(default_factory=dict)
     credential_id: str | None = None
+    enable: bool | None = None
+    superfluous: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What an existing model is compared by.
+
+    :param update_secret: "on_create", "always" or "when_changed"; the last compares what the mask leaves visible.
+    :param clean: remove the credentials of a model that are not its active one.
+    """
+
+    update_secret: str = "when_changed"
+    clean: bool = False
 
 
 # --- refusing wrong input ------------------------------------------------------------------------------------------
@@ -163,10 +199,7 @@ def same(name: str, wanted: str, stored: t.Any) -> bool:
 
 
 def differences(wanted: Wanted, stored: t.Mapping[str, t.Any], update_secret: str) -> list[_plan.Field]:
-    """The fields that differ. Keys that the plugin adds (context_length, ...) are not ours and do not count.
-
-    :param update_secret: "on_create", "always" or "when_changed"; the last compares what the mask leaves visible.
-    """
+    """The fields that differ. Of the keys that the plugin adds only the context length counts, where it is given."""
     found = []
     for name, value in wanted.fields.items():
         secret = name in SECRETS
@@ -178,54 +211,111 @@ def differences(wanted: Wanted, stored: t.Mapping[str, t.Any], update_secret: st
         hidden = secret or MASK in str(stored.get(name))
         if hidden and update_secret == "always" or not same(name, value, stored.get(name)):
             found.append(_plan.Field(name, stored.get(name), value, secret))
+    if stale_context(wanted, stored):
+        found.append(_plan.Field("context_length", stored["context_length"], wanted.context_length))
     return found
 
 
-def decide(
-    wanted: Wanted, actual: Actual, release: Release, update_secret: str
-) -> tuple[Step | None, list[_plan.Field]]:
+def stale_context(wanted: Wanted, stored: t.Mapping[str, t.Any]) -> bool:
+    """Whether Dify still has the context length of an earlier launch. It is learned anew when the model is saved."""
+    known = stored.get("context_length")
+    return None not in (known, wanted.context_length) and str(known) != str(wanted.context_length)
+
+
+def superfluous(wanted: Wanted, actual: Actual, clean: bool) -> tuple[tuple[str, str], ...]:
+    """Credentials that are too many: with ``clean`` all but the active one, else the twins of ours.
+
+    Dify looks for a credential's name before it tries the model, and adds it after that: two runs at a time can add two.
+    Both then keep the same one.
+    """
+    others = tuple(item for item in actual.available if item[0] != actual.credential_id)
+    if clean:
+        return others
+    twins = [id for id, name in actual.available if name == wanted.credential_name]
+    return tuple(item for item in others if item[1] == wanted.credential_name) if actual.credential_id in twins else ()
+
+
+def decide(wanted: Wanted, actual: Actual, release: Release, policy: Policy) -> tuple[Step | None, list[_plan.Field]]:
     """The step that makes ``actual`` ``wanted``, with what differs; None where nothing does."""
-    if not wanted.present:
+    if wanted.state == "ignored":
+        return None, []
+    if wanted.state == "absent":
         if actual.stored is None and not actual.available and actual.status is None:
             return None, []
         return Step("remove", wanted, actual), []
-    registered = actual.stored is not None and (actual.credential_id or not release.named_credentials)
-    if registered:
-        changed = differences(wanted, actual.stored or {}, update_secret)
-        if not changed:
-            return None, []
-        fields = dict(wanted.fields)
-        if not any(item.secret for item in changed):
-            fields.pop("api_key", None)
-            if (actual.stored or {}).get("api_key"):
-                fields["api_key"] = KEEP
-        return Step("update", wanted, actual, fields, actual.credential_id), changed
+    enable = wanted.enabled
+    if actual.stored is not None and (actual.credential_id or not release.named_credentials):
+        return _decide_registered(wanted, actual, actual.stored, policy)
     new = [_plan.Field(name, None, value, name in SECRETS) for name, value in wanted.fields.items()]
+    if enable is not None:
+        new.append(_plan.Field("enabled", None, enable))
     if actual.available:
         # A model that somebody removed leaves its credentials; another POST would add one more to the pile.
         by_name = [id for id, name in actual.available if name == wanted.credential_name]
-        return Step("attach", wanted, actual, wanted.fields, (by_name or [actual.available[0][0]])[0]), new
-    return Step("create", wanted, actual, wanted.fields), new
+        fields = wanted.fields if wanted.state == "present" else {}
+        credential_id = (by_name or [actual.available[0][0]])[0]
+        return Step("attach", wanted, actual, fields, credential_id, enable), new
+    return Step("create", wanted, actual, wanted.fields, enable=enable), new
+
+
+def _decide_registered(
+    wanted: Wanted, actual: Actual, stored: t.Mapping[str, t.Any], policy: Policy
+) -> tuple[Step | None, list[_plan.Field]]:
+    if wanted.state == "present_with_defaults":
+        return None, []
+    changed = differences(wanted, stored, policy.update_secret)
+    fields = {}
+    if changed:
+        fields = dict(wanted.fields)
+        if not any(item.secret for item in changed):
+            fields.pop("api_key", None)
+            if stored.get("api_key"):
+                fields["api_key"] = KEEP
+    kind = "update" if changed else "keep"
+    enable = None
+    if wanted.enabled is not None and wanted.enabled != (actual.status != "disabled"):
+        enable = wanted.enabled
+        changed.append(_plan.Field("enabled", not enable, enable))
+    extra = superfluous(wanted, actual, policy.clean)
+    if not changed and not extra:
+        return None, []
+    return Step(kind, wanted, actual, fields, actual.credential_id, enable, extra), changed
 
 
 def plan(
-    models: t.Sequence[Wanted], actual: t.Sequence[Actual], release: Release, update_secret: str, header: str = ""
+    models: t.Sequence[Wanted], actual: t.Sequence[Actual], release: Release, policy: Policy, header: str = ""
 ) -> _plan.Plan:
     """What to do for every model; each change carries its Step."""
     result = _plan.Plan(header)
     for wanted, found in zip(models, actual):
-        step, fields = decide(wanted, found, release, update_secret)
+        step, fields = decide(wanted, found, release, policy)
         if step is None:
             continue
+        names = ", ".join(f"'{name}'" for _id, name in step.superfluous)
         if step.kind == "remove":
             result.add("remove", "remove", wanted.title, why=_left_over(found), data=step)
-        elif step.kind == "update":
-            result.add("change", "update", wanted.title, fields, data=step)
+        elif step.kind in ("update", "keep"):
+            why = f"without its other credentials {names}" if names else ""
+            result.add("change", "update", wanted.title, fields, why, data=step)
         else:
             name = dict(found.available).get(step.credential_id or "")
             why = f"with its credential '{name}'" if step.kind == "attach" else ""
             result.add("add", "register", wanted.title, fields, why, data=step)
     return result
+
+
+def owned(actual: Actual, release: Release, prefix: str, server_urls: t.Collection[str]) -> bool:
+    """Whether a model that nobody declared is the collection's, so that it may be pruned.
+
+    From 1.8 on by its credentials: where one has another name, a person has made the model theirs. Before, by its server
+    URL, which a masked one does not tell: two hosts with the same port look the same.
+
+    :param prefix: with which the names of our credentials begin.
+    :param server_urls: those that only we register.
+    """
+    if release.named_credentials:
+        return bool(actual.available) and all(name.startswith(prefix) for _id, name in actual.available)
+    return str((actual.stored or {}).get("server_url", "")).rstrip("/") in {url.rstrip("/") for url in server_urls}
 
 
 def _left_over(found: Actual) -> str:
@@ -266,18 +356,21 @@ class Models:
             status=status,
         )
 
-    def apply(self, step: Step, update_secret: str) -> Actual:
+    def apply(self, step: Step, policy: Policy) -> Actual:
         """Does one step and reads back until it is true; returns the model as it then is.
 
-        An answer that got lost is read back before anything is repeated, so that no second credential comes to be.
-        1.8.1 goes on showing the old values after a switch, so what still differs is put right in a second round.
+        An answer that got lost is read back before anything is repeated, so that no second credential comes to be; so is
+        one that the plugin daemon was in the way of, and a name that another run was faster to take. 1.8.1 goes on
+        showing the old values after a switch, so what still differs is put right in a second round.
         """
-        wanted = step.wanted
-        policy = "on_create" if update_secret == "on_create" else "when_changed"
+        # What is hidden or learned from Xinference tells nothing when it is read back.
+        wanted = replace(step.wanted, context_length=None)
+        if policy.update_secret == "always":
+            policy = replace(policy, update_secret="when_changed")
         for _dummy in range(2):
-            lost: Unreachable | None = None
+            lost: ModelopsError | None = None
             try:
-                getattr(self, f"_{step.kind}")(step)
+                self._do(step)
             except TimedOut as exc:
                 raise ModelopsError(
                     f"{exc}. Dify may still be trying the model. Run this again later; nothing is added twice."
@@ -286,7 +379,14 @@ class Models:
                 if not exc.sent:
                     raise
                 lost = exc
-            actual = self.read(wanted, step.actual.status if wanted.present else None)
+            except DifyError as exc:
+                if not (exc.found.daemon_down or exc.found.name_taken):
+                    raise
+                lost = exc
+            status = step.actual.status if wanted.present else None
+            if step.enable is not None and lost is None:
+                status = "active" if step.enable else "disabled"
+            actual = self.read(wanted, status)
             next_step, changed = decide(wanted, actual, self.release, policy)
             if next_step is None:
                 return actual
@@ -299,13 +399,24 @@ class Models:
             f"still shows something else ({names}). Is another run or a person changing it at the same time?"
         )
 
-    def _send(self, verb: str, path: str, step: Step, what: str, **body: t.Any) -> None:
+    def _do(self, step: Step) -> None:
+        if step.kind != "keep":
+            getattr(self, f"_{step.kind}")(step)
+        if step.enable is not None:
+            verb = "enable" if step.enable else "disable"
+            self._send("PATCH", f"{self._base}/{verb}", step, verb)
+        self._remove_credentials(step, step.superfluous)
+
+    def _send(
+        self, verb: str, path: str, step: Step, what: str, *, idempotent: bool | None = None, **body: t.Any
+    ) -> None:
         patience = int(step.wanted.invoke_timeout) + VALIDATION_MARGIN
         self.dify.call(
             verb,
             path,
             f"{what} {step.wanted.title}",
             json={**step.wanted.key, **body},
+            idempotent=idempotent,
             timeout=max(self.dify.http.timeout[1], patience),
             about=self._about(step.wanted),
         )
@@ -338,20 +449,32 @@ class Models:
             )
         else:
             balancing = {"enabled": False, "configs": []}
-            self._send("POST", self._base, step, "register", credentials=step.fields, load_balancing=balancing)
+            self._send(
+                "POST",
+                self._base,
+                step,
+                "register",
+                idempotent=True,
+                credentials=step.fields,
+                load_balancing=balancing,
+            )
 
     def _attach(self, step: Step) -> None:
-        self._update(step)
+        if step.fields:
+            self._update(step)
         self._send("POST", f"{self._credentials}/switch", step, "register", credential_id=step.credential_id)
 
     def _remove(self, step: Step) -> None:
         """The model first, then its credentials: the other way round leaves a model without a credential."""
         self._send("DELETE", self._base, step, "remove")
-        for credential_id, name in step.actual.available:
+        self._remove_credentials(step, step.actual.available)
+
+    def _remove_credentials(self, step: Step, credentials: t.Iterable[tuple[str, str]]) -> None:
+        for credential_id, name in credentials:
             try:
                 self._send(
                     "DELETE", self._credentials, step, f"remove credential '{name}' of", credential_id=credential_id
                 )
             except DifyError as exc:
-                if "not found" not in exc.found.text:
+                if "not found" not in exc.found.text:  # another run was faster
                     raise

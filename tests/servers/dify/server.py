@@ -42,7 +42,9 @@ class Fault:
 
     :param kind: "slow" (answered after ``seconds``), "reset" (the connection breaks before anything is done),
         "reset_after" (it is done, the answer is lost), "status" (``status`` without a word), "html" (a proxy's page),
-        "redirect" (to ``location``), "no_version" (the header X-Version is missing).
+        "redirect" (to ``location``), "no_version" (the header X-Version is missing), "no_cookie" (a proxy drops the
+        request's cookies), "no_set_cookie" (and those of the answer), "daemon" (the plugin daemon does not answer),
+        "fail" (200 with a result that is none), "expired" (the login is over, and Dify forgets it).
     """
 
     kind: str
@@ -163,6 +165,7 @@ class DifyServer:
             fault = next((f for f in self.faults if f.matches(request.verb, request.path)), None)
             if fault:
                 fault.times -= 1
+                self._spoil(request, fault)
             if fault and fault.kind == "reset":
                 self._break(http)
                 return
@@ -185,6 +188,13 @@ class DifyServer:
             self.violations.append(f"{request.verb} {request.path} wrote a default")
         return reply
 
+    def _spoil(self, request: Request, fault: Fault) -> None:
+        """What goes wrong before the request is looked at."""
+        if fault.kind == "no_cookie":
+            request.headers = {name: value for name, value in request.headers.items() if name != "Cookie"}
+        if fault.kind == "expired":
+            self.state.tokens.clear()
+
     @staticmethod
     def _faulty(fault: Fault | None) -> Reply | None:
         if fault is None:
@@ -195,6 +205,11 @@ class DifyServer:
             return Reply(fault.status, HTML)
         if fault.kind == "redirect":
             return Reply(fault.status, "")
+        if fault.kind == "daemon":
+            told = "Failed to request plugin daemon, url: plugin/x/management/models"
+            return Reply(400, {"code": "invalid_param", "message": told, "status": 400})
+        if fault.kind == "fail":
+            return Reply(200, {"result": "fail", "data": "something is in the way"})
         return None
 
     def _send(self, http: BaseHTTPRequestHandler, reply: Reply, fault: Fault | None) -> None:
@@ -206,7 +221,7 @@ class DifyServer:
             http.send_header("X-Env", "PRODUCTION")
         if fault and fault.kind == "redirect":
             http.send_header("Location", fault.location)
-        for cookie in reply.cookies:
+        for cookie in () if fault and fault.kind == "no_set_cookie" else reply.cookies:
             http.send_header("Set-Cookie", cookie)
         if reply.status != 204:
             http.send_header("Content-Type", "text/html; charset=utf-8" if html else "application/json")

@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 from servers.dify import PROFILES, DifyServer
 from servers.dify.server import EMAIL, PASSWORD
+
+from ansible_collections.modelops.inference.plugins.module_utils import _connection
+from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifySession
 
 XINFERENCE = "http://127.0.0.1:19997"  # the test server's backend answers for it; nobody listens there
 LOCKED_XINFERENCE = "http://127.0.0.1:19998"
@@ -42,6 +47,19 @@ EMBEDDING = model(name="bge-m3", type="text-embedding", model_uid="bge-m3")
 
 
 @pytest.fixture
+def opened():
+    """``opened(server, **options)`` -> DifySession, as a module opens it."""
+
+    def run(server, *, check=False, **options):
+        spec = _connection.DIFY_OPTIONS
+        given = {"url": server.url, "email": EMAIL, "password": PASSWORD, "daemon_timeout": 0, **options}
+        params = {name: given.get(name, option.get("default")) for name, option in spec.items()}
+        return DifySession.open(SimpleNamespace(params=params, check_mode=check))
+
+    return run
+
+
+@pytest.fixture
 def dify_models(run_module):
     """``dify_models(server, [model, ...], check=False, **options)`` -> Result of the module."""
 
@@ -49,7 +67,9 @@ def dify_models(run_module):
         server.strict_check = check
         server.log.clear()
         params = {"url": server.url, "email": EMAIL, "password": PASSWORD, "daemon_timeout": 0, "allow_loopback": True}
-        result = run_module("dify_models", {**params, "models": models, **options}, check=check)
+        params = {**params, "models": models, **options}
+        given = {name: value for name, value in params.items() if value is not None}
+        result = run_module("dify_models", given, check=check)
         server.strict_check = False
         assert not server.violations, "a mutating request in check mode"
         return result

@@ -28,7 +28,7 @@ REGISTERED = m.Actual(STORED, "id-1", "ours", (("id-1", "ours"),), "active")
 
 
 def kinds(wanted, actual, release=NEW, update_secret="when_changed"):
-    step, fields = m.decide(wanted, actual, release, update_secret)
+    step, fields = m.decide(wanted, actual, release, m.Policy(update_secret))
     return (step.kind if step else None), [field.name for field in fields]
 
 
@@ -51,7 +51,7 @@ def test_nothing_to_do():
 def test_one_field_differs(field, value, release):
     actual = REGISTERED if release is NEW else m.Actual(STORED, status="active")
     wanted = replace(WANTED, **{field: value})
-    step, fields = m.decide(wanted, actual, release, "when_changed")
+    step, fields = m.decide(wanted, actual, release, m.Policy())
     assert step.kind == "update"
     assert [item.name for item in fields] == [field]
     assert step.credential_id == actual.credential_id
@@ -91,7 +91,7 @@ def test_no_stored_key_is_not_kept():
     """Dify would store the word that means "keep" where there is nothing to keep."""
     stored = {name: value for name, value in STORED.items() if name != "api_key"}
     wanted = replace(WANTED, api_key=None, max_retries="9")
-    step = m.decide(wanted, replace(REGISTERED, stored=stored), NEW, "when_changed")[0]
+    step = m.decide(wanted, replace(REGISTERED, stored=stored), NEW, m.Policy())[0]
     assert "api_key" not in step.fields
 
 
@@ -102,9 +102,9 @@ def test_fields_that_an_old_provider_does_not_have():
 
 def test_create_or_attach():
     assert kinds(WANTED, m.Actual())[0] == "create"
-    step = m.decide(WANTED, m.Actual(available=(("id-2", "API KEY 1"), ("id-1", "ours"))), NEW, "when_changed")[0]
+    step = m.decide(WANTED, m.Actual(available=(("id-2", "API KEY 1"), ("id-1", "ours"))), NEW, m.Policy())[0]
     assert (step.kind, step.credential_id) == ("attach", "id-1")
-    step = m.decide(WANTED, m.Actual(available=(("id-2", "API KEY 1"), ("id-3", "x"))), NEW, "when_changed")[0]
+    step = m.decide(WANTED, m.Actual(available=(("id-2", "API KEY 1"), ("id-3", "x"))), NEW, m.Policy())[0]
     assert (step.kind, step.credential_id) == ("attach", "id-2")
     # Listed with a dead credential's values (Dify 1.8 to 1.12 after its active credential was removed).
     zombie = m.Actual(STORED, None, None, (("id-2", "API KEY 1"),), "active")
@@ -112,7 +112,7 @@ def test_create_or_attach():
 
 
 def test_absent():
-    gone = replace(WANTED, present=False)
+    gone = replace(WANTED, state="absent")
     assert kinds(gone, m.Actual()) == (None, [])
     assert kinds(gone, REGISTERED)[0] == "remove"
     assert kinds(gone, m.Actual(available=(("id-1", "ours"),)))[0] == "remove"
@@ -123,14 +123,14 @@ def test_plan_lines_and_diff_hide_the_key():
     models = [
         replace(WANTED, name="a"),
         replace(WANTED, name="b", server_url="http://10.9.9.9:9997", api_key="sk-9999999999zz"),
-        replace(WANTED, name="c", present=False),
+        replace(WANTED, name="c", state="absent"),
         replace(WANTED, name="d"),
         replace(WANTED, name="e"),
-        replace(WANTED, name="f", present=False),
+        replace(WANTED, name="f", state="absent"),
     ]
     left = (("id-1", "ours"),)
     actual = [m.Actual(), REGISTERED, REGISTERED, REGISTERED, m.Actual(available=left), m.Actual(available=left)]
-    plan = m.plan(models, actual, NEW, "when_changed", "here")
+    plan = m.plan(models, actual, NEW, m.Policy(), "here")
     assert plan.lines == [
         "+ register llm a",
         "~ update llm b (server_url http://10.1.2.3:9997 -> http://10.9.9.9:9997, api_key (hidden))",
@@ -197,4 +197,4 @@ def test_problems_of_the_list():
     same_type = [WANTED, replace(WANTED, model_uid="other")]
     assert "given twice" in m.problems(same_type, allow_loopback=False)[0]
     assert m.problems([WANTED, replace(WANTED, type="rerank")], allow_loopback=False) == []
-    assert m.problems([m.Wanted("gone", "llm", present=False)], allow_loopback=False) == []
+    assert m.problems([m.Wanted("gone", "llm", state="absent")], allow_loopback=False) == []
