@@ -221,16 +221,15 @@ def compare_and_apply(module: AnsibleModule, dify: DifySession, wanted: dify_plu
         raise ModelopsError(f"{dify.where()}: nothing was changed: {exc}") from exc
     plan = dify_plugins.plan(wanted, step, f"{dify.url} {dify.workspace.name}")
     if step and not module.check_mode:
-        now = plugins.apply(step, module.params["timeout"])
-    about = dict(version=now.version, identifier=now.identifier, source=now.source) if now else {}
-    state = "installed" if now else "absent"
-    return dict(
-        plan.result(), action=step.kind if step else "none", plugin=dict(id=wanted.plugin, state=state, **about)
-    )
+        before, now = now, plugins.apply(step, module.params["timeout"])
+        if now == before:  # the daemon calls the file what is installed already
+            step, plan = None, _plan.Plan()
+    action = step.kind if step else "none"
+    return dict(plan.result(), action=action, plugin=dify_plugins.described(wanted.plugin, now))
 
 
 def unchanged(action: str, wanted: dify_plugins.Wanted, state: str) -> dict[str, t.Any]:
-    return dict(_plan.Plan().result(), action=action, plugin=dict(id=wanted.plugin, state=state))
+    return dict(_plan.Plan().result(), action=action, plugin=dify_plugins.described(wanted.plugin, None, state))
 
 
 def main() -> None:

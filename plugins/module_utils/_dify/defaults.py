@@ -109,9 +109,11 @@ def plan(wanted: Defaults, actual: t.Mapping[str, Model | None], header: str = "
         if model_type not in actual or actual[model_type] == model:
             continue
         before = actual[model_type]
-        fields = [_plan.Field("model", before and before.name, model.name)]
-        if before is None or before.provider != model.provider:
-            fields.append(_plan.Field("provider", before and before.provider, model.provider))
+        fields = [
+            _plan.Field(name, before and getattr(before, name), getattr(model, name))
+            for name in ("name", "provider")
+            if before is None or getattr(before, name) != getattr(model, name)
+        ]
         title = f"default {model_type}"
         if before is None:
             result.add("add", "set", title, fields, model.name, data=model_type)

@@ -48,6 +48,10 @@ class NotPossible(ModelopsError):
     """What this Dify cannot or will not do, known before anything was changed."""
 
 
+class NotDone(ModelopsError):
+    """An installation that goes on after its time is over."""
+
+
 @dataclass(frozen=True)
 class Installed:
     """A plugin as the workspace has it. ``source``: "marketplace", "package", "github" or "remote"."""
@@ -276,6 +280,14 @@ def allow(target: Target, features: t.Mapping[str, t.Any]) -> None:
         raise NotPossible("; ".join(found))
 
 
+def described(plugin: str, installed: Installed | None, state: str = "") -> dict[str, t.Any]:
+    """A plugin as results have it; ``state`` where it is neither installed nor absent."""
+    if installed is None:
+        return dict(id=plugin, state=state or "absent")
+    about = {name: getattr(installed, name) for name in ("version", "identifier", "source")}
+    return dict(id=plugin, state="installed", **about)
+
+
 # --- read and apply ------------------------------------------------------------------------------------------------
 
 
@@ -347,17 +359,28 @@ class Plugins:
         self._uninstall(before)
         try:
             return self._run("install", target, timeout)
+        except NotDone as exc:
+            raise ModelopsError(str(exc), changed=True) from exc
         except ModelopsError as exc:
-            raise ModelopsError(f"{exc} {self._restore(before, timeout)}", **exc.result) from exc
+            failed = self._restore(before, timeout)
+            after = (
+                f"After that {before.version} could not be installed again: {failed}"
+                if failed
+                else (f"The plugin is back at {before.version}.")
+            )
+            raise ModelopsError(f"{exc} {after}", changed=failed is not None) from exc
 
-    def _restore(self, before: Installed, timeout: float) -> str:
-        """Puts the plugin back that stood in the way of its replacement; Dify still has its package."""
+    def _restore(self, before: Installed, timeout: float) -> ModelopsError | None:
+        """Puts the plugin back that stood in the way of its replacement; Dify still has its package.
+
+        :returns: why it could not.
+        """
         source = "marketplace" if before.source == "marketplace" else "package"
         try:
             self._run("install", Target(before.version, before.identifier, source), timeout)
         except ModelopsError as exc:
-            return f"After that {before.version} could not be installed again: {exc}"
-        return f"The plugin is back at {before.version}."
+            return exc
+        return None
 
     def _upload(self, target: Target) -> Target:
         """Hands the file to Dify, which checks it and tells its identifier; nothing is installed by that."""
@@ -422,7 +445,7 @@ class Plugins:
                         "another run or a person changing it at the same time? Run this again."
                     )
             if time.monotonic() >= deadline:
-                raise ModelopsError(
+                raise NotDone(
                     f"{self.dify.where()}: {what}: not done after {timeout:g} s (its task is {status}). The plugin daemon "
                     "installs a plugin's Python packages first, from an index on the internet or the one of "
                     "PIP_MIRROR_URL. See the log of its container (plugin_daemon); it goes on by itself, so run this "

@@ -334,11 +334,17 @@ class DifySession:
             "switch, which is a change of the account that check mode does not make. Nothing was compared."
         )
 
+    def workspaces(self) -> list[dict[str, t.Any]]:
+        """The account's workspaces: id, name, and whether it is the current one. One request."""
+        body = self.call("GET", f"{API}/workspaces", "list the workspaces").json
+        return [
+            dict(id=item["id"], name=item["name"], current=bool(item.get("current"))) for item in body["workspaces"]
+        ]
+
     def _own_workspace(self) -> Workspace:
         if self._tokens is None:  # the workspace of the admin key's header, as whose owner it acts
-            answer = self.call("GET", f"{API}/workspaces", "list the workspaces")
             id = self.http.headers["X-WORKSPACE-ID"]
-            names = {item["id"]: item["name"] for item in answer.json["workspaces"]}
+            names = {item["id"]: item["name"] for item in self.workspaces()}
             return Workspace(id, names.get(id, id), "owner")
         answer = self.call(self.release.workspace_verb, CURRENT, "read the current workspace", reads=True)
         return Workspace(answer.json["id"], answer.json["name"], answer.json.get("role") or "")
@@ -373,8 +379,7 @@ class DifySession:
         self._back(home, None)
 
     def _find(self, wanted: str, home: Workspace) -> Workspace:
-        answer = self.call("GET", f"{API}/workspaces", "list the workspaces")
-        known = [Workspace(item["id"], item["name"]) for item in answer.json["workspaces"]]
+        known = [Workspace(item["id"], item["name"]) for item in self.workspaces()]
         found = [space for space in known if space.id == wanted] or [space for space in known if space.name == wanted]
         if len(found) > 1:
             raise ModelopsError(

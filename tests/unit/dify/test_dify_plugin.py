@@ -87,6 +87,14 @@ def refused(result, *words):
         assert word in result["msg"], result["msg"]
 
 
+def replace_route(server, path, handler):
+    """Has ``handler`` answer what ends with ``path``."""
+    server.app.routes = [
+        (verb, pattern, handler if pattern.pattern.endswith(path) else usual)
+        for verb, pattern, usual in server.app.routes
+    ]
+
+
 # --- the plan ------------------------------------------------------------------------------------------------------
 
 DIGEST = "a" * 64
@@ -364,6 +372,24 @@ def test_daemon_that_names_a_package_by_the_file(newest, dify_plugin, package):
     assert not dify_plugin(newest, package=path).changed
 
 
+def test_daemon_with_names_of_its_own(newest, dify_plugin, package):
+    """What counts is what it answers to the upload."""
+    path = package(OLD)
+    dify_plugin(newest, package=path)
+    newest.workspace.plugin.identifier = own = f"{NAME}:{OLD}@{DIGEST}"
+    upload = newest.app.plugin_upload
+
+    def renamed(request):
+        reply = upload(request)
+        reply.body["unique_identifier"] = own
+        return reply
+
+    replace_route(newest, "/upload/pkg", renamed)
+    result = dify_plugin(newest, package=path)
+    assert not result.failed and not result.changed and result["action"] == "none"
+    assert newest.sent("POST", "/uninstall") == []
+
+
 def test_old_plugin_is_back_after_a_failed_replacement(dify, dify_plugin, package):
     first = package(OLD)
     dify_plugin(dify, package=first)
@@ -380,11 +406,17 @@ def test_old_plugin_is_back_after_a_failed_replacement(dify, dify_plugin, packag
     assert dify.workspace.plugin.version == OLD and dify.workspace.plugin.source == "package"
     dify.app._start = install
     dify.state.task_fate = "done"
-    dify.app.routes = [
-        (verb, path, self_fail(dify) if "install/pkg" in path.pattern else handler)
-        for verb, path, handler in dify.app.routes
-    ]
-    refused(dify_plugin(dify, package=newer), "could not be installed again")
+    replace_route(dify, "/install/pkg", self_fail(dify))
+    result = dify_plugin(dify, package=newer)
+    assert result.failed and result.changed and "could not be installed again" in result["msg"]
+
+
+def test_replacement_that_takes_too_long_is_left_to_end(newest, dify_plugin, package):
+    dify_plugin(newest, package=package(OLD))
+    newest.state.task_fate = "stuck"
+    result = dify_plugin(newest, package=package("0.0.20"), timeout=0.1)
+    assert result.failed and result.changed and "goes on by itself" in result["msg"]
+    assert len(newest.sent("POST", "/install/pkg")) == 1
 
 
 def self_fail(server):
@@ -422,10 +454,7 @@ def test_size_that_only_dify_knows(newest, dify_plugin, package):
         del reply.body["max_plugin_package_size"]
         return reply
 
-    newest.app.routes = [
-        (verb, path, without_a_limit if path.pattern.endswith("features") else handler)
-        for verb, path, handler in newest.app.routes
-    ]
+    replace_route(newest, "features", without_a_limit)
     newest.state.packages.limit = 10
     refused(dify_plugin(newest, package=package()), "maximum allowed size", "PLUGIN_MAX_PACKAGE_SIZE")
 
@@ -461,8 +490,6 @@ def test_the_plugin_is_found_among_many(newest, dify_plugin):
         reply.body = {"plugins": plugins_[(page - 1) * 100 : page * 100], "total": len(plugins_)}
         return reply
 
-    newest.app.routes = [
-        (verb, path, paged if path.pattern.endswith("/list") else handler) for verb, path, handler in newest.app.routes
-    ]
+    replace_route(newest, "/list", paged)
     assert not dify_plugin(newest).changed
     assert dify_plugin(newest, plugin="other/none", state="absent")["action"] == "none"
