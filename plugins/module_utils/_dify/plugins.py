@@ -338,7 +338,7 @@ class Plugins:
             reads=True,
         ).json
         found = (body.get("versions") or {}).get(self.plugin)
-        return Target(found["version"], found["unique_identifier"]) if found else None
+        return Target(found["version"], found["unique_identifier"]) if found and found["unique_identifier"] else None
 
     def apply(self, step: Step, timeout: float) -> Installed | None:
         """Does a step, waits until it is true, and returns the plugin as it then is.

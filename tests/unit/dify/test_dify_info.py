@@ -154,3 +154,34 @@ def test_plugin_daemon_is_down(dify, dify_info):
     assert result.failed == dify.profile.plugins
     if dify.profile.plugins:
         assert "plugin_daemon" in result["msg"]
+
+
+def test_every_module_takes_the_same_login(dify, run_module, tmp_path):
+    dify.workspace.models["bge-m3", "text-embedding"].enabled = True
+    params = {"url": dify.url, "email": EMAIL, "password": PASSWORD, "session_file": str(tmp_path / "session")}
+    for name, options in (
+        ("dify_plugin", {}),
+        ("dify_models", {"models": []}),
+        ("dify_default_models", {"defaults": {"text-embedding": "bge-m3"}}),
+        ("dify_info", {}),
+    ):
+        result = run_module(name, {**params, **options})
+        assert not result.failed, result["msg"]
+    assert len(dify.sent("POST", "/login")) == 1
+
+
+def test_every_module_takes_an_admin_key(dify, run_module):
+    dify.state.admin_key = "adminkey-123"
+    params = {"url": dify.url, "admin_key": "adminkey-123", "workspace": dify.workspace.id}
+    for name, options in (
+        ("dify_plugin", {}),
+        ("dify_default_models", {"defaults": {"llm": "qwen3"}}),
+        ("dify_info", {"credentials": True}),
+    ):
+        result = run_module(name, {**params, **options})
+        if dify.profile.admin_key == "yes":
+            assert not result.failed, result["msg"]
+            assert result["workspace"]["name"] == "admin's Workspace"
+        else:
+            assert result.failed and "1.9.2 to 1.10" in result["msg"]
+    assert dify.sent("POST", "/login") == []
