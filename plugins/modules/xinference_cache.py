@@ -18,11 +18,12 @@ description:
     which it does for an LLM.
 notes:
   - Weights that a custom model's definition places with a path are never deleted, and neither is anything whose files are
-    outside the server's own directory (C(XINFERENCE_HOME)). Releases before 3.x would follow such a link and delete the
-    files behind it.
+    outside the server's own directory (C(XINFERENCE_HOME)). Releases up to 3.2 would follow such a link and delete the
+    files behind it. They also delete files that another model of the same repository uses, so there an entry stays where
+    one beside it does.
   - Virtual environments of models and weights that M(modelops.inference.xinference_weights) fetched are no part of this cache.
   - A run sends C(GET /status), C(GET /v1/cluster/auth), C(POST /token) where there is authentication,
-    C(GET /v1/cache/models), C(GET /v1/models), C(GET /v1/models/instances) and the autostart.
+    C(GET /v1/cluster/version), C(GET /v1/cache/models), C(GET /v1/models), C(GET /v1/models/instances) and the autostart.
     Where something is unused it sends one more for each type and one for each unused custom model. Pruning sends one for
     each entry and one to look.
   - Works with Xinference 1.17, 2.12, 3.x and 4.x.
@@ -168,6 +169,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     using = cache.users(client.models(), client.instances(), autostart, p["models"] or [])
     cache.judge(entries, using, p["keep"])
     cache.look_at_definitions(client, entries)
+    cache.keep_together(entries, client.version)
     plan = cache.plan_of(entries if p["state"] == "pruned" else [], f"caches of {client.endpoint}")
     result = plan.result()
     problems = cache.prune(client, entries) if plan and not module.check_mode else []

@@ -13,6 +13,8 @@ import typing as t
 
 # What the server shows instead of a value that may be secret.
 REDACTED = "******"
+_DEFAULTS = {"replica": 1, "model_type": "LLM", "n_gpu": "auto"}
+_SPEC = ("model_format", "model_size_in_billions", "quantization")
 
 
 def changes(
@@ -53,8 +55,14 @@ def same(wanted: t.Mapping[str, t.Any], there: t.Mapping[str, t.Any]) -> bool:
     return (
         there.get("enabled") is True
         and there.get("priority") == wanted["priority"]
-        and _same(wanted["launch"], there["launch"])
+        and _same(_needed(wanted["launch"], {}), _needed(there["launch"], wanted["launch"]))
     )
+
+
+def _needed(launch: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """A launch without what means the same where it is missing: the server's defaults, and the one spec of a custom model."""
+    same = {**_DEFAULTS, **{key: launch.get(key) for key in _SPEC if wanted and key not in wanted}}
+    return {key: value for key, value in launch.items() if key not in same or same[key] != value}
 
 
 def hides(there: t.Any) -> bool:

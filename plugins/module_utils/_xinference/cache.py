@@ -5,9 +5,10 @@
 """What the workers have downloaded, and which of it nothing uses. Private to the collection.
 
 Deleting is the server's own work, and it is final. What it deletes was read in the sources of 1.17.1, 2.12.0 and 4.1.0:
-the entry in the cache, the files of the hub that it links to, and nothing that 4.1 finds outside its own directories. The
-releases before 3.x follow links without looking: for an entry that is itself a link, because a custom model's definition
-names a path, they delete the weights there, and of a linked GGUF file the whole cache. Such entries are never sent.
+the entry in the cache and the files of the hub that it links to. 4.1 stays in its own directories and spares what another
+entry links to, too. The releases up to 3.2 follow links without looking: for an entry that is itself a link, because a
+custom model's definition names a path, they delete the weights there, and of a linked GGUF file the whole cache. Such
+entries are never sent, to any release.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference imp
     models,
     offers,
     registration,
+    releases,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 
@@ -163,10 +165,22 @@ def look_at_definitions(client: Client, entries: t.Sequence[Entry]) -> None:
                 for item in entries:
                     if item.name == name and not item.kept:
                         item.kept = "its definition names the place of its weights"
-    # The server deletes by version; where a version has several entries on a worker, all of them have to be free.
-    kept = {(item.version, item.worker): item.kept for item in entries if item.kept}
-    for item in entries:
-        item.kept = item.kept or kept.get((item.version, item.worker), "")
+
+
+def keep_together(entries: t.Sequence[Entry], version: str) -> None:
+    """Keeps what would be hit by the deletion of something else. Pure.
+
+    :param version: the server's release.
+    """
+    groups = [lambda item: item.version]  # the server deletes by version, and a version may have several entries
+    if not releases.spares_shared_files(version):
+        groups.append(lambda item: item.real_path)
+    for group in groups * 2:  # twice, because one of the second kind may be kept for one of the first
+        kept = {(item.worker, group(item)): item for item in entries if item.kept}
+        for item in entries:
+            other = kept.get((item.worker, group(item)))
+            if other and not item.kept:
+                item.kept = f"it may share files with {other.version}, which stays ({other.kept})"
 
 
 def plan_of(entries: t.Sequence[Entry], header: str) -> Plan:

@@ -327,6 +327,12 @@ class Client:
         path = f"/v1/autostart/models/{quote(uid, safe='')}"
         self.request("DELETE", path, what=f"take {uid!r} out of the autostart")
 
+    def launch_history(self) -> dict[str, dict[str, t.Any]]:
+        """UID -> what the web interface launched last under it; empty where it has no such list (1.x)."""
+        answer = self.get("/v1/launch_history", expect=())
+        rows = answer.json if answer.status == 200 else []
+        return {row["model_uid"] or row["model_name"]: {"model_name": row["model_name"], **row["data"]} for row in rows}
+
     # -- registrations -----------------------------------------------------------------------------------------
 
     def registrations(self, model_type: str, detailed: bool = False) -> list[dict[str, t.Any]]:

@@ -24,7 +24,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.cli
 TYPES = ("LLM", "embedding", "rerank", "image", "audio", "video", "flexible")
 
 # Option of a model -> key of the launch request.
-_LAUNCH_KEYS = {
+LAUNCH_KEYS = {
     "name": "model_name",
     "type": "model_type",
     "uid": "model_uid",
@@ -238,7 +238,7 @@ def _check_uid(uid: str) -> None:
 
 
 def _launch_body(options: t.Mapping[str, t.Any], definition: registration.Definition | None) -> dict[str, t.Any]:
-    body = {key: options[option] for option, key in _LAUNCH_KEYS.items() if options[option] is not None}
+    body = {key: options[option] for option, key in LAUNCH_KEYS.items() if options[option] is not None}
     if definition and "model_specs" in definition.body:
         # A custom model has one spec, which a launch that names none takes. So a replica that is added later takes the
         # spec that is registered then, and the model can be replaced replica by replica.
@@ -257,7 +257,7 @@ def _launch_body(options: t.Mapping[str, t.Any], definition: registration.Defini
         }
     if options["draft_model"] is not None:
         body.update(_draft_keys(options["draft_model"]))
-    named = {key: option for option, key in _LAUNCH_KEYS.items()}
+    named = {key: option for option, key in LAUNCH_KEYS.items()}
     named.update(_OTHER_LAUNCH_KEYS)
     for key, value in (options["engine_options"] or {}).items():
         if key in named:
@@ -420,7 +420,7 @@ def _unreported_differences(model: Model, actual: Actual) -> list[Field]:
     before = actual.remembered(model.uid)
     if before is None:
         return []
-    options = {key: option for option, key in _LAUNCH_KEYS.items()}
+    options = {key: option for option, key in LAUNCH_KEYS.items()}
     options.update(_OTHER_LAUNCH_KEYS)
     told = {*REPORTED.values(), "worker_ip"}
     return [

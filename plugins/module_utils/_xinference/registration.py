@@ -84,6 +84,8 @@ VIRTUAL_ENV_KEYS = {"extra_index_urls": "extra_index_url", "trusted_hosts": "tru
 _TEXT_OR_LIST = ("extra_index_url", "find_links", "trusted_host")
 # What comes with a chat template that the server looks up by the name of a family.
 WITH_TEMPLATE = frozenset({"stop", "stop_token_ids", "reasoning_start_tag", "reasoning_end_tag"})
+# Keys that say where the weights are.
+_PLACE = ("model_id", "model_uri", "model_revision", "model_hub")
 _NEEDED = {
     "LLM": ("family",),
     "embedding": ("dimensions", "max_tokens"),
@@ -215,11 +217,78 @@ def _spec(where: str, model_type: str, options: t.Mapping[str, t.Any]) -> dict[s
     return spec
 
 
+def options_of(
+    model_type: str, body: t.Mapping[str, t.Any], family: t.Mapping[str, t.Any] | None = None
+) -> dict[str, t.Any]:
+    """The options that `build` makes this registered definition of: the way back.
+
+    :param family: the built-in model that an LLM derives from; what it gave the definition is left out.
+    """
+    option_of = {key: option for option, key in {**KEYS, **(LLM_KEYS if model_type == "LLM" else {})}.items()}
+    inherited = (
+        {"chat_template", *WITH_TEMPLATE}
+        if family and family.get("chat_template") == body.get("chat_template")
+        else set()
+    )
+    ours = {"version", "model_name", "model_specs", "is_builtin", "virtualenv", "launcher_args", *_PLACE}
+    definition: dict[str, t.Any] = {}
+    extra: dict[str, t.Any] = {}
+    for key, value in body.items():
+        unset = value in (None, [], {}) or DEFAULTS.get(model_type, {}).get(key) == value
+        if unset or key in inherited or key in ours:
+            continue
+        if key in option_of:
+            definition[option_of[key]] = value
+        else:
+            extra[key] = value
+    if body.get("virtualenv"):
+        back = {key: option for option, key in VIRTUAL_ENV_KEYS.items()}
+        definition["virtual_env"] = {
+            back.get(key, key): [value] if key in _TEXT_OR_LIST and isinstance(value, str) else value
+            for key, value in body["virtualenv"].items()
+            if value is not None
+        }
+    if json.loads(body.get("launcher_args") or "{}"):
+        definition["launcher_args"] = json.loads(body["launcher_args"])
+    if extra:
+        definition["extra"] = extra
+    specs = [_options_of_spec(spec) for spec in body.get("model_specs") or [body]]
+    if len(specs) > 1:
+        return {"specs": specs, "definition": definition}
+    top = {key: value for key, value in specs[0].items() if key in ("path", "format", "size", "quantization")}
+    definition.update({key: value for key, value in specs[0].items() if key not in top})
+    return {**top, "definition": definition}
+
+
+def _options_of_spec(spec: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    uri, size = spec.get("model_uri") or "", spec.get("model_size_in_billions")
+    path = uri[len("file://") :] if uri.startswith("file://") else None
+    found = {
+        "path": path,
+        "format": spec.get("model_format"),
+        "size": None if size is None else str(size),
+        "quantization": spec.get("quantization"),
+        "hub_id": spec.get("model_id"),
+        "revision": spec.get("model_revision"),
+        "hub": spec.get("model_hub") if spec.get("model_id") and spec.get("model_hub") != "huggingface" else None,
+        "file": None if path else spec.get("model_file_name_template"),
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def other_places(body: t.Mapping[str, t.Any]) -> list[str]:
+    """Places of weights that have no option: other URIs than of files."""
+    uris = [spec.get("model_uri") for spec in [body, *(body.get("model_specs") or [])]]
+    return [uri for uri in uris if uri and not uri.startswith("file://")]
+
+
 def differences(wanted: Definition, actual: t.Mapping[str, t.Any]) -> list[Field]:
     """The given keys of `wanted` that the registered definition has otherwise."""
     found: list[Field] = []
     # Where the server looks the chat template up, it takes these from there, too, whatever was given.
-    template = _is_template(actual.get("chat_template") or "") and not _is_template(wanted.body.get("chat_template") or "")
+    template = _is_template(actual.get("chat_template") or "") and not _is_template(
+        wanted.body.get("chat_template") or ""
+    )
     for key in sorted(wanted.given - (WITH_TEMPLATE if template else set())):
         value, before = wanted.body[key], actual.get(key)
         if key == "model_specs":

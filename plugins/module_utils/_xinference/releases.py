@@ -69,6 +69,11 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 
+def spares_shared_files(version: str) -> bool:
+    """Whether deleting a model from the cache leaves the files that another entry links to: seen in 4.1, not in 3.2."""
+    return numbers(version) >= (4, 1)
+
+
 def adds_replicas(version: str) -> bool:
     """Whether a running model can be given another replica: since 3.2; before, the server answers 405."""
     return numbers(version) >= (3, 2)

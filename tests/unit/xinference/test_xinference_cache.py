@@ -23,7 +23,7 @@ def llm(name, quantization="Q4_K_M", size="0_6", **changed):
         "quantization": quantization,
         "model_version": f"{name}--{size}B--ggufv2--{quantization}",
         "path": path,
-        "real_path": f"{HOME}/huggingface/models--x--{name}/blobs",
+        "real_path": f"{HOME}/huggingface/models--x--{name}-{quantization}/blobs",
         "actor_ip_address": WORKER,
         "size_bytes": 2**30,
         **changed,
@@ -158,6 +158,16 @@ def test_a_version_goes_only_where_all_its_entries_are_free(newest, prune):
     newest.models.cache[1]["real_path"] = first["real_path"]
     done = prune(newest)
     assert not done.failed and len(done["plan"]) == 2 and newest.models.cache == []
+
+
+def test_files_that_another_model_uses_stay_where_the_server_would_not_spare_them(xinference, prune):
+    blobs = f"{HOME}/huggingface/models--x--qwen3/blobs"
+    xinference.models.cache = [llm("qwen3", real_path=blobs), llm("qwen3", "Q8_0", real_path=blobs), llm("other")]
+    result = prune(xinference, [{"uid": "q", "name": "qwen3", "quantization": "Q8_0"}])
+    spares = xinference.profile.version == "4.1.0"
+    assert len(result["plan"]) == (2 if spares else 1)
+    reason = "it may share files with qwen3--0_6B--ggufv2--Q8_0, which stays (q is declared)"
+    assert kept(result)["qwen3--0_6B--ggufv2--Q4_K_M"] == ("" if spares else reason)
 
 
 def test_only_the_named_worker(newest, prune):
