@@ -201,7 +201,8 @@ class Session:
             raise Unreachable(
                 self.redact(
                     f"{what}: the TLS connection to {self.base_url} failed: {_cause(exc)}. "
-                    "Give the server's certificate authority as ca_path."
+                    "Give the certificate of the server's authority (of a self-signed one, its own) as ca_path, or accept "
+                    "any with validate_certs: false."
                 ),
                 sent=False,
             ) from exc

@@ -172,6 +172,8 @@ def advice(found: Failure, release: Release, **about: t.Any) -> str:
         return "A proxy before Dify takes no body of that size: raise its limit (nginx: client_max_body_size)."
     if found.code == "not_json":
         return "Not Dify itself answered, but something before it (a reverse proxy). See its log."
+    if found.code == "account_not_link_tenant":
+        return "The account is no longer in this workspace. Add it there, or give another one."
     if found.status == 403:
         role = f"; it is {about['role']}" if about.get("role") else ""
         return f"The account has to be owner or admin of the workspace{role}."

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import ssl
 import threading
 import time
 import typing as t
@@ -43,8 +44,8 @@ class Fault:
     :param kind: "slow" (answered after ``seconds``), "reset" (the connection breaks before anything is done),
         "reset_after" (it is done, the answer is lost), "status" (``status`` without a word), "html" (a proxy's page),
         "redirect" (to ``location``), "no_version" (the header X-Version is missing), "no_cookie" (a proxy drops the
-        request's cookies), "no_set_cookie" (and those of the answer), "daemon" (the plugin daemon does not answer),
-        "fail" (200 with a result that is none), "expired" (the login is over, and Dify forgets it).
+        request's cookies), "no_csrf" (or its CSRF token), "no_set_cookie" (or the cookies of the answer), "daemon" (the
+        plugin daemon does not answer), "fail" (200 with a result that is none), "expired" (the login is over).
     """
 
     kind: str
@@ -65,6 +66,7 @@ class DifyServer:
     Set up, with one owner (EMAIL, PASSWORD), one workspace and the Xinference plugin, unless ``fresh``.
 
     :param profile: one of PROFILES.
+    :param certificate: a PEM file with a certificate and its key: speak https.
     :param strict_check: answer 599 to every request that could change something, and note it in ``violations``.
     """
 
@@ -77,6 +79,7 @@ class DifyServer:
         fresh: bool = False,
         backend: Backend | None = None,
         strict_check: bool = False,
+        certificate: str | None = None,
     ):
         self.profile = PROFILES[profile]
         self.backend = backend or Backend()
@@ -110,11 +113,16 @@ class DifyServer:
 
         self._http = ThreadingHTTPServer((host, port), Handler)
         self._http.daemon_threads = True
+        self._scheme = "https" if certificate else "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._http.socket = context.wrap_socket(self._http.socket, server_side=True)
         self._thread = threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
 
     @property
     def url(self) -> str:
-        return "http://{}:{}".format(*self._http.server_address[:2])
+        return "{}://{}:{}".format(self._scheme, *self._http.server_address[:2])
 
     @property
     def workspace(self) -> Workspace:
@@ -190,8 +198,9 @@ class DifyServer:
 
     def _spoil(self, request: Request, fault: Fault) -> None:
         """What goes wrong before the request is looked at."""
-        if fault.kind == "no_cookie":
-            request.headers = {name: value for name, value in request.headers.items() if name != "Cookie"}
+        dropped = {"no_cookie": "Cookie", "no_csrf": "X-CSRF-Token"}.get(fault.kind)
+        if dropped:
+            request.headers = {name: value for name, value in request.headers.items() if name != dropped}
         if fault.kind == "expired":
             self.state.tokens.clear()
 
