@@ -104,6 +104,11 @@ def failed(known: Known, error: str, now: float, limits: Limits) -> Known:
     return replace(known, state=WAITING, since=now, launched=None, next_try=now + backoff(known.attempts), error=error)
 
 
+def mending(known: Known, now: float) -> Known:
+    """Of what is broken and cannot be ended, because its worker is about to bring it back."""
+    return replace(known, next_try=now + BROKEN_FOR)
+
+
 def backoff(attempts: int) -> float:
     """Seconds until the next launch; none before the first."""
     return min(BACKOFF * 2.0 ** (attempts - 1), BACKOFF_MAX) if attempts else 0.0

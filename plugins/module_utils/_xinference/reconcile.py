@@ -302,7 +302,7 @@ class Turn:
                 loading += 1
                 now = self._launch(model, actual, memory, now, limits)
             elif action == heal.CLEAR:
-                now = self._clear(model, now, limits)
+                now = self._clear(model, was, now, limits)
             _tell(model.uid, was, now)
             self.state.models[model.uid] = now
 
@@ -382,10 +382,15 @@ class Turn:
         if problem:
             raise ModelopsError(problem)
 
-    def _clear(self, model: models.Model, now: heal.Known, limits: heal.Limits) -> heal.Known:
+    def _clear(self, model: models.Model, was: heal.Known, now: heal.Known, limits: heal.Limits) -> heal.Known:
         """Ends what is broken or hangs; the launch follows when the UID is free."""
+        client, uid = self.client, model.uid
         try:
-            launch.remove(self.client, model.uid)
+            if was.state == heal.BROKEN and time.time() - was.since < limits.timeout:
+                # Where its worker is about to bring the process back, which may take as long as a launch, the server refuses.
+                if client.terminate(uid).status == 400 and client.presence(uid) != releases.UNKNOWN:
+                    return heal.mending(was, time.time())
+            launch.remove(client, uid)
             return now
         except Unreachable:
             raise

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from servers.xinference import PASSWORD, XinferenceServer
+from servers.xinference.models import Refused
 
 from ansible_collections.modelops.inference.plugins.module_utils._host import program
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import heal, reconcile
@@ -230,6 +231,29 @@ def test_a_model_whose_process_is_stuck_is_ended_and_launched_anew(declare, run,
     assert ("DELETE", "/v1/models/tiny") in server.requests
     assert run() == 0
     assert status()["models"]["tiny"]["state"] == "ready"
+
+
+def test_a_worker_that_is_about_to_mend_a_model_is_not_disturbed(declare, run, server, status, monkeypatch):
+    """The server refuses to end a model of which the worker makes the process anew."""
+    declare()
+    tiny = server.models.models["tiny"]
+    tiny.error = "in stopping state"
+    monkeypatch.setattr(heal, "BROKEN_FOR", 0.2)
+
+    def refuse(uid):
+        raise Refused(400, f"{uid}-rep0 is launching")
+
+    monkeypatch.setattr(server.models, "terminate", refuse)
+    for _turn in range(3):
+        assert run() == 3
+        time.sleep(0.25)
+    assert status()["models"]["tiny"]["state"] == "broken"
+    assert [verb for verb, path in server.requests if verb == "DELETE" or path.endswith("/cancel")] == [
+        "DELETE",
+        "DELETE",
+    ]
+    tiny.error = None
+    assert run() == 0 and status()["models"]["tiny"]["attempts"] == 0
 
 
 def test_a_model_that_says_ready_and_is_not_listed_is_broken(declare, run, server, status, monkeypatch):
