@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from ansible.module_utils import basic
+from ansible.module_utils.common import warnings
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -40,6 +41,7 @@ def run_module(capsys):
         args = dict(params, _ansible_check_mode=check, _ansible_diff=diff, _ansible_remote_tmp="/tmp")
         encoded = json.dumps({"ANSIBLE_MODULE_ARGS": args}).encode()
         capsys.readouterr()
+        warnings._global_warnings.clear()  # those of a module that ran in this process before
         with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit):
             patch.setattr(basic, "_ANSIBLE_ARGS", encoded)
             patch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)

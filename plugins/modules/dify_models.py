@@ -446,14 +446,21 @@ def to_prune(
     """The models that nobody declared and that the collection has registered."""
     known = {(model.name, model.type) for model in declared}
     urls = [*module.params["prune_server_urls"], *(model.server_url for model in declared if model.server_url)]
-    found = []
-    for (name, kind), status in statuses.items():
-        if (name, kind) not in known:
-            model = dify_models.Wanted(name, kind, state="absent")
-            now = models.read(model, status)
-            if dify_models.owned(now, models.release, module.params["prune_prefix"], urls):
-                found.append((model, now))
-    return found
+    others = [
+        (model, models.read(model, statuses[model.name, model.type]))
+        for model in (dify_models.Wanted(*key, state="absent") for key in statuses if key not in known)
+    ]
+    hidden = [model.title for model, now in others if dify_models.hides_owner(now, models.release)]
+    if hidden:
+        module.warn(
+            f"{models.dify.where()}: this Dify hides the server URLs of models, so that nobody can tell whose they are. "
+            f"Not pruned: {', '.join(hidden)}. Give those that are to go state: absent."
+        )
+    return [
+        (model, now)
+        for model, now in others
+        if dify_models.owned(now, models.release, module.params["prune_prefix"], urls)
+    ]
 
 
 def not_compared(module: AnsibleModule, dify: DifySession, wanted: list[dify_models.Wanted]) -> dict[str, t.Any]:

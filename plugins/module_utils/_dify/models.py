@@ -323,6 +323,11 @@ def _left_over(found: Actual) -> str:
     return f"{count} credential{'s' if count > 1 else ''} left" if count and found.status is None else ""
 
 
+def hides_owner(actual: Actual, release: Release) -> bool:
+    """Whether nothing that Dify shows of a model tells who registered it."""
+    return not release.named_credentials and MASK in str((actual.stored or {}).get("server_url"))
+
+
 # --- read and apply ------------------------------------------------------------------------------------------------
 
 

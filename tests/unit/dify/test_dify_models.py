@@ -13,7 +13,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from conftest import EMBEDDING, KEY, LOCKED_XINFERENCE, NAMED, XINFERENCE, model
-from servers.dify import Backend, Credential, DifyServer, Fault, Served
+from servers.dify import Backend, Credential, DifyServer, Fault
 from servers.dify.server import EMAIL, PASSWORD
 
 from ansible_collections.modelops.inference.plugins.module_utils._dify import models
@@ -64,16 +64,6 @@ def test_register_then_nothing(dify, dify_models):
     assert writes(dify) == []
     # The documented budget: 4 requests and one per model.
     assert sum(again["requests"].values()) == 4 + 5 == len(dify.log)
-
-
-def test_many_models_in_one_login(newest, dify_models):
-    newest.backend.upstreams[XINFERENCE].models.update({f"m{n}": Served("LLM", ("chat",)) for n in range(50)})
-    many = [model(name=f"m{n}", model_uid=f"m{n}") for n in range(50)]
-    assert dify_models(newest, many).changed
-    again = dify_models(newest, many)
-    assert not again.changed
-    assert again["requests"] == {"GET": 52, "POST": 2}
-    assert len(newest.sent("POST", "/login")) == 1
 
 
 @pytest.mark.parametrize(

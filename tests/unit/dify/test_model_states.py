@@ -1,0 +1,396 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""dify_models beyond a model's fields: states, types, credentials of others, pruning, two runs at a time, the budget."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+from conftest import EMBEDDING, KEY, LOCKED_XINFERENCE, NAMED, PROFILES_IN_ORDER, XINFERENCE, model
+from servers.dify import Credential, DifyServer, Model, Served, Upstream
+from servers.dify.server import EMAIL, PASSWORD
+
+OTHER = "http://10.1.2.3:9997"
+
+
+@pytest.fixture(params=NAMED)
+def named(request):
+    with DifyServer(request.param) as server:
+        yield server
+
+
+def stored(server, name="my-llm", type="llm"):
+    return server.workspace.models[name, type]
+
+
+def add(server, name, *credentials, type="llm", **values):
+    """A model as somebody else registered it; the first credential is the active one."""
+    values = {
+        "server_url": XINFERENCE,
+        "model_uid": "qwen2.5-instruct",
+        "invoke_timeout": "60",
+        "max_retries": "3",
+        **values,
+    }
+    item = Model(name, type, listed=True, shown=values)
+    if server.profile.named:
+        item.credentials = [Credential(credential, dict(values)) for credential in credentials]
+        item.active = item.credentials[0].id
+        item.shown = item.credentials[0].values
+    server.workspace.models[name, type] = item
+    return item
+
+
+def changing(server):
+    """The requests that change models."""
+    return [
+        (verb, path.rsplit("/", 1)[1])
+        for verb, path, body in server.log
+        if verb != "GET" and "/model-providers/" in path
+    ]
+
+
+# --- the budget ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("login", ["password", "session_file", "admin_key"])
+def test_requests_of_a_run_without_a_change(dify, dify_models, tmp_path, login):
+    """50 models: the login, two requests for the workspace and the list, and one for each model."""
+    options = {}
+    if login == "admin_key":
+        if dify.profile.admin_key != "yes":
+            return
+        dify.state.admin_key = "adminkey-123"
+        options = dict(email=None, password=None, admin_key="adminkey-123", workspace=dify.workspace.id)
+    if login == "session_file":
+        options = {"session_file": str(tmp_path / "session")}
+    dify.backend.upstreams[XINFERENCE].models.update({f"m{n}": Served("LLM", ("chat",)) for n in range(50)})
+    many = [model(name=f"m{n}", model_uid=f"m{n}") for n in range(50)]
+    assert dify_models(dify, many, **options).changed
+    again = dify_models(dify, many, **options)
+    assert not again.failed and not again.changed
+    assert sum(again["requests"].values()) == len(dify.log) == 50 + (4 if login == "password" else 3)
+    assert len(dify.sent("POST", "/login")) == (login == "password")
+    # Releases 1.8 to 1.9.2 tell keys in clear there.
+    assert dify.sent("GET", "/model-providers") == []
+
+
+# --- types ---------------------------------------------------------------------------------------------------------
+
+
+def test_types_of_xinference(dify, dify_models):
+    declared = [
+        model(type="LLM"),
+        model(name="sd", type="image", model_uid="sd-turbo"),
+        {**EMBEDDING, "type": "embedding"},
+        model(name="wan", type="video", model_uid="wan", state="absent"),
+        model(name="whisper", type="audio", abilities=["audio2text"], model_uid="whisper-large-v3"),
+        model(name="flux", type="flexible", model_uid="flux"),
+        model(name="hum", type="audio", abilities=["audio2audio"], model_uid="hum"),
+        model(name="cosy", type="audio", abilities=["text2audio"], model_uid="CosyVoice-300M-SFT", api_key="any"),
+    ]
+    for action in ("register", "none"):
+        result = dify_models(dify, declared)
+        assert not result.failed, result["msg"]
+        rows = [(row["name"], row["type"], row["action"]) for row in result["models"]]
+        assert rows == [
+            ("my-llm", "llm", action),
+            ("sd", "image", "skip"),
+            ("bge-m3", "text-embedding", action),
+            ("wan", "video", "skip"),
+            ("whisper", "speech2text", action),
+            ("flux", "flexible", "skip"),
+            ("hum", "audio", "skip"),
+            ("cosy", "tts", action),
+        ]
+    skipped = [row for row in result["models"] if row["action"] == "skip"]
+    assert {row["state"] for row in skipped} == {"skipped"}
+    assert "no type for image models" in skipped[0]["why"]
+    assert "neither transcribes nor speaks" in skipped[3]["why"]
+
+
+def test_only_skipped_models(newest, dify_models):
+    result = dify_models(newest, [model(type="image")], workspace=None)
+    assert not result.failed and not result.changed and result["plan"] == []
+
+
+# --- states --------------------------------------------------------------------------------------------------------
+
+
+def test_present_with_defaults_leaves_what_people_set(dify, dify_models):
+    declared = model(state="present_with_defaults", api_key="a-key-of-ours")
+    assert dify_models(dify, [declared])["plan"] == ["+ register llm my-llm"]
+    stored(dify).shown.update(max_retries="9", server_url=OTHER)
+    stored(dify).enabled = False
+    if dify.profile.named:
+        stored(dify).credentials.append(Credential("API KEY 1", {}))
+    for check in (True, False):
+        result = dify_models(
+            dify, [{**declared, "enabled": True}], check=check, clean_credentials=True, update_secret="always"
+        )
+        assert not result.failed and not result.changed and changing(dify) == []
+    assert stored(dify).shown["max_retries"] == "9"
+
+
+def test_present_with_defaults_brings_a_model_back_as_it_was(named, dify_models):
+    item = add(named, "my-llm", "API KEY 1", max_retries="9")
+    item.listed, item.active, item.shown = False, None, {}
+    result = dify_models(named, [model(state="present_with_defaults")])
+    assert not result.failed, result["msg"]
+    assert item.listed and item.shown["max_retries"] == "9" and len(item.credentials) == 1
+    assert not dify_models(named, [model(state="present_with_defaults")]).changed
+
+
+def test_ignored(dify, dify_models):
+    ignored = {"name": "my-llm", "type": "llm", "state": "ignored"}
+    result = dify_models(dify, [ignored], prune=True)
+    assert not result.changed and result["models"][0]["state"] == "absent"
+    dify_models(dify, [model()])
+    result = dify_models(dify, [ignored], prune=True, prune_server_urls=[XINFERENCE])
+    assert not result.changed and result["models"][0]["state"] == "active"
+
+
+def test_enabled(dify, dify_models):
+    dify_models(dify, [model()])
+    for wanted, plan in ((False, "(enabled True -> False)"), (True, "(enabled False -> True)")):
+        for check in (True, False):
+            result = dify_models(dify, [model(enabled=wanted)], check=check)
+            assert result["plan"] == [f"~ update llm my-llm {plan}"]
+        assert result["models"][0]["state"] == ("active" if wanted else "disabled")
+        assert changing(dify) == [("PATCH", "enable" if wanted else "disable")]
+        assert "warnings" not in result
+        assert not dify_models(dify, [model(enabled=wanted)]).changed
+        assert not dify_models(dify, [model()]).changed
+
+
+def test_registered_disabled(dify, dify_models):
+    result = dify_models(dify, [model(enabled=False), EMBEDDING])
+    assert not result.failed, result["msg"]
+    assert [row["state"] for row in result["models"]] == ["disabled", "active"]
+    assert not dify_models(dify, [model(enabled=False), EMBEDDING]).changed
+    both = dify_models(dify, [model(enabled=True, max_retries=8)])
+    assert both["plan"] == ["~ update llm my-llm (max_retries 3 -> 8, enabled False -> True)"]
+    assert both["models"][0]["state"] == "active" and stored(dify).shown["max_retries"] == "8"
+
+
+# --- the context length --------------------------------------------------------------------------------------------
+
+
+def test_a_context_length_of_an_earlier_launch_is_refreshed(dify, dify_models):
+    dify.backend.cache_seconds = 0
+    dify_models(dify, [model()])
+    assert not dify_models(dify, [model(context_length=32768)]).changed
+    dify.backend.upstreams[XINFERENCE].models["qwen2.5-instruct"].extras["context_length"] = 8192
+    for check in (True, False):
+        result = dify_models(dify, [model(context_length=8192)], check=check)
+        assert result["plan"] == ["~ update llm my-llm (context_length 32768 -> 8192)"]
+    assert stored(dify).shown["context_length"] == 8192
+    assert "warnings" not in result
+    assert not dify_models(dify, [model(context_length=8192)]).changed
+
+
+def test_a_context_length_that_the_plugin_remembers(dify, dify_models):
+    dify_models(dify, [model()])
+    relaunched = Served("LLM", ("chat",), {"context_length": 8192})
+    dify.backend.upstreams[XINFERENCE].models["qwen2.5-instruct"] = relaunched
+    result = dify_models(dify, [model(context_length=8192)])
+    assert not result.failed and len(changing(dify)) == 1
+    assert "five minutes" in str(result["warnings"]) and "32768 instead of 8192" in str(result["warnings"])
+    dify.backend.cache_seconds = 0
+    assert dify_models(dify, [model(context_length=8192)]).changed
+    assert not dify_models(dify, [model(context_length=8192)]).changed
+
+
+def test_a_context_length_of_another_type_does_not_count(dify, dify_models):
+    dify_models(dify, [EMBEDDING])
+    assert not dify_models(dify, [{**EMBEDDING, "context_length": 512}]).changed
+
+
+# --- credentials ---------------------------------------------------------------------------------------------------
+
+
+def test_cleaning(named, dify_models):
+    item = add(named, "my-llm", "API KEY 1", "API KEY 2", "modelops.inference")
+    keeps = item.credentials[0]
+    assert not dify_models(named, [model()]).changed
+    check = dify_models(named, [model()], check=True, clean_credentials=True)
+    assert check.changed and "API KEY 2" in check["plan"][0] and "'modelops.inference'" in check["plan"][0]
+    result = dify_models(named, [model()], clean_credentials=True)
+    assert result["plan"] == check["plan"]
+    assert changing(named) == [("DELETE", "credentials")] * 2
+    assert item.credentials == [keeps] and item.listed and item.active == keeps.id
+    assert not dify_models(named, [model()], clean_credentials=True).changed
+
+
+def test_cleaning_a_model_that_lost_its_active_credential(named, dify_models):
+    """1.8 to 1.12 list it still, 1.16 does not: in both one credential is made active before the others go."""
+    item = add(named, "my-llm", "dead", "API KEY 2", "API KEY 3", max_retries="1")
+    item.credentials.pop(0)
+    item.active = None
+    if not named.profile.zombies:
+        item.listed, item.shown = False, {}
+    result = dify_models(named, [model()], clean_credentials=True)
+    assert not result.failed, result["msg"]
+    assert len(item.credentials) == 1 and item.active == item.credentials[0].id and item.listed
+    assert item.shown["max_retries"] == "3"
+    assert not dify_models(named, [model()], clean_credentials=True).changed
+
+
+def test_update_and_cleaning_in_one_run(named, dify_models):
+    item = add(named, "my-llm", "API KEY 1", "API KEY 2")
+    result = dify_models(named, [model(max_retries=9)], clean_credentials=True)
+    assert changing(named) == [("PUT", "credentials"), ("DELETE", "credentials")]
+    assert result["plan"] == [
+        "~ update llm my-llm (without its other credentials 'API KEY 2', max_retries 3 -> 9)",
+    ]
+    assert len(item.credentials) == 1 and item.shown["max_retries"] == "9"
+
+
+def test_no_zombie_stays_behind_a_removal(named, dify_models):
+    add(named, "my-llm", "API KEY 1", "modelops.inference", "x")
+    seen = []
+    answer = named.app.answer
+
+    def watched(request):
+        reply = answer(request)
+        item = named.workspace.models["my-llm", "llm"]
+        seen.append(item.listed and item.active is None)
+        return reply
+
+    named.app.answer = watched
+    assert dify_models(named, [{"name": "my-llm", "type": "llm", "state": "absent"}]).changed
+    assert not any(seen)
+    assert not stored(named).listed and not stored(named).credentials
+
+
+def test_a_new_key_without_a_gap(dify, dify_models):
+    """Both keys work for a while in Xinference; Dify has one of them at every moment."""
+    upstream = dify.backend.upstreams[LOCKED_XINFERENCE]
+    dify_models(dify, [model(server_url=LOCKED_XINFERENCE, api_key=KEY)])
+    credentials = [(c.id, c.name) for c in stored(dify).credentials]
+    upstream.key = "a-new-key-for-xinference"
+    usable = []
+    answer = dify.app.answer
+
+    def watched(request):
+        reply = answer(request)
+        item = stored(dify)
+        usable.append(item.listed and item.shown.get("api_key") in (KEY, upstream.key))
+        return reply
+
+    dify.app.answer = watched
+    result = dify_models(dify, [model(server_url=LOCKED_XINFERENCE, api_key=upstream.key)])
+    assert result.changed and not result.failed and all(usable)
+    assert len(changing(dify)) == 1
+    assert stored(dify).shown["api_key"] == upstream.key
+    assert [(c.id, c.name) for c in stored(dify).credentials] == credentials
+
+
+# --- pruning -------------------------------------------------------------------------------------------------------
+
+
+def test_prune_takes_only_what_is_ours(named, dify_models):
+    dify_models(named, [model(), EMBEDDING, model(name="old", model_uid="qwen2-vl")])
+    add(named, "of-a-person", "API KEY 1")
+    add(named, "shared", "modelops.inference", "API KEY 1")
+    add(named, "other-site", "other.site")
+    check = dify_models(named, [model()], prune=True, check=True)
+    assert check["plan"] == ["- remove llm old", "- remove text-embedding bge-m3"]
+    result = dify_models(named, [model()], prune=True)
+    assert not result.failed, result["msg"]
+    assert result["plan"] == check["plan"]
+    assert [(row["name"], row["action"], row["state"]) for row in result["models"]] == [
+        ("my-llm", "none", "active"),
+        ("old", "remove", "absent"),
+        ("bge-m3", "remove", "absent"),
+    ]
+    listed = {item.name for item in named.workspace.listed()}
+    assert listed == {"my-llm", "of-a-person", "shared", "other-site"}
+    assert not dify_models(named, [model()], prune=True).changed
+    again = dify_models(named, [model()], prune=True, prune_prefix="other.")
+    assert again["plan"] == ["- remove llm other-site"]
+
+
+def test_prune_by_server_url(dify_models):
+    with DifyServer("1.7.2") as server:
+        server.backend.upstreams[OTHER] = Upstream(server.backend.upstreams[XINFERENCE].models)
+        dify_models(server, [model(), EMBEDDING, model(name="elsewhere", server_url=OTHER)])
+        result = dify_models(server, [model()], prune=True)
+        assert result["plan"] == ["- remove text-embedding bge-m3"]
+        assert not dify_models(server, [model()], prune=True).changed
+        result = dify_models(server, [model()], prune=True, prune_server_urls=[f"{OTHER}/"])
+        assert result["plan"] == ["- remove llm elsewhere"]
+        assert dify_models(server, [], prune=True, prune_server_urls=[XINFERENCE])["plan"] == ["- remove llm my-llm"]
+
+
+def test_prune_takes_nothing_where_the_server_url_is_hidden(dify_models):
+    with DifyServer("0.15.3") as server:
+        dify_models(server, [model(), EMBEDDING])
+        result = dify_models(server, [model()], prune=True, prune_server_urls=[XINFERENCE])
+        assert not result.failed and not result.changed
+        assert "hides" in str(result["warnings"]) and "text-embedding bge-m3" in str(result["warnings"])
+
+
+def test_without_prune_nothing_goes(dify, dify_models):
+    dify_models(dify, [model(), EMBEDDING])
+    assert not dify_models(dify, [model()]).changed
+    assert sum(dify.counts.values()) == 5
+
+
+# --- two runs at the same time -------------------------------------------------------------------------------------
+
+RUN = """
+import json, sys
+from ansible.module_utils import basic
+basic._ANSIBLE_ARGS = sys.argv[1].encode()
+basic._ANSIBLE_PROFILE = "legacy"
+from ansible_collections.modelops.inference.plugins.modules import dify_models
+dify_models.main()
+"""
+
+
+@pytest.mark.parametrize("names", ["checked in time", "checked too early"])
+@pytest.mark.parametrize("version", PROFILES_IN_ORDER)
+def test_two_runs_end_with_one_credential(version, names, tmp_path):
+    """Both read that there is no model before either registers it.
+
+    Dify looks whether a credential's name is free, tries the model, and stores it; nothing keeps the name in between.
+    """
+    both_have_read = threading.Barrier(2, timeout=60)
+    with DifyServer(version) as server:
+        if names == "checked too early":
+            server.app._need_free_name = lambda *args: None
+        waiting = iter([both_have_read] * 2)
+        send = server._send
+
+        def send_together(http, reply, fault):
+            if http.command == "GET" and "/models/credentials" in http.path:
+                barrier = next(waiting, None)
+                if barrier:
+                    barrier.wait()
+            send(http, reply, fault)
+
+        server._send = send_together
+        params = {"url": server.url, "email": EMAIL, "password": PASSWORD, "allow_loopback": True, "models": [model()]}
+        args = json.dumps({"ANSIBLE_MODULE_ARGS": {**params, "_ansible_remote_tmp": str(tmp_path)}})
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+        runs = [
+            subprocess.Popen([sys.executable, "-c", RUN, args], stdout=subprocess.PIPE, env=environment)
+            for _number in range(2)
+        ]
+        results = [json.loads(run.communicate(timeout=120)[0].splitlines()[-1]) for run in runs]
+        for result in results:
+            assert not result.get("failed"), result["msg"]
+            assert result["changed"] and result["models"][0]["state"] == "active"
+        item = stored(server)
+        assert item.listed and item.shown["max_retries"] == "3"
+        assert [c.name for c in item.credentials] == ["modelops.inference"] * server.profile.named
+        if server.profile.named:
+            assert item.active == item.credentials[0].id
+            assert {result["models"][0]["credential_id"] for result in results} == {item.active}
