@@ -120,6 +120,8 @@ class _Run:
                 resume = {"outcomes": work.written(), "gone": gone, "result": result}
                 return {**result, "progress": work.lines, "resume": resume}
             result["pending"] = False
+            # A load that was adopted, came to nothing, and was launched again is no part of the plan.
+            result["changed"] |= any(o.action == "launched" for o in work.outcomes)
             if result["changed"] or any(o.action == "adopted" for o in work.outcomes):
                 self.actual = self._read()
                 self._notice_differences(work)

@@ -249,7 +249,7 @@ class Work:
                 return
             outcome.phase, outcome.seconds = READY, round(passed, 1)
             self._say(outcome, f"{outcome.uid}  ready after {progress.duration(passed)}")
-        elif status == "ERROR":
+        elif status == "ERROR" and not progress.comes_back(instance or {}):
             why = progress.reason(instance or {}) or "the server gives no reason; its log may"
             # The server forgets a failed launch by itself; another replica may still be loading.
             if self.client.presence(outcome.uid) != releases.UNKNOWN:
@@ -264,6 +264,9 @@ class Work:
                 self._fail(outcome, f"{why}; the launch was cancelled")
             except ModelopsError as exc:
                 self._fail(outcome, f"{why}, and could not be cancelled: {exc}")
+        elif instance is None and outcome.action == "adopted":
+            # It was loading when the run came, and came to nothing.
+            outcome.action, outcome.phase = "launched", QUEUED
         elif instance is None and passed > _LISTED:
             self._fail(outcome, "the server does not know it any more: was it restarted, or the launch cancelled?")
         elif instance is not None:

@@ -18,7 +18,12 @@ from dataclasses import dataclass, field
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import mounts
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import definitions, registration, releases
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
+    definitions,
+    progress,
+    registration,
+    releases,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 
 TYPES = ("LLM", "embedding", "rerank", "image", "audio", "video", "flexible")
@@ -133,13 +138,14 @@ class Actual:
 
     def state(self, uid: str) -> str:
         """absent, loading, ready, or failed (known to the server, and broken)."""
-        status = str((self.instances.get(uid) or {}).get("status", ""))
+        instance = self.instances.get(uid) or {}
+        status = str(instance.get("status", ""))
         if status == "READY" or (uid in self.models and status in ("", "UPDATING")):
             return "ready"
         if status in ("CREATING", "LOADING", "UPDATING"):
             return "loading"
         if status == "ERROR" and uid not in self.gone:
-            return "failed"
+            return "loading" if progress.comes_back(instance) else "failed"
         return "absent"
 
 

@@ -42,6 +42,16 @@ def reason(instance: t.Mapping[str, t.Any]) -> str:
     return "; ".join(dict.fromkeys(text.strip() for text in texts if text))
 
 
+def comes_back(instance: t.Mapping[str, t.Any]) -> bool:
+    """Whether an instance in ERROR is one whose process died, and which its worker makes anew by itself.
+
+    One replica is TERMINATING then, without a reason, for as long as a load takes (seen on 4.1.0). Ending the model meanwhile
+    leaves half of it behind: the server answers 400, ends the other replicas, and goes on with this one.
+    """
+    rows = instance.get("replica_statuses") or []
+    return any(row.get("status") == "TERMINATING" for row in rows) and not reason(instance)
+
+
 def duration(seconds: float) -> str:
     """12 s, or 3 min 12 s."""
     minutes, rest = divmod(round(seconds), 60)

@@ -32,6 +32,7 @@ class Model:
     """One launch.
 
     :param known: whether the supervisor knows the UID; a failed launch stays listed without being known.
+    :param back: when a process that was killed is made anew; the supervisor may forget the model instead (``lost``).
     """
 
     body: dict[str, t.Any]
@@ -41,6 +42,8 @@ class Model:
     known: bool = True
     error: str | None = None
     cancelled: bool = False
+    back: float = 0
+    lost: bool = False
     extra_replicas: int = 0
     removed_replicas: set[int] = field(default_factory=set)
 
@@ -54,7 +57,13 @@ class Model:
         return [number for number in range(total) if number not in self.removed_replicas]
 
     @property
+    def dead(self) -> bool:
+        return time.time() < self.back
+
+    @property
     def status(self) -> str:
+        if self.dead:
+            return "ERROR"
         if self.error is not None or self.cancelled:
             return "ERROR"
         fails = self.behaviour.hangs or self.behaviour.error
@@ -94,7 +103,7 @@ class Models:
             due = time.time() >= model.launched + model.behaviour.seconds
             if model.known and due and model.behaviour.error and model.error is None:
                 model.error, model.known = model.behaviour.error, False
-            elif model.behaviour.forgets and due:
+            elif (model.behaviour.forgets and due) or (model.lost and not model.dead):
                 del self.models[uid]
 
     def launch(self, body: dict[str, t.Any]) -> str:
@@ -159,6 +168,8 @@ class Models:
 
     def terminate(self, uid: str) -> None:
         model = self._known(uid)
+        if model.dead:
+            raise Refused(400, f"{self.profile.replica(uid, 0)} is launching")
         if model.status == "CREATING":
             raise Refused(400, f"Model not found in the model list, uid: {self.profile.replica(uid, 0)}")
         del self.models[uid]
@@ -194,6 +205,8 @@ class Models:
             known = [m.uid for m in self.models.values() if m.known and m.uid != uid]
             more = f". Available model uids: {known}" if remembers else ""
             raise Refused(self.profile.missing_status, f"Model not found in the model list, uid: {uid}{more}")
+        if model.dead:
+            raise Refused(500, f"Model {self.profile.replica(uid, 0)} is in stopping state")
         if model.status != "READY":
             raise Refused(
                 503, f"Model is loading, please retry later: Model {uid} is launching, not yet ready for inference"
@@ -224,7 +237,7 @@ class Models:
         if model.error is not None:
             raise Refused(400, f"Model {uid} is in stopping state")
         if model.status != "READY":
-            if self.profile.loading_status == 400:
+            if self.profile.loading_status == 400 or model.dead:
                 raise Refused(400, f"Model not found in the model list, uid: {self.profile.replica(uid, 0)}")
             raise Refused(
                 503, f"Model is loading, please retry later: Model {uid} is launching, not yet ready for inference"
@@ -308,7 +321,7 @@ class Models:
             "replica_id": number,
             "replica_model_uid": self.profile.replica(model.uid, number),
             "worker_address": model.worker,
-            "status": model.status,
+            "status": "TERMINATING" if model.dead else model.status,
             "created_ts": int(model.launched),
             "error_message": model.error,
         }

@@ -131,6 +131,11 @@ class XinferenceServer:
             self.models.models[uid].error, self.models.models[uid].known = None, True
             self.models.launches.clear()
 
+    def kill(self, uid: str, seconds: float = 0.5, lost: bool = False) -> None:
+        """The process of a model dies; after so long its worker has made it anew, or the supervisor forgets it (lost)."""
+        with self.lock:
+            self.models.models[uid].back, self.models.models[uid].lost = time.time() + seconds, lost
+
     def fault(self, kind: str, **how: t.Any) -> None:
         self.faults.append(Fault(kind, **how))
 

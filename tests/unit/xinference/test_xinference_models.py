@@ -145,6 +145,23 @@ def test_a_model_that_is_loading_is_waited_for(apply, xinference):
     assert xinference.models.launches == ["bge-m3"]
 
 
+def test_a_model_whose_process_died_is_waited_for(apply, newest):
+    newest.serve("bge-m3", model_type="embedding", model_engine="sentence_transformers")
+    newest.kill("bge-m3")
+    result = apply(newest, [{"uid": "bge-m3", "type": "embedding", "autostart": False}])
+    assert not result.failed and not result.changed, result["msg"]
+    assert row(result, "bge-m3")["action"] == "adopted" and newest.models.launches == []
+
+
+def test_a_model_whose_process_died_for_good_is_launched(apply, newest):
+    newest.serve("bge-m3", model_type="embedding", model_engine="sentence_transformers")
+    newest.kill("bge-m3", lost=True)
+    result = apply(newest, [{"uid": "bge-m3", "type": "embedding", "autostart": False}])
+    assert not result.failed, result["msg"]
+    assert result.changed and row(result, "bge-m3")["action"] == "launched"
+    assert newest.models.launches == ["bge-m3"]
+
+
 def test_a_loading_model_that_turns_out_otherwise_is_reported(apply, newest, warned):
     newest.behave("q", seconds=0.3)
     newest.models.launch({"model_name": "qwen3", "model_uid": "q", "model_engine": "llama.cpp", "quantization": "Q4_0"})
