@@ -1,0 +1,76 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook capture against the test server, for a server that this collection did not install."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from servers.xinference import PASSWORD
+
+COLLECTIONS = next(path for path in sys.path if (Path(path) / "ansible_collections" / "modelops").is_dir())
+
+
+@pytest.fixture
+def site(tmp_path):
+    """An inventory, as a directory."""
+    inventory = tmp_path / "inventory"
+    inventory.mkdir()
+    (inventory / "hosts.yml").write_text("all: {hosts: {theirs: {ansible_connection: local}}}\n")
+    return inventory
+
+
+@pytest.fixture
+def play(site):
+    def run(server, *more, playbook="modelops.inference.capture"):
+        values = {"capture_hosts": "theirs", "capture_endpoint": server.url, "capture_password": PASSWORD}
+        given = [part for name, value in values.items() for part in ("-e", f"{name}={value}")]
+        env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS, "ANSIBLE_NOCOLOR": "1"}
+        command = [Path(sys.executable).parent / "ansible-playbook", "-i", site, playbook, *given, *more]
+        return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+
+    return run
+
+
+def test_it_is_written_once_and_a_following_run_finds_it_unchanged(newest, play, site):
+    newest.serve("q", model_name="qwen3", model_engine="llama.cpp", envs={"HF_TOKEN": "hf_abcdefgh"})
+    predicted = play(newest, "--check", "--diff")
+    assert predicted.returncode == 0, predicted.stdout + predicted.stderr
+    assert "+xinference_models:" in predicted.stdout and not (site / "host_vars").exists()
+    done = play(newest)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Nobody tells its engine options" in done.stdout
+    path = site / "host_vars" / "theirs" / "xinference_models.yml"
+    assert f"1 models of {newest.url} are in {path}." in done.stdout
+    assert yaml.safe_load(path.read_text())["xinference_models"][0]["uid"] == "q"
+    assert "changed=0" in play(newest).stdout
+    follow = site.parent / "follow.yml"
+    task = {"endpoint": newest.url, "password": PASSWORD, "models": "{{ xinference_models }}"}
+    play_of = {"hosts": "theirs", "gather_facts": False, "tasks": [{"modelops.inference.xinference_models": task}]}
+    play_of["vars"] = {"ansible_python_interpreter": "{{ ansible_playbook_python }}"}
+    follow.write_text(yaml.safe_dump([play_of]))
+    after = play(newest, playbook=str(follow))
+    assert after.returncode == 0 and "changed=0" in after.stdout, after.stdout + after.stderr
+
+
+def test_another_file_is_not_overwritten_unless_told(newest, play, tmp_path):
+    path = tmp_path / "mine.yml"
+    path.write_text("xinference_models: [{uid: mine}]\n")
+    refused = play(newest, "-e", f"capture_dest={path}")
+    assert refused.returncode and "says something else than what runs" in refused.stdout
+    assert path.read_text() == "xinference_models: [{uid: mine}]\n"
+    assert play(newest, "-e", f"capture_dest={path}", "-e", "capture_replace=true").returncode == 0
+    assert path.read_text().endswith("xinference_models: []\n")
+
+
+def test_the_hosts_own_variables_are_not_hidden(newest, play, site):
+    (site / "host_vars").mkdir()
+    (site / "host_vars" / "theirs.yml").write_text("a: 1\n")
+    refused = play(newest)
+    assert refused.returncode and "Move it into that directory" in refused.stdout
