@@ -100,7 +100,7 @@ options:
       credential_name:
         description:
           - Name of a credential that the module adds, at most 30 characters. An existing one keeps its own. From Dify 1.8 on.
-          - Dify refuses a second credential of the same name for a model, so that two runs at a time cannot make two.
+          - A model whose credentials all begin with O(prune_prefix) is what O(prune) may remove.
         type: str
         default: modelops.inference
       context_length:
@@ -311,7 +311,7 @@ from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
+from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module, _plan
 from ansible_collections.modelops.inference.plugins.module_utils._dify import models as dify_models
 from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations
 from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifySession
@@ -468,7 +468,7 @@ def not_compared(module: AnsibleModule, dify: DifySession, wanted: list[dify_mod
     why = dify.not_compared("its models")
     module.warn(why)
     rows = [row(model, action="unknown", state="unknown", credential_id=None, credential_name=None) for model in wanted]
-    return dict(changed=False, plan=[], not_compared=why, models=rows)
+    return dict(_plan.Plan().result(), not_compared=why, models=rows)
 
 
 def row(model: dify_models.Wanted, **outcome: t.Any) -> dict[str, t.Any]:

@@ -35,9 +35,9 @@ class Failure:
         return bool(re.search(_DAEMON_DOWN, self.text))
 
     @property
-    def name_taken(self) -> bool:
-        """Whether a credential of that name exists; for one that did not a moment ago, somebody else was faster."""
-        return "already exists for " in self.text
+    def overtaken(self) -> bool:
+        """Whether a credential is no longer as it was read: another run or a person was faster."""
+        return bool(re.search(r"already exists for |Credential record not found|Can't add same credential", self.text))
 
     def __str__(self) -> str:
         return f"{self.text} ({self.status}{' ' + self.code if self.code else ''})"
@@ -153,6 +153,10 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     (
         r"Credential record not found",
         "Somebody else removed the credential at the same time. Run this again.",
+    ),
+    (
+        r"Can't add same credential",
+        "Somebody else made the credential the active one at the same time. Run this again.",
     ),
     (
         r"api_key is required",

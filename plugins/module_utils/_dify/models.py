@@ -365,8 +365,8 @@ class Models:
         """Does one step and reads back until it is true; returns the model as it then is.
 
         An answer that got lost is read back before anything is repeated, so that no second credential comes to be; so is
-        one that the plugin daemon was in the way of, and a name that another run was faster to take. 1.8.1 goes on
-        showing the old values after a switch, so what still differs is put right in a second round.
+        what the plugin daemon was in the way of, or another run was faster with. 1.8.1 goes on showing the old values
+        after a switch, so what still differs is put right in a second round.
         """
         # What is hidden or learned from Xinference tells nothing when it is read back.
         wanted = replace(step.wanted, context_length=None)
@@ -385,7 +385,7 @@ class Models:
                     raise
                 lost = exc
             except DifyError as exc:
-                if not (exc.found.daemon_down or exc.found.name_taken):
+                if not (exc.found.daemon_down or exc.found.overtaken):
                     raise
                 lost = exc
             status = step.actual.status if wanted.present else None

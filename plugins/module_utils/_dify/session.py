@@ -293,7 +293,7 @@ class DifySession:
         found = errors.failure(answer)
         who = f"Dify {self.url} ({self.release.version}): log in as {email}"
         once = "This one attempt was made and is not repeated; six failures lock the account for a day."
-        if answer.status == 429:
+        if answer.status == 429 and found.code != "not_json":
             return (
                 f"{who}: the account is locked after six failed logins, also for the right password, for 24 hours "
                 "(LOGIN_LOCKOUT_DURATION). Wait, or delete the key login_error_rate_limit:<e-mail> in Dify's Redis. "

@@ -9,7 +9,7 @@ shares no code with the collection, so that a mistake there cannot hide here.
 
 from __future__ import annotations
 
-from .profiles import PROFILES, Profile
+from .profiles import PROFILES, UNRECORDED, Profile
 from .server import DifyServer, Fault
 from .state import Credential, Model, Workspace
 from .xinference import Backend, Served, Upstream
@@ -23,6 +23,7 @@ __all__ = [
     "PROFILES",
     "Profile",
     "Served",
+    "UNRECORDED",
     "Upstream",
     "Workspace",
 ]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,33 @@ PROFILES = {
             datasources=True,
             preferences=False,
             daemon_errors_bare=True,
+        ),
+    )
+}
+
+# Releases that were run and are not recorded: what is known to differ from a recorded one. No contract test holds them.
+UNRECORDED = {
+    profile.version: profile
+    for profile in (
+        replace(PROFILES["1.7.2"], version="1.0.1", secret_url=True, latest_versions=False),
+        replace(
+            PROFILES["1.9.2"],
+            version="1.10.1",
+            plugin_exceptions="invoke",
+            workspace_verb="POST",
+            credentials_in_list=False,
+        ),
+        replace(
+            PROFILES["1.9.2"],
+            version="1.12.1",
+            base64_password=True,
+            param_errors="pydantic",
+            wrapped_setup_errors=True,
+            plugin_exceptions="invoke",
+            email_case=False,
+            workspace_verb="POST",
+            admin_key="yes",
+            credentials_in_list=False,
         ),
     )
 }

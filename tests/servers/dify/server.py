@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from .app import API, App, Reply, Request
-from .profiles import PROFILES
+from .profiles import PROFILES, UNRECORDED
 from .state import State, Workspace
 from .xinference import Backend
 
@@ -45,7 +45,8 @@ class Fault:
         "reset_after" (it is done, the answer is lost), "status" (``status`` without a word), "html" (a proxy's page),
         "redirect" (to ``location``), "no_version" (the header X-Version is missing), "no_cookie" (a proxy drops the
         request's cookies), "no_csrf" (or its CSRF token), "no_set_cookie" (or the cookies of the answer), "daemon" (the
-        plugin daemon does not answer), "fail" (200 with a result that is none), "expired" (the login is over).
+        plugin daemon does not answer), "refused" (400 with ``message``), "fail" (200 with a result that is none),
+        "expired" (the login is over).
     """
 
     kind: str
@@ -55,6 +56,7 @@ class Fault:
     status: int = 500
     location: str = ""
     seconds: float = 0
+    message: str = ""
 
     def matches(self, verb: str, path: str) -> bool:
         return bool(self.times > 0 and re.fullmatch(self.verb, verb) and re.search(self.path, path))
@@ -65,7 +67,7 @@ class DifyServer:
 
     Set up, with one owner (EMAIL, PASSWORD), one workspace and the Xinference plugin, unless ``fresh``.
 
-    :param profile: one of PROFILES.
+    :param profile: one of PROFILES or UNRECORDED.
     :param certificate: a PEM file with a certificate and its key: speak https.
     :param strict_check: answer 599 to every request that could change something, and note it in ``violations``.
     """
@@ -81,7 +83,7 @@ class DifyServer:
         strict_check: bool = False,
         certificate: str | None = None,
     ):
-        self.profile = PROFILES[profile]
+        self.profile = PROFILES.get(profile) or UNRECORDED[profile]
         self.backend = backend or Backend()
         self.state = State()
         self.app = App(self.profile, self.state, self.backend)
@@ -214,8 +216,8 @@ class DifyServer:
             return Reply(fault.status, HTML)
         if fault.kind == "redirect":
             return Reply(fault.status, "")
-        if fault.kind == "daemon":
-            told = "Failed to request plugin daemon, url: plugin/x/management/models"
+        if fault.kind in ("daemon", "refused"):
+            told = fault.message or "Failed to request plugin daemon, url: plugin/x/management/models"
             return Reply(400, {"code": "invalid_param", "message": told, "status": 400})
         if fault.kind == "fail":
             return Reply(200, {"result": "fail", "data": "something is in the way"})

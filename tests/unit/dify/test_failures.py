@@ -66,6 +66,7 @@ def role(name: str) -> Prepare:
 UUID = "00000000-0000-0000-0000-000000000000"
 ADMIN = {"email": None, "password": None, "admin_key": "adminkey-123", "workspace": UUID}
 REGISTER = r"/models(/credentials)?$"
+TAKEN = "Model credential with name 'modelops.inference' already exists for my-llm."
 DEAD = "http://10.255.0.1:9997"
 
 FAILURES: dict[str, Failing] = {
@@ -179,6 +180,27 @@ FAILURES: dict[str, Failing] = {
         versions=PLUGINS,
         prepare=lambda server: setattr(server.workspace, "plugin", None),
     ),
+    "plugin does not run": Failing(
+        ("has not started the plugin", "no proper instance"),
+        versions=PLUGINS,
+        prepare=faults(Fault("refused", "POST", REGISTER, times=9, message="no proper instance for x")),
+    ),
+    # --- somebody else is faster, again and again
+    "credential's name is taken": Failing(
+        ("Somebody else made a credential of that name",),
+        versions=NAMED,
+        prepare=faults(Fault("refused", "POST", REGISTER, times=9, message=TAKEN)),
+    ),
+    "credential is gone": Failing(
+        ("Somebody else removed the credential",),
+        versions=NAMED,
+        prepare=faults(Fault("refused", "POST", REGISTER, times=9, message="Credential record not found.")),
+    ),
+    "credential is active already": Failing(
+        ("Somebody else made the credential the active one",),
+        versions=NAMED,
+        prepare=faults(Fault("refused", "POST", REGISTER, times=9, message="Can't add same credential")),
+    ),
     # --- refused before anything is sent
     "UID with a slash": Failing(("has a character that Dify's plugin refuses",), model={"model_uid": "a/b"}, sent=0),
     "server URL with /v1": Failing(("ends in /v1",), model={"server_url": f"{DEAD}/v1"}, sent=0),
@@ -279,21 +301,10 @@ def test_workspace_that_the_account_left(dify, dify_models):
     assert "no longer in this workspace" in result["msg"]
 
 
-@pytest.mark.parametrize("version", NAMED)
-def test_credential_that_somebody_else_removed(dify_models, version):
-    with DifyServer(version) as server:
-        dify_models(server, [model()])
-        item = server.workspace.models["my-llm", "llm"]
-        known = server.app.answer
-
-        def answer(request):
-            if request.verb == "PUT":
-                item.credentials.clear()
-            return known(request)
-
-        server.app.answer = answer
-        result = dify_models(server, [model(max_retries=9)])
-        assert result.failed and "Somebody else removed the credential at the same time" in result["msg"]
+def test_429_of_a_proxy_is_no_lockout(newest, dify_models):
+    newest.faults = [Fault("html", path="/login$", status=429)]
+    result = dify_models(newest, [model()])
+    assert result.failed and "reverse proxy" in result["msg"] and "locked" not in result["msg"]
 
 
 # --- the shapes of errors ------------------------------------------------------------------------------------------

@@ -292,6 +292,27 @@ def test_a_new_key_without_a_gap(dify, dify_models):
     assert [(c.id, c.name) for c in stored(dify).credentials] == credentials
 
 
+@pytest.mark.parametrize("what", ["removed", "activated"])
+def test_another_run_is_faster_with_a_credential(named, dify_models, what):
+    item = add(named, "my-llm", "API KEY 1")
+    if what == "activated":
+        item.listed, item.active, item.shown = False, None, {}
+    answer = named.app.answer
+
+    def overtaken(request):
+        if what == "removed" and request.verb == "PUT" and item.credentials:
+            item.credentials.clear()
+            item.listed, item.active, item.shown = False, None, {}
+        if what == "activated" and request.path.endswith("/switch"):
+            item.listed, item.active, item.shown = True, item.credentials[0].id, item.credentials[0].values
+        return answer(request)
+
+    named.app.answer = overtaken
+    result = dify_models(named, [model(max_retries=9)])
+    assert not result.failed, result["msg"]
+    assert item.listed and item.shown["max_retries"] == "9" and len(item.credentials) == 1
+
+
 # --- pruning -------------------------------------------------------------------------------------------------------
 
 
