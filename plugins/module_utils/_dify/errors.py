@@ -174,6 +174,11 @@ def advice(found: Failure, release: Release, **about: t.Any) -> str:
     """
     if found.status == 413:
         return "A proxy before Dify takes no body of that size: raise its limit (nginx: client_max_body_size)."
+    if found.code == "not_json" and found.status == 504:
+        return (
+            "A proxy before Dify gave up waiting (nginx: proxy_read_timeout), and Dify may still be at it. Let it wait "
+            "longer, and run this again later; nothing is added twice."
+        )
     if found.code == "not_json":
         return "Not Dify itself answered, but something before it (a reverse proxy). See its log."
     if found.code == "account_not_link_tenant":

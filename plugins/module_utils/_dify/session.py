@@ -250,6 +250,8 @@ class DifySession:
 
     def _use(self, tokens: Tokens) -> None:
         self.http.hide(*tokens.secrets)
+        for name in self._tokens.headers if self._tokens else ():  # other ones where Dify was upgraded meanwhile
+            del self.http.headers[name]
         self.http.headers.update(tokens.headers)
         self._tokens = tokens
 

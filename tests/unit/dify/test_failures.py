@@ -88,6 +88,10 @@ FAILURES: dict[str, Failing] = {
         ("a redirect to https://sso.example.com", "reverse proxy"),
         prepare=faults(Fault("redirect", path="/models$", status=302, location="https://sso.example.com")),
     ),
+    "a proxy gives up waiting while Dify tries the model": Failing(
+        ("gave up waiting", "proxy_read_timeout", "nothing is added twice"),
+        prepare=faults(Fault("html", "POST", REGISTER, status=504)),
+    ),
     # --- setup
     "not set up": Failing(("has not been set up", "/install"), fresh=True, sent=2),
     "INIT_PASSWORD is waited for": Failing(

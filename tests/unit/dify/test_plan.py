@@ -111,6 +111,53 @@ def test_create_or_attach():
     assert kinds(WANTED, zombie)[0] == "attach"
 
 
+def test_policies_of_a_registered_model():
+    piled = replace(REGISTERED, available=(("id-1", "ours"), ("id-2", "API KEY 1"), ("id-3", "ours")))
+    step, fields = m.decide(WANTED, piled, NEW, m.Policy())
+    assert (step.kind, step.superfluous, fields) == ("keep", (("id-3", "ours"),), [])
+    step, fields = m.decide(WANTED, piled, NEW, m.Policy(clean=True))
+    assert step.superfluous == (("id-2", "API KEY 1"), ("id-3", "ours"))
+    # Where the active one is not ours, nobody knows what ours are for.
+    others = replace(piled, credential_id="id-2", credential_name="API KEY 1")
+    assert kinds(WANTED, others) == (None, [])
+    for state in ("present_with_defaults", "ignored"):
+        left = replace(WANTED, state=state, server_url="http://other", enabled=False)
+        assert m.decide(left, piled, NEW, m.Policy("always", clean=True)) == (None, [])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "status", "enable"),
+    [(None, "disabled", None), (True, "disabled", True), (True, "active", None), (False, "active", False)]
+    + [(False, "disabled", None), (True, "no-configure", None), (False, "no-configure", False)],
+)
+def test_enabled(wanted, status, enable):
+    step = m.decide(replace(WANTED, enabled=wanted), replace(REGISTERED, status=status), NEW, m.Policy())[0]
+    assert (step.enable if step else None) is enable
+
+
+@pytest.mark.parametrize(
+    ("wanted", "stored", "stale"),
+    [(None, 1, False), (1, None, False), (1, 1, False), (1, "1", False), (1, 2, True), (1, "2", True)],
+)
+def test_context_length(wanted, stored, stale):
+    values = {**STORED, "context_length": stored}
+    assert kinds(replace(WANTED, context_length=wanted), replace(REGISTERED, stored=values)) == (
+        ("update", ["context_length"]) if stale else (None, [])
+    )
+
+
+def test_who_owns_a_model():
+    ours = (("id-1", "modelops.inference"), ("id-2", "modelops.inference b"))
+    urls = ["http://10.1.2.3:9997/"]
+    assert m.owned(replace(REGISTERED, available=ours), NEW, "modelops.inference", [])
+    assert not m.owned(replace(REGISTERED, available=(*ours, ("id-3", "API KEY 1"))), NEW, "modelops.inference", urls)
+    assert not m.owned(replace(REGISTERED, available=()), NEW, "modelops.inference", urls)
+    assert m.owned(m.Actual(STORED), OLD, "", urls) and not m.owned(m.Actual(STORED), OLD, "", [])
+    hidden = m.Actual({**STORED, "server_url": "http:/************97"})
+    assert not m.owned(hidden, OLD, "", urls) and m.hides_owner(hidden, OLD)
+    assert not m.hides_owner(hidden, NEW)
+
+
 def test_absent():
     gone = replace(WANTED, state="absent")
     assert kinds(gone, m.Actual()) == (None, [])

@@ -95,6 +95,20 @@ def test_a_kept_login_that_cannot_be_refreshed_leads_to_one_login(dify, opened, 
     assert (logins(dify), refreshes(dify)) == (2, 1)
 
 
+def test_a_login_kept_by_an_older_release(opened, file):
+    """Dify was upgraded in between, at the same address: Bearer before, cookies now."""
+    with DifyServer("1.8.1") as old, DifyServer("1.16.0-rc1") as new:
+        opened(old, session_file=file)
+        with open(file, encoding="utf-8") as kept:
+            text = kept.read().replace(old.url, new.url)
+        with open(file, "w", encoding="utf-8") as kept:
+            kept.write(text)
+        dify_session = opened(new, session_file=file)
+        read(dify_session)
+        assert (logins(new), refreshes(new)) == (1, 1)
+        assert "Authorization" not in dify_session.http.headers
+
+
 def test_a_wrong_password_is_not_tried_twice(dify, opened, file):
     opened(dify, session_file=file)
     dify.state.tokens.clear()
