@@ -32,7 +32,8 @@ options:
     description:
       - Name or ID of the workspace. Unset takes the account's current one.
       - With O(admin_key) its ID, which is required.
-      - Which one is current Dify keeps for the account. Two runs at a time with one account have to work in the same one.
+      - Which one is current Dify keeps for the account. Two runs at a time with one account have to work in the same one; a
+        run that changed something fails where it finds the account in another one afterwards.
     type: str
   session_file:
     description:

@@ -173,7 +173,7 @@ notes:
   - A run that changes nothing sends 4 requests and one per model (54 for 50 models), as no release lists credentials
     without telling their keys. With a login in O(session_file) it is one less, and with O(admin_key). A name as O(workspace)
     costs one more, another workspace than the account's current one three. A changed model costs two to three more, all
-    together one more. O(prune) costs one for each model that is not declared.
+    together two more. O(prune) costs one for each model that is not declared.
   - A change of O(workspace) switches the account's current workspace in Dify, for people logged in with it too, and
     switches it back at the end, also after a failure. Use an account of its own for automation.
 seealso:

@@ -27,7 +27,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify.login imp
 )
 from ansible_collections.modelops.inference.plugins.module_utils._dify.releases import Release, release_of
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._session import Answer, Session
+from ansible_collections.modelops.inference.plugins.module_utils._session import READ_VERBS, Answer, Session
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -364,21 +364,43 @@ class DifySession:
         self.workspace = home = self._own_workspace()
         target = home if wanted in (None, "", home.id) or self._tokens is None else self._find(str(wanted), home)
         if target.id == home.id:
-            self._may_change(home, to_change)
-            yield True
+            with self._staying(to_change):
+                yield True
             return
         if self.http.check_mode:
             self.workspace = target
             yield False
             return
-        self.workspace = self._switch(target)
         try:
-            self._may_change(self.workspace, to_change)
-            yield True
+            self.workspace = self._switch(target)
+            with self._staying(to_change):
+                yield True
         except BaseException as exc:
             self._back(home, exc)
             raise
         self._back(home, None)
+
+    @contextlib.contextmanager
+    def _staying(self, to_change: bool) -> t.Iterator[None]:
+        """Work in the workspace; where it changed something, nobody may have switched the account meanwhile.
+
+        :raises ModelopsError: the role may not, or somebody switched.
+        """
+        self._may_change(self.workspace, to_change)
+        before = self._changes()
+        yield
+        if self._changes() == before or self._tokens is None:
+            return
+        now = self._own_workspace()
+        if now.id != self.workspace.id:
+            raise ModelopsError(
+                f"{self.where()}: meanwhile another run or a person switched the account to the workspace '{now.name}', so "
+                "that changes may have gone there. Look at both, and run this again with an account of its own or with "
+                "an admin_key."
+            )
+
+    def _changes(self) -> int:
+        return sum(count for verb, count in self.http.counts.items() if verb not in READ_VERBS)
 
     def _find(self, wanted: str, home: Workspace) -> Workspace:
         known = [Workspace(item["id"], item["name"]) for item in self.workspaces()]

@@ -584,6 +584,35 @@ def test_workspace_that_cannot_be_set_back(newest, dify_models):
     assert result.failed and "HTML page" in result["msg"] and "could not be set back" in result["msg"]
 
 
+def test_workspace_is_set_back_though_the_answer_to_the_switch_was_lost(dify, dify_models):
+    dify.state.add_workspace("Research", admin="owner")
+    home = dify.state.accounts[EMAIL].current
+    dify.faults = [Fault("reset_after", "POST", "/switch$")]
+    result = dify_models(dify, [model()], workspace="Research")
+    assert result.failed and "switch to the workspace 'Research'" in result["msg"]
+    assert dify.state.accounts[EMAIL].current == home
+
+
+@pytest.mark.parametrize("wanted", [None, "Research"])
+def test_somebody_else_switches_the_account(dify, dify_models, wanted):
+    dify.state.add_workspace("Research", admin="owner")
+    third = dify.state.add_workspace("Third", admin="owner")
+    home = dify.state.accounts[EMAIL].current
+    answer = dify.app.answer
+
+    def switched(request):
+        reply = answer(request)
+        if request.verb == "POST" and "/model-providers/" in request.path:
+            dify.state.accounts[EMAIL].current = third.id
+        return reply
+
+    dify.app.answer = switched
+    options = {"workspace": wanted} if wanted else {}
+    result = dify_models(dify, [model()], **options)
+    assert result.failed and "switched the account to the workspace 'Third'" in result["msg"]
+    assert dify.state.accounts[EMAIL].current == (home if wanted else third.id)
+
+
 def test_the_current_workspace_needs_no_switch(dify, dify_models):
     for wanted in (dify.workspace.id, dify.workspace.name):
         assert not dify_models(dify, [model()], workspace=wanted).failed
