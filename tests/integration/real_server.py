@@ -14,11 +14,12 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
-import urllib.request
 from pathlib import Path
 
 import pytest
+import requests
 
 #: The release that every path is tested on, and the older ones that are known to differ.
 TESTED, OLD = "4.1.0", ("2.12.0", "1.17.1")
@@ -82,12 +83,50 @@ class Server:
         self.process.wait(20)
         self.process = None
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of a client with the key that xinference_admin made; empty where there is none."""
+        return {"Authorization": f"Bearer {self.key_file.read_text().strip()}"} if self.key_file.exists() else {}
+
+    @contextlib.contextmanager
+    def asked(self, uid: str, pause: float = 0.2):
+        """Asks an embedding model all the time, and yields the list of answers: (seconds since the start, status)."""
+        answers, stop, begun = [], threading.Event(), time.monotonic()
+
+        def ask():
+            while not stop.wait(pause):
+                try:
+                    body = {"model": uid, "input": "Is anybody there?"}
+                    url = f"{self.url}/v1/embeddings"
+                    answer = requests.post(url, json=body, headers=self.headers, timeout=30).status_code
+                except requests.RequestException as exc:
+                    answer = type(exc).__name__
+                answers.append((round(time.monotonic() - begun, 1), answer))
+
+        thread = threading.Thread(target=ask)
+        thread.start()
+        try:
+            yield answers
+        finally:
+            stop.set()
+            thread.join()
+
+    def model_processes(self) -> dict[str, int]:
+        """Process id of each replica, by the name that it runs under, such as minilm-rep0."""
+        listed = subprocess.run(["ps", "-eo", "pid,pgid,args"], capture_output=True, text=True, check=True).stdout
+        rows = [line.split(maxsplit=2) for line in listed.splitlines()[1:]]
+        return {
+            arguments.partition("Model: ")[2]: int(pid)
+            for pid, group, arguments in rows
+            if group == str(self.process.pid) and arguments.startswith("Model: ")
+        }
+
     def wait(self, seconds: float = 120) -> None:
         """Waits until it answers and has a worker."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            with contextlib.suppress(OSError, ValueError):
-                if b'"workers":{}' not in urllib.request.urlopen(f"{self.url}/status", timeout=5).read():
+            with contextlib.suppress(requests.RequestException):
+                if requests.get(f"{self.url}/status", timeout=5).json()["workers"]:
                     return
             time.sleep(0.5)
         pytest.fail(f"{self.url} was not ready after {seconds:.0f} s: {self.log}")
