@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.modelops.inference.plugins.action import check_names
 
@@ -33,6 +34,15 @@ def test_a_default_is_spelled_the_same_in_both_places(role):
     for name, default in defaults.items():
         # A computed default may be told in words.
         assert options[name]["default"] == default or "{{" in str(default), name
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_defaults_pass_the_roles_own_check(role):
+    options = load("roles", role, "meta", "argument_specs.yml")["argument_specs"]["main"]["options"]
+    defaults = load("roles", role, "defaults", "main.yml")
+    plain = {name: value for name, value in defaults.items() if "{{" not in str(value)}
+    spec = {name: option for name, option in options.items() if name in plain}
+    assert ArgumentSpecValidator(spec).validate(plain).error_messages == []
 
 
 def test_derived_documents_are_fresh():
