@@ -18,8 +18,8 @@ version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
   - For each model of a cluster the fields of Dify's dialog (Settings > Model Providers > Xinference), in its words.
-  - Of the API key only the place where it is kept.
-positional: _input, kept
+  - Of the API key only the place where it is kept. Where a Dify has the model already, its state there.
+positional: _input, kept, results
 options:
   _input:
     description: The variable C(xinference_served) of the cluster.
@@ -29,6 +29,11 @@ options:
     description: Where the API key is kept, as a person finds it. Empty where the server needs none.
     type: str
     default: ""
+  results:
+    description: What P(modelops.inference.dify_summary#filter) returned.
+    type: list
+    elements: dict
+    default: []
 """
 
 EXAMPLES = r"""
@@ -45,9 +50,11 @@ _value:
 """
 
 
-def dify_connection_sheet(source: t.Mapping[str, t.Any], kept: str = "") -> list[str]:
+def dify_connection_sheet(
+    source: t.Mapping[str, t.Any], kept: str = "", results: t.Sequence[t.Mapping[str, t.Any]] = ()
+) -> list[str]:
     try:
-        return registrations.connection_sheet(source, kept=kept)
+        return registrations.connection_sheet(source, kept=kept, results=results)
     except ModelopsError as exc:
         raise AnsibleFilterError(f"dify_connection_sheet: {exc}") from exc
 

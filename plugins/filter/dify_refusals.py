@@ -18,7 +18,8 @@ version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
   - Tells before anything is installed or launched what the module M(modelops.inference.dify_models) would refuse at the
-    end. That is a server URL that a Dify in containers cannot reach, and one model of Dify given twice.
+    end. That is a server URL that a Dify in containers cannot reach, one model of Dify given twice, and a target without
+    credentials or with options that exclude each other.
 positional: _input, targets
 options:
   _input:

@@ -19,7 +19,8 @@ author: The modelops.inference maintainers (@modelops)
 description:
   - Maps models of Xinference to the list that M(modelops.inference.dify_models) takes. LLM becomes C(llm), embedding
     C(text-embedding), rerank C(rerank), audio C(speech2text) or C(tts) by its abilities.
-  - Models that Dify has no type for, and models that Xinference does not serve now, are left out with a reason.
+  - Models that Dify has no type for are left out with a reason. So are models that Xinference does not serve now, and those
+    that were not found at the address that Dify is to use; these are ignored, so that nothing happens to them.
 positional: _input, target
 options:
   _input:
@@ -29,10 +30,15 @@ options:
     required: true
   target:
     description:
-      - An item of C(dify_targets). Of it C(models) (a selector by C(tags), C(types), C(uids)), C(server_url) and
-        C(server_urls) (by cluster) are used.
+      - An item of C(dify_targets). Of it C(models) (a selector by C(clusters), C(tags), C(types), C(uids)), C(server_url),
+        C(server_urls) (by cluster), C(model_name), C(overrides), C(credential_name) and C(defaults) are used.
     type: dict
     required: true
+  proofs:
+    description: What P(modelops.inference.dify_proofs#filter) returned.
+    type: list
+    elements: dict
+    default: []
   not_ready:
     description: Take models that are not served yet, too, as check mode has to.
     type: bool
@@ -54,18 +60,28 @@ _value:
       description: As O(modelops.inference.dify_models#module:models).
       type: list
       elements: dict
+    defaults:
+      description: As O(modelops.inference.dify_default_models#module:defaults), with names in place of UIDs.
+      type: dict
+    server_urls:
+      description: Xinference's addresses as this Dify uses them.
+      type: list
+      elements: str
     skipped:
-      description: What was left out, each with C(cluster), C(model), C(type) and C(why).
+      description: What was left out, each with C(cluster), C(model), C(type), C(state) (skipped, failed) and C(why).
       type: list
       elements: dict
 """
 
 
 def dify_registrations(
-    sources: t.Iterable[t.Mapping[str, t.Any]], target: t.Mapping[str, t.Any], not_ready: bool = False
-) -> dict[str, list[dict[str, t.Any]]]:
+    sources: t.Sequence[t.Mapping[str, t.Any]],
+    target: t.Mapping[str, t.Any],
+    not_ready: bool = False,
+    proofs: t.Sequence[t.Mapping[str, t.Any]] = (),
+) -> dict[str, t.Any]:
     try:
-        return registrations.registrations(sources, target, not_ready=not_ready)
+        return registrations.registrations(sources, target, not_ready=not_ready, proofs=proofs)
     except ModelopsError as exc:
         raise AnsibleFilterError(f"dify_registrations: {exc}") from exc
 

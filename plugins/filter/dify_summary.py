@@ -14,16 +14,16 @@ short_description: What became of each model in each Dify
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Makes one row for each model out of the results of M(modelops.inference.dify_models), for a final table.
-  - Used by the role C(dify), whose loop over its calls it knows.
+  - Makes one row for each plugin, model and default out of the results of M(modelops.inference.dify_plugin),
+    M(modelops.inference.dify_models) and M(modelops.inference.dify_default_models), for a final table.
+  - Used by the role C(dify), whose loops over its calls it knows.
 positional: _input, targets, sources
 options:
   _input:
     description:
-      - Results of the module, each with C(_call), which holds the number of its target as C(key) of the first item and the
-        wanted workspace as the second.
-    type: list
-    elements: dict
+      - By C(plugin), C(models) and C(defaults) the results of the module, each with its item of
+        P(modelops.inference.dify_calls#filter) as C(_call).
+    type: dict
     required: true
   targets:
     description: The variable C(dify_targets).
@@ -39,17 +39,24 @@ options:
     description: As P(modelops.inference.dify_registrations#filter) was given.
     type: bool
     default: false
+  proofs:
+    description: As P(modelops.inference.dify_registrations#filter) was given.
+    type: list
+    elements: dict
+    default: []
 """
 
 EXAMPLES = r"""
 - name: One row a model
   ansible.builtin.debug:
-    msg: "{{ registered.results | modelops.inference.dify_summary(dify_targets, [xinference_served]) }}"
+    msg: "{{ {'models': registered.results} | modelops.inference.dify_summary(dify_targets, [xinference_served]) }}"
 """
 
 RETURN = r"""
 _value:
-  description: Rows with C(dify), C(workspace), C(model), C(type), C(state), C(action) and C(why).
+  description:
+    - Rows with C(dify), C(workspace), C(model), C(type), C(state), C(action) and C(why); of a declared model with C(cluster)
+      and C(uid).
   type: list
   elements: dict
   sample:
@@ -60,16 +67,19 @@ _value:
       state: active
       action: register
       why: ""
+      cluster: gpu01
+      uid: qwen3-8b
 """
 
 
 def dify_summary(
-    results: t.Iterable[t.Mapping[str, t.Any]],
+    results: t.Mapping[str, t.Iterable[t.Mapping[str, t.Any]]],
     targets: t.Sequence[t.Mapping[str, t.Any]],
     sources: t.Sequence[t.Mapping[str, t.Any]],
     not_ready: bool = False,
+    proofs: t.Sequence[t.Mapping[str, t.Any]] = (),
 ) -> list[dict[str, t.Any]]:
-    return registrations.summary(results, targets, sources, not_ready=not_ready)
+    return registrations.summary(results, targets, sources, not_ready=not_ready, proofs=proofs)
 
 
 class FilterModule:

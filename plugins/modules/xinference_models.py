@@ -367,6 +367,15 @@ options:
           credential_name:
             description: Name of the credential that Dify keeps for it, at most 30 characters.
             type: str
+          enabled:
+            description: V(false) disables the model in Dify, V(true) enables it. Unset leaves that to people.
+            type: bool
+          state:
+            description:
+              - V(present_with_defaults) registers the model where it is missing, and leaves one that is there to people.
+              - V(absent) keeps it out of Dify. A model with O(models[].state=absent) is absent there, too. Unset is present.
+            type: str
+            choices: [present, present_with_defaults, absent]
   validate_only:
     description: Only check the list itself, on the controller, without asking the host or the server. Returns what is declared.
     type: bool
@@ -750,6 +759,8 @@ MODEL_OPTIONS = dict(
             invoke_timeout=dict(type="int"),
             max_retries=dict(type="int"),
             credential_name=dict(type="str"),
+            enabled=dict(type="bool"),
+            state=dict(type="str", choices=["present", "present_with_defaults", "absent"]),
         ),
     ),
 )

@@ -28,6 +28,12 @@ options:
     description: UIDs of the models to ask. Unset asks every running one.
     type: list
     elements: str
+  infer:
+    description:
+      - V(false) does not use the models. It only sees whether the server lists them as running, all of them with one request, and
+        does not wait for it.
+    type: bool
+    default: true
   dimensions:
     description: UID of an embedding model and the length that its vectors have to have.
     type: dict
@@ -90,7 +96,9 @@ models:
       description: Type of the model. V(null) where it does not run.
       type: str
     kind:
-      description: V(chat), V(completion), V(embedding), V(rerank) or V(describe). V(null) where the model does not run.
+      description: >-
+        V(chat), V(completion), V(embedding), V(rerank), V(describe) or, with O(infer=false), V(list). V(null) where the model
+        does not run.
       type: str
     ok:
       description: Whether it answered what a model of this type has to answer.
@@ -119,6 +127,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.cli
 
 ARGUMENT_SPEC = dict(
     uids=dict(type="list", elements="str"),
+    infer=dict(type="bool", default=True),
     dimensions=dict(type="dict"),
     api_key=dict(type="str", no_log=True),
     prove_timeout=dict(type="int", default=60),
@@ -132,7 +141,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     p = module.params
     dimensions = {uid: _length(uid, value) for uid, value in (p["dimensions"] or {}).items()}
     client = Client.of(module)
-    client.wait_ready(p["ready_timeout"])
+    if p["infer"]:
+        client.wait_ready(p["ready_timeout"])
     if p["api_key"]:
         client.use_key(p["api_key"])
     else:
@@ -140,7 +150,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     version = None if p["api_key"] else client.version
     running = client.models()
     proofs = [
-        _prove(client, uid, running, dimensions.get(uid), p["prove_timeout"]) for uid in p["uids"] or sorted(running)
+        _prove(client, uid, running, dimensions.get(uid), p["prove_timeout"] if p["infer"] else None)
+        for uid in p["uids"] or sorted(running)
     ]
     result = {
         "changed": False,
@@ -165,11 +176,13 @@ def _length(uid: str, value: t.Any) -> int:
 
 
 def _prove(
-    client: Client, uid: str, running: dict[str, dict[str, t.Any]], dimensions: int | None, timeout: float
+    client: Client, uid: str, running: dict[str, dict[str, t.Any]], dimensions: int | None, timeout: float | None
 ) -> proof.Proof:
     row = running.get(uid)
     if row is None:
         return proof.Proof(uid, None, False, None, f"does not run; running are: {', '.join(sorted(running)) or 'none'}")
+    if timeout is None:
+        return proof.Proof(uid, "list", True, None, "is listed")
     return proof.prove(client, uid, row["model_type"], row.get("model_ability") or [], dimensions, timeout)
 
 

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import stat
@@ -109,9 +110,27 @@ class SessionFile:
 
     def write(self, tokens: Tokens) -> None:
         """Keeps tokens in place of those before."""
+        self._put({**asdict(tokens), "since": time.time()})
+
+    def refusal(self, password: str) -> str:
+        """What Dify said when another task tried this very password; "" where none did, or it was another password."""
+        kept = self._all().get(self.key)
+        if not isinstance(kept, dict) or not kept.get("refused") or kept.get("password") != self._digest(password):
+            return ""
+        return str(kept["refused"])
+
+    def refuse(self, password: str, said: str) -> None:
+        """Keeps a refusal, so that the play's other tasks do not lock the account by trying again."""
+        if self._file is not None:
+            self._put({"refused": said, "password": self._digest(password)})
+
+    def _digest(self, password: str) -> str:
+        return hashlib.pbkdf2_hmac("sha256", password.encode(), self.key.encode(), 200_000).hex()
+
+    def _put(self, entry: dict[str, t.Any]) -> None:
         if self._file is None:
             return
-        text = json.dumps({**self._all(), self.key: {**asdict(tokens), "since": time.time()}})
+        text = json.dumps({**self._all(), self.key: entry})
         self._file.seek(0)
         self._file.truncate()
         self._file.write(text)

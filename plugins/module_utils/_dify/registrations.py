@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
@@ -25,8 +26,42 @@ DIALOG_TYPES = {
 _BY_TYPE = {"LLM": "llm", "embedding": "text-embedding", "rerank": "rerank"}
 _BY_ABILITY = {"audio2text": "speech2text", "text2audio": "tts"}
 
-# What a model's ``dify`` may override.
-OVERRIDES = ("name", "type", "server_url", "invoke_timeout", "max_retries", "credential_name")
+# What a model's ``dify``, or a target's ``overrides`` of its UID, may say.
+OVERRIDES = (
+    "name",
+    "type",
+    "server_url",
+    "invoke_timeout",
+    "max_retries",
+    "credential_name",
+    "enabled",
+    "state",
+)
+# Those that dify_models takes as they are.
+_PASSED_ON = ("invoke_timeout", "max_retries", "credential_name", "enabled")
+
+STATES = ("present", "present_with_defaults", "absent")
+
+# What the name of a model in Dify may be made of (model_name of a target).
+PLACES = ("uid", "cluster")
+
+
+# How a request is made from Dify's network (prove_from of a target).
+HOOKS = ("docker", "kubectl", "ssh", "command")
+
+
+class Choice(t.NamedTuple):
+    """A model of a cluster that a target wants: its name and type in Dify (None where Dify has none for it)."""
+
+    source: t.Mapping[str, t.Any]
+    model: t.Mapping[str, t.Any]
+    name: str
+    kind: str | None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is to be in Dify, as far as anybody declared."""
+        return _present(self.model) and _state(self.model) != "absent"
 
 
 def dify_type(model: t.Mapping[str, t.Any]) -> str | None:
@@ -53,12 +88,13 @@ def why_not(model: t.Mapping[str, t.Any]) -> str:
     return f"Dify has no type for {model['type']} models"
 
 
-def selected(model: t.Mapping[str, t.Any], selector: t.Mapping[str, t.Any] | None) -> bool:
-    """Whether a target wants a model: by any of its tags, by UID, by type in Xinference's or Dify's spelling."""
-    chosen = {name: wanted for name, wanted in (selector or {}).items() if wanted}
+def selected(source: t.Mapping[str, t.Any], model: t.Mapping[str, t.Any], target: t.Mapping[str, t.Any]) -> bool:
+    """Whether a target wants a model: by cluster, any of its tags, UID, and type in Xinference's or Dify's spelling."""
+    chosen = {name: wanted for name, wanted in (target.get("models") or {}).items() if wanted}
     types = {str(model["type"]).lower(), dify_type(model)}
     return all(
         (
+            not chosen.get("clusters") or source["cluster"] in chosen["clusters"],
             not chosen.get("tags") or bool(set(chosen["tags"]) & set(model.get("tags") or ())),
             not chosen.get("uids") or model["uid"] in chosen["uids"],
             not chosen.get("types") or bool({str(name).lower() for name in chosen["types"]} & types),
@@ -66,46 +102,119 @@ def selected(model: t.Mapping[str, t.Any], selector: t.Mapping[str, t.Any] | Non
     )
 
 
+def choices(sources: t.Iterable[t.Mapping[str, t.Any]], target: t.Mapping[str, t.Any]) -> list[Choice]:
+    """The models that a target wants; their ``dify`` is what the target overrides, then their own."""
+    overrides = target.get("overrides") or {}
+    found = []
+    for source in sources:
+        for given in source.get("models") or ():
+            model = {**given, "dify": {**(given.get("dify") or {}), **(overrides.get(given["uid"]) or {})}}
+            if selected(source, model, target):
+                found.append(Choice(source, model, _name(source, model, target), dify_type(model)))
+    return found
+
+
+def _name(source: t.Mapping[str, t.Any], model: t.Mapping[str, t.Any], target: t.Mapping[str, t.Any]) -> str:
+    """The model's own name in Dify, or by the target's template, or its UID."""
+    places = {"uid": model["uid"], "cluster": source["cluster"]}
+    template = str(target.get("model_name") or "{uid}")
+    return _override(model, "name") or re.sub(r"{(\w+)}", lambda match: str(places[match.group(1)]), template)
+
+
+def url_of(source: t.Mapping[str, t.Any], target: t.Mapping[str, t.Any], model: t.Mapping[str, t.Any]) -> str:
+    """Xinference's address as this Dify is to use it for a model."""
+    given = (target.get("server_urls") or {}).get(source["cluster"]) or target.get("server_url")
+    return str(_override(model, "server_url") or given or source["url"]).rstrip("/")
+
+
 def registrations(
-    sources: t.Iterable[t.Mapping[str, t.Any]], target: t.Mapping[str, t.Any], *, not_ready: bool
-) -> dict[str, list[dict[str, t.Any]]]:
+    sources: t.Sequence[t.Mapping[str, t.Any]],
+    target: t.Mapping[str, t.Any],
+    *,
+    not_ready: bool,
+    proofs: t.Iterable[t.Mapping[str, t.Any]] = (),
+) -> dict[str, t.Any]:
     """What one target is to have.
 
     :param sources: ``xinference_served`` of each cluster, with the key as ``api_key`` where there is one.
     :param target: an item of ``dify_targets``.
     :param not_ready: True also takes models that Xinference does not serve yet, as check mode has to.
-    :returns: ``models`` as dify_models takes them, and ``skipped`` with the reasons.
+    :param proofs: what was asked at the URLs (``proof.verdicts``); a model that was not found there is left alone.
+    :returns: ``models``, ``server_urls`` and ``defaults`` as the modules take them, and ``skipped`` with the reasons.
     """
-    chosen = [(source, *choice) for source in sources for choice in _chosen(source, target)]
+    chosen = choices(sources, target)
+    unproven = {
+        (row["url"], row["uid"]): row["why"] for row in proofs if row["dify"] == target["name"] and not row["ok"]
+    }
     # A model that moved to another cluster is declared absent where it was, and is not gone from Dify.
-    taken = {(name, kind) for _source, model, name, kind in chosen if _present(model)}
+    taken = {(choice.name, choice.kind) for choice in chosen if choice.wanted}
     models: list[dict[str, t.Any]] = []
     skipped: list[dict[str, t.Any]] = []
-    for source, model, name, kind in chosen:
-        if not _present(model):
-            if kind is not None and (name, kind) not in taken:
-                taken.add((name, kind))
-                models.append({"name": name, "type": kind, "state": "absent"})
+    for choice in chosen:
+        source, model, name, kind = choice
+        if not choice.wanted:
+            for gone in _kinds(model, kind):
+                if (name, gone) not in taken:
+                    taken.add((name, gone))
+                    models.append({"name": name, "type": gone, "state": "absent"})
             continue
-        why = ""
+        row = {"cluster": source["cluster"], "model": name, "type": kind or model["type"]}
+        why = unproven.get((url_of(source, target, model), model["uid"]))
         if kind is None:
-            why = why_not(model)
-        elif not not_ready and not _served(model):
+            skipped.append({**row, "state": "skipped", "why": why_not(model)})
+        elif why:
+            skipped.append({**row, "state": "failed", "why": why})
+        elif not not_ready and not served(model):
             why = f"Xinference ({source['cluster']}) does not serve it now"
-        if why:
-            skipped.append({"cluster": source["cluster"], "model": name, "type": model["type"], "why": why})
+            skipped.append({**row, "state": "skipped", "why": why})
         else:
-            models.append(_registration(source, target, model, name, str(kind)))
-    return {"models": models, "skipped": skipped}
+            models.append(_registration(target, choice))
+            continue
+        if kind is not None:  # not registered now, and not to be pruned either
+            models.append({"name": name, "type": kind, "state": "ignored"})
+    return {
+        "models": models,
+        "skipped": skipped,
+        "server_urls": sorted({url_of(source, target, {}) for source in sources}),
+        "defaults": _defaults(target, chosen),
+    }
 
 
-def _chosen(
-    source: t.Mapping[str, t.Any], target: t.Mapping[str, t.Any]
-) -> t.Iterator[tuple[t.Mapping[str, t.Any], str, str | None]]:
-    """The models of a cluster that a target wants, with their names and types in Dify."""
-    for model in source.get("models") or ():
-        if selected(model, target.get("models")):
-            yield model, _override(model, "name") or model["uid"], dify_type(model)
+def _kinds(model: t.Mapping[str, t.Any], kind: str | None) -> tuple[str, ...]:
+    """The types under which a model that is to go may be registered; of an audio model nobody may know any more."""
+    if kind is None:
+        return tuple(_BY_ABILITY.values()) if model["type"] == "audio" else ()
+    return (kind,)
+
+
+def _registration(target: t.Mapping[str, t.Any], choice: Choice) -> dict[str, t.Any]:
+    source, model, name, kind = choice
+    entry = {"name": name, "type": kind, "server_url": url_of(source, target, model), "model_uid": model["uid"]}
+    if source.get("api_key"):
+        entry["api_key"] = source["api_key"]
+    if target.get("credential_name"):
+        entry["credential_name"] = target["credential_name"]
+    if kind == "llm" and model.get("context_length"):
+        entry["context_length"] = model["context_length"]
+    if _state(model) != "present":
+        entry["state"] = _state(model)
+    entry.update({key: _override(model, key) for key in _PASSED_ON if _override(model, key) is not None})
+    return entry
+
+
+def _defaults(target: t.Mapping[str, t.Any], chosen: t.Iterable[Choice]) -> dict[str, t.Any]:
+    """The target's defaults, a model's UID replaced by its name in Dify; a name goes before a UID."""
+    wanted = [choice for choice in chosen if choice.wanted]
+    names = {(choice.kind, choice.name) for choice in wanted}
+    by_uid = {(choice.kind, choice.model["uid"]): choice.name for choice in wanted}
+    given = target.get("defaults") or {}
+    return {
+        kind: by_uid.get((kind, name), name) if isinstance(name, str) and (kind, name) not in names else name
+        for kind, name in given.items()
+    }
+
+
+# --- refused before anything changes --------------------------------------------------------------------------------
 
 
 def refusals(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
@@ -116,31 +225,47 @@ def refusals(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Iterable[t.M
     """
     found = []
     for target in targets:
-        # Of an audio model Xinference tells only later which of Dify's types it has.
-        chosen = [
-            (source, model, name, kind or model["type"])
-            for source in sources
-            for model, name, kind in _chosen(source, target)
-            if _present(model) and (kind or model["type"] == "audio")
-        ]
-        found += _loopback_refusals(target, [(source, model) for source, model, _name, _kind in chosen])
-        found += _twice_refusals(target, chosen)
+        wrong = list(_target_refusals(target))
+        if not wrong:
+            # Of an audio model Xinference tells only later which of Dify's types it has.
+            chosen = [
+                choice._replace(kind=choice.kind or choice.model["type"])
+                for choice in choices(sources, target)
+                if choice.wanted and (choice.kind or choice.model["type"] == "audio")
+            ]
+            wrong = [*_loopback_refusals(target, chosen), *_twice_refusals(chosen)]
+        found += [f"{target['name']}: {sentence}" for sentence in wrong]
     return found
 
 
-def _loopback_refusals(
-    target: t.Mapping[str, t.Any], chosen: t.Sequence[tuple[t.Mapping[str, t.Any], t.Mapping[str, t.Any]]]
-) -> list[str]:
+def _target_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """What is wrong with a target itself."""
+    account = [name for name in ("email", "password") if target.get(name)]
+    if len(account) == 1 or bool(account) == bool(target.get("admin_key")):
+        yield "give email and password, or admin_key and the workspaces' IDs."
+    if target.get("admin_key") and not [name for name in target.get("workspaces") or () if name]:
+        yield "an admin_key works in workspaces that are named by their ID: give workspaces."
+    unknown = [place for place in re.findall(r"{(.*?)}", str(target.get("model_name") or "")) if place not in PLACES]
+    if unknown:
+        yield f"model_name has no {{{unknown[0]}}}; it may have {{uid}} and {{cluster}}."
+    if (target.get("plugin") or {}).get("state") == "absent" and target.get("defaults"):
+        yield "with plugin.state absent there are no models that could be defaults."
+    asked_by = [name for name, value in (target.get("prove_from") or {}).items() if value and name in HOOKS]
+    if target.get("prove_from") and len(asked_by) != 1:
+        yield f"prove_from takes one of {', '.join(HOOKS)}."
+
+
+def _loopback_refusals(target: t.Mapping[str, t.Any], chosen: t.Sequence[Choice]) -> t.Iterator[str]:
     if boolean(target.get("allow_loopback") or False):
-        return []
+        return
     urls = target.get("server_urls") or {}
     given = {"server_url": target.get("server_url")}
     given.update({f"server_urls of {cluster}": url for cluster, url in urls.items()})
-    given.update({f"dify.server_url of {model['uid']}": _override(model, "server_url") for _source, model in chosen})
+    given.update({f"dify.server_url of {c.model['uid']}": _override(c.model, "server_url") for c in chosen})
     wrong = [f"{where} is a loopback address ({url})" for where, url in given.items() if url and is_loopback(url)]
     by_default = {
         source["cluster"]
-        for source, model in chosen
+        for source, model, _name, _kind in chosen
         if source["loopback"]
         and not (_override(model, "server_url") or urls.get(source["cluster"]) or target.get("server_url"))
     }
@@ -148,47 +273,25 @@ def _loopback_refusals(
         f"there is no server_url, and cluster {cluster} listens on loopback only (xinference_host)"
         for cluster in sorted(by_default)
     ]
-    if not wrong:
-        return []
-    return [
-        f"{target['name']}: {'; '.join(wrong)}. Dify tries a model from its own container (plugin_daemon, or api before 1.0), "
-        "where a loopback address means the container. Let Xinference listen on an address that Dify reaches and give that "
-        "as server_url, or, where Dify runs on the same machine outside containers, say allow_loopback: true."
-    ]
+    if wrong:
+        yield (
+            f"{'; '.join(wrong)}. Dify tries a model from its own container (plugin_daemon, or api before 1.0), "
+            "where a loopback address means the container. Let Xinference listen on an address that Dify reaches and give "
+            "that as server_url, or, where Dify runs on the same machine outside containers, say allow_loopback: true."
+        )
 
 
-def _twice_refusals(
-    target: t.Mapping[str, t.Any], chosen: t.Sequence[tuple[t.Mapping[str, t.Any], t.Mapping[str, t.Any], str, str]]
-) -> list[str]:
-    origins: dict[tuple[str, str], list[str]] = {}
+def _twice_refusals(chosen: t.Sequence[Choice]) -> t.Iterator[str]:
+    origins: dict[tuple[str, str | None], list[str]] = {}
     for source, model, name, kind in chosen:
         origins.setdefault((name, kind), []).append(f"{model['uid']} of cluster {source['cluster']}")
-    return [
-        f"{target['name']}: {' and '.join(of)} would both be the {kind} model '{name}' in Dify, where name and type are a "
-        "model's identity. Give each a name of its own (dify.name), or select by tags (models of the target)."
-        for (name, kind), of in origins.items()
-        if len(of) > 1
-    ]
-
-
-def _registration(
-    source: t.Mapping[str, t.Any],
-    target: t.Mapping[str, t.Any],
-    model: t.Mapping[str, t.Any],
-    name: str,
-    kind: str,
-) -> dict[str, t.Any]:
-    urls = target.get("server_urls") or {}
-    entry = {
-        "name": name,
-        "type": kind,
-        "server_url": urls.get(source["cluster"]) or target.get("server_url") or source["url"],
-        "model_uid": model["uid"],
-    }
-    if source.get("api_key"):
-        entry["api_key"] = source["api_key"]
-    entry.update({key: _override(model, key) for key in OVERRIDES[2:] if _override(model, key) is not None})
-    return entry
+    for (name, kind), of in origins.items():
+        if len(of) > 1:
+            yield (
+                f"{' and '.join(of)} would both be the {kind} model '{name}' in Dify, where name and type are a model's "
+                'identity. Name them by their clusters (the target\'s model_name: "{uid}@{cluster}"), give each a name of its '
+                "own (dify.name), or select (models of the target, by clusters or tags)."
+            )
 
 
 def _override(model: t.Mapping[str, t.Any], name: str) -> t.Any:
@@ -206,16 +309,27 @@ def _present(model: t.Mapping[str, t.Any]) -> bool:
     return declared == "present"
 
 
-def _served(model: t.Mapping[str, t.Any]) -> bool:
+def _state(model: t.Mapping[str, t.Any]) -> str:
+    """What is declared of the model in Dify."""
+    state = _override(model, "state") or "present"
+    if state not in STATES:
+        raise ModelopsError(f"model '{model['uid']}': dify.state is one of {', '.join(STATES)}; not '{state}'")
+    return str(state)
+
+
+def served(model: t.Mapping[str, t.Any]) -> bool:
     """Whether Xinference serves the model, maybe with other fields than declared."""
     return model.get("state") in ("ready", "differs")
 
 
-def connection_sheet(source: t.Mapping[str, t.Any], *, kept: str) -> list[str]:
-    """The lines that tell a person what to enter in Dify for one cluster; never the key itself.
+def connection_sheet(
+    source: t.Mapping[str, t.Any], *, kept: str, results: t.Iterable[t.Mapping[str, t.Any]] = ()
+) -> list[str]:
+    """The lines that tell a person what to enter in Dify for one cluster, and where it is; never the key itself.
 
     :param source: ``xinference_served`` of the cluster.
     :param kept: where its key is kept, as a person finds it; "" where it needs none.
+    :param results: ``dify_results``, the rows of ``summary``.
     """
     models = [model for model in source.get("models") or () if _present(model)]
     entries = [(model, dify_type(model)) for model in models]
@@ -225,6 +339,11 @@ def connection_sheet(source: t.Mapping[str, t.Any], *, kept: str) -> list[str]:
         "Settings > Model Providers > Xinference > Add Model (owner or admin of the workspace; from Dify 1.0 on install",
         "the plugin langgenius/xinference first). One entry for each model:",
     ]
+    places: dict[str, list[str]] = {}
+    for row in results:
+        if row.get("cluster") == source["cluster"]:
+            here = f"  In {row['dify']}, {row['workspace'] or 'its workspace'}: {row['state']} (as {row['model']})"
+            places.setdefault(row["uid"], []).append(here)
     for model, kind in entries:
         if kind is None:
             continue
@@ -236,8 +355,9 @@ def connection_sheet(source: t.Mapping[str, t.Any], *, kept: str) -> list[str]:
             f"  Server url   {url}",
             f"  Model uid    {model['uid']}",
             f"  API key      {kept or 'leave it empty: this server needs none'}",
+            *places.get(model["uid"], ()),
         ]
-        if not _served(model):
+        if not served(model):
             lines.append("  (Xinference does not serve it now; Dify tries it before it stores it.)")
     left_out = [f"  {model['uid']}: {why_not(model)}" for model, kind in entries if kind is None]
     if left_out:
@@ -257,30 +377,107 @@ def connection_sheet(source: t.Mapping[str, t.Any], *, kept: str) -> list[str]:
     return lines
 
 
+# --- what a play calls, and what became of it -----------------------------------------------------------------------
+
+
+def calls(targets: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """What is called for each workspace of each target: ``plugin``, ``models``, ``defaults``, and how many of them log in (``logins``).
+
+    Each names its target by number (``key``) and name only, so that it can be shown: targets hold passwords.
+    """
+    found = []
+    for key, target in enumerate(targets):
+        plugin = (target.get("plugin") or {}).get("state") or ("present" if target.get("plugin") else "")
+        for workspace in target.get("workspaces") or [""]:
+            found.append(
+                {
+                    "key": key,
+                    "name": target["name"],
+                    "workspace": workspace,
+                    "plugin": plugin,
+                    "models": plugin != "absent",
+                    "defaults": bool(target.get("defaults")),
+                    "logins": (bool(plugin) + (plugin != "absent") + bool(target.get("defaults")))
+                    * bool(target.get("email")),
+                }
+            )
+    return found
+
+
 def summary(
-    results: t.Iterable[t.Mapping[str, t.Any]],
+    results: t.Mapping[str, t.Iterable[t.Mapping[str, t.Any]]],
     targets: t.Sequence[t.Mapping[str, t.Any]],
     sources: t.Sequence[t.Mapping[str, t.Any]],
     *,
     not_ready: bool,
+    proofs: t.Sequence[t.Mapping[str, t.Any]] = (),
 ) -> list[dict[str, t.Any]]:
-    """One row for each Dify, workspace and model.
+    """One row for each Dify, workspace and plugin, model or default.
 
-    :param results: of the calls of dify_models, each with ``_call``: ({"key": number of its target}, workspace).
+    :param results: by ``plugin``, ``models`` and ``defaults`` the results of the modules' calls, each with its ``_call``.
     """
     rows: list[dict[str, t.Any]] = []
-    for result in results:
-        target, workspace = targets[result["_call"][0]["key"]], result["_call"][1]
-        place = {"dify": target["name"], "workspace": (result.get("workspace") or {}).get("name") or workspace}
-        models = result.get("models") or ()
-        for model in models:
-            why = model.get("error", "")
-            outcome = {"state": "failed" if why else model["state"], "action": model["action"], "why": why}
-            rows.append({**place, "model": model["name"], "type": model["type"], **outcome})
-        if result.get("failed") and not models:
-            why = result.get("msg", "")
-            rows.append({**place, "model": "", "type": "", "state": "failed", "action": "none", "why": why})
-        for model in registrations(sources, target, not_ready=not_ready)["skipped"]:
-            outcome = {"state": "skipped", "action": "none", "why": model["why"]}
-            rows.append({**place, "model": model["model"], "type": model["type"], **outcome})
+    for what, row_of in (("plugin", _plugin_rows), ("models", _model_rows), ("defaults", _default_rows)):
+        for result in results.get(what) or ():
+            call = result["_call"]
+            if result.get("skipped") and not result.get("models"):
+                continue
+            space = (result.get("workspace") or {}).get("name") or call["workspace"]
+            place = {"dify": call["name"], "workspace": space}
+            found = row_of(result)
+            if result.get("failed") and not any(row["state"] == "failed" for row in found):
+                about = {"model": "", "type": "" if what == "models" else what, "state": "failed", "action": "none"}
+                found.append({**about, "why": result.get("msg", "")})
+            if what == "models":
+                found = _with_origin(found, targets[call["key"]], sources, not_ready, proofs)
+            rows += [{**place, **row} for row in found]
     return rows
+
+
+def _plugin_rows(result: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    plugin = result.get("plugin")
+    if not isinstance(plugin, dict) or result.get("failed"):
+        return []
+    state = " ".join(str(word) for word in (plugin["state"], plugin.get("version")) if word)
+    return [{"model": plugin["id"], "type": "plugin", "state": state, "action": result["action"], "why": ""}]
+
+
+def _model_rows(result: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    return [_row(model, "failed" if model.get("error") else model["state"]) for model in result.get("models") or ()]
+
+
+def _default_rows(result: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    told = result.get("defaults")
+    rows = told if isinstance(told, list) else []
+    return [_row(row, "failed" if row.get("error") else "default") for row in rows]
+
+
+def _row(told: t.Mapping[str, t.Any], state: str) -> dict[str, t.Any]:
+    about = {"model": told["name"], "type": told["type"], "state": state, "action": told["action"]}
+    return {**about, "why": told.get("error") or told.get("why") or ""}
+
+
+def _with_origin(
+    rows: t.Iterable[dict[str, t.Any]],
+    target: t.Mapping[str, t.Any],
+    sources: t.Sequence[t.Mapping[str, t.Any]],
+    not_ready: bool,
+    proofs: t.Sequence[t.Mapping[str, t.Any]],
+) -> list[dict[str, t.Any]]:
+    """The models' rows with their cluster and UID, and those that were skipped."""
+    skipped = registrations(sources, target, not_ready=not_ready, proofs=proofs)["skipped"]
+    left_out = {(row["model"], row["type"]): {**row, "action": "none"} for row in skipped}
+    warnings = {(row["url"], row["uid"]): row["why"] for row in proofs if row["dify"] == target["name"]}
+    origins: dict[tuple[str, str], Choice] = {}
+    for choice in choices(sources, target):
+        if choice.wanted:
+            origins[(choice.name, choice.kind or choice.model["type"])] = choice
+    told = {(row["model"], row["type"]): row for row in rows}
+    found = []
+    for key, row in {**told, **left_out}.items():
+        choice = origins.get(key)
+        if choice is not None:
+            warning = warnings.get((url_of(choice.source, target, choice.model), choice.model["uid"]), "")
+            row = {**row, "cluster": choice.source["cluster"], "uid": choice.model["uid"], "why": row["why"] or warning}
+        found.append(row)
+    return found

@@ -269,7 +269,11 @@ class DifySession:
         return self._tokens_of(answer) if errors.refusal(answer) is None else None
 
     def _log_in(self) -> Tokens:
-        """Logs in: exactly one attempt, because the seventh after six failures is refused for a day."""
+        """Logs in: exactly one attempt, because the seventh after six failures is refused for a day. None where another
+        task of the play was refused."""
+        said = self._kept.refusal(self._password)
+        if said:
+            raise ModelopsError(said)
         sent = self._password
         if self.release.encoded_password:
             sent = base64.b64encode(sent.encode()).decode()
@@ -282,7 +286,9 @@ class DifySession:
             what=f"Dify {self.url}: log in as {self._email}",
         )
         if errors.refusal(answer) is not None:
-            raise DifyError(self.http.redact(self._login_refused(self._email, answer)), errors.failure(answer))
+            said = self.http.redact(self._login_refused(self._email, answer))
+            self._kept.refuse(self._password, said)
+            raise DifyError(said, errors.failure(answer))
         tokens = self._tokens_of(answer)
         if tokens is None:
             lacks = "its cookies. Does a proxy before it remove Set-Cookie?" if self.release.cookies else "a token."

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.modelops.inference.plugins.module_utils._dify import proof
 from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations as r
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.models import TYPES
@@ -37,7 +38,7 @@ def source(*models, cluster="one", **more):
 
 
 def names(found):
-    return [(model["name"], model["type"]) for model in found["models"]]
+    return [(model["name"], model["type"]) for model in found["models"] if model.get("state") != "ignored"]
 
 
 @pytest.mark.parametrize(
@@ -101,6 +102,8 @@ def test_server_url_as_the_target_sees_it():
         ({"uids": ["c", "nosuch"]}, ["c"]),
         ({"tags": ["x"], "types": ["embedding"]}, ["b"]),
         ({"tags": [], "types": [], "uids": []}, ["a", "b", "c"]),
+        ({"clusters": ["one"]}, ["a", "b", "c"]),
+        ({"clusters": ["two"]}, []),
     ],
 )
 def test_selector(selector, expected):
@@ -117,7 +120,10 @@ def test_absent_and_not_ready():
     models = [served("gone", "LLM", declared="absent", state="absent"), served("late", "LLM", state="failed")]
     image = served("i", "image", declared="absent")
     found = r.registrations([source(*models, image)], {}, not_ready=False)
-    assert found["models"] == [{"name": "gone", "type": "llm", "state": "absent"}]
+    assert found["models"] == [
+        {"name": "gone", "type": "llm", "state": "absent"},
+        {"name": "late", "type": "llm", "state": "ignored"},  # not pruned
+    ]
     assert [row["model"] for row in found["skipped"]] == ["late"]
     check = r.registrations([source(*models)], {}, not_ready=True)
     assert names(check) == [("gone", "llm"), ("late", "llm")]
@@ -155,6 +161,7 @@ def test_sheet_of_a_server_is_by_where_it_listens():
 # -- refused before anything changes ---------------------------------------------------------------------------------
 
 LOCAL = {"url": "http://127.0.0.1:9997", "loopback": True}
+OFFICE = {"name": "office", "email": "ops@example.com", "password": "p"}
 
 
 @pytest.mark.parametrize(
@@ -188,7 +195,7 @@ LOCAL = {"url": "http://127.0.0.1:9997", "loopback": True}
     ],
 )
 def test_a_url_that_a_dify_cannot_reach(dify, where, target, words):
-    found = r.refusals([source(served("m", "LLM", dify=dify), **where)], [{"name": "office", **target}])
+    found = r.refusals([source(served("m", "LLM", dify=dify), **where)], [{**OFFICE, **target}])
     assert len(found) == bool(words)
     if words:
         assert found[0].startswith("office: ") and words in found[0]
@@ -197,51 +204,227 @@ def test_a_url_that_a_dify_cannot_reach(dify, where, target, words):
 
 def test_models_that_dify_does_not_get_need_no_url():
     models = [served("i", "image"), served("gone", "LLM", declared="absent")]
-    assert r.refusals([source(*models, **LOCAL)], [{"name": "office"}]) == []
-    assert r.refusals([source(served("a", "audio"), **LOCAL)], [{"name": "office"}])
+    assert r.refusals([source(*models, **LOCAL)], [OFFICE]) == []
+    assert r.refusals([source(served("a", "audio"), **LOCAL)], [OFFICE])
 
 
 def test_one_model_of_dify_from_two_clusters():
     sources = [source(served("chat", "LLM", tags=[name]), cluster=name) for name in ("one", "two")]
-    (found,) = r.refusals(sources, [{"name": "office"}, {"name": "lab", "models": {"tags": ["two"]}}])
-    for words in ("office: ", "chat of cluster one and chat of cluster two", "llm", "dify.name", "tags"):
+    (found,) = r.refusals(sources, [OFFICE, {**OFFICE, "name": "lab", "models": {"tags": ["two"]}}])
+    for words in ("office: ", "chat of cluster one and chat of cluster two", "llm", "dify.name", "{uid}@{cluster}"):
         assert words in found
+    assert r.refusals(sources, [{**OFFICE, "model_name": "{uid}@{cluster}"}]) == []
     other = source(served("chat", "LLM", dify={"name": "Chat 2"}), served("embed", "embedding"), cluster="two")
-    assert r.refusals([sources[0], other], [{"name": "office"}]) == []
+    assert r.refusals([sources[0], other], [OFFICE]) == []
 
 
 def test_a_model_that_moved_is_not_removed():
     gone = served("chat", "LLM", declared="absent", state="absent")
     one, two = source(gone, cluster="one"), source(served("chat", "LLM"), cluster="two")
-    assert r.refusals([one, two], [{"name": "office"}]) == []
+    assert r.refusals([one, two], [OFFICE]) == []
     (model,) = r.registrations([one, two], {}, not_ready=False)["models"]
     assert model["server_url"] == "http://two.example.com:9997"
     late = source(served("chat", "LLM", state="failed"), cluster="two")
-    assert r.registrations([one, late], {}, not_ready=False)["models"] == []
+    (model,) = r.registrations([one, late], {}, not_ready=False)["models"]
+    assert model == {"name": "chat", "type": "llm", "state": "ignored"}
     twice = r.registrations([one, source(gone, cluster="two")], {}, not_ready=False)["models"]
     assert twice == [{"name": "chat", "type": "llm", "state": "absent"}]
 
 
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ({"email": None}, "give email and password, or admin_key"),
+        ({"password": ""}, "give email and password, or admin_key"),
+        ({"admin_key": "k"}, "give email and password, or admin_key"),
+        ({"email": None, "password": None, "admin_key": "k"}, "give workspaces"),
+        ({"email": None, "password": None, "admin_key": "k", "workspaces": [""]}, "give workspaces"),
+        ({"model_name": "{uid}-{host}"}, "model_name has no {host}"),
+        ({"model_name": "{uid.__class__}"}, "model_name has no {uid.__class__}"),
+        ({"plugin": {"state": "absent"}, "defaults": {"llm": "m"}}, "no models that could be defaults"),
+        ({"prove_from": {"namespace": "dify"}}, "prove_from takes one of docker, kubectl, ssh, command"),
+        ({"prove_from": {"docker": "api", "ssh": "host"}}, "prove_from takes one of"),
+        ({"prove_from": {"docker": "api"}}, None),
+        ({"email": None, "password": None, "admin_key": "k", "workspaces": ["id"]}, None),
+    ],
+)
+def test_a_target_that_cannot_be_right(target, words):
+    found = r.refusals([source(served("m", "LLM"))], [{**OFFICE, **target}])
+    assert bool(found) == bool(words)
+    assert not words or found[0].startswith("office: ") and words in found[0]
+
+
+def test_what_a_target_says_of_a_model_goes_before_what_the_model_says():
+    model = served("m", "LLM", dify={"name": "Chat", "max_retries": 1}, context_length=8192)
+    target = {
+        "model_name": "{uid}@{cluster}",
+        "credential_name": "site-a",
+        "overrides": {"m": {"name": "House", "enabled": False, "state": "present_with_defaults"}},
+    }
+    found = r.registrations([source(model, served("n", "rerank"))], target, not_ready=False)
+    assert found["models"] == [
+        {
+            "name": "House",
+            "type": "llm",
+            "server_url": "http://one.example.com:9997",
+            "model_uid": "m",
+            "credential_name": "site-a",
+            "context_length": 8192,
+            "state": "present_with_defaults",
+            "max_retries": 1,
+            "enabled": False,
+        },
+        {
+            "name": "n@one",
+            "type": "rerank",
+            "server_url": "http://one.example.com:9997",
+            "model_uid": "n",
+            "credential_name": "site-a",
+        },
+    ]
+    assert found["server_urls"] == ["http://one.example.com:9997"]
+    gone = {"overrides": {"m": {"state": "absent"}}}
+    found = r.registrations([source(model)], gone, not_ready=False)
+    assert found["models"] == [{"name": "Chat", "type": "llm", "state": "absent"}]
+    with pytest.raises(ModelopsError, match="not 'paused'"):
+        r.registrations([source(model)], {"overrides": {"m": {"state": "paused"}}}, not_ready=False)
+
+
+def test_of_an_audio_model_that_is_gone_nobody_knows_the_type():
+    found = r.registrations([source(served("a", "audio", declared="absent"))], {}, not_ready=False)
+    assert names(found) == [("a", "speech2text"), ("a", "tts")]
+
+
+def test_defaults_by_name_or_uid():
+    models = [served("m", "LLM", dify={"name": "Chat"}), served("Chat 2", "LLM"), served("e", "embedding")]
+    other = {"name": "x", "provider": "langgenius/cohere/cohere"}
+    given = {"llm": "m", "text-embedding": "e", "rerank": other, "tts": "of-a-person"}
+    found = r.registrations([source(*models)], {"defaults": given}, not_ready=False)
+    assert found["defaults"] == {"llm": "Chat", "text-embedding": "e", "rerank": other, "tts": "of-a-person"}
+
+
+def test_calls():
+    targets = [
+        {
+            "name": "a",
+            "email": "x",
+            "plugin": {"version": "0.0.15"},
+            "workspaces": ["R", "S"],
+            "defaults": {"llm": "m"},
+        },
+        {"name": "b", "admin_key": "k", "plugin": {"state": "absent"}},
+    ]
+    found = [(c["key"], c["workspace"], c["plugin"], c["models"], c["defaults"], c["logins"]) for c in r.calls(targets)]
+    assert found == [
+        (0, "R", "present", True, True, 3),
+        (0, "S", "present", True, True, 3),
+        (1, "", "absent", False, False, 0),
+    ]
+
+
 def test_summary():
     targets = [{"name": "office"}]
-    sources = [source(served("i", "image"))]
+    sources = [source(served("i", "image"), served("a", "LLM"))]
+    call = {"key": 0, "name": "office", "workspace": "Research"}
     done = {
-        "_call": [{"key": 0}, "Research"],
+        "_call": call,
         "workspace": {"id": "1", "name": "Research"},
         "models": [
             {"name": "a", "type": "llm", "action": "none", "state": "active"},
             {"name": "b", "type": "llm", "action": "register", "state": "absent", "error": "no"},
         ],
     }
-    refused = {"_call": [{"key": 0}, "Other"], "failed": True, "msg": "wrong password"}
-    rows = r.summary([done, refused], targets, sources, not_ready=False)
-    assert [(row["workspace"], row["model"], row["state"], row["why"]) for row in rows] == [
-        ("Research", "a", "active", ""),
-        ("Research", "b", "failed", "no"),
-        ("Research", "i", "skipped", "Dify has no type for image models"),
-        ("Other", "", "failed", "wrong password"),
-        ("Other", "i", "skipped", "Dify has no type for image models"),
+    refused = {"_call": {**call, "workspace": "Other"}, "failed": True, "msg": "wrong password"}
+    plugin = {"id": "langgenius/xinference", "state": "installed", "version": "0.0.15"}
+    default = {"type": "llm", "name": "a", "action": "set"}
+    results = {
+        "plugin": [{"_call": call, "plugin": plugin, "action": "upgrade"}, {"_call": call, "skipped": True}],
+        "models": [done, refused],
+        "defaults": [{"_call": call, "defaults": [default, {**default, "type": "tts", "error": "not active"}]}],
+    }
+    rows = r.summary(results, targets, sources, not_ready=False)
+    assert [(row["workspace"], row["model"], row["type"], row["state"], row["why"]) for row in rows] == [
+        ("Research", "langgenius/xinference", "plugin", "installed 0.0.15", ""),
+        ("Research", "a", "llm", "active", ""),
+        ("Research", "b", "llm", "failed", "no"),
+        ("Research", "i", "image", "skipped", "Dify has no type for image models"),
+        ("Other", "", "", "failed", "wrong password"),
+        ("Other", "i", "image", "skipped", "Dify has no type for image models"),
+        ("Research", "a", "llm", "default", ""),
+        ("Research", "a", "tts", "failed", "not active"),
     ]
+    assert (rows[1]["cluster"], rows[1]["uid"]) == ("one", "a")
+    lines = r.connection_sheet(sources[0], kept="", results=rows)
+    assert "  In office, Research: active (as a)" in lines
+
+
+# -- proof -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_asked():
+    """One question for each address and cluster; none for what is not served, or has no type in Dify."""
+    models = [served("b", "LLM"), served("a", "rerank"), served("late", "LLM", state="failed"), served("i", "image")]
+    sources = [source(*models), source(served("c", "LLM"), cluster="two")]
+    lan = {
+        "name": "lab",
+        "server_url": "http://lan:1/",
+        "prove_from": {"docker": "api"},
+        "models": {"clusters": ["one"]},
+    }
+    targets = [{"name": "office"}, {"name": "other"}, lan, {"name": "off", "server_url": "http://x:1", "prove": False}]
+    asked = proof.questions(sources, targets)
+    assert asked["probes"] == [
+        {"url": "http://one.example.com:9997", "cluster": "one", "uids": ["a", "b"]},
+        {"url": "http://two.example.com:9997", "cluster": "two", "uids": ["c"]},
+        {"url": "http://lan:1", "cluster": "one", "uids": ["a", "b"]},
+    ]
+    (hook,) = asked["hooks"]
+    assert hook["argv"] == ["docker", "exec", "-i", "api", "python3", "-"] and hook["key"] == 2
+
+
+@pytest.mark.parametrize(
+    ("prove_from", "argv"),
+    [
+        ({"docker": "api", "kubectl": None}, "docker exec -i api"),
+        ({"kubectl": "deploy/api", "namespace": "dify"}, "kubectl exec -i -n dify deploy/api --"),
+        ({"kubectl": "api-0", "container": "api"}, "kubectl exec -i -c api api-0 --"),
+        ({"ssh": "dify01"}, "ssh -o BatchMode=yes dify01"),
+        ({"command": ["podman", "exec", "-i", "api"]}, "podman exec -i api"),
+    ],
+)
+def test_command_of_a_hook(prove_from, argv):
+    assert " ".join(proof.argv(prove_from)) == f"{argv} python3 -"
+
+
+SEEN, UNSEEN = {"models": [{"uid": "m", "ok": True, "detail": ""}]}, {"msg": "http://one... refused"}
+MISSING = {"models": [{"uid": "m", "ok": False, "detail": "does not run; running are: none"}]}
+
+
+@pytest.mark.parametrize(
+    ("near", "far", "ok", "words"),
+    [
+        (SEEN, None, True, ""),
+        (UNSEEN, None, False, "asked on localhost: http://one... refused. Nothing was registered"),
+        (MISSING, None, False, "does not serve the model UID 'm': it does not run"),
+        (SEEN, '{"served": ["m"]}', True, ""),
+        (UNSEEN, 'some banner\n{"served": ["m"]}', True, "proven from Dify's network only"),
+        (SEEN, '{"served": ["n"]}', False, "asked from Dify's network: http://one.example.com:9997 does not serve"),
+        (SEEN, '{"error": "it answers 401"}', False, "it answers 401"),
+        (SEEN, "", False, "the command docker exec -i api python3 - said: No such container: api"),
+        (SEEN, "[]", False, "said: No such container: api"),
+    ],
+)
+def test_verdicts(near, far, ok, words):
+    sources = [source(served("m", "LLM"))]
+    target = {"name": "office", **({} if far is None else {"prove_from": {"docker": "api"}})}
+    asked = proof.questions(sources, [target])
+    hooked = [{"_question": q, "stdout": far, "stderr": "No such container: api"} for q in asked["hooks"]]
+    probed = [{"_question": q, **near} for q in asked["probes"]]
+    (row,) = proof.verdicts(sources, [target], probed, hooked, "localhost")
+    assert row["ok"] == ok and words in row["why"] and bool(words) == bool(row["why"])
+    found = r.registrations(sources, target, not_ready=False, proofs=[row])
+    assert (found["models"][0].get("state", "present") == "present") == ok
+    assert [skip["state"] for skip in found["skipped"]] == ([] if ok else ["failed"])
 
 
 def test_what_a_model_may_say_of_dify_is_what_is_read():

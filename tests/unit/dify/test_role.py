@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import KEY, LOCKED_XINFERENCE, XINFERENCE
 from servers.dify import DifyServer
 from servers.dify.server import EMAIL, PASSWORD
+from servers.dify.xinference import Backend, Upstream, default_models
+from servers.xinference import XinferenceServer
 
 HERE = Path(__file__).parent
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
@@ -54,9 +55,41 @@ IMAGE = {
 }
 
 
-def cluster(name, url=XINFERENCE, models=(CHAT, EMBEDDING, SPEECH, IMAGE), **more):
-    served = {"cluster": name, "url": url, "loopback": False, "api_key_file": ""}
-    return {"xinference_served": {**served, "models": list(models), **more}}
+class Cluster:
+    """A test Xinference that serves what the Difys' default backend has, and wants a key."""
+
+    def __init__(self, server):
+        self.server, self.url = server, server.url
+        self.key = server.accounts.add_key("dify", 1)["key"]
+        server.serve("qwen2.5-instruct", model_engine="llama.cpp")
+        server.serve("bge-m3", model_type="embedding")
+        server.serve("whisper-large-v3", model_type="audio")
+        server.serve("sd-turbo", model_type="image")
+
+    def served(self, name, models=(CHAT, EMBEDDING, SPEECH, IMAGE), **more):
+        """What the role models leaves on the cluster's host."""
+        served = {"cluster": name, "url": self.url, "loopback": False, "api_key_file": self.key_file}
+        return {"xinference_served": {**served, "models": list(models), **more}}
+
+    @property
+    def backend(self):
+        return Backend({self.url: Upstream(default_models(), key=self.key)})
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    with XinferenceServer() as server:
+        found = Cluster(server)
+        file = tmp_path / "client_key"
+        file.write_text(found.key + "\n")
+        found.key_file = str(file)
+        yield found
+
+
+@pytest.fixture
+def newest(cluster):
+    with DifyServer("1.16.0-rc1", backend=cluster.backend) as server:
+        yield server
 
 
 class Run:
@@ -104,6 +137,7 @@ def play(tmp_path):
             "ANSIBLE_COLLECTIONS_PATH": collections_path(),
             "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local"),
             "ANSIBLE_REMOTE_TEMP": str(tmp_path / "remote"),
+            "TMPDIR": str(run.temp),
         }
         done = subprocess.run(
             [*command, "-vvv", str(HERE / "playbooks" / "dify.yml")],
@@ -115,7 +149,8 @@ def play(tmp_path):
         )
         return Run(done, outcome)
 
-    run.directory = tmp_path
+    run.directory, run.temp = tmp_path, tmp_path / "temp"
+    run.temp.mkdir()
     return run
 
 
@@ -130,10 +165,10 @@ def target(server, **more):
     return {**named, **more}
 
 
-def test_registers_once_and_then_changes_nothing(newest, play):
-    first = play({"gpu01": cluster("one")}, dify_targets=[target(newest)])
+def test_registers_once_and_then_changes_nothing(newest, cluster, play):
+    first = play({"gpu01": cluster.served("one")}, dify_targets=[target(newest)])
     assert first.rc == 0, first.out
-    assert first.changed == 2  # the registration, and this test's own note
+    assert first.changed == 3  # the registration, the sheet, and this test's own note
     assert first.rows("dify", "workspace", "model", "type", "state") == [
         ("office", "admin's Workspace", "qwen2.5-instruct", "llm", "active"),
         ("office", "admin's Workspace", "bge-m3", "text-embedding", "active"),
@@ -141,86 +176,156 @@ def test_registers_once_and_then_changes_nothing(newest, play):
         ("office", "admin's Workspace", "sd-turbo", "image", "skipped"),
     ]
     assert "Dify has no type for image models" in str(first.outcome)
-    assert PASSWORD not in first.out
+    sheet = (play.directory / "inventory" / "connection-sheet-one.txt").read_text()
+    assert "  In office, admin's Workspace: active (as bge-m3)" in sheet
     newest.log.clear()
-    again = play({"gpu01": cluster("one")}, dify_targets=[target(newest)], note=False)
+    cluster.server.forget()
+    again = play({"gpu01": cluster.served("one")}, dify_targets=[target(newest)], note=False)
     assert again.rc == 0 and again.changed == 0
-    assert again.executed == ["dify_models"]
+    assert again.executed == ["slurp", "xinference_probe", "dify_models"]
     assert len(newest.sent("POST", "/login")) == 1
+    assert dict(cluster.server.counts) == {"GET": 1}
+    for run in (first, again):
+        assert cluster.key not in run.out and PASSWORD not in run.out
 
 
-def test_every_workspace_of_every_dify(newest, play):
-    """Two clusters with a key each, three calls, an absent model; in check mode first."""
-    with DifyServer("0.15.3") as old:
-        newest.state.add_workspace("Research", admin="owner")
+def test_every_workspace_of_every_dify(newest, cluster, play):
+    """Plugin, models and defaults; two clusters with the same models; an absent model; in check mode first."""
+    with DifyServer("0.15.3", backend=cluster.backend) as old:
+        newest.state.add_workspace("Research", plugin=False, admin="owner")
+        newest.state.packages.tells_latest = True
         gone = {**CHAT, "uid": "old-model", "declared": "absent"}
-        key = play.directory / "client_key"
-        key.write_text(KEY + "\n")
         hosts = {
-            "gpu01": cluster("one", LOCKED_XINFERENCE, [CHAT, gone], api_key_file=str(key)),
-            "gpu02": cluster("two", LOCKED_XINFERENCE, [EMBEDDING], api_key_file=str(key)),
+            "gpu01": cluster.served("one", [CHAT, gone]),
+            "gpu02": cluster.served("two", [EMBEDDING, {**CHAT, "dify": {"state": "absent"}}]),
             "gpu03": {},  # a worker
         }
         targets = [
-            target(newest, workspaces=["admin's Workspace", "Research"]),
+            target(
+                newest,
+                workspaces=["admin's Workspace", "Research"],
+                plugin={"state": "present"},
+                model_name="{uid}@{cluster}",
+                defaults={"llm": "qwen2.5-instruct", "text-embedding": "bge-m3@two"},
+                prune=True,
+            ),
             target(old, name="lab", models={"tags": ["rag"], "types": ["text-embedding"]}),
         ]
         check = play(hosts, check=True, dify_targets=targets)
         assert check.rc == 0, check.out
         assert not newest.workspace.models and not old.workspace.models
         wanted = [
-            ("office", "admin's Workspace", "qwen2.5-instruct", "absent", "register"),
-            ("office", "admin's Workspace", "old-model", "absent", "none"),
-            ("office", "admin's Workspace", "bge-m3", "absent", "register"),
-            ("office", "Research", "qwen2.5-instruct", "unknown", "unknown"),
-            ("office", "Research", "old-model", "unknown", "unknown"),
-            ("office", "Research", "bge-m3", "unknown", "unknown"),
+            ("office", "admin's Workspace", "langgenius/xinference", "installed 0.0.15", "none"),
+            ("office", "Research", "langgenius/xinference", "unknown", "unknown"),
+            ("office", "admin's Workspace", "qwen2.5-instruct@one", "absent", "register"),
+            ("office", "admin's Workspace", "old-model@one", "absent", "none"),
+            ("office", "admin's Workspace", "bge-m3@two", "absent", "register"),
+            ("office", "admin's Workspace", "qwen2.5-instruct@two", "absent", "none"),
+            ("office", "Research", "qwen2.5-instruct@one", "unknown", "unknown"),
+            ("office", "Research", "old-model@one", "unknown", "unknown"),
+            ("office", "Research", "bge-m3@two", "unknown", "unknown"),
+            ("office", "Research", "qwen2.5-instruct@two", "unknown", "unknown"),
             ("lab", "admin's Workspace", "bge-m3", "absent", "register"),
+            ("office", "admin's Workspace", "qwen2.5-instruct@one", "default", "set"),
+            ("office", "admin's Workspace", "bge-m3@two", "default", "set"),
+            ("office", "Research", "qwen2.5-instruct@one", "default", "unknown"),
+            ("office", "Research", "bge-m3@two", "default", "unknown"),
         ]
         assert check.rows("dify", "workspace", "model", "state", "action") == wanted
+        assert len(newest.sent("POST", "/login")) == 1
 
+        newest.log.clear()
         first = play(hosts, dify_targets=targets)
         assert first.rc == 0, first.out
-        assert set(first.rows("model", "state")) == {
-            ("qwen2.5-instruct", "active"),
-            ("bge-m3", "active"),
-            ("old-model", "absent"),
+        assert set(first.rows("type", "state")) == {
+            ("plugin", "installed 0.0.15"),
+            ("llm", "active"),
+            ("llm", "absent"),
+            ("text-embedding", "active"),
+            ("llm", "default"),
+            ("text-embedding", "default"),
         }
         assert [("bge-m3", "text-embedding")] == list(old.workspace.models)
         for space in newest.state.workspaces.values():
-            assert [model.shown["api_key"] for model in space.models.values()] == [KEY, KEY]
+            assert [model.shown["api_key"] for model in space.models.values()] == [cluster.key] * 2
+            assert space.defaults == {"llm": "qwen2.5-instruct@one", "text-embedding": "bge-m3@two"}
+        assert len(newest.sent("POST", "/login")) == 1  # of six modules
         assert sorted(first.outcome) == ["gpu01", "gpu02", "gpu03"]
 
         again = play(hosts, dify_targets=targets, note=False)
         assert again.rc == 0 and again.changed == 0
-        assert sorted(again.executed) == ["dify_models"] * 3 + ["slurp"] * 2
+        wanted = ["dify_default_models"] * 2 + ["dify_models"] * 3 + ["dify_plugin"] * 2
+        assert sorted(again.executed) == [*wanted, "file", *["slurp"] * 2, "tempfile", *["xinference_probe"] * 2]
+        assert not list(play.temp.glob("modelops-dify-*"))
         for run in (check, first, again):
-            assert KEY not in run.out and PASSWORD not in run.out
+            assert cluster.key not in run.out and PASSWORD not in run.out
 
 
-def test_one_dify_that_fails_does_not_hide_the_others(newest, play):
-    with DifyServer("1.8.1") as other:
-        broken = {**CHAT, "uid": "nosuch"}
-        not_served = {**EMBEDDING, "state": "failed"}
-        hosts = {"gpu01": cluster("one", models=[CHAT, broken, not_served])}
-        targets = [target(newest, password="Wrong1234567"), target(other, name="lab")]
-        run = play(hosts, dify_targets=targets, dify_run_on="gpu01")
+def test_what_fails_does_not_keep_the_rest_from_being_done(newest, cluster, play):
+    """A wrong password, tried once for six modules; an address that serves something else; a model that is not served."""
+    with DifyServer("1.8.1", backend=cluster.backend) as other:
+        newest.state.add_workspace("Research", admin="owner")
+        nosuch, down = {**CHAT, "uid": "nosuch"}, {**EMBEDDING, "state": "failed"}
+        hosts = {"gpu01": cluster.served("one", [CHAT, nosuch, down])}
+        more = {"workspaces": ["", "Research"], "plugin": {"state": "present"}, "defaults": {"llm": "nosuch"}}
+        wrong = target(newest, password="Wrong1234567", **more)
+        run = play(hosts, dify_targets=[wrong, target(other, name="lab", prune=True)], dify_run_on="gpu01")
         assert run.rc != 0
-        assert "password is wrong" in run.out and "does not serve the model UID 'nosuch'" in run.out
         assert newest.state.accounts[EMAIL].failures == 1
-        assert ("qwen2.5-instruct", "llm") in other.workspace.models
-        assert ("bge-m3", "text-embedding") not in other.workspace.models
-        assert {"failed", "active", "skipped"} <= set(re.findall(r'"state": "(\w+)"', run.out))
+        assert list(other.workspace.models) == [("qwen2.5-instruct", "llm")]
+        table = run.out[run.out.index("everything else was done") :]
+        for words in (
+            "password is wrong",
+            "does not serve the model UID 'nosuch': it does not run; running are: bge-m3, qwen2.5-instruct",
+            "Nothing was registered",
+            "Xinference (one) does not serve it now",
+            "active",
+        ):
+            assert words in table
+        assert not list(play.temp.glob("modelops-dify-*"))
+        assert cluster.key not in run.out and "Wrong1234567" not in run.out
 
 
-def test_connection_sheet(play):
-    key = play.directory / "client_key"
-    key.write_text(KEY + "\n")
+def test_proven_from_where_dify_is(cluster, play):
+    """An address that only Dify's network knows; here its only way is a proxy, which the test Xinference plays."""
+    inside = "http://xinference.invalid:9997"
+    upstream = Upstream(default_models(), key=cluster.key)
+    with DifyServer("1.16.0-rc1", backend=Backend({inside: upstream})) as server:
+        hosts = {"gpu01": cluster.served("one", [CHAT])}
+        office = target(server, server_url=inside, allow_loopback=False)
+        refused = play(hosts, dify_targets=[office])
+        assert refused.rc != 0 and "give prove_from" in refused.out and not server.workspace.models
+        hook = {"command": ["env", f"http_proxy={cluster.url}"]}
+        proven = play(hosts, dify_targets=[{**office, "prove_from": hook}])
+        assert proven.rc == 0, proven.out
+        assert proven.rows("model", "state") == [("qwen2.5-instruct", "active")]
+        assert "proven from Dify's network only" in str(proven.outcome)
+        broken = {"command": ["env", "http_proxy=http://127.0.0.1:9"]}
+        run = play(hosts, dify_targets=[{**office, "prove_from": broken}])
+        assert run.rc != 0 and "asked from Dify's network: http://xinference.invalid:9997: URLError" in run.out
+        for each in (refused, proven, run):
+            assert cluster.key not in each.out
+
+
+def test_with_an_admin_key_and_the_plugin_removed(newest, cluster, play):
+    newest.state.admin_key = "dify-admin-key-0123456789"
+    space = newest.workspace
+    lab = {"name": "lab", "url": newest.url, "admin_key": newest.state.admin_key, "workspaces": [space.id]}
+    run = play({"gpu01": cluster.served("one")}, dify_targets=[{**lab, "allow_loopback": True}])
+    assert run.rc == 0, run.out
+    assert len(space.models) == 3 and not newest.sent("POST", "/login")
+    run = play({"gpu01": cluster.served("one")}, dify_targets=[{**lab, "plugin": {"state": "absent"}}], note=False)
+    assert run.rc == 0 and space.plugin is None
+    assert "dify_models" not in run.executed and "xinference_probe" not in run.executed
+    assert newest.state.admin_key not in run.out
+
+
+def test_connection_sheet(cluster, play):
+    key = Path(cluster.key_file)
+    chat = {**CHAT, "dify": {"name": "Chat"}}
     hosts = {
-        "gpu01": cluster(
-            "one", "http://10.1.2.3:9997", [{**CHAT, "dify": {"name": "Chat"}}, IMAGE], api_key_file=str(key)
-        ),
-        "gpu02": cluster("two", "http://127.0.0.1:9997", [EMBEDDING], loopback=True),
+        "gpu01": cluster.served("one", [chat, IMAGE], url="http://10.1.2.3:9997"),
+        "gpu02": cluster.served("two", [EMBEDDING], url="http://127.0.0.1:9997", loopback=True, api_key_file=""),
         "gpu03": {},
     }
     sheet = play.directory / "inventory" / "connection-sheet-one.txt"
@@ -247,28 +352,25 @@ def test_connection_sheet(play):
     again = play(hosts, note=False)
     assert again.rc == 0 and again.changed == 0 and again.executed == []
     for run in (check, first, again):
-        assert KEY not in run.out
+        assert cluster.key not in run.out
 
 
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
         ({"url": "dify.example.com"}, "every url starts with http"),
-        ({"server_url": "http://localhost:9997", "allow_loopback": None}, "loopback address"),
         ({"server_url": "http://localhost:9997", "allow_loopback": False}, "loopback address"),
         ({"update_secret": "sometimes"}, "update_secret"),
         ({"worksapces": ["Research"]}, "worksapces"),
-        ({"email": None}, "email"),
     ],
 )
-def test_refused_before_anything_is_asked(newest, play, changed, words):
-    wrong = {name: value for name, value in target(newest, **changed).items() if value is not None}
-    run = play({"gpu01": cluster("one")}, dify_targets=[wrong])
+def test_refused_before_anything_is_asked(newest, cluster, play, changed, words):
+    run = play({"gpu01": cluster.served("one")}, dify_targets=[target(newest, **changed)])
     assert run.rc != 0 and words in run.out
     assert newest.log == [] and run.executed == []
 
 
-def test_what_cannot_work_is_refused_before_anything_is_asked(newest, play):
+def test_what_cannot_work_is_refused_before_anything_is_asked(newest, cluster, play):
     """By what the preflight of the role models left of each cluster."""
 
     def declared(name, **more):
@@ -276,14 +378,14 @@ def test_what_cannot_work_is_refused_before_anything_is_asked(newest, play):
         return {"xinference_declared": {**served, "models": [{**CHAT, "state": "unknown"}]}}
 
     office = target(newest, allow_loopback=False)
-    run = play({"gpu01": {**cluster("one"), **declared("one", loopback=True)}}, dify_targets=[office])
+    run = play({"gpu01": {**cluster.served("one"), **declared("one", loopback=True)}}, dify_targets=[office])
     assert run.rc != 0 and "office: there is no server_url, and cluster one listens on loopback only" in run.out
-    both = {name: {**cluster(name), **declared(name)} for name in ("one", "two")}
+    both = {name: {**cluster.served(name), **declared(name)} for name in ("one", "two")}
     run = play(both, dify_targets=[office])
     assert run.rc != 0 and "of cluster one and qwen2.5-instruct of cluster two would both be" in run.out
     assert newest.log == [] and run.executed == [] and PASSWORD not in run.out
 
 
-def test_names_of_targets_are_unique(newest, play):
-    run = play({"gpu01": cluster("one")}, dify_targets=[target(newest), target(newest)])
+def test_names_of_targets_are_unique(newest, cluster, play):
+    run = play({"gpu01": cluster.served("one")}, dify_targets=[target(newest), target(newest)])
     assert run.rc != 0 and "every name may be given once" in run.out and newest.log == []

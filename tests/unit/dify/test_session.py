@@ -10,6 +10,7 @@ import os
 import stat
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -297,6 +298,18 @@ def clock(monkeypatch):
     pauses = []
     monkeypatch.setattr(session, "time", SimpleNamespace(monotonic=lambda: sum(pauses), sleep=pauses.append))
     return pauses
+
+
+def test_a_refused_login_is_tried_once_by_a_play(newest, opened, tmp_path):
+    """Six failures lock the account for a day, and a play has more tasks than that."""
+    file = str(tmp_path / "session")
+    for _task in range(8):
+        with pytest.raises(ModelopsError, match="password is wrong"):
+            opened(newest, password="Wrong1234567", session_file=file)
+    assert newest.state.accounts[EMAIL].failures == 1
+    assert "Wrong1234567" not in Path(file).read_text()
+    read(opened(newest, session_file=file))  # the right one is another password
+    read(opened(newest, password="Wrong1234567", session_file=file))  # the login that is there counts
 
 
 def test_reads_wait_for_the_daemon(newest, opened, clock):

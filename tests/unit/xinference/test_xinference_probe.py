@@ -99,6 +99,20 @@ def test_a_client_key_is_enough(probe, newest):
     assert refused.failed and "401" in refused["msg"] and "xf-wrong-key" not in refused["msg"]
 
 
+def test_only_listed(probe, serving):
+    """As before a registration: one request for all, no wait, no inference."""
+    serving.requests.clear()
+    key = {"api_key": serving.accounts.add_key("dify", 1)["key"]} if serving.profile.auth == "database" else {}
+    result = probe(serving, uids=["embed", "nope"], infer=False, fail=False, **key)
+    assert not result.failed and not result["ok"]
+    assert [(m["kind"], m["ok"]) for m in result["models"]] == [("list", True), (None, False)]
+    if key:
+        assert serving.requests == [("GET", "/v1/models")]
+    serving.stop()
+    gone = probe(serving, uids=["embed"], infer=False, fail=False, api_key="xf-some-key")
+    assert gone.failed and "models" not in gone and serving.url in gone["msg"]
+
+
 def test_a_length_that_is_none(probe, newest):
     result = probe(newest, dimensions={"embed": "many"})
     assert result.failed and "dimensions: embed: 'many' is not the length of a vector" in result["msg"]
