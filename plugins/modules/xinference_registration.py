@@ -94,7 +94,7 @@ options:
             description: As O(definitions[].definition.file).
             type: str
       definition:
-        description: What the model is, as in M(modelops.inference.xinference_models#module).
+        description: What the model is, as in O(modelops.inference.xinference_models#module:models[].definition).
         type: dict
         default: {}
         suboptions:
