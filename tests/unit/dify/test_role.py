@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from servers.dify import DifyServer
 from servers.dify.server import EMAIL, PASSWORD
 from servers.dify.xinference import Backend, Upstream, default_models
@@ -113,7 +114,7 @@ class Run:
 def play(tmp_path):
     """``play({"gpu01": host variables}, **variables)`` -> Run; the inventory stays the same directory."""
 
-    def run(hosts, *, check=False, note=True, **variables):
+    def run(hosts, *, check=False, note=True, playbook="dify.yml", **variables):
         inventory = tmp_path / "inventory"
         inventory.mkdir(exist_ok=True)
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
@@ -140,7 +141,7 @@ def play(tmp_path):
             "TMPDIR": str(run.temp),
         }
         done = subprocess.run(
-            [*command, "-vvv", str(HERE / "playbooks" / "dify.yml")],
+            [*command, "-vvv", str(HERE / "playbooks" / playbook)],
             env=env,
             capture_output=True,
             text=True,
@@ -318,6 +319,40 @@ def test_with_an_admin_key_and_the_plugin_removed(newest, cluster, play):
     assert run.rc == 0 and space.plugin is None
     assert "dify_models" not in run.executed and "xinference_probe" not in run.executed
     assert newest.state.admin_key not in run.out
+
+
+def test_what_people_registered_is_adopted_without_a_change(cluster, play, dify_models):
+    """Two workspaces of a Dify, clicked together: other names, other timeouts, a disabled model, a model of another server."""
+    with DifyServer("1.12.1", backend=cluster.backend) as server:
+        server.state.add_workspace("Research", admin="owner")
+        server.backend.upstreams["http://127.0.0.1:19997"] = Upstream({"theirs": default_models()["bge-m3"]})
+        mine = {"server_url": cluster.url, "api_key": cluster.key, "credential_name": "API KEY 1"}
+        chat = {**mine, "name": "Chat", "type": "llm", "model_uid": "qwen2.5-instruct", "invoke_timeout": 90}
+        twice = {**chat, "name": "Chat 2"}
+        embed = {**mine, "name": "bge-m3", "type": "text-embedding", "model_uid": "bge-m3", "enabled": False}
+        theirs = {"name": "x", "type": "text-embedding", "server_url": "http://127.0.0.1:19997", "model_uid": "theirs"}
+        assert not dify_models(server, [chat, twice, theirs]).failed
+        assert not dify_models(server, [embed], workspace="Research").failed
+        hosts = {"gpu01": cluster.served("one", [CHAT, EMBEDDING])}
+        known = {"workspaces": ["", "Research"], "update_secret": None}
+        uids = {"xinference_models": [{"uid": CHAT["uid"]}, {"uid": EMBEDDING["uid"]}]}
+        office = {name: value for name, value in target(server, **known).items() if value is not None}
+        run = play(hosts, playbook="capture.yml", note=False, dify_targets=[office], **uids)
+        assert run.rc == 0, run.out
+        text = (play.directory / "inventory" / "dify_targets-captured.txt").read_text()
+        assert "Chat 2 is the UID qwen2.5-instruct once more" in text
+        assert "x has the UID theirs, which no cluster declares" in text
+        assert "Define vault_dify_office_password: password of office" in text
+        assert PASSWORD not in text and cluster.key not in text
+        captured = yaml.safe_load(text)["dify_targets"]
+        assert [item["name"] for item in captured] == ["office admin's Workspace", "office Research"]
+        server.log.clear()
+        run = play(hosts, note=False, dify_targets=captured, vault_dify_office_password=PASSWORD)
+        assert run.rc == 0, run.out
+        assert {verb for verb, path, _body in server.log if not path.endswith(("/login", "/switch", "/current"))} == {
+            "GET"
+        }
+        assert "active (as Chat)" in run.out and "disabled (as bge-m3)" in run.out
 
 
 def test_connection_sheet(cluster, play):

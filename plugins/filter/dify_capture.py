@@ -1,0 +1,72 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.modelops.inference.plugins.module_utils._dify import capture
+
+DOCUMENTATION = r"""
+name: dify_capture
+short_description: What Difys have registered, as dify_targets
+version_added: 0.1.0
+author: The modelops.inference maintainers (@modelops)
+description:
+  - Makes C(dify_targets) out of what each workspace has, so that the role C(dify) adopts it and changes nothing.
+  - Passwords and admin keys become references to variables. The models' keys stay as they are, because Dify tells none.
+positional: _input, targets, uids
+options:
+  _input:
+    description: Results of M(modelops.inference.dify_info) with its credentials, each with its item of
+      P(modelops.inference.dify_calls#filter) as C(_call).
+    type: list
+    elements: dict
+    required: true
+  targets:
+    description: The variable C(dify_targets), of which the connections are taken.
+    type: list
+    elements: dict
+    required: true
+  uids:
+    description: UIDs of the models that the clusters declare. Others are left out, with a note.
+    type: list
+    elements: str
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: What is there
+  ansible.builtin.debug:
+    msg: "{{ (read.results | modelops.inference.dify_capture(dify_targets, ['qwen3-8b', 'bge-m3'])).targets }}"
+"""
+
+RETURN = r"""
+_value:
+  description: What was found.
+  type: dict
+  contains:
+    targets:
+      description: The value of C(dify_targets).
+      type: list
+      elements: dict
+    variables:
+      description: Name of each variable that the targets refer to, and what it has to hold.
+      type: dict
+    notes:
+      description: What is there and was not captured.
+      type: list
+      elements: str
+"""
+
+
+def dify_capture(
+    results: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.Mapping[str, t.Any]], uids: t.Collection[str]
+) -> dict[str, t.Any]:
+    return capture.capture(results, targets, uids)._asdict()
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"dify_capture": dify_capture}
