@@ -243,7 +243,7 @@ class Work:
     def _judge(self, outcome: Outcome, instance: dict[str, t.Any] | None) -> None:
         passed = time.time() - (outcome.started or 0)
         status = (instance or {}).get("status")
-        if status == "READY":
+        if status == "READY" and progress.complete(instance or {}):
             if outcome.restoring:
                 self._fail(outcome, f"{outcome.restoring}. What ran before runs again")
                 return

@@ -141,7 +141,7 @@ class Actual:
         instance = self.instances.get(uid) or {}
         status = str(instance.get("status", ""))
         if status == "READY" or (uid in self.models and status in ("", "UPDATING")):
-            return "ready"
+            return "ready" if progress.complete(instance) else "loading"
         if status in ("CREATING", "LOADING", "UPDATING"):
             return "loading"
         if status == "ERROR" and uid not in self.gone:

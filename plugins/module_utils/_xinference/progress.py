@@ -42,6 +42,15 @@ def reason(instance: t.Mapping[str, t.Any]) -> str:
     return "; ".join(dict.fromkeys(text.strip() for text in texts if text))
 
 
+def complete(instance: t.Mapping[str, t.Any]) -> bool:
+    """Whether no replica of an instance still loads.
+
+    The instance is READY with its first replica; until the others are, requests that are given to them are answered 503.
+    """
+    rows = instance.get("replica_statuses") or []
+    return not any(row.get("status") in ("CREATING", "LOADING") for row in rows)
+
+
 def comes_back(instance: t.Mapping[str, t.Any]) -> bool:
     """Whether an instance in ERROR is one whose process died, and which its worker makes anew by itself.
 

@@ -14,6 +14,7 @@ class Behaviour:
     """Of one UID, from the next launch on.
 
     :param seconds: how long it loads.
+    :param apart: seconds by which each further replica is ready later; the instance is with the first one.
     :param error: the launch ends with this text.
     :param hangs: it never gets ready, until it is cancelled.
     :param deaf: seconds after the launch for which a cancel is taken and does nothing.
@@ -27,6 +28,7 @@ class Behaviour:
     """
 
     seconds: float = 0.1
+    apart: float = 0
     error: str | None = None
     hangs: bool = False
     deaf: float = 0

@@ -321,11 +321,18 @@ class Models:
             "replica_id": number,
             "replica_model_uid": self.profile.replica(model.uid, number),
             "worker_address": model.worker,
-            "status": "TERMINATING" if model.dead else model.status,
+            "status": self._replica_status(model, number),
             "created_ts": int(model.launched),
             "error_message": model.error,
         }
         return {**row, **fields}
+
+    @staticmethod
+    def _replica_status(model: Model, number: int) -> str:
+        if model.dead:
+            return "TERMINATING"
+        late = time.time() < model.launched + model.behaviour.seconds + model.behaviour.apart * number
+        return "CREATING" if late and model.status == "READY" else model.status
 
     def replicas(self, uid: str) -> list[dict[str, t.Any]]:
         model = self.models.get(uid)

@@ -145,6 +145,13 @@ def test_a_model_that_is_loading_is_waited_for(apply, xinference):
     assert xinference.models.launches == ["bge-m3"]
 
 
+def test_all_replicas_are_waited_for(apply, newest):
+    newest.behave("bge-m3", apart=0.6)
+    result = apply(newest, [{"uid": "bge-m3", "type": "embedding", "replicas": 2}])
+    assert not result.failed, result["msg"]
+    assert row(result, "bge-m3")["replicas"] == {"wanted": 2, "ready": 2}
+
+
 def test_a_model_whose_process_died_is_waited_for(apply, newest):
     newest.serve("bge-m3", model_type="embedding", model_engine="sentence_transformers")
     newest.kill("bge-m3")
