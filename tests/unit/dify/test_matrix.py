@@ -15,7 +15,6 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-import pytest
 from conftest import model
 from servers.dify import Credential, DifyServer, Upstream
 from servers.dify.server import EMAIL, PASSWORD
