@@ -420,11 +420,16 @@ def summary(
     for what, row_of in (("plugin", _plugin_rows), ("models", _model_rows), ("defaults", _default_rows)):
         for result in results.get(what) or ():
             call = result["_call"]
-            if result.get("skipped") and not result.get("models"):
-                continue
             space = (result.get("workspace") or {}).get("name") or call["workspace"]
             place = {"dify": call["name"], "workspace": space}
             found = row_of(result)
+            if result.get("skipped"):
+                if not (what == "models" and call["models"] and not_ready):
+                    continue
+                # Check mode cannot ask for the models of a plugin that it did not install.
+                coming = registrations(sources, targets[call["key"]], not_ready=True, proofs=proofs)["models"]
+                told = {"action": "register", "why": "once the plugin is there"}
+                found = [_row({**model, **told}, "absent") for model in coming if "model_uid" in model]
             if result.get("failed") and not any(row["state"] == "failed" for row in found):
                 about = {"model": "", "type": "" if what == "models" else what, "state": "failed", "action": "none"}
                 found.append({**about, "why": result.get("msg", "")})

@@ -358,6 +358,19 @@ def test_summary():
     assert "  In office, Research: active (as a)" in lines
 
 
+def test_summary_of_check_mode_where_the_plugin_is_to_come():
+    (call,) = r.calls([{"name": "office", "plugin": {"state": "present"}}])
+    gone = served("gone", "LLM", declared="absent")
+    sources = [source(served("a", "LLM"), gone, served("i", "image"))]
+    results = {"models": [{"_call": call, "skipped": True}], "plugin": [{"_call": call, "skipped": True}]}
+    rows = r.summary(results, [{"name": "office"}], sources, not_ready=True)
+    assert [(row["model"], row["state"], row["action"], row["why"]) for row in rows] == [
+        ("a", "absent", "register", "once the plugin is there"),
+        ("i", "skipped", "none", "Dify has no type for image models"),
+    ]
+    assert r.summary(results, [{"name": "office"}], sources, not_ready=False) == []
+
+
 # -- proof -----------------------------------------------------------------------------------------------------------
 
 
