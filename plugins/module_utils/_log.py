@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The server's log file: its last lines for an error, the setup token. Private to the collection."""
+"""The server's log file: its last lines for an error, the setup token; what is a secret in a text. Private to the collection."""
 
 from __future__ import annotations
 
@@ -16,15 +16,24 @@ LINES = 15
 # Enough for the lines above even where one carries a long traceback.
 _TAIL_BYTES = 65536
 _SETUP_TOKEN = re.compile(r"(Setup token:\s*)(\S+)")
+#: A name whose value is a secret, such as HF_TOKEN, PGPASSWORD and api_key. A tokenizer is none.
+SECRET_NAME = re.compile("token(?!iz)|key|secret|passw|pwd|credential|auth", re.IGNORECASE)
+#: User, password or token in a URL. It ends at the last @, because not everybody encodes the one of a password.
+USERINFO = re.compile(r"//[^/\s]+@")
 # API keys (xf-..., sk-...), bearer tokens and the setup token never leave the log.
 _SECRETS = (_SETUP_TOKEN, re.compile(r"(\b)((?:xf|sk)-[A-Za-z0-9_\-]{8,})"), re.compile(r"(Bearer\s+)(\S+)"))
 
 
 def redacted(text: str) -> str:
-    """A log's text without the tokens and keys in it."""
+    """A server's text without the tokens, keys and passwords in it."""
     for pattern in _SECRETS:
         text = pattern.sub(r"\1********", text)
-    return text
+    return without_userinfo(text)
+
+
+def without_userinfo(text: str) -> str:
+    """The text with its URLs, but without the users and passwords in them."""
+    return USERINFO.sub("//********@", text)
 
 
 def tail(path: str | None, redact: t.Callable[[str], str] = str) -> str:

@@ -13,13 +13,15 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.modelops.inference.plugins.module_utils import _log as log
+
 HIDDEN = "********"
 SIGNS = {"add": "+", "change": "~", "remove": "-"}
 
 
 @dataclass
 class Field:
-    """One value that differs. A secret one shows only that it differs."""
+    """One value that differs. A secret one shows only that it differs, a URL no user and password."""
 
     name: str
     before: t.Any
@@ -97,9 +99,17 @@ class Plan:
 
 
 def _hide(item: Field, value: t.Any) -> t.Any:
-    return HIDDEN if item.secret and value is not None else value
+    return HIDDEN if item.secret and value is not None else _without_userinfo(value)
+
+
+def _without_userinfo(value: t.Any) -> t.Any:
+    if isinstance(value, str):
+        return log.without_userinfo(value)
+    if isinstance(value, dict):
+        return {key: _without_userinfo(item) for key, item in value.items()}
+    return [_without_userinfo(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _short(value: t.Any) -> str:
-    text = "none" if value is None else str(value)
+    text = "none" if value is None else str(_without_userinfo(value))
     return text if len(text) <= 60 else text[:57] + "..."

@@ -17,7 +17,7 @@ description:
   - It waits for what loads, whoever launched it. What is broken for a minute is ended and launched anew. After a failure it
     pauses, twice as long each time, and after a number of them it gives up until the declaration changes, the server
     restarts or a person says C(resume). It never ends a model that serves; what runs otherwise than declared it reports.
-  - C(modelops-reconcile --help) tells its commands (C(run), C(loop), C(status), C(pause), C(resume)) and exit statuses. Beside
+  - C(modelops-reconcile --help) tells its commands (C(run), C(loop), C(status), C(pause), C(resume), C(hold)) and exit statuses. Beside
     the remembered models it keeps C(status.json) and C(metrics.prom) for monitoring, both readable by everyone.
   - What runs the program is a service of M(modelops.inference.xinference_service). The role C(models) does both.
 extends_documentation_fragment:
@@ -69,13 +69,13 @@ plan:
 
 import hashlib
 import os
-import tempfile
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._host import program
+from ansible_collections.modelops.inference.plugins.module_utils._host.shell import write_file
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
 
 _MODE = 0o755
@@ -95,7 +95,9 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         field = Field("program", _digest(before), _digest(wanted))
         plan.add("add" if before is None else "change", "install", path, [field])
         if not module.check_mode:
-            _write(path, wanted)
+            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            # At once: it may be running.
+            write_file(path, wanted, _MODE)
     return {**plan.result(), "program": path}
 
 
@@ -105,16 +107,6 @@ def _read(path: str) -> bytes | None:
             return file.read()
     except FileNotFoundError:
         return None
-
-
-def _write(path: str, content: bytes) -> None:
-    """Replaces the program at once: it may be running."""
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
-    handle, draft = tempfile.mkstemp(prefix=".modelops-reconcile-", dir=os.path.dirname(path))
-    with os.fdopen(handle, "wb") as file:
-        os.fchmod(handle, _MODE)
-        file.write(content)
-    os.replace(draft, path)
 
 
 def _digest(content: bytes | None) -> str | None:

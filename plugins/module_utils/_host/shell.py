@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import os
 import pwd
-import re
 import subprocess
 import typing as t
 
+from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-
-# An index or proxy URL may carry its user's password; a program's error text repeats the URL.
-URL_PASSWORD = re.compile(r"//[^/@\s]+@")
 
 
 class CommandFailed(ModelopsError):
@@ -25,7 +22,8 @@ class CommandFailed(ModelopsError):
     """
 
     def __init__(self, what: str, output: str):
-        self.output = URL_PASSWORD.sub(r"//********@", output)
+        # An index or proxy URL may carry its user's password; a program's error text repeats the URL.
+        self.output = log.without_userinfo(output)
         super().__init__(f"{what}: {self.output}" if output else what)
 
 
@@ -77,18 +75,22 @@ def last_lines(text: str, count: int = 15) -> str:
     return "\n".join(lines[-count:])
 
 
-def write_file(path: str, text: str, mode: int, owner: tuple[int, int] | None = None) -> None:
-    """Replaces a file in one step, so that a reader never sees half of it; the mode holds from the first byte."""
+def write_file(path: str, content: str | bytes, mode: int, owner: tuple[int, int] | None = None) -> None:
+    """Replaces a file in one step, so that a reader never sees half of it; the mode holds from the first byte.
+
+    The directory may be another user's, who can swap the draft for a link: it is made anew, and mode and owner are set by
+    the open file.
+    """
     temporary = f"{path}.new"
     try:
         os.unlink(temporary)
     except FileNotFoundError:
         pass
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as file:
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
         os.fchmod(file.fileno(), mode)
         if owner is not None:
             os.fchown(file.fileno(), *owner)
-        file.write(text)
+        file.write(content.encode() if isinstance(content, str) else content)
     os.replace(temporary, path)
 
 

@@ -9,14 +9,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
-import tempfile
+import stat
 import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host.shell import write_file
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Change, Field, Plan
 from ansible_collections.modelops.inference.plugins.module_utils._session import Answer
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import RESET_HINT, Client
@@ -203,13 +205,26 @@ def works(client: Client, value: str) -> bool:
 
 
 def _read(what: str, path: str) -> tuple[str | None, int]:
+    """Text and mode of a file that holds a secret; None where there is none.
+
+    Its directory may be the service's, whose user could have another file of root's sent to the server by a link to it.
+    """
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read().strip(), os.stat(path).st_mode & 0o7777
+        # Without O_NONBLOCK, the opening of a named pipe would wait for who writes into it.
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(handle, encoding="utf-8") as file:
+            about, directory = os.fstat(handle), os.stat(os.path.dirname(path) or ".")
+            if not stat.S_ISREG(about.st_mode) or about.st_uid not in (0, os.geteuid(), directory.st_uid):
+                raise ModelopsError(
+                    f"{what}: {path} is not read: it is no regular file, or belongs neither to root nor to the owner of its "
+                    "directory. Remove it, or give it to one of them."
+                )
+            return file.read().strip(), stat.S_IMODE(about.st_mode)
     except FileNotFoundError:
         return None, 0
     except OSError as exc:
-        raise ModelopsError(f"{what}: {path} cannot be read ({exc.strerror})") from exc
+        why = "it is a link; name the file itself" if exc.errno == errno.ELOOP else exc.strerror
+        raise ModelopsError(f"{what}: {path} cannot be read ({why})") from exc
 
 
 def read(client: Client, actual: Actual, users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[Key]) -> None:
@@ -382,21 +397,13 @@ def write(what: str, path: str, value: str) -> None:
 
     It keeps its owner. A new one of root belongs to whoever owns the directory.
     """
-    directory = os.path.dirname(path) or "."
     try:
-        handle, temporary = tempfile.mkstemp(dir=directory, prefix=".key-")  # mkstemp makes it 0600
+        owner = None
+        if os.path.lexists(path) or os.geteuid() == 0:
+            about = os.lstat(path) if os.path.lexists(path) else os.stat(os.path.dirname(path) or ".")
+            owner = (about.st_uid, about.st_gid)
+        write_file(path, value + "\n", _KEY_FILE_MODE, owner)
     except OSError as exc:
-        raise ModelopsError(f"{what}: {path} cannot be written ({exc.strerror}): {directory}") from exc
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(value + "\n")
-        if os.path.exists(path) or os.geteuid() == 0:
-            before = os.stat(path if os.path.exists(path) else directory)
-            if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
-                os.chown(temporary, before.st_uid, before.st_gid)
-        os.replace(temporary, path)
-    except OSError as exc:
-        os.unlink(temporary)
         raise ModelopsError(f"{what}: {path} cannot be written ({exc.strerror})") from exc
 
 

@@ -18,6 +18,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
     autostart,
@@ -35,13 +36,13 @@ _FILLED_IN = {"n_gpu": "auto", "n_worker": 1, "model_type": "LLM", "replica": 1}
 # Options of a declared model that need not be written.
 _DEFAULTS = {"replicas": 1, "priority": 100, "state": "present", "type": "LLM", "autostart": True}
 _FIRST = ("uid", "name", "type", "engine", "format", "size", "quantization", "path", "definition", "replicas")
-# A word of a name whose value is a secret; a value that looks like one.
-_SECRET_WORDS = frozenset(
-    "token tokens secret secrets password passwd pwd key keys apikey credential credentials auth".split()
+# A value that looks like a secret, whatever its name.
+_SECRET_VALUE = re.compile(rf"^(hf_|sk-|xf-|ghp_|glpat-|AKIA|eyJ)|{log.USERINFO.pattern}")
+# Environment variables whose values may be shown. Of others nobody knows.
+_HARMLESS = re.compile(
+    r"\w+_VISIBLE_DEVICES|\w+_NUM_THREADS|(CUDA|NCCL|PYTORCH|SGLANG|TORCH|VLLM)_\w+|TOKENIZERS_PARALLELISM"
+    r"|HF_(ENDPOINT|HOME|HUB_OFFLINE|HUB_ENABLE_HF_TRANSFER)|TRANSFORMERS_OFFLINE|XINFERENCE_MODEL_SRC"
 )
-_SECRET_VALUE = re.compile(r"^(hf_|sk-|xf-|ghp_|glpat-|AKIA|eyJ)|://[^/@\s]+:[^/@\s]*@")
-# A long run of letters and digits is taken for a secret where a name says nothing: of environment variables only.
-_OPAQUE = re.compile(r"^(?=.*[A-Za-z])(?=.*\d)[A-Za-z0-9+_=-]{20,}$")
 
 
 @dataclass
@@ -381,24 +382,27 @@ def _hidden(result: Captured, uid: str, name: str, value: t.Any, path: str = "",
         }
     if isinstance(value, list):
         return [_hidden(result, uid, name, item, f"{path}_{index}", env) for index, item in enumerate(value)]
-    if isinstance(value, str) and _is_secret(name, value, env):
+    if (isinstance(value, str) or (env and value is not None)) and _is_secret(name, str(value), env):
         what = f"environment variable {name}" if env else (path.strip("_") or name)
         return _variable(result, f"vault_xinference_{uid}{path or '_' + name}", f"{what} of {uid}")
     return value
 
 
 def _is_secret(name: str, value: str, env: bool) -> bool:
-    words = set(re.split(r"[^a-z0-9]+", name.lower()))
     return bool(
         value == autostart.REDACTED
-        or (value and words & _SECRET_WORDS)
+        or (value and log.SECRET_NAME.search(name))
         or _SECRET_VALUE.search(value)
-        or (env and _OPAQUE.match(value))
+        or (value and env and not _HARMLESS.fullmatch(name))
     )
 
 
 def _variable(result: Captured, name: str, what: str) -> str:
-    name = re.sub(r"[^a-z0-9]+", "_", name.lower())
+    base = name = re.sub(r"[^a-z0-9]+", "_", name.lower())
+    number = 1
+    while result.variables.get(name, what) != what:  # of another UID that differs by a dot, say
+        number += 1
+        name = f"{base}_{number}"
     result.variables[name] = what
     return "{{ " + name + " }}"
 

@@ -78,8 +78,15 @@ class Limits:
 
 
 def forget(known: Known) -> Known:
-    """Starts anew: another declaration, a restart of the server, or a person who says so."""
+    """Starts anew: another declaration, a restart of the server, another worker, or a person who says so."""
     return Known(known.digest, launches=known.launches)
+
+
+def restarted(known: Known, now: float, limits: Limits) -> Known:
+    """After a restart of the server, which a launch of ours that was on its way may have brought down."""
+    if known.launched is None:
+        return forget(known)
+    return failed(known, "the server was restarted while it was being launched", now, limits)
 
 
 def decide(known: Known, seen: Seen, now: float, limits: Limits) -> tuple[Known, str]:

@@ -25,6 +25,7 @@ import traceback
 import typing as t
 from dataclasses import asdict, dataclass, field, replace
 
+from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils import _session
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import write_file
@@ -225,7 +226,7 @@ class Turn:
     # -- the server ------------------------------------------------------------------------------------------------
 
     def _wait(self) -> None:
-        """Until the server answers and its workers are back; what it knew of a server that was restarted is forgotten."""
+        """Until the server answers and its workers are back; what had failed before a restart, or without them, is forgotten."""
         try:
             status = self._status(0)
         except Unreachable as exc:
@@ -237,10 +238,13 @@ class Turn:
             status = self._status(self.settings.ready_timeout)
         started = time.time() - status["uptime"]
         restarted = self.state.started is None or abs(started - self.state.started) > _JITTER
-        if restarted or len(self.client.workers) > self.state.workers:
-            self.state.models = {uid: heal.forget(known) for uid, known in self.state.models.items()}
+        known = self.state.models
         if restarted:
+            limits = heal.Limits(self.settings.attempts, 0)
+            self.state.models = {uid: heal.restarted(one, time.time(), limits) for uid, one in known.items()}
             self.state.started = started
+        elif len(self.client.workers) > self.state.workers:
+            self.state.models = {uid: one if one.launched else heal.forget(one) for uid, one in known.items()}
         self.state.workers = len(self.client.workers)
 
     def _status(self, timeout: float) -> dict[str, t.Any]:
@@ -285,8 +289,7 @@ class Turn:
         declared = memory.declared
         wanted = sorted(self._wanted(declared.models), key=lambda model: model.options["priority"])
         actual = self._actual(wanted, declared.launched)
-        before, self.state.models = self.state.models, {}
-        known = {model.uid: self._known(before.get(model.uid), model) for model in wanted}
+        known = self.state.models = {m.uid: self._known(self.state.models.get(m.uid), m) for m in wanted}
         clock = time.time()
         loading = sum(1 for model in wanted if actual.state(model.uid) == "loading")
         for model in wanted:
@@ -300,17 +303,29 @@ class Turn:
                 now = replace(was, state=heal.MISSING)
             elif action == heal.LAUNCH:
                 loading += 1
-                now = self._launch(model, actual, memory, now, limits)
+                # Kept before it is sent, because it may bring down the server, and this program with it.
+                known[model.uid] = now
+                save_state(self.settings, self.state)
+                try:
+                    now = self._launch(model, actual, memory, now, limits)
+                except Unreachable:  # it was not sent
+                    known[model.uid] = was
+                    save_state(self.settings, self.state)
+                    raise
             elif action == heal.CLEAR:
                 now = self._clear(model, was, now, limits)
+            # The server's own words, which may repeat what it was given.
+            now = replace(now, error=now.error and self.client.session.redact(log.redacted(now.error)))
             _tell(model.uid, was, now)
-            self.state.models[model.uid] = now
+            known[model.uid] = now
 
     def _wanted(self, declared: t.Sequence[t.Mapping[str, t.Any]]) -> list[models.Model]:
         # Whether weights are there is the server's to say: they may be on another worker, or on a share that comes late.
         wanted = [model for model in models.desired(declared, exists=lambda path: True) if model.present]
         for model in wanted:
-            self.client.session.hide(*(str(v) for v in (model.options["envs"] or {}).values() if len(str(v)) >= 8))
+            # A short value, such as the 0 of CUDA_VISIBLE_DEVICES, would mask every 0.
+            envs = {str(name): str(value) for name, value in (model.options["envs"] or {}).items()}
+            self.client.session.hide(*(v for n, v in envs.items() if len(v) >= 8 or log.SECRET_NAME.search(n)))
         return wanted
 
     def _actual(self, wanted: t.Sequence[models.Model], launched: t.Mapping[str, t.Any]) -> models.Actual:
@@ -550,6 +565,15 @@ def pause(settings: Settings, seconds: float | None, reason: str) -> int:
     return 0
 
 
+def hold(settings: Settings, seconds: float) -> int:
+    """As a run of Ansible that is about to restart the server and to declare other models."""
+    store = Store(settings.path("declared.json"))
+    with store.lock():
+        Memory(store).busy(seconds)
+    print(f"on hold for {progress.duration(seconds)}, or until the next run of xinference_models")
+    return 0
+
+
 def resume(settings: Settings) -> int:
     """Ends a pause, and tries anew what it had given up."""
     with Store(settings.path("declared.json")).lock():
@@ -600,6 +624,8 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("--for", dest="seconds", type=_duration, metavar="DURATION", help="such as 30m or 2h")
     command.add_argument("--reason", default="", help="for whoever reads the status")
     commands.add_parser("resume", help="end a pause, and try anew what was given up")
+    command = commands.add_parser("hold", help="launch nothing until the next run of Ansible, or the time is up")
+    command.add_argument("seconds", type=_duration, metavar="DURATION", help="such as 900, 30m or 2h")
     return parser
 
 
@@ -617,6 +643,8 @@ def main(argv: t.Sequence[str] | None = None) -> int:
             loop(settings)
         if command == "status":
             return show(settings)
+        if command == "hold":
+            return hold(settings, seconds)
         return pause(settings, seconds, reason) if command == "pause" else resume(settings)
     except (ModelopsError, OSError) as exc:
         print(f"modelops-reconcile: {exc}", file=sys.stderr)

@@ -26,3 +26,14 @@ def test_what_an_earlier_change_of_a_thing_shows_survives_one_that_shows_nothing
     plan.add("add", "install", "xinference", [Field("unit", None, "new")])
     plan.add("change", "restart", "xinference")
     assert plan.diff()["after"] == {"xinference": {"unit": "new"}}
+
+
+def test_urls_are_shown_without_the_users_and_passwords_in_them():
+    plan = Plan()
+    before, after = "https://me:it's@mine@host/x", ["git+https://ghp_x@host/y", {"index": "https://host:80/z"}]
+    change = plan.add("change", "replace", "q", [Field("packages", before, after), Field("when", 1, (2,))])
+    assert str(change.fields[0]).startswith("packages https://********@host/x -> ['git+https://********@host/y'")
+    assert plan.diff()["before"] == {"q": {"packages": "https://********@host/x", "when": 1}}
+    masked = ["git+https://********@host/y", {"index": "https://host:80/z"}]
+    assert plan.diff()["after"] == {"q": {"packages": masked, "when": [2]}}
+    assert not any("mine" in line or "ghp_x" in line for line in plan.lines)

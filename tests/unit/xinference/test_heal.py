@@ -151,3 +151,11 @@ def test_what_runs_otherwise_is_left_alone_and_told():
 
 def test_forgetting_keeps_the_count_of_launches():
     assert heal.forget(known(heal.GAVE_UP, attempts=3, launches=7)) == replace(Known("d"), launches=7)
+
+
+def test_a_launch_that_was_on_its_way_when_the_server_was_restarted_has_failed():
+    now = heal.restarted(known(heal.LOADING, 20, attempts=2, launched=NOW - 20), NOW, LIMITS)
+    assert (now.state, now.attempts, now.launched, now.next_try) == (heal.WAITING, 2, None, NOW + heal.backoff(2))
+    assert heal.restarted(replace(now, launched=NOW, attempts=3), NOW, LIMITS).state == heal.GAVE_UP
+    # Everything else starts anew.
+    assert heal.restarted(known(heal.GAVE_UP, 20, attempts=3), NOW, LIMITS) == Known("d")

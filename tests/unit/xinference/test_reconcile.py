@@ -221,6 +221,52 @@ def test_what_was_given_up_is_tried_again_when_something_changed(
     assert status()["models"]["tiny"]["state"] == "ready"
 
 
+@pytest.fixture
+def deadly(monkeypatch):
+    """``deadly()``: from now on a launch brings down the server, and with it this program."""
+
+    def launch(client, body):
+        raise SystemExit
+
+    return lambda: monkeypatch.setattr(reconcile.Client, "launch", launch)
+
+
+def test_a_model_that_brings_down_the_server_is_given_up(declare, run, server, status, llm, deadly):
+    declare(llm())
+    restart(server)
+    deadly()
+    for attempt, exit_status in ((1, 3), (2, 5)):
+        with pytest.raises(SystemExit):
+            run("--attempts", "2")
+        server._started += 100
+        assert run("--attempts", "2") == exit_status
+        assert status()["models"]["tiny"]["attempts"] == attempt
+        time.sleep(0.5)
+    assert "the server was restarted while it was being launched" in status()["models"]["tiny"]["error"]
+
+
+def test_a_worker_that_comes_back_does_not_have_a_launch_on_its_way_forgotten(declare, run, server, llm, deadly):
+    declare(llm())
+    restart(server)
+    deadly()
+    with pytest.raises(SystemExit):
+        run("--attempts", "1")
+    server.models.workers.append("127.0.0.1:51955")
+    assert run("--attempts", "1") == 5
+
+
+def test_a_launch_that_could_not_be_sent_is_no_attempt(declare, run, server, directory, llm, monkeypatch):
+    declare(llm())
+    restart(server)
+
+    def launch(client, body):
+        raise reconcile.Unreachable("refused", sent=False)
+
+    monkeypatch.setattr(reconcile.Client, "launch", launch)
+    assert run() == 4
+    assert reconcile.load_state(reconcile.Settings(str(directory))).models["tiny"].attempts == 0
+
+
 def test_a_model_whose_process_is_stuck_is_ended_and_launched_anew(declare, run, server, status, monkeypatch):
     declare()
     server.models.models["tiny"].error = "stuck in stopping state"
@@ -333,6 +379,20 @@ def test_it_does_not_come_between_a_run_of_ansible(declare, run, server, status,
     declared.busy_until = time.time() - 1
     store.save(declared)
     assert run() == 0 and len(server.models.launches) == 2
+
+
+def test_it_is_held_off_until_the_models_of_a_run_are_known(declare, run, server, status, directory, llm, apply):
+    declare()
+    restart(server)
+    command = ["--directory", str(directory), "hold"]
+    assert reconcile.main([*command, "900"]) == 0
+    assert run() == 0 and status()["result"] == "a run of Ansible is at work" and server.models.launches == []
+    assert 890 < Store(str(directory / "declared.json")).load().busy_until - time.time() <= 900
+    declare(llm())
+    server.models.models.clear()
+    assert run() == 0 and status()["result"] == "as declared", "the run has ended it"
+    assert reconcile.main([*command, "0"]) == 0
+    assert not Store(str(directory / "declared.json")).load().busy
 
 
 def test_a_server_that_does_not_answer_is_waited_for(declare, run, status, server):
@@ -448,6 +508,16 @@ def test_status_and_metrics_are_for_everybody_and_secrets_for_nobody(declare, ru
         assert "hf_secret_token" not in (directory / name).read_text()
 
 
+def test_the_servers_words_are_told_without_secrets(declare, run, server, directory, llm, capsys):
+    declare(llm(envs={"PGPASSWORD": "pg-1", "RANK": "7"}))
+    restart(server)
+    server.behave("tiny", seconds=0.05, error="line 7: pg-1 was refused by https://me:mine@hub.example/x")
+    assert run("--attempts", "1") == 5
+    told = "line 7: ******** was refused by https://********@hub.example/x"
+    assert told in (directory / "status.json").read_text() and told in capsys.readouterr().out
+    assert "mine" not in (directory / "state.json").read_text()
+
+
 def test_a_uid_cannot_break_the_metrics():
     row = {"state": "ready", "differs": [], "attempts": 0, "launches": 1}
     text = reconcile.metrics({"time": 1.5, "exit": 0, "paused": None, "models": {'a"b\\c': row}})
@@ -542,10 +612,10 @@ def wait_for(condition):
 
 def test_help_tells_all_commands_and_statuses(installed):
     text = call(installed, "--help").stdout
-    for word in ("run", "loop", "status", "pause", "resume", "5  gave up on a model"):
+    for word in ("run", "loop", "status", "pause", "resume", "hold", "5  gave up on a model"):
         assert word in text
     assert str(installed.parent.parent / "reconciler") in text, "its directory lies beside"
-    for command in ("run", "loop", "status", "pause", "resume"):
+    for command in ("run", "loop", "status", "pause", "resume", "hold"):
         assert call(installed, command, "--help").returncode == 0
     wrong = call(installed, "run")
     assert wrong.returncode == 2 and "--endpoint" in wrong.stderr

@@ -12,6 +12,9 @@ import stat
 import pytest
 from servers.xinference import PASSWORD, SETUP_TOKEN, XinferenceServer
 
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import admin as accounts
+
 
 @pytest.fixture
 def admin(run_module):
@@ -310,6 +313,46 @@ def test_a_password_that_is_made_on_the_host(admin, newest, tmp_path):
     del newest.accounts.users["reconciler"]
     assert admin(newest, users=[user])["plan"] == plan[:1]
     assert newest.accounts.users["reconciler"]["password"] == path.read_text().strip()
+
+
+def test_a_link_in_place_of_a_password_is_not_followed(admin, newest, tmp_path):
+    (tmp_path / "other").write_text("another secret\n")
+    path = tmp_path / "password"
+    path.symlink_to("other")
+    user = {"name": "reconciler", "password_path": str(path), "permissions": []}
+    result = admin(newest, users=[user])
+    assert result.failed and f"users: {path} cannot be read (it is a link" in result["msg"]
+    path.unlink()
+    os.mkfifo(path)
+    assert "it is no regular file" in admin(newest, users=[user])["msg"]
+    assert newest.changes() == [] and "reconciler" not in newest.accounts.users
+
+
+def test_a_file_of_somebody_else_is_not_read(tmp_path, monkeypatch):
+    path = tmp_path / "password"
+    path.write_text("another secret\n")
+    stat_of = os.fstat
+
+    def fstat(handle):
+        fields = list(stat_of(handle))
+        fields[4] = 54321  # st_uid
+        return os.stat_result(fields)
+
+    monkeypatch.setattr(os, "fstat", fstat)
+    with pytest.raises(ModelopsError, match="belongs neither to root nor to the owner of its directory"):
+        accounts._read("users", str(path))
+
+
+def test_a_file_is_given_to_its_owner_before_it_has_a_name_to_swap(tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(os, "fchown", lambda handle, *owner: given.append((isinstance(handle, int), *owner)))
+    monkeypatch.setattr(os, "chown", lambda *args, **kwargs: pytest.fail("by its name"))
+    path = tmp_path / "password"
+    path.symlink_to("/etc/hostname")
+    about = os.lstat(path)
+    accounts.write("users", str(path), "secret")
+    assert given == [(True, about.st_uid, about.st_gid)] and not path.is_symlink()
+    assert path.read_text() == "secret\n" and [p.name for p in tmp_path.iterdir()] == ["password"]
 
 
 def test_what_was_done_before_a_failure_is_told(admin, newest, key_file):

@@ -176,6 +176,33 @@ def test_the_workers_own_files_tell_the_rest_without_secrets(xinference, capture
     unchanged(xinference, apply, result)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "env", "secret"),
+    [
+        ("virtual_env_packages", "git+https://ghp_x@github.com/a/b", False, True),
+        ("virtual_env_packages", "git+https://github.com/a/b", False, False),
+        ("HFTOKEN", "x", False, True),
+        ("tokenizer_mode", "auto", False, False),
+        ("PGPASSWORD", "x", True, True),
+        ("ANYTHING", "x", True, True),
+        ("CUDA_VISIBLE_DEVICES", "0,1", True, False),
+        ("NCCL_SOCKET_IFNAME", "eth0", True, False),
+        ("VLLM_USE_V1", "1", True, False),
+        ("VLLM_API_KEY", "x", True, True),
+        ("HF_ENDPOINT", "https://me:mine@mirror", True, True),
+        ("EMPTY", "", True, False),
+    ],
+)
+def test_what_is_taken_for_a_secret(name, value, env, secret):
+    assert capture._is_secret(name, value, env) is secret
+
+
+def test_uids_that_look_the_same_do_not_share_a_variable():
+    found = capture.Captured()
+    names = [capture._hidden(found, uid, "api_key", "x") for uid in ("a-b", "a.b", "a_b", "a-b")]
+    assert len(set(names)) == 3 and names[0] == names[3] and len(found.variables) == 3
+
+
 def test_what_the_autostart_hides_is_a_reference_too(newest, captured, apply, tmp_path):
     launched(newest, "q", LLM)
     hidden = {**LLM, "model_uid": "q", "api_key": "******", "envs": dict.fromkeys(LLM["envs"], "******")}
