@@ -694,12 +694,12 @@ models:
 """
 
 import os
-import re
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
+from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.sources import SOURCE, Source, path_of
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import converge, models, registration
@@ -800,8 +800,6 @@ ARGUMENT_SPEC = dict(
     **_connection.XINFERENCE_OPTIONS,
 )
 
-_SECRET_NAME = re.compile("token|key|secret|password|credential", re.IGNORECASE)
-
 
 def unmask_short_values(module: AnsibleModule) -> None:
     """Lets short values of harmless variables be shown.
@@ -810,7 +808,7 @@ def unmask_short_values(module: AnsibleModule) -> None:
     """
     for model in module.params["models"]:
         for name, value in (model["envs"] or {}).items():
-            if len(str(value)) < 8 and not _SECRET_NAME.search(str(name)):
+            if len(str(value)) < 8 and not log.SECRET_NAME.search(str(name)):
                 module.no_log_values.discard(str(value))
 
 
@@ -853,7 +851,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         )
     client = Client.of(module)
     for model in wanted:
-        client.session.hide(*(str(v) for n, v in (model.options["envs"] or {}).items() if _SECRET_NAME.search(str(n))))
+        client.session.hide(*(str(v) for n, v in (model.options["envs"] or {}).items() if log.SECRET_NAME.search(str(n))))
     settings = converge.Settings(
         replace=p["replace"],
         prune=p["prune"],
