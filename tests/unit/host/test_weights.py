@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import pwd
 import random
 import sys
 import tarfile
@@ -14,7 +15,7 @@ import tarfile
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import probe, release, weights
+from ansible_collections.modelops.inference.plugins.module_utils._host import probe, release, shell, weights
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import Clock, Part, Web
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
 from ansible_collections.modelops.inference.plugins.module_utils._host.sources import Source
@@ -30,6 +31,14 @@ EXPORT = """
 from pathlib import Path
 def export_model(target):
     Path(target, "config.json").write_text("{}")
+    return Path(target)
+"""
+LINK = """
+import os
+from pathlib import Path
+def export_model(target):
+    Path(target, "config.json").write_text("{}")
+    os.symlink("/etc/hostname", Path(target, "link"))
     return Path(target)
 """
 WHERE = """
@@ -103,6 +112,45 @@ def test_several_packages(tmp_path, run_module, monkeypatch):
     result = run_module("xinference_weights", dict(args, base=str(tmp_path), uv="uv==1", cache=str(tmp_path / "cache")))
     assert not result.failed, result["msg"]
     assert result["plan"] == ["+ fetch one", "+ fetch two"] and set(result["weights"]) == {"one", "two"}
+
+
+def test_the_packages_own_code_runs_with_the_services_rights(tmp_path, run_module, monkeypatch):
+    monkeypatch.setattr(FakeTools, "make", lambda self, index: IndexSettings(), raising=False)
+    monkeypatch.setattr(release, "Tools", lambda base, uv, cache: FakeTools(LINK))
+    user, runs, given = pwd.getpwuid(os.geteuid()).pw_name, [], []
+
+    def run(argv, what, *, env, timeout, user):
+        # Only root may choose another user.
+        runs.append((user, env["HOME"], list(given)))
+        return shell.run(argv, what, env=env, timeout=timeout)
+
+    def give(directory, *owner):
+        given.append((os.path.basename(directory), *owner))
+        hand_over(directory, *owner)
+
+    hand_over = weights._give
+    monkeypatch.setattr(weights, "run", run)
+    monkeypatch.setattr(weights, "_give", give)
+    args = dict(path=str(tmp_path / "models"), sources=[{"package": "one"}], python=sys.executable, user=user)
+    result = run_module("xinference_weights", dict(args, base=str(tmp_path), uv="uv==1", cache=str(tmp_path / "cache")))
+    assert not result.failed, result["msg"]
+    own = ("tree", os.geteuid(), os.getegid())
+    # The tree is the user's while its code runs, and afterwards root's again.
+    assert runs == [(user, "/nonexistent", [own])] and given == [own, own]
+    assert (tmp_path / "models" / "one" / "link").is_symlink()
+
+
+def test_what_a_package_links_to_is_not_handed_over(tmp_path, monkeypatch):
+    tree = tmp_path / "tree"
+    (tree / "folder").mkdir(parents=True)
+    (tree / "link").symlink_to("/etc")
+    (tree / "folder" / "file").write_text("w")
+    given = []
+    monkeypatch.setattr(os, "fchown", lambda handle, *ids: given.append(os.readlink(f"/proc/self/fd/{handle}")))
+    monkeypatch.setattr(os, "chown", lambda name, *ids, **how: given.append((name, how["follow_symlinks"])))
+    weights._give(str(tree), 54321, 54321)
+    assert given[0] == str(tree) and ("link", False) in given and ("file", False) in given
+    assert not any(str(place).startswith("/etc") for place in given)
 
 
 def test_a_package_needs_an_installer(tmp_path, run_module):
