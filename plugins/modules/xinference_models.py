@@ -851,7 +851,9 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         )
     client = Client.of(module)
     for model in wanted:
-        client.session.hide(*(str(v) for n, v in (model.options["envs"] or {}).items() if log.SECRET_NAME.search(str(n))))
+        client.session.hide(
+            *(str(v) for n, v in (model.options["envs"] or {}).items() if log.SECRET_NAME.search(str(n)))
+        )
     settings = converge.Settings(
         replace=p["replace"],
         prune=p["prune"],
@@ -865,7 +867,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         prove_timeout=p["prove_timeout"],
         wait=p["wait"],
     )
-    result = converge.converge(client, wanted, settings, Store(p["remember"]), p["resume"])
+    result = converge.converge(client, wanted, settings, Store(p["remember"], writes=not check), p["resume"])
     for warning in result.pop("warnings"):
         module.warn(warning)
     return result

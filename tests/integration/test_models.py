@@ -193,19 +193,26 @@ def unanswered(answers):
     return [(one, next_one) for one, next_one in zip(answers, answers[1:]) if one[1] != 200 and next_one[1] != 200]
 
 
-def test_replicas_are_added_and_ended_in_place_while_the_model_answers(serving, claimed, apply, models):
+def test_replicas_are_added_replaced_and_ended_in_place_while_the_model_answers(serving, claimed, apply, models):
+    shorter = {**models[1]["definition"], "max_tokens": 128}
+    steps = [
+        ("scaled", {**models[1], "replicas": 2}, "false"),
+        ("replaced", {**models[1], "replicas": 2, "definition": shorter}, "true"),
+        ("scaled", {**models[1], "replicas": 1, "definition": shorter}, "false"),
+    ]
     with claimed.asked("minilm") as answers:
-        for count in (2, 1):
-            result = apply([models[0], {**models[1], "replicas": count}], replace=False)
+        for action, minilm, replace in steps:
+            result = apply([models[0], minilm], replace=replace)
             assert not result.failed, result["msg"]
-            minilm = row(result, "minilm")
-            assert (minilm["action"], minilm["replicas"]) == ("scaled", {"wanted": count, "ready": count})
+            count = minilm["replicas"]
+            done = row(result, "minilm")
+            assert (done["action"], done["replicas"]) == (action, {"wanted": count, "ready": count})
             assert row(result, "gemma3-270m")["action"] == "none"
     assert unanswered(answers) == []
 
 
 def test_surge_replaces_the_only_replica_while_the_model_answers(serving, claimed, apply, models):
-    shorter = {**models[1], "definition": {**models[1]["definition"], "max_tokens": 128}}
+    shorter = {**models[1], "definition": {**models[1]["definition"], "max_tokens": 64}}
     before = claimed.model_processes()
     predicted = apply([shorter], replace="surge", check=True)
     with claimed.asked("minilm") as answers:
@@ -221,18 +228,6 @@ def test_surge_replaces_the_only_replica_while_the_model_answers(serving, claime
 def test_surge_is_refused_where_all_replicas_have_to_change_at_once(serving, apply, models):
     result = apply([{**models[1], "engine": "flag"}], replace="surge")
     assert result.failed and not result.changed
-
-
-def test_two_replicas_are_replaced_one_after_the_other(serving, claimed, apply, models):
-    two = {**models[1], "replicas": 2}
-    shorter = {**two, "definition": {**two["definition"], "max_tokens": 64}}
-    assert not apply([two], replace=True).failed
-    with claimed.asked("minilm") as answers:
-        result = apply([shorter], replace=True)
-    assert not result.failed, result["msg"]
-    minilm = row(result, "minilm")
-    assert (minilm["action"], minilm["replicas"]["ready"]) == ("replaced", 2)
-    assert unanswered(answers) == []
 
 
 # -- whose models they are ---------------------------------------------------------------------------------------------

@@ -10,6 +10,9 @@ The reconciler brings back what the autostart leaves out; the autostart is faste
 from __future__ import annotations
 
 import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import digest
 
 # What the server shows instead of a value that may be secret.
 REDACTED = "******"
@@ -17,25 +20,35 @@ _DEFAULTS = {"replica": 1, "model_type": "LLM", "n_gpu": "auto"}
 _SPEC = ("model_format", "model_size_in_billions", "quantization")
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What the autostart is to hold of one model.
+
+    :param entry: None where it is to hold none.
+    :param whole: whether the entry is all of it; else what the placement once added to it is not known.
+    :param put: digest of the entry that was put last, where that is known.
+    """
+
+    entry: dict[str, t.Any] | None
+    whole: bool = True
+    put: str | None = None
+
+
 def changes(
-    requests: t.Mapping[str, tuple[dict[str, t.Any], int] | None],
-    there: t.Mapping[str, dict[str, t.Any]],
-    launched: t.Container[str] = (),
+    wanted: t.Mapping[str, Wanted], there: t.Mapping[str, dict[str, t.Any]]
 ) -> dict[str, dict[str, t.Any] | None]:
     """UID -> the entry to put, or None for one to drop.
 
-    :param requests: UID -> launch request and priority of what runs as declared; None for a model that is to have no entry.
     :param there: the server's entries.
-    :param launched: UIDs launched just now, whose hidden values may have changed.
     """
-    result = {}
-    for uid, given in requests.items():
-        wanted, found = entry(*given) if given else None, there.get(uid)
-        if wanted is None:
+    result: dict[str, dict[str, t.Any] | None] = {}
+    for uid, one in wanted.items():
+        found = there.get(uid)
+        if one.entry is None:
             if found is not None:
                 result[uid] = None
-        elif found is None or not same(wanted, found) or (uid in launched and hides(found)):
-            result[uid] = wanted
+        elif found is None or not same(one, found):
+            result[uid] = one.entry
     return result
 
 
@@ -50,12 +63,20 @@ def entry(request: t.Mapping[str, t.Any], priority: int) -> dict[str, t.Any] | N
     return {"launch": dict(request), "priority": priority, "enabled": True}
 
 
-def same(wanted: t.Mapping[str, t.Any], there: t.Mapping[str, t.Any]) -> bool:
-    """Whether the server's entry does what the wanted one would; a redacted value counts as the same."""
+def same(wanted: Wanted, there: t.Mapping[str, t.Any]) -> bool:
+    """Whether the server's entry does what the wanted one would.
+
+    A value that the server hides is compared by what was put last; where that is not known, it counts as the same.
+    """
+    entry, launch = wanted.entry or {}, there["launch"]
+    if hides(launch) and wanted.put not in (None, digest(entry)):
+        return False
+    if not wanted.whole:
+        launch = {key: value for key, value in launch.items() if key in entry["launch"]}
     return (
         there.get("enabled") is True
-        and there.get("priority") == wanted["priority"]
-        and _same(_needed(wanted["launch"], {}), _needed(there["launch"], wanted["launch"]))
+        and there.get("priority") == entry["priority"]
+        and _same(_needed(entry["launch"], {}), _needed(launch, entry["launch"]))
     )
 
 

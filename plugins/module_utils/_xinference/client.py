@@ -314,8 +314,8 @@ class Client:
 
     def autostart(self) -> dict[str, dict[str, t.Any]] | None:
         """What the server launches at its next start, by UID, secrets as ``******``; None where it has no such thing."""
-        answer = self.get("/v1/autostart/models", expect=())
-        if answer.status != 200:
+        answer = self.get("/v1/autostart/models", expect=(200, 404))
+        if answer.status == 404:  # before 2.x
             return None
         return {row["launch"]["model_uid"]: row for row in answer.json["models"]}
 

@@ -5,8 +5,8 @@
 """One run over the declared models: read, plan, apply, prove, report. Private to the collection.
 
 Where nothing differs it sends, whatever the number of models: GET /status, GET /v1/cluster/auth, POST /token where
-there is authentication, GET /v1/cluster/version, GET /v1/models, GET /v1/models/instances; up to three requests for
-each type with custom models; and one for each model that is proven.
+there is authentication, GET /v1/cluster/version, GET /v1/models, GET /v1/models/instances and GET /v1/autostart/models;
+up to three requests for each type with custom models; and one for each model that is proven.
 """
 
 from __future__ import annotations
@@ -29,7 +29,11 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference imp
     releases,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Memory, Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import (
+    Memory,
+    Pending,
+    Store,
+)
 
 # Seconds within which the next slice of a run begins; until then the reconciler leaves the server alone.
 _NEXT_SLICE = 60.0
@@ -66,11 +70,18 @@ def converge(
     :raises ModelopsError: with the table of what happened, after everything that could be done was done.
     """
     store = store or Store(None)
+    pending = Pending(store, (resume or {}).get("path"))
     with store.lock():
         client.wait_ready(settings.ready_timeout)
         client.login()
         run = _Run(client, wanted, settings, Memory(store))
-        result = run.result(resume)
+        try:
+            result = run.result(pending)
+        except ModelopsError:
+            pending.drop()
+            raise
+        if not result["pending"]:
+            pending.drop()
         return {**result, "warnings": run.warnings + _left_alone(result)}
 
 
@@ -88,12 +99,14 @@ class _Run:
         #: What a person should know and no model is left out for.
         self.warnings: list[str] = []
 
-    def result(self, resume: dict[str, t.Any] | None) -> dict[str, t.Any]:
+    def result(self, pending: Pending) -> dict[str, t.Any]:
         client, settings = self.client, self.settings
-        if resume:
-            result, decisions = resume["result"], []
-            self.wanted += [models.gone(**row) for row in resume["gone"]]
-            work = self._work([launch.Outcome(**row) for row in resume["outcomes"]])
+        resumed = pending.path is not None
+        if resumed:
+            state = pending.load()
+            result, decisions = state["result"], []
+            self.wanted += [models.undeclared_model(**row) for row in state["undeclared"]]
+            work = self._work([launch.Outcome(**row) for row in state["outcomes"]])
             client.session.counts.update(Counter(result["requests"]))
         else:
             self.actual = self._read()
@@ -110,15 +123,16 @@ class _Run:
             if client.session.check_mode:
                 return {**result, **self._report(work, {})}
         try:
-            if not resume:
-                self._remember()
+            if not resumed:
+                self._remember(decisions)
                 work.prepare(decisions, self.actual)
             if not work.run(settings.wait):
                 self.memory.busy(_NEXT_SLICE)
                 result.update(pending=True, requests=dict(client.session.counts))
-                gone = [{"uid": m.uid, "name": m.name, "model_type": m.type} for m in self.wanted[len(self.declared) :]]
-                resume = {"outcomes": work.written(), "gone": gone, "result": result}
-                return {**result, "progress": work.lines, "resume": resume}
+                undeclared = self.wanted[len(self.declared) :]
+                rows = [{"uid": m.uid, "name": m.name, "model_type": m.type} for m in undeclared]
+                path = pending.save({"outcomes": work.written(), "undeclared": rows, "result": result})
+                return {**result, "progress": work.lines, "resume": {"path": path}}
             result["pending"] = False
             # A load that was adopted, came to nothing, and was launched again is no part of the plan.
             result["changed"] |= any(o.action == "launched" for o in work.outcomes)
@@ -137,8 +151,7 @@ class _Run:
         return result
 
     def _read(self) -> models.Actual:
-        launched = self.memory.declared.launched
-        return models.read(self.client, self.wanted, launched)
+        return models.read(self.client, self.wanted, self.memory.declared)
 
     def _place(self, decisions: t.Sequence[models.Decision]) -> placement.Placement:
         """Where everything goes.
@@ -161,23 +174,32 @@ class _Run:
 
     # -- what is remembered ------------------------------------------------------------------------------------
 
-    def _remember(self) -> None:
+    def _remember(self, decisions: t.Sequence[models.Decision]) -> None:
         present = [model.declared for model in self.declared if model.present]
-        self.memory.declare(present, {"launch_timeout": self.settings.launch_timeout})
+        kept = {d.model.uid for d in decisions if d.action == models.DIFFERS}
+        self.memory.declare(present, {"launch_timeout": self.settings.launch_timeout}, kept)
 
     def _autostart(
-        self, uids: t.Collection[str], launched: t.Container[str] = ()
+        self, uids: t.Collection[str], placed: t.Mapping[str, dict[str, t.Any]] | None = None
     ) -> dict[str, dict[str, t.Any] | None]:
-        """The entries to put and to drop, of those of these models that run as declared."""
+        """The entries to put and to drop, of those of these models that are as declared.
+
+        :param placed: what this run added to launch requests.
+        """
         if self.actual.autostart is None:
             return {}
-        requests = {}
-        for model in self.declared:
-            if model.present and model.uid in uids:
-                placed = (self.memory.declared.launched.get(model.uid) or {}).get("placed") or {}
-                request = releases.launch_request(self.client.version, model.body, placed)
-                requests[model.uid] = (request, model.options["priority"]) if model.options["autostart"] else None
-        return autostart.changes(requests, self.actual.autostart, launched)
+        wanted = {}
+        for model in self.wanted:
+            if model.uid not in uids:
+                continue
+            known = self.memory.declared.launched.get(model.uid)
+            added = (placed or {}).get(model.uid) or (known or {}).get("placed") or {}
+            request = releases.launch_request(self.client.version, model.body, added) if model.present else {}
+            wants = model.present and model.options["autostart"]
+            entry = autostart.entry(request, model.options["priority"]) if wants else None
+            whole = known is not None or model.uid in (placed or {})
+            wanted[model.uid] = autostart.Wanted(entry, whole, (known or {}).get("entry"))
+        return autostart.changes(wanted, self.actual.autostart)
 
     def _plan(self, decisions: t.Sequence[models.Decision]) -> Plan:
         plan = models.plan_of(decisions, f"models on {self.client.endpoint}")
@@ -192,16 +214,18 @@ class _Run:
 
     def _finish(self, work: launch.Work) -> None:
         """Writes down what became of the launches, here and in the server's autostart."""
-        ready = {o.uid for o in work.outcomes if o.phase == launch.READY}
-        launched = {o.uid for o in work.outcomes if o.action not in ("none", "terminated")}
+        as_declared = {o.uid for o in work.outcomes if o.phase in (launch.READY, launch.ABSENT)}
         created = {uid: self.actual.created(uid) for uid in self.actual.instances}
-        self.memory.became(created, trusted=self.actual.autostart or {})
+        rolled = {o.uid for o in work.outcomes if o.roll}
+        self.memory.became(created, trusted={*rolled, *(self.actual.autostart or {})})
         self.memory.busy(None)
-        for uid, entry in self._autostart(ready, launched).items():
+        placed = {o.uid: o.placed for o in work.outcomes if o.action not in ("none", "terminated", "adopted")}
+        for uid, entry in self._autostart(as_declared, placed).items():
             if entry is None:
                 self.client.drop_autostart(uid)
             else:
                 self.client.put_autostart(entry)
+                self.memory.entered(uid, entry)
 
     # -- what came of it ---------------------------------------------------------------------------------------
 

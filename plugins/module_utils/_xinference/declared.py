@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import tempfile
@@ -23,6 +24,12 @@ from dataclasses import asdict, dataclass, field
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 _FORMAT = 1
+# Seconds between a launch and the making of its instance, at most: the server makes it before it looks for a place.
+_SAME_LAUNCH = 120.0
+
+
+def digest(value: t.Any) -> str:
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 @dataclass
@@ -32,8 +39,9 @@ class Declared:
     :param models: the options of each model that is to be served, as the module xinference_models takes them, with the
         paths of their weights filled in.
     :param launched: UID -> {"body": the launch request as declared, "placed": keys that the placement added to it,
-        "created": instance_created_ts of what it became, None until it is known}; of every model that this collection
-        launched and did not terminate since.
+        "created": instance_created_ts of what it became, None until it is known, "sent": when it was sent (seconds since
+        the epoch), "entry": digest of its entry in the server's autostart}; of every model that this collection launched
+        and did not terminate since.
     :param settings: what the reconciler takes over from the last run, such as launch_timeout.
     :param busy_until: seconds since the epoch until which a run that comes back in slices is at work; None where none is.
     """
@@ -52,10 +60,12 @@ class Store:
     """The file.
 
     :param path: None remembers nothing.
+    :param writes: False reads only, as check mode does.
     """
 
-    def __init__(self, path: str | None):
+    def __init__(self, path: str | None, writes: bool = True):
         self.path = path
+        self.writes = writes
 
     def load(self) -> Declared:
         """:raises ModelopsError: the file cannot be read, or was written by a later release of the collection."""
@@ -72,7 +82,7 @@ class Store:
 
     def save(self, declared: Declared) -> None:
         """Replaces the file at once; it belongs to whoever owns the directory."""
-        if not self.path:
+        if not self.path or not self.writes:
             return
         directory = os.path.dirname(self.path)
         try:
@@ -82,8 +92,9 @@ class Store:
                 json.dump({"format": _FORMAT, **asdict(declared)}, file, indent=1, sort_keys=True)
                 file.flush()
                 os.fsync(file.fileno())
-            if os.geteuid() == 0:
-                os.chown(draft, owner.st_uid, owner.st_gid)
+                if os.geteuid() == 0:
+                    # By the open file: the directory is the service's, which could put a link in its place.
+                    os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
             os.replace(draft, self.path)
         except OSError as exc:
             raise ModelopsError(f"{self.path} cannot be written: {exc.strerror}") from exc
@@ -94,7 +105,7 @@ class Store:
 
         :param wait: False does not wait for somebody else who holds it.
         """
-        if not self.path:
+        if not self.path or not self.writes:
             yield True
             return
         path = f"{self.path}.lock"
@@ -115,6 +126,43 @@ class Store:
             os.close(handle)
 
 
+class Pending:
+    """What a run that comes back in slices keeps between two executions.
+
+    In a file of mode 0600: it holds launch requests with their secrets, which Ansible would show and mask.
+
+    :param path: of an earlier execution; None names a new file, beside the store where there is one.
+    """
+
+    def __init__(self, store: Store, path: str | None = None):
+        self.path = path
+        self._directory = os.path.dirname(store.path) if store.path else None
+
+    def load(self) -> dict[str, t.Any]:
+        """:raises ModelopsError: there is no such file any more."""
+        try:
+            handle = os.open(self.path or "", os.O_RDONLY | os.O_NOFOLLOW)
+            with os.fdopen(handle, encoding="utf-8") as file:
+                return json.load(file)
+        except (OSError, ValueError) as exc:
+            raise ModelopsError(f"the run cannot go on: {self.path} cannot be read ({exc}). Start it again.") from exc
+
+    def save(self, state: t.Mapping[str, t.Any]) -> str:
+        handle, draft = tempfile.mkstemp(prefix=".modelops-run-", dir=self._directory)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(state, file)
+        if self.path:
+            os.replace(draft, self.path)
+        else:
+            self.path = draft
+        return self.path
+
+    def drop(self) -> None:
+        if self.path:
+            with contextlib.suppress(OSError):
+                os.unlink(self.path)
+
+
 class Memory:
     """The content of the file during a run; what changes is written at once, so that a run that is killed is remembered."""
 
@@ -123,27 +171,58 @@ class Memory:
         self.declared = store.load()
         self._written = asdict(self.declared)
 
-    def declare(self, models: t.Sequence[t.Mapping[str, t.Any]], settings: t.Mapping[str, t.Any]) -> None:
-        """Takes over what is to be served from now on."""
-        self.declared.models = [dict(model) for model in models]
+    def declare(
+        self, models: t.Sequence[t.Mapping[str, t.Any]], settings: t.Mapping[str, t.Any], kept: t.Container[str] = ()
+    ) -> None:
+        """Takes over what is to be served from now on.
+
+        :param kept: UIDs of models that run otherwise than declared and are left alone: where one is known as it runs,
+            that is what is brought back.
+        """
+        before = {model["uid"]: model for model in self.declared.models}
+        self.declared.models = [
+            before[model["uid"]] if model["uid"] in kept and model["uid"] in before else dict(model) for model in models
+        ]
         self.declared.settings = dict(settings)
+        self._save()
+
+    def model(self, uid: str) -> dict[str, t.Any] | None:
+        """The options of a model as it is to be served."""
+        return next((model for model in self.declared.models if model["uid"] == uid), None)
+
+    def redeclare(self, uid: str, model: t.Mapping[str, t.Any] | None) -> None:
+        """Takes back a declaration that came to nothing."""
+        others = [known for known in self.declared.models if known["uid"] != uid]
+        self.declared.models = others + ([dict(model)] if model else [])
         self._save()
 
     def launched(self, uid: str, body: t.Mapping[str, t.Any], placed: t.Mapping[str, t.Any]) -> None:
         """Notes a launch before it is sent."""
-        self.declared.launched[uid] = {"body": dict(body), "placed": dict(placed), "created": None}
+        entry = (self.declared.launched.get(uid) or {}).get("entry")
+        row = {"body": dict(body), "placed": dict(placed), "created": None, "sent": time.time(), "entry": entry}
+        self.declared.launched[uid] = row
         self._save()
 
     def became(self, created: t.Mapping[str, int | None], trusted: t.Container[str] = ()) -> None:
-        """Notes which instances the launches became.
+        """Notes which instances the launches became; one that is much older or younger was somebody else's.
 
         :param created: UID -> instance_created_ts of what runs.
         :param trusted: UIDs that the server's autostart launched anew in our place.
         """
         for uid, known in self.declared.launched.items():
-            if created.get(uid) is not None and (known["created"] is None or uid in trusted):
-                known["created"] = created[uid]
+            made = created.get(uid)
+            if made is None:
+                continue
+            ours = known["created"] is None and abs(made - known.get("sent", made)) < _SAME_LAUNCH
+            if ours or uid in trusted:
+                known["created"] = made
         self._save()
+
+    def entered(self, uid: str, entry: t.Any) -> None:
+        """Notes what was put into the autostart, because the server hides values of it."""
+        if uid in self.declared.launched:
+            self.declared.launched[uid]["entry"] = digest(entry)
+            self._save()
 
     def forget(self, uid: str) -> None:
         self.declared.launched.pop(uid, None)

@@ -49,12 +49,13 @@ class Outcome:
     :param timeout: seconds that the launch may take.
     :param started: seconds since the epoch.
     :param differs: what runs otherwise than declared.
-    :param terminate: whether something has to make room first.
+    :param terminate: whether what is under the UID has to end first.
     :param line: the last line shown.
     :param placed: keys of the launch request that the placement adds.
     :param roll: of a model whose replicas are replaced or changed in number, one by one: {"old": ids of the replicas to
         be replaced, "replicas": how many there shall be, "surge": bool}.
-    :param before: what ran before a replacement, to be launched again where it fails: {"request", "definition"}.
+    :param before: what ran before a replacement, to be brought back where that fails: {"body", "placed", "definition",
+        "declared"}.
     :param restoring: why the replacement failed, once what ran before is being launched again.
     """
 
@@ -112,21 +113,18 @@ class Work:
 
     def prepare(self, decisions: t.Sequence[models.Decision], actual: models.Actual) -> None:
         """Registers definitions and terminates what is declared absent."""
-        self._autostart = actual.autostart or {}
         self._register(decisions, actual)
         for outcome in self.outcomes:
             if outcome.action == "terminated":
-                self._try(outcome, self._terminate)
+                # Its entry first, or the server would launch it again.
+                if outcome.uid in (actual.autostart or {}):
+                    self._try(outcome, lambda o: self.client.drop_autostart(o.uid))
+                if outcome.phase != FAILED:
+                    self._try(outcome, lambda o: remove(self.client, o.uid))
                 if outcome.phase != FAILED:
                     outcome.phase = ABSENT
+                    self.memory.forget(outcome.uid)
                     self._say(outcome, f"{outcome.uid}  terminated")
-
-    def _terminate(self, outcome: Outcome) -> None:
-        # Its entry first, or the server would launch it again.
-        if outcome.uid in self._autostart:
-            self.client.drop_autostart(outcome.uid)
-        remove(self.client, outcome.uid)
-        self.memory.forget(outcome.uid)
 
     def _register(self, decisions: t.Sequence[models.Decision], actual: models.Actual) -> None:
         done: dict[tuple[str, str], str | None] = {}
@@ -161,7 +159,8 @@ class Work:
             time.sleep(_QUICK if passed < _QUICK_FOR else _SLOW)
 
     def _start_queued(self) -> None:
-        queued = sorted((o for o in self.outcomes if o.phase == QUEUED), key=lambda o: o.priority)
+        # A step of a roll is waited for, so the launches begin first.
+        queued = sorted((o for o in self.outcomes if o.phase == QUEUED), key=lambda o: (o.roll is not None, o.priority))
         room = self.parallel - sum(1 for o in self.outcomes if o.phase == LOADING)
         for outcome in queued[: max(0, room)]:
             self._try(outcome, self._step if outcome.roll else self._start)
@@ -187,9 +186,13 @@ class Work:
             if outcome.uid not in self.client.instances():
                 self.client.launch(request)
         except ApiError as exc:
-            # Somebody else, such as the server's autostart, was faster: it is waited for.
             if "already in the model list" not in str(exc):
+                self.memory.forget(outcome.uid)
                 raise
+            # The server's autostart or somebody else was faster. It is waited for, unless it is what is to be replaced.
+            if outcome.action == "replaced":
+                remove(self.client, outcome.uid)
+                self.client.launch(request)
         outcome.phase, outcome.started = LOADING, time.time()
 
     def _step(self, outcome: Outcome) -> None:
@@ -197,25 +200,36 @@ class Work:
         roll, model = outcome.roll or {}, self._models[outcome.uid]
         outcome.started = outcome.started or time.time()
         instance = self.client.instances().get(outcome.uid) or {}
-        replicas = sorted(
-            r["replica_id"] for r in instance.get("replica_statuses") or [] if r.get("status") != "TERMINATED"
-        )
-        step = next_step(replicas, roll["old"], roll["replicas"], roll["surge"])
+        rows = [r for r in instance.get("replica_statuses") or [] if r.get("status") != "TERMINATED"]
+        ready = [r for r in rows if r.get("status") == "READY"]
+        broken = [r["replica_id"] for r in rows if r not in ready]
+        step = next_step([r["replica_id"] for r in ready], broken, roll["old"], roll["replicas"], roll["surge"])
         if step is None:
             outcome.phase, outcome.seconds = READY, round(time.time() - outcome.started, 1)
             self.memory.launched(outcome.uid, model.body, outcome.placed)
             took = progress.duration(outcome.seconds)
-            self._say(outcome, f"{outcome.uid}  {len(replicas)} replica{'s'[: len(replicas) > 1]} ready after {took}")
+            self._say(outcome, f"{outcome.uid}  {len(ready)} replica{'s'[: len(ready) > 1]} ready after {took}")
             return
         what, number = step
         if what == "remove":
             self._say(outcome, f"{outcome.uid}  ending replica {number}")
-            self.client.remove_replica(outcome.uid, number)
+            self.client.remove_replica(outcome.uid, int(number or 0))
         else:
-            self._say(outcome, f"{outcome.uid}  loading another replica beside {', '.join(map(str, replicas))}")
-            place = replica_place(model, len(replicas), self.client.workers)
-            self.client.add_replica(outcome.uid, place, outcome.timeout)
+            self._say(outcome, f"{outcome.uid}  loading another replica beside {len(ready)}")
+            self._add_replica(outcome, replica_place(model, rows, self.client.workers))
         self._moved = True
+
+    def _add_replica(self, outcome: Outcome, place: t.Mapping[str, t.Any]) -> None:
+        try:
+            self.client.add_replica(outcome.uid, place, outcome.timeout)
+        except TimedOut as exc:
+            # It may still load: it is ended, so that nothing half-launched stays.
+            for row in (self.client.instances().get(outcome.uid) or {}).get("replica_statuses") or []:
+                if row.get("status") not in ("READY", "TERMINATED"):
+                    self.client.remove_replica(outcome.uid, row["replica_id"])
+            raise ModelopsError(
+                f"another replica was not ready within {outcome.timeout:.0f} s (launch_timeout)"
+            ) from exc
 
     def _look(self) -> None:
         try:
@@ -293,12 +307,17 @@ class Work:
         self._say(outcome, f"{outcome.uid}  failed: {why.splitlines()[0]}")
 
     def _restore(self, outcome: Outcome) -> None:
-        """Puts back what a replacement took away: the definition, and the model where it was terminated."""
+        """Puts back what a replacement took away: the definition, and the model where it is gone."""
         before, model, why = outcome.before or {}, self._models[outcome.uid], outcome.restoring or ""
-        if before["definition"]:
+        shared = any(
+            other.phase == READY and other.action == "replaced" and self._models[other.uid].name == model.name
+            for other in self.outcomes
+        )
+        if before["definition"] and not shared:
             self.client.unregister(model.type, model.name)
             self.client.register_again(model.type, before["definition"])
-        if outcome.roll or outcome.terminate:
+        self.memory.redeclare(outcome.uid, before["declared"])
+        if self.client.presence(outcome.uid) == releases.RUNNING:
             return self._fail(outcome, f"{why}. What runs goes on serving")
         self._say(outcome, f"{outcome.uid}  failed, launching what ran before: {why.splitlines()[0]}")
         self.memory.launched(outcome.uid, before["body"], before["placed"])
@@ -341,27 +360,31 @@ def remove(client: Client, uid: str) -> None:
 
 
 def next_step(
-    replicas: t.Sequence[int], old: t.Collection[int], wanted: int, surge: bool
+    ready: t.Sequence[int], broken: t.Sequence[int], old: t.Collection[int], wanted: int, surge: bool
 ) -> tuple[str, int | None] | None:
     """What comes next on the way to `wanted` replicas of which none is old; None at the end. Pure.
 
-    :param replicas: ids of the replicas that are there, ascending.
-    :param surge: whether one more than wanted may run meanwhile. The last replica is never ended before there is another.
+    :param ready: ids of the replicas that serve.  :param broken: ids of those that do not; they end first.
+    :param surge: whether one more than wanted may run meanwhile. The last one that serves is never ended.
     """
-    left = [number for number in replicas if number in old]
+    if broken:
+        return ("remove", min(broken))
+    left = sorted(number for number in ready if number in old)
     if not left:
-        if len(replicas) == wanted:
+        if len(ready) == wanted:
             return None
-        return ("add", None) if len(replicas) < wanted else ("remove", replicas[-1])
-    if len(replicas) < wanted + surge or len(replicas) == 1:
+        return ("add", None) if len(ready) < wanted else ("remove", max(ready))
+    if len(ready) < wanted + surge or len(ready) == 1:
         return ("add", None)
     return ("remove", left[0])
 
 
-def replica_place(model: models.Model, index: int, workers: t.Sequence[str]) -> dict[str, t.Any]:
+def replica_place(
+    model: models.Model, replicas: t.Sequence[t.Mapping[str, t.Any]], workers: t.Sequence[str]
+) -> dict[str, t.Any]:
     """Where another replica goes, as ``POST /v1/models/{uid}/replicas`` takes it: empty where nothing is declared. Pure.
 
-    :param index: how many replicas there are, which says the share of gpu_indices that is left for this one.
+    :param replicas: those that are there: it takes the share of gpu_indices that the fewest of them have.
     """
     options = model.options
     worker, indices = options["worker"], options["gpu_indices"]
@@ -371,10 +394,11 @@ def replica_place(model: models.Model, index: int, workers: t.Sequence[str]) -> 
     address = next((a for a in workers if worker in (None, a, a.rsplit(":", 1)[0])), workers[0])
     device: dict[str, t.Any] = {"worker_ip": address}
     if indices:
-        share = len(indices) // options["replicas"]
-        start = (index % options["replicas"]) * share
-        device["gpu_idx"] = indices[start : start + share]
-        device["n_gpu"] = share
+        size = len(indices) // options["replicas"]
+        shares = [indices[start : start + size] for start in range(0, len(indices), size)]
+        taken = [row.get("gpu_idx") or [] for row in replicas]
+        device["gpu_idx"] = min(shares, key=lambda share: sum(1 for cards in taken if set(cards) & set(share)))
+        device["n_gpu"] = size
     return {"replica_config": {"devices": [device]}}
 
 
@@ -390,7 +414,9 @@ def begin(
     """
     outcomes = [_outcome(decision, actual, launch_timeout) for decision in decisions]
     for outcome in outcomes:
-        outcome.placed = dict(placed.get(outcome.uid) or {})
+        # A further replica takes the launch request of the first one.
+        before = actual.launched.get(outcome.uid) or {}
+        outcome.placed = dict((before.get("placed") if outcome.roll else placed.get(outcome.uid)) or {})
     return outcomes
 
 
@@ -405,7 +431,9 @@ def _outcome(decision: models.Decision, actual: models.Actual, launch_timeout: f
         return Outcome(uid, "replaced", QUEUED, options["priority"], timeout, terminate=True, before=before)
     if decision.action in (models.ROLL, models.SCALE):
         rows = (actual.instances.get(uid) or {}).get("replica_statuses") or []
-        old = [row["replica_id"] for row in rows] if decision.action == models.ROLL else []
+        old = (
+            [r["replica_id"] for r in rows if r.get("status") != "TERMINATED"] if decision.action == models.ROLL else []
+        )
         roll = {"old": old, "replicas": options["replicas"], "surge": decision.surge}
         before = what_runs(decision, actual)
         action = "replaced" if decision.action == models.ROLL else "scaled"
@@ -431,4 +459,4 @@ def what_runs(decision: models.Decision, actual: models.Actual) -> dict[str, t.A
         body = {**told, "model_uid": model.uid, "enable_virtual_env": model.body.get("enable_virtual_env")}
         body = {key: value for key, value in body.items() if value is not None}
     definition = actual.definitions.get((model.type, model.name)) if decision.register == "change" else None
-    return {"body": body, "placed": placed, "definition": definition}
+    return {"body": body, "placed": placed, "definition": definition, "declared": actual.declared.get(model.uid)}

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import mounts
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
+from ansible_collections.modelops.inference.plugins.module_utils._session import ApiError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
     definitions,
     progress,
@@ -25,6 +26,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference imp
     releases,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Declared
 
 TYPES = ("LLM", "embedding", "rerank", "image", "audio", "video", "flexible")
 
@@ -76,7 +78,7 @@ _SECRET_FIELDS = ("envs",)
 # Options that a custom model's definition says.
 _SPEC = ("format", "size", "quantization")
 # What a new replica of a running model can have otherwise than the old ones; the rest of a launch request is the model's.
-_ROLLABLE = ("definition", "replicas", "worker", "gpu_indices", "gpus_per_replica")
+_ROLLABLE = ("definition", "replicas", "worker", "gpu_indices")
 
 
 @dataclass
@@ -112,6 +114,7 @@ class Actual:
     :param gone: UIDs of instances in ERROR that the server no longer knows: leftovers of failed launches.
     :param workers: addresses of the workers.
     :param launched: what this collection remembers to have launched, by UID (declared.Declared.launched).
+    :param declared: what was to be served until now, by UID: options as the module takes them.
     :param autostart: the server's own entries for its next start, by UID; None where it has no such thing.
     :param version: the server's release.
     """
@@ -122,6 +125,7 @@ class Actual:
     gone: frozenset[str] = frozenset()
     workers: t.Sequence[str] = ()
     launched: t.Mapping[str, dict[str, t.Any]] = field(default_factory=dict)
+    declared: t.Mapping[str, dict[str, t.Any]] = field(default_factory=dict)
     autostart: dict[str, dict[str, t.Any]] | None = None
     version: str = ""
 
@@ -309,8 +313,12 @@ def _conflicting_definitions(models: t.Sequence[Model]) -> list[str]:
 # -- actual --------------------------------------------------------------------------------------------------------
 
 
-def read(client: Client, wanted: t.Sequence[Model], launched: t.Mapping[str, dict[str, t.Any]] | None = None) -> Actual:
-    """What the server has: two requests, one for its autostart, and those for the definitions of custom models."""
+def read(client: Client, wanted: t.Sequence[Model], known: Declared | None = None) -> Actual:
+    """What the server has: two requests, one for its autostart, and those for the definitions of custom models.
+
+    :param known: what is remembered of earlier runs.
+    """
+    known = known or Declared()
     models, instances = client.models(), client.instances()
     failed = [m.uid for m in wanted if (instances.get(m.uid) or {}).get("status") == "ERROR"]
     return Actual(
@@ -319,10 +327,21 @@ def read(client: Client, wanted: t.Sequence[Model], launched: t.Mapping[str, dic
         definitions=definitions.read(client, ((m.type, m.name) for m in wanted if m.definition)),
         gone=frozenset(uid for uid in failed if client.presence(uid) == releases.UNKNOWN),
         workers=client.workers,
-        launched=launched or {},
-        autostart=client.autostart(),
+        launched=known.launched,
+        declared={model["uid"]: model for model in known.models},
+        autostart=_autostart(client),
         version=client.version,
     )
+
+
+def _autostart(client: Client) -> dict[str, dict[str, t.Any]] | None:
+    """The autostart's entries; None also where the server fails over them, which must not keep models from being served."""
+    try:
+        return client.autostart()
+    except ApiError as exc:
+        if exc.status < 500:
+            raise
+        return None
 
 
 # -- plan ----------------------------------------------------------------------------------------------------------
@@ -331,12 +350,16 @@ def read(client: Client, wanted: t.Sequence[Model], launched: t.Mapping[str, dic
 def undeclared(wanted: t.Sequence[Model], actual: Actual) -> list[Model]:
     """What this collection launched, is still there and is not declared any more, as models declared absent. Pure."""
     declared = {model.uid for model in wanted}
-    left = [uid for uid in sorted(set(actual.launched) - declared) if actual.state(uid) != "absent"]
-    bodies = {uid: actual.launched[uid]["body"] for uid in left}
-    return [gone(uid, bodies[uid].get("model_name", uid), bodies[uid].get("model_type", "LLM")) for uid in left]
+    found = []
+    for uid, known in sorted(actual.launched.items()):
+        ours = actual.state(uid) != "absent" and actual.remembered(uid) is not None
+        if uid not in declared and (ours or actual.state(uid) == "loading" or uid in (actual.autostart or {})):
+            body = known["body"]
+            found.append(undeclared_model(uid, body.get("model_name", uid), body.get("model_type", "LLM")))
+    return found
 
 
-def gone(uid: str, name: str, model_type: str) -> Model:
+def undeclared_model(uid: str, name: str, model_type: str) -> Model:
     """A model that is not declared, as one that is declared absent."""
     options: dict[str, t.Any] = collections.defaultdict(lambda: None)
     options.update(uid=uid, name=name, type=model_type, state="absent", priority=100)

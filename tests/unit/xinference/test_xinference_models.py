@@ -352,6 +352,57 @@ def test_check_mode_remembers_nothing(apply, newest, llm, memory):
     assert not os.path.exists(memory)
 
 
+def test_what_somebody_else_launched_under_a_uid_of_ours_is_not_pruned(apply, newest, llm, embedding, memory):
+    apply(newest, [llm(), embedding(autostart=False)], remember=memory)
+    newest.models.models["minilm"].launched -= 600
+    assert not apply(newest, [llm()], remember=memory, prune=True).changed
+    assert "minilm" in newest.models.models
+
+
+def test_an_entry_of_what_is_absent_and_does_not_run_goes(apply, newest, llm, embedding, memory):
+    apply(newest, [llm(), embedding()], remember=memory)
+    newest.models.models.clear()
+    result = apply(newest, [{"uid": "tiny", "state": "absent"}], remember=memory, prune=True)
+    assert sorted(result["plan"]) == ["- drop from autostart minilm", "- drop from autostart tiny"]
+    assert newest.models.autostart == {}
+
+
+def test_what_is_left_alone_is_brought_back_as_it_runs(apply, newest, llm, memory):
+    apply(newest, [llm()], remember=memory)
+    apply(newest, [llm(request_limits=2)], remember=memory)
+    found = json.loads(pathlib.Path(memory).read_text())["models"]
+    assert [(m["uid"], m["request_limits"]) for m in found] == [("tiny", None)]
+
+
+def test_check_mode_needs_no_place_to_remember(apply, newest, llm, tmp_path):
+    result = apply(newest, [llm()], remember=str(tmp_path / "none" / "declared.json"), check=True)
+    assert not result.failed, result["msg"]
+
+
+def test_a_slice_keeps_its_secrets_out_of_the_result(apply, newest, llm, memory):
+    apply(newest, [llm(envs={"HF_TOKEN": "hf_of_yesterday"})], remember=memory)
+    newest.behave("tiny", seconds=0.5, error="CUDA out of memory", once=True)
+    models = [llm(envs={"HF_TOKEN": "hf_of_today__"})]
+    options = {"remember": memory, "replace": True, "wait": 0}
+    result = apply(newest, models, **options)
+    assert result["pending"] and list(result["resume"]) == ["path"]
+    assert stat.S_IMODE(os.stat(result["resume"]["path"]).st_mode) == 0o600
+    while result["pending"]:
+        time.sleep(0.1)
+        path, result = result["resume"]["path"], apply(newest, models, resume=result["resume"], **options)
+        if result.failed:
+            break
+    assert "What ran before runs again" in result["msg"] and not os.path.exists(path)
+    assert newest.models.models["tiny"].body["envs"] == {"HF_TOKEN": "hf_of_yesterday"}
+    assert "hf_of_yesterday" not in str(result)
+
+
+def test_a_server_that_fails_over_its_autostart_serves_all_the_same(apply, newest, llm):
+    newest.fault("status", verb="GET", path="/v1/autostart/models", status=500, times=9)
+    result = apply(newest, [llm()])
+    assert not result.failed, result["msg"]
+
+
 # -- the server's autostart ------------------------------------------------------------------------------------------
 
 
@@ -370,6 +421,12 @@ def test_the_autostart_holds_what_runs_as_declared(apply, newest, llm, embedding
     )
     assert gone["plan"] == ["- terminate minilm", "- drop from autostart tiny"]
     assert newest.models.autostart == {}
+
+
+def test_without_a_memory_the_placement_in_an_entry_stays(apply, newest, llm):
+    apply(newest, [llm()])
+    newest.models.autostart["tiny"]["launch"]["n_gpu_layers"] = 7
+    assert not apply(newest, [llm()]).changed
 
 
 def test_a_new_secret_reaches_the_autostart(apply, newest, llm, memory):

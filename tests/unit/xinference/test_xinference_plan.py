@@ -8,7 +8,12 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import models, progress, registration
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
+    launch,
+    models,
+    progress,
+    registration,
+)
 from ansible_collections.modelops.inference.plugins.modules.xinference_models import MODEL_OPTIONS
 
 
@@ -321,7 +326,7 @@ def test_an_older_release_reports_no_engine():
 # -- what the server does not tell ---------------------------------------------------------------------------------
 
 
-def launched(**options):
+def body(**options):
     return wanted(declared(**options))[0].body
 
 
@@ -338,14 +343,14 @@ def launched(**options):
     ],
 )
 def test_what_is_remembered_of_a_launch_is_compared(before, now, line):
-    actual = running(launched=launched(**before))
+    actual = running(launched=body(**before))
     assert decide(declared(**before), actual, True).action == models.NONE
     decision = decide(declared(**now), actual, True)
     assert decision.action == models.REPLACE and line in [str(f) for f in decision.fields]
 
 
 def test_what_somebody_else_launched_under_the_uid_since_is_not_compared():
-    actual = running(launched=launched(engine_options={"n_ctx": 1}))
+    actual = running(launched=body(engine_options={"n_ctx": 1}))
     actual.instances["m"]["instance_created_ts"] = 8
     assert decide(declared(), actual, True).action == models.NONE
     actual.autostart = {"m": {}}  # the server itself launched it again, from our entry
@@ -396,11 +401,47 @@ def test_a_surge_that_cannot_be_is_refused(version, why):
         decide(declared(quantization="Int4"), running(version=version, quantization="Int8"), models.SURGE)
 
 
+@pytest.mark.parametrize(
+    ("ready", "broken", "old", "wanted", "surge", "steps"),
+    [
+        ([0], [], [0], 1, True, ["add", "remove 0"]),
+        ([0, 1], [], [0, 1], 2, False, ["remove 0", "add", "remove 1", "add"]),
+        ([0, 1], [], [0, 1], 2, True, ["add", "remove 0", "add", "remove 1"]),
+        ([0, 1], [], [0, 1], 1, False, ["remove 0", "add", "remove 1"]),
+        ([0], [], [], 3, False, ["add", "add"]),
+        ([0, 1, 2], [], [], 1, False, ["remove 2", "remove 1"]),
+        ([0], [1], [0, 1], 2, False, ["remove 1", "add", "remove 0", "add"]),
+    ],
+)
+def test_the_steps_from_old_replicas_to_new_ones(ready, broken, old, wanted, surge, steps):
+    ready, broken, done = list(ready), list(broken), []
+    highest = max(ready + broken)
+    while (step := launch.next_step(ready, broken, old, wanted, surge)) is not None:
+        what, number = step
+        done.append(what if number is None else f"{what} {number}")
+        if what == "add":
+            highest += 1
+            ready.append(highest)
+        else:
+            (broken if number in broken else ready).remove(number)
+        assert ready, "one serves all the time"
+    assert done == steps
+
+
+def test_a_new_replica_takes_the_cards_that_no_other_has():
+    model = wanted(declared(gpu_indices=[4, 5, 6, 7], replicas=2))[0]
+    place = launch.replica_place(model, [{"gpu_idx": [4, 5]}], ["10.0.0.1:5000"])
+    assert place == {"replica_config": {"devices": [{"worker_ip": "10.0.0.1:5000", "gpu_idx": [6, 7], "n_gpu": 2}]}}
+    assert launch.replica_place(wanted(declared())[0], [], ["10.0.0.1:5000"]) == {}
+    there = launch.replica_place(wanted(declared(worker="10.0.0.2"))[0], [], ["10.0.0.1:5000", "10.0.0.2:5000"])
+    assert there == {"replica_config": {"devices": [{"worker_ip": "10.0.0.2:5000"}]}}
+
+
 # -- what is not declared any more ---------------------------------------------------------------------------------
 
 
 def test_only_what_this_collection_launched_is_undeclared():
-    actual = running(launched=launched())
+    actual = running(launched=body())
     actual.models["by-hand"] = actual.models["m"]
     actual.instances["by-hand"] = {"status": "READY"}
     assert models.undeclared(wanted(declared()), actual) == []
