@@ -334,8 +334,14 @@ def test_prune_takes_only_what_is_ours(named, dify_models):
     listed = {item.name for item in named.workspace.listed()}
     assert listed == {"my-llm", "of-a-person", "shared", "other-site"}
     assert not dify_models(named, [model()], prune=True).changed
-    again = dify_models(named, [model()], prune=True, prune_prefix="other.")
+    again = dify_models(named, [model()], prune=True, prune_prefix="other.site")
     assert again["plan"] == ["- remove llm other-site"]
+
+
+@pytest.mark.parametrize("prefix", ["", " "])
+def test_prune_of_everybody_is_refused(newest, dify_models, prefix):
+    result = dify_models(newest, [model()], prune=True, prune_prefix=prefix)
+    assert result.failed and "prune_prefix is empty" in result["msg"] and newest.log == []
 
 
 def test_prune_by_server_url(dify_models):

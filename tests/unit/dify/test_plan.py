@@ -151,6 +151,8 @@ def test_who_owns_a_model():
     urls = ["http://10.1.2.3:9997/"]
     assert m.owned(replace(REGISTERED, available=ours), NEW, "modelops.inference", [])
     assert not m.owned(replace(REGISTERED, available=(*ours, ("id-3", "API KEY 1"))), NEW, "modelops.inference", urls)
+    for theirs in ("modelops.inference-b", "modelops.inference.b", "modelops"):
+        assert not m.owned(replace(REGISTERED, available=(("id-1", theirs),)), NEW, "modelops.inference", urls)
     assert not m.owned(replace(REGISTERED, available=()), NEW, "modelops.inference", urls)
     assert m.owned(m.Actual(STORED), OLD, "", urls) and not m.owned(m.Actual(STORED), OLD, "", [])
     hidden = m.Actual({**STORED, "server_url": "http:/************97"})

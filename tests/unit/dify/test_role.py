@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -150,9 +151,11 @@ def play(tmp_path):
         )
         return Run(done, outcome)
 
-    run.directory, run.temp = tmp_path, tmp_path / "temp"
-    run.temp.mkdir()
-    return run
+    run.directory = tmp_path
+    # A short path: ansible-core makes sockets below it, whose paths hold 107 characters.
+    with tempfile.TemporaryDirectory(prefix="d-") as short:
+        run.temp = Path(short)
+        yield run
 
 
 def collections_path() -> str:
