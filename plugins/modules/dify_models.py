@@ -100,7 +100,7 @@ options:
       credential_name:
         description:
           - Name of a credential that the module adds, at most 30 characters. An existing one keeps its own. From Dify 1.8 on.
-          - A model whose credentials all begin with O(prune_prefix) is what O(prune) may remove.
+          - For O(prune) to know it as this site's it is O(prune_prefix), or begins with that and a space.
         type: str
         default: modelops.inference
       context_length:
@@ -145,8 +145,8 @@ options:
   prune:
     description:
       - V(true) removes models of the provider that are not in O(models) and that this collection has registered.
-      - From Dify 1.8 on these are the models all of whose credentials have a name that begins with O(prune_prefix). One to
-        which a person added a credential stays.
+      - From Dify 1.8 on these are the models all of whose credentials are named O(prune_prefix), or O(prune_prefix) with a
+        space and more behind it. One to which a person added a credential stays.
       - Before 1.8 a credential has no name. Then it is the models with a server URL that is in O(models) or in
         O(prune_server_urls). Dify 0.x and its Xinference plugin up to 0.0.4 show only the ends of a server URL; there
         nothing is pruned.
@@ -154,8 +154,10 @@ options:
     default: false
   prune_prefix:
     description:
-      - How the names of this site's credentials begin. Two sites that register with one workspace need different ones here
-        and in O(models[].credential_name).
+      - Name of this site's credentials, or what stands before a space in their names. V(site) is V(site) and V(site a), and
+        not V(site-a). Two sites that register with one workspace need different ones here and in
+        O(models[].credential_name).
+      - With O(prune=true) it may not be empty.
     type: str
     default: modelops.inference
   prune_server_urls:
@@ -355,6 +357,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     p = module.params
     wanted = [wanted_of(item) for item in p["models"] if kind_of(item)]
     problems = dify_models.problems(wanted, allow_loopback=p["allow_loopback"])
+    if p["prune"] and not p["prune_prefix"].strip():
+        problems.append("prune_prefix is empty: with prune it tells which credentials are this site's")
     if problems:
         raise ModelopsError("Nothing was sent to Dify: " + "; ".join(problems))
     dify = DifySession.open(module)

@@ -34,7 +34,7 @@ VALIDATION_MARGIN = 30
 
 NAME_LIMIT = 30  # of a credential
 
-# Name of the credentials that the collection adds, and the beginning of the name by which it knows them as its own.
+# Name of the credentials that the collection adds, and by which it knows them as its own (owns).
 OWN_NAME = "modelops.inference"
 
 
@@ -304,17 +304,22 @@ def plan(
     return result
 
 
+def owns(prefix: str, name: str) -> bool:
+    """Whether a credential's name is the site's: the prefix itself, or the prefix, a space, and anything."""
+    return name == prefix or name.startswith(f"{prefix} ")
+
+
 def owned(actual: Actual, release: Release, prefix: str, server_urls: t.Collection[str]) -> bool:
     """Whether a model that nobody declared is the collection's, so that it may be pruned.
 
     From 1.8 on by its credentials: where one has another name, a person has made the model theirs. Before, by its server
     URL, which a masked one does not tell: two hosts with the same port look the same.
 
-    :param prefix: with which the names of our credentials begin.
+    :param prefix: of the names of our credentials.
     :param server_urls: those that only we register.
     """
     if release.named_credentials:
-        return bool(actual.available) and all(name.startswith(prefix) for _id, name in actual.available)
+        return bool(actual.available) and all(owns(prefix, name) for _id, name in actual.available)
     return str((actual.stored or {}).get("server_url", "")).rstrip("/") in {url.rstrip("/") for url in server_urls}
 
 
