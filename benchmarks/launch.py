@@ -56,7 +56,7 @@ def by_command_line(programs, url, model):
         ("--quantization", "quantization"),
     ):
         words += [option, model[key]] if key in model else []
-    words += ["n_ctx", "2048"] if model["engine"] == "llama.cpp" else []
+    words += ["--n_ctx", "2048"] if model["engine"] == "llama.cpp" else []
     subprocess.run([programs / "xinference", "launch", "-e", url, *words], check=True, capture_output=True)
     return time.monotonic() - start
 
@@ -69,7 +69,7 @@ def declared(programs, folder, count):
         "g.assemble(sys.argv[1])\nprint(m.get_model_path())"
     )
     done = subprocess.run([programs / "python", "-c", code, gguf], check=True, capture_output=True, text=True)
-    llm = dict(uid="gemma", engine="llama.cpp", format="ggufv2", size="0.27", quantization="Q4_K_M", path=str(gguf))
+    llm = dict(uid="gemma", engine="llama.cpp", format="ggufv2", size="0_27", quantization="Q4_K_M", path=str(gguf))
     llm.update(definition={"family": "gemma-3-it", "context_length": 2048}, engine_options={"n_ctx": 2048})
     embedding = dict(type="embedding", engine="sentence_transformers", path=done.stdout.splitlines()[-1])
     embedding.update(definition={"dimensions": 384, "max_tokens": 256}, autostart=False)
