@@ -16,8 +16,9 @@ description:
     (cookies and CSRF token) and 1.11.2 and later (encoded password). The release is read from the header
     C(X-Version) of an answer that needs no login; nothing is tried out. Older ones back to 0.4 are spoken to as 0.15.
   - A model is known by O(models[].name) and O(models[].type). Where it exists, its active credential is updated and
-    keeps its ID and name; a credential is only added where there is none. Credentials that others added stay, unless
-    O(clean_credentials=true). A new key replaces the old one in place, so that the model is never missing.
+    keeps its ID and name. Where none is active, one that was left over is taken if it has O(models[].credential_name), or
+    O(models[].server_url) and O(models[].model_uid); its key stays where none is given. Else one is added. Credentials that
+    others added stay, unless O(clean_credentials=true). A new key replaces the old one in place, so that the model is never missing.
   - Two runs at the same time end with one credential. An answer that got lost is read back before anything is repeated.
   - Before it stores a model Dify tries it, from its container C(plugin_daemon) (C(api) before 1.0); embedding, rerank,
     speech2text and tts models are really invoked. It remembers for five minutes, by model UID alone, that one worked,
@@ -175,7 +176,8 @@ notes:
   - A run that changes nothing sends 4 requests and one per model (54 for 50 models), as no release lists credentials
     without telling their keys. With a login in O(session_file) it is one less, and with O(admin_key). A name as O(workspace)
     costs one more, another workspace than the account's current one three. A changed model costs two to three more, all
-    together two more. O(prune) costs one for each model that is not declared.
+    together two more. A model without an active credential costs one for each that is left over, and O(prune) one for each
+    model that is not declared.
   - A change of O(workspace) switches the account's current workspace in Dify, for people logged in with it too, and
     switches it back at the end, also after a failure. Use an account of its own for automation.
 seealso:

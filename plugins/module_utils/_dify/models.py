@@ -97,6 +97,7 @@ class Actual:
     :param stored: the active credential's fields, secrets masked; None where the model is not registered.
     :param credential_id: of the active credential; None before 1.8.
     :param available: (ID, name) of every credential kept for the model, active or not; empty before 1.8.
+    :param kept: of a model without an active credential what each of ``available`` holds, by ID, secrets masked.
     :param status: as Dify lists it ("active", "disabled", ...); None where it does not list it.
     """
 
@@ -104,6 +105,7 @@ class Actual:
     credential_id: str | None = None
     credential_name: str | None = None
     available: tuple[tuple[str, str], ...] = ()
+    kept: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)
     status: str | None = None
 
 
@@ -249,13 +251,29 @@ def decide(wanted: Wanted, actual: Actual, release: Release, policy: Policy) -> 
     new = [_plan.Field(name, None, value, name in SECRETS) for name, value in wanted.fields.items()]
     if enable is not None:
         new.append(_plan.Field("enabled", None, enable))
-    if actual.available:
-        # A model that somebody removed leaves its credentials; another POST would add one more to the pile.
-        by_name = [id for id, name in actual.available if name == wanted.credential_name]
+    # A model that somebody removed leaves its credentials; another POST would add one more to the pile.
+    credential_id = taken_over(wanted, actual)
+    if credential_id is not None:
         fields = wanted.fields if wanted.state == "present" else {}
-        credential_id = (by_name or [actual.available[0][0]])[0]
+        if fields and "api_key" not in fields and actual.kept.get(credential_id, {}).get("api_key"):
+            fields["api_key"] = KEEP
         return Step("attach", wanted, actual, fields, credential_id, enable), new
     return Step("create", wanted, actual, wanted.fields, enable=enable), new
+
+
+def taken_over(wanted: Wanted, actual: Actual) -> str | None:
+    """The credential to take for a model without an active one: ours, else one for the same UID at the same server.
+
+    What else is there is somebody's for another server, and stays as it is.
+    """
+    ours = [id for id, name in actual.available if name == wanted.credential_name]
+    alike = [
+        id
+        for id, values in actual.kept.items()
+        if same("server_url", wanted.server_url, values.get("server_url"))
+        and same("model_uid", wanted.model_uid, values.get("model_uid"))
+    ]
+    return next(iter(ours + alike), None)
 
 
 def _decide_registered(
@@ -352,19 +370,26 @@ class Models:
         return {(item["model"], item["model_type"]): item.get("status") or "unknown" for item in answer.json["data"]}
 
     def read(self, wanted: Wanted, status: str | None) -> Actual:
-        """One model with its active credential. One request."""
-        body = self.dify.call(
-            "GET", self._credentials, f"read {wanted.title}", params=wanted.key, about=self._about(wanted)
-        ).json
+        """One model with its active credential. One request, and one for each other credential where none is active."""
+        body = self._read(wanted)
+        active = body.get("current_credential_id")
+        available = tuple(
+            (item["credential_id"], item["credential_name"]) for item in body.get("available_credentials") or ()
+        )
+        others = available if wanted.present and not active else ()
         return Actual(
             stored=body.get("credentials") or None,
-            credential_id=body.get("current_credential_id"),
+            credential_id=active,
             credential_name=body.get("current_credential_name"),
-            available=tuple(
-                (item["credential_id"], item["credential_name"]) for item in body.get("available_credentials") or ()
-            ),
+            available=available,
+            kept={id: self._read(wanted, credential_id=id).get("credentials") or {} for id, _name in others},
             status=status,
         )
+
+    def _read(self, wanted: Wanted, **credential: str) -> dict[str, t.Any]:
+        params = {**wanted.key, **credential}
+        what = f"read {wanted.title}"
+        return self.dify.call("GET", self._credentials, what, params=params, about=self._about(wanted)).json
 
     def apply(self, step: Step, policy: Policy) -> Actual:
         """Does one step and reads back until it is true; returns the model as it then is.

@@ -248,6 +248,38 @@ def test_a_model_that_lost_its_active_credential(named, dify_models):
     assert not dify_models(named, [model()]).changed
 
 
+@pytest.mark.parametrize("zombie", [False, True])
+def test_a_credential_of_somebody_else_is_left_alone(named, dify_models, zombie):
+    """It is for another server, and holds a key that nobody can read."""
+    if zombie and not named.profile.zombies:
+        return
+    dify_models(named, [model()])
+    values = {**stored(named).shown, "server_url": "http://10.9.9.9:9997", "api_key": "sk-of-somebody-else"}
+    theirs = Credential("API KEY 1", dict(values))
+    stored(named).credentials[:] = [theirs]
+    stored(named).active = None
+    if not zombie:
+        stored(named).listed, stored(named).shown = False, {}
+    result = dify_models(named, [model()])
+    assert not result.failed, result["msg"]
+    assert theirs.values == values
+    assert result["models"][0]["credential_name"] == "modelops.inference"
+    assert sorted(c.name for c in stored(named).credentials) == ["API KEY 1", "modelops.inference"]
+    assert not dify_models(named, [model()]).changed
+
+
+def test_a_left_over_credential_keeps_its_key(named, dify_models):
+    dify_models(named, [model()])
+    item = stored(named)
+    item.credentials[0].name = "API KEY 1"
+    item.credentials[0].values["api_key"] = KEY
+    item.listed, item.active, item.shown = False, None, {}
+    result = dify_models(named, [model()])
+    assert not result.failed, result["msg"]
+    assert [(c.name, c.values["api_key"]) for c in item.credentials] == [("API KEY 1", KEY)]
+    assert not dify_models(named, [model()]).changed
+
+
 def test_absent_takes_left_over_credentials_too(named, dify_models):
     dify_models(named, [model()])
     stored(named).credentials += [Credential("a", {}), Credential("b", {})]

@@ -24,7 +24,7 @@ STORED = {
     "context_length": 32768,
     "completion_type": "chat",
 }
-REGISTERED = m.Actual(STORED, "id-1", "ours", (("id-1", "ours"),), "active")
+REGISTERED = m.Actual(STORED, "id-1", "ours", (("id-1", "ours"),), status="active")
 
 
 def kinds(wanted, actual, release=NEW, update_secret="when_changed"):
@@ -104,10 +104,18 @@ def test_create_or_attach():
     assert kinds(WANTED, m.Actual())[0] == "create"
     step = m.decide(WANTED, m.Actual(available=(("id-2", "API KEY 1"), ("id-1", "ours"))), NEW, m.Policy())[0]
     assert (step.kind, step.credential_id) == ("attach", "id-1")
-    step = m.decide(WANTED, m.Actual(available=(("id-2", "API KEY 1"), ("id-3", "x"))), NEW, m.Policy())[0]
-    assert (step.kind, step.credential_id) == ("attach", "id-2")
+    elsewhere = {**STORED, "server_url": "http://10.9.9.9:9997"}
+    others = m.Actual(available=(("id-2", "API KEY 1"), ("id-3", "x")), kept={"id-2": elsewhere, "id-3": STORED})
+    step = m.decide(WANTED, others, NEW, m.Policy())[0]
+    assert (step.kind, step.credential_id) == ("attach", "id-3")
+    another = {**STORED, "model_uid": "other"}
+    step = m.decide(WANTED, replace(others, kept={"id-2": elsewhere, "id-3": another}), NEW, m.Policy())[0]
+    assert (step.kind, step.credential_id) == ("create", None)
+    # A key that is there stays where none is given.
+    step = m.decide(replace(WANTED, api_key=None), others, NEW, m.Policy())[0]
+    assert step.fields["api_key"] == m.KEEP
     # Listed with a dead credential's values (Dify 1.8 to 1.12 after its active credential was removed).
-    zombie = m.Actual(STORED, None, None, (("id-2", "API KEY 1"),), "active")
+    zombie = m.Actual(STORED, None, None, (("id-2", "API KEY 1"),), {"id-2": STORED}, "active")
     assert kinds(WANTED, zombie)[0] == "attach"
 
 
