@@ -20,7 +20,9 @@ options:
     type: str
   password:
     description:
-      - Its password. One attempt is made and never repeated, because six failures lock the account for a day.
+      - Its password. The task makes one attempt and never repeats it, because six failures lock the account for a day.
+      - Other tasks know of an attempt that was refused, or whose answer was lost, by O(session_file); without it each makes
+        its own.
     type: str
   admin_key:
     description:

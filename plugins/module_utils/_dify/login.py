@@ -113,7 +113,7 @@ class SessionFile:
         self._put({**asdict(tokens), "since": time.time()})
 
     def refusal(self, password: str) -> str:
-        """What Dify said when another task tried this very password; "" where none did, or it was another password."""
+        """What became of another task's try of this very password, in words; "" where none did, or it was another password."""
         kept = self._all().get(self.key)
         if not isinstance(kept, dict) or not kept.get("refused") or kept.get("password") != self._digest(password):
             return ""

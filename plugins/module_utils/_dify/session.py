@@ -27,7 +27,12 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify.login imp
 )
 from ansible_collections.modelops.inference.plugins.module_utils._dify.releases import Release, release_of
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._session import READ_VERBS, Answer, Session
+from ansible_collections.modelops.inference.plugins.module_utils._session import (
+    READ_VERBS,
+    Answer,
+    Session,
+    Unreachable,
+)
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
@@ -269,8 +274,8 @@ class DifySession:
         return self._tokens_of(answer) if errors.refusal(answer) is None else None
 
     def _log_in(self) -> Tokens:
-        """Logs in: exactly one attempt, because the seventh after six failures is refused for a day. None where another
-        task of the play was refused."""
+        """Logs in: exactly one attempt, because the seventh after six failures is refused for a day. None where
+        another task of the play was refused, or did not get its answer."""
         said = self._kept.refusal(self._password)
         if said:
             raise ModelopsError(said)
@@ -278,13 +283,23 @@ class DifySession:
         if self.release.encoded_password:
             sent = base64.b64encode(sent.encode()).decode()
         self.http.hide(self._password, sent)
-        answer = self.http.post(
-            f"{API}/login",
-            json={"email": self._email, "password": sent, "language": "en-US", "remember_me": True},
-            expect=(),
-            reads=True,
-            what=f"Dify {self.url}: log in as {self._email}",
-        )
+        try:
+            answer = self.http.post(
+                f"{API}/login",
+                json={"email": self._email, "password": sent, "language": "en-US", "remember_me": True},
+                expect=(),
+                reads=True,
+                what=f"Dify {self.url}: log in as {self._email}",
+            )
+        except Unreachable as exc:
+            if not exc.sent:
+                raise
+            said = self.http.redact(
+                f"{exc}. The answer to the login was lost, and it may have been counted as a failure: it is not repeated, "
+                "as six lock the account for a day. Run this again when Dify answers."
+            )
+            self._kept.refuse(self._password, said)
+            raise ModelopsError(said) from exc
         if errors.refusal(answer) is not None:
             said = self.http.redact(self._login_refused(self._email, answer))
             self._kept.refuse(self._password, said)

@@ -312,6 +312,17 @@ def test_a_refused_login_is_tried_once_by_a_play(newest, opened, tmp_path):
     read(opened(newest, password="Wrong1234567", session_file=file))  # the login that is there counts
 
 
+@pytest.mark.parametrize("kind", ["reset_after", "slow"])
+def test_a_login_whose_answer_was_lost_is_tried_once_by_a_play(newest, opened, tmp_path, kind):
+    """Dify may have counted it as a failure, and the next task does not know better."""
+    file = str(tmp_path / "session")
+    newest.faults = [Fault(kind, "POST", "/login$", times=9, seconds=1)]
+    for _task in range(3):
+        with pytest.raises(ModelopsError, match="may have been counted"):
+            opened(newest, session_file=file, request_timeout=0.3)
+    assert logins(newest) == 1
+
+
 def test_reads_wait_for_the_daemon(newest, opened, clock):
     newest.faults = [Fault("daemon", "GET", "/model-providers$", times=5)]
     dify_session = opened(newest, daemon_timeout=60)
