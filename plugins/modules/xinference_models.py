@@ -833,7 +833,7 @@ def paths_of_sources(
                     "Fetch them with modelops.inference.xinference_weights, or give their path."
                 )
             suffix = ".gguf" if model["format"] == "ggufv2" else ""
-            model = dict(model, path=path or f"/<weights of {source.label}>{suffix}")
+            model = dict(model, path=path or f"/<weights {source.name}>{suffix}")
         found.append(model)
     return found
 

@@ -219,6 +219,9 @@ def _model(declared: t.Mapping[str, t.Any], exists: t.Callable[[str], bool]) -> 
         raise ModelopsError(f"models: {uid}: an LLM needs engine, such as vLLM, llama.cpp or Transformers")
     if options["replicas"] < 1:
         raise ModelopsError(f"models: {uid}: replicas has to be at least 1")
+    for name in ("context_length", "n_worker", "request_limits", "launch_timeout"):
+        if options[name] is not None and options[name] < 1:
+            raise ModelopsError(f"models: {uid}: {name} has to be at least 1, not {options[name]}")
     if options["gpu_indices"] and len(options["gpu_indices"]) % options["replicas"]:
         raise ModelopsError(
             f"models: {uid}: {len(options['gpu_indices'])} gpu_indices cannot be shared evenly by "

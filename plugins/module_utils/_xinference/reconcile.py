@@ -47,6 +47,8 @@ USERNAME = "reconciler"
 _LOOK, _WATCH = 2.0, 5.0
 # Seconds to wait for workers that were there before the server was restarted.
 _WORKERS = 60.0
+# Seconds after which the last turn says little of now.
+_STALE = 90.0
 # A restart moves the server's start by more than the seconds by which its clock may be off.
 _JITTER = 5.0
 # Seconds for which Xinference bans an address after ten failed logins.
@@ -536,6 +538,8 @@ def show(settings: Settings) -> int:
     )
     if status["message"]:
         print(f"  {status['message']}")
+    if now - status["time"] > _STALE:
+        print("  what follows is of that turn: since then it did not run, or waits for the server")
     hold = paused(settings)
     if hold:
         until = (

@@ -357,6 +357,12 @@ def test_what_somebody_else_launched_under_the_uid_since_is_not_compared():
     assert decide(declared(), actual, True).action == models.REPLACE
 
 
+@pytest.mark.parametrize("name", ["context_length", "n_worker", "request_limits", "launch_timeout"])
+def test_numbers_below_one_are_refused(name):
+    with pytest.raises(ModelopsError, match=f"m: {name} has to be at least 1, not -5"):
+        wanted(declared(**{name: -5}))
+
+
 # -- how it is replaced --------------------------------------------------------------------------------------------
 
 
