@@ -39,7 +39,7 @@ options:
     description:
       - V(present) installs the plugin where it is missing, and with O(version), O(identifier) or O(package) changes it to
         that version, be it newer or older.
-      - V(latest) also upgrades it to what the marketplace has (Dify 1.4 and later).
+      - V(latest) also upgrades it to what the marketplace has (Dify 1.4 and later), and leaves a newer one.
       - V(absent) removes it. Its models and their credentials stay in Dify's database and come back with the plugin.
     type: str
     choices: [present, latest, absent]

@@ -234,7 +234,14 @@ def _target(wanted: Wanted, installed: Installed | None, latest: Target | None) 
             f"{wanted.version}: give that one's identifier ({wanted.plugin}:{wanted.version}@<digest>, as the "
             "marketplace tells it), or its file as package"
         )
+    if installed and wanted.state == "latest" and _numbers(installed.version) > _numbers(latest.version):
+        return None  # from a file, or from another marketplace
     return None if installed and installed.identifier == latest.identifier else latest
+
+
+def _numbers(version: str) -> list[int]:
+    """For the order of versions; what stands behind the numbers does not count."""
+    return [int(part) for part in re.findall(r"\d+", re.split(r"[-+]", version)[0])]
 
 
 def plan(wanted: Wanted, step: Step | None, header: str = "") -> _plan.Plan:

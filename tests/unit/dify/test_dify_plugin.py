@@ -116,6 +116,8 @@ AT_NEW = Installed("1", NEW, LATEST.identifier, "marketplace")
         (Wanted(NAME, "latest"), AT_NEW, None),
         (Wanted(NAME, "latest"), AT_OLD, "upgrade"),
         (Wanted(NAME, "latest"), dataclasses.replace(AT_OLD, source="package"), "replace"),
+        (Wanted(NAME, "latest"), dataclasses.replace(AT_NEW, version="0.10.0", identifier="x"), None),
+        (Wanted(NAME, "latest"), dataclasses.replace(AT_NEW, identifier="rebuilt", source="package"), "replace"),
         (Wanted(NAME, "latest"), None, "install"),
         (Wanted(NAME, "absent"), AT_OLD, "remove"),
         (Wanted(NAME, "absent"), None, None),
