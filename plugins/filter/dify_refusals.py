@@ -18,8 +18,8 @@ version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
   - Tells before anything is installed or launched what the module M(modelops.inference.dify_models) would refuse at the
-    end. That is a server URL that a Dify in containers cannot reach, one model of Dify given twice, and a target without
-    credentials or with options that exclude each other.
+    end. That is a server URL that a Dify in containers cannot reach, one model of Dify given twice, a target that
+    would prune what another one registers, and one without credentials or with options that exclude each other.
 positional: _input, targets
 options:
   _input:
@@ -51,7 +51,7 @@ _value:
 """
 
 
-def dify_refusals(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
+def dify_refusals(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
     try:
         return registrations.refusals(sources, targets)
     except ModelopsError as exc:

@@ -21,7 +21,7 @@ description:
     C(text-embedding), rerank C(rerank), audio C(speech2text) or C(tts) by its abilities.
   - Models that Dify has no type for are left out with a reason. So are models that Xinference does not serve now, and those
     that were not found at the address that Dify is to use; these are ignored, so that nothing happens to them.
-positional: _input, target
+positional: _input, target, not_ready, proofs, complete
 options:
   _input:
     description: The variables C(xinference_served) of the clusters, each with the key that its C(api_key_file) holds as C(api_key).
@@ -43,6 +43,12 @@ options:
     description: Take models that are not served yet, too, as check mode has to.
     type: bool
     default: false
+  complete:
+    description:
+      - Whether the input is all clusters. Where it is not, models that are declared absent are ignored, because another
+        cluster may serve them now.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -68,7 +74,7 @@ _value:
       type: list
       elements: str
     skipped:
-      description: What was left out, each with C(cluster), C(model), C(type), C(state) (skipped, failed) and C(why).
+      description: What was left out, each with C(cluster), C(uid), C(model), C(type), C(state) (skipped, failed) and C(why).
       type: list
       elements: dict
 """
@@ -79,9 +85,10 @@ def dify_registrations(
     target: t.Mapping[str, t.Any],
     not_ready: bool = False,
     proofs: t.Sequence[t.Mapping[str, t.Any]] = (),
+    complete: bool = True,
 ) -> dict[str, t.Any]:
     try:
-        return registrations.registrations(sources, target, not_ready=not_ready, proofs=proofs)
+        return registrations.registrations(sources, target, not_ready=not_ready, proofs=proofs, complete=complete)
     except ModelopsError as exc:
         raise AnsibleFilterError(f"dify_registrations: {exc}") from exc
 

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.errors import AnsibleFilterError
+
 from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 DOCUMENTATION = r"""
 name: dify_summary
@@ -17,7 +20,7 @@ description:
   - Makes one row for each plugin, model and default out of the results of M(modelops.inference.dify_plugin),
     M(modelops.inference.dify_models) and M(modelops.inference.dify_default_models), for a final table.
   - Used by the role C(dify), whose loops over its calls it knows.
-positional: _input, targets, sources
+positional: _input, targets, sources, not_ready, proofs, complete
 options:
   _input:
     description:
@@ -44,6 +47,10 @@ options:
     type: list
     elements: dict
     default: []
+  complete:
+    description: As P(modelops.inference.dify_registrations#filter) was given.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -78,8 +85,12 @@ def dify_summary(
     sources: t.Sequence[t.Mapping[str, t.Any]],
     not_ready: bool = False,
     proofs: t.Sequence[t.Mapping[str, t.Any]] = (),
+    complete: bool = True,
 ) -> list[dict[str, t.Any]]:
-    return registrations.summary(results, targets, sources, not_ready=not_ready, proofs=proofs)
+    try:
+        return registrations.summary(results, targets, sources, not_ready=not_ready, proofs=proofs, complete=complete)
+    except ModelopsError as exc:
+        raise AnsibleFilterError(f"dify_summary: {exc}") from exc
 
 
 class FilterModule:

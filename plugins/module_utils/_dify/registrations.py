@@ -12,6 +12,7 @@ import typing as t
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models import OWN_NAME, owns
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 # As Dify's dialog spells the types of models.
@@ -133,6 +134,7 @@ def registrations(
     *,
     not_ready: bool,
     proofs: t.Iterable[t.Mapping[str, t.Any]] = (),
+    complete: bool = True,
 ) -> dict[str, t.Any]:
     """What one target is to have.
 
@@ -140,6 +142,8 @@ def registrations(
     :param target: an item of ``dify_targets``.
     :param not_ready: True also takes models that Xinference does not serve yet, as check mode has to.
     :param proofs: what was asked at the URLs (``proof.verdicts``); a model that was not found there is left alone.
+    :param complete: whether ``sources`` are all clusters. One that is not among them may serve now what another declares
+        absent, so that then nothing is removed.
     :returns: ``models``, ``server_urls`` and ``defaults`` as the modules take them, and ``skipped`` with the reasons.
     """
     chosen = choices(sources, target)
@@ -147,20 +151,30 @@ def registrations(
         (row["url"], row["uid"]): row["why"] for row in proofs if row["dify"] == target["name"] and not row["ok"]
     }
     # A model that moved to another cluster is declared absent where it was, and is not gone from Dify.
-    taken = {(choice.name, choice.kind) for choice in chosen if choice.wanted}
+    given = {(choice.name, choice.kind) for choice in chosen if choice.wanted}
+    taken = {(choice.name, kind) for choice in chosen if choice.wanted for kind in _kinds(choice.model, choice.kind)}
     models: list[dict[str, t.Any]] = []
     skipped: list[dict[str, t.Any]] = []
     for choice in chosen:
         source, model, name, kind = choice
+        row = {"cluster": source["cluster"], "uid": model["uid"], "model": name, "type": kind or model["type"]}
         if not choice.wanted:
-            for gone in _kinds(model, kind):
-                if (name, gone) not in taken:
-                    taken.add((name, gone))
-                    models.append({"name": name, "type": gone, "state": "absent"})
+            going = [gone for gone in _kinds(model, kind) if (name, gone) not in taken]
+            taken.update((name, gone) for gone in going)
+            models += [{"name": name, "type": gone, "state": "absent" if complete else "ignored"} for gone in going]
+            if going and not complete:
+                why = "not removed: this run does not see every cluster, and another one may serve it"
+                skipped.append({**row, "state": "skipped", "why": why})
             continue
-        row = {"cluster": source["cluster"], "model": name, "type": kind or model["type"]}
         why = unproven.get((url_of(source, target, model), model["uid"]))
-        if kind is None:
+        if kind is None and model["type"] == "audio" and not served(model):
+            why = f"Xinference ({source['cluster']}) does not serve it now, and tells only then whether it transcribes or speaks"
+            skipped.append({**row, "state": "skipped", "why": why})
+            # As whichever it is registered, it stays.
+            staying = [kept for kept in _kinds(model, kind) if (name, kept) not in given]
+            given.update((name, kept) for kept in staying)
+            models += [{"name": name, "type": kept, "state": "ignored"} for kept in staying]
+        elif kind is None:
             skipped.append({**row, "state": "skipped", "why": why_not(model)})
         elif why:
             skipped.append({**row, "state": "failed", "why": why})
@@ -181,7 +195,7 @@ def registrations(
 
 
 def _kinds(model: t.Mapping[str, t.Any], kind: str | None) -> tuple[str, ...]:
-    """The types under which a model that is to go may be registered; of an audio model nobody may know any more."""
+    """The types under which a model may be registered: both of an audio model that does not run, as nobody knows."""
     if kind is None:
         return tuple(_BY_ABILITY.values()) if model["type"] == "audio" else ()
     return (kind,)
@@ -217,7 +231,7 @@ def _defaults(target: t.Mapping[str, t.Any], chosen: t.Iterable[Choice]) -> dict
 # --- refused before anything changes --------------------------------------------------------------------------------
 
 
-def refusals(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
+def refusals(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
     """What cannot work, as sentences; known before anything is installed or launched.
 
     :param sources: ``xinference_declared`` of each cluster.
@@ -235,7 +249,26 @@ def refusals(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Iterable[t.M
             ]
             wrong = [*_loopback_refusals(target, chosen), *_twice_refusals(chosen)]
         found += [f"{target['name']}: {sentence}" for sentence in wrong]
+    for target in targets:
+        found += [
+            f"{target['name']}: prune would remove what {other['name']} registers, in the same workspace under the same "
+            "credential name. Make one target of both (models, overrides), or give each a credential_name of its own."
+            for other in targets
+            if other is not target and _prunes(target, other)
+        ]
     return found
+
+
+def _prunes(target: t.Mapping[str, t.Any], other: t.Mapping[str, t.Any]) -> bool:
+    """Whether a target takes another one's models for its own. A workspace that is not named may be any."""
+    spaces = [set(each.get("workspaces") or [""]) for each in (target, other)]
+    names = [each.get("credential_name") or OWN_NAME for each in (target, other)]
+    return (
+        boolean(target.get("prune") or False)
+        and target.get("url", "").rstrip("/") == other.get("url", "").rstrip("/")
+        and ("" in spaces[0] | spaces[1] or bool(spaces[0] & spaces[1]))
+        and owns(names[0], names[1])
+    )
 
 
 def _target_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
@@ -411,6 +444,7 @@ def summary(
     *,
     not_ready: bool,
     proofs: t.Sequence[t.Mapping[str, t.Any]] = (),
+    complete: bool = True,
 ) -> list[dict[str, t.Any]]:
     """One row for each Dify, workspace and plugin, model or default.
 
@@ -434,7 +468,7 @@ def summary(
                 about = {"model": "", "type": "" if what == "models" else what, "state": "failed", "action": "none"}
                 found.append({**about, "why": result.get("msg", "")})
             if what == "models":
-                found = _with_origin(found, targets[call["key"]], sources, not_ready, proofs)
+                found = _with_origin(found, targets[call["key"]], sources, not_ready, proofs, complete)
             rows += [{**place, **row} for row in found]
     return rows
 
@@ -468,16 +502,23 @@ def _with_origin(
     sources: t.Sequence[t.Mapping[str, t.Any]],
     not_ready: bool,
     proofs: t.Sequence[t.Mapping[str, t.Any]],
+    complete: bool,
 ) -> list[dict[str, t.Any]]:
     """The models' rows with their cluster and UID, and those that were skipped."""
-    skipped = registrations(sources, target, not_ready=not_ready, proofs=proofs)["skipped"]
-    left_out = {(row["model"], row["type"]): {**row, "action": "none"} for row in skipped}
+    known = registrations(sources, target, not_ready=not_ready, proofs=proofs, complete=complete)
+    left_out = {(row["model"], row["type"]): {**row, "action": "none"} for row in known["skipped"]}
+    # Of an audio model that does not run, the types under which Dify has none.
+    ignored = {(model["name"], model["type"]) for model in known["models"] if model.get("state") == "ignored"}
     warnings = {(row["url"], row["uid"]): row["why"] for row in proofs if row["dify"] == target["name"]}
     origins: dict[tuple[str, str], Choice] = {}
     for choice in choices(sources, target):
         if choice.wanted:
             origins[(choice.name, choice.kind or choice.model["type"])] = choice
-    told = {(row["model"], row["type"]): row for row in rows}
+    told = {
+        (row["model"], row["type"]): row
+        for row in rows
+        if row["state"] != "absent" or (row["model"], row["type"]) not in ignored
+    }
     found = []
     for key, row in {**told, **left_out}.items():
         choice = origins.get(key)

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import pytest
+from ansible.errors import AnsibleFilterError
 
+from ansible_collections.modelops.inference.plugins.filter.dify_summary import dify_summary
 from ansible_collections.modelops.inference.plugins.module_utils._dify import proof
 from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations as r
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
@@ -231,6 +233,46 @@ def test_a_model_that_moved_is_not_removed():
     assert twice == [{"name": "chat", "type": "llm", "state": "absent"}]
 
 
+def test_what_another_cluster_may_serve_is_not_removed():
+    gone = served("chat", "LLM", declared="absent", state="absent")
+    other = served("m", "LLM", dify={"state": "absent"})
+    found = r.registrations([source(gone, other)], {}, not_ready=False, complete=False)
+    assert found["models"] == [
+        {"name": "chat", "type": "llm", "state": "ignored"},
+        {"name": "m", "type": "llm", "state": "ignored"},
+    ]
+    assert ["does not see every cluster" in row["why"] for row in found["skipped"]] == [True, True]
+    call = {"key": 0, "name": "office", "workspace": ""}
+    told = {"name": "chat", "type": "llm", "action": "none", "state": "active"}
+    results = {"models": [{"_call": call, "models": [told]}]}
+    rows = r.summary(results, [{"name": "office"}], [source(gone)], not_ready=False, complete=False)
+    assert ["does not see every cluster" in row["why"] for row in rows] == [True]
+    assert r.connection_sheet(source(gone), kept="", results=rows)
+
+
+@pytest.mark.parametrize(
+    ("one", "two", "names"),
+    [
+        ({}, {}, ["a", "b"]),
+        ({}, {"prune": False}, ["a"]),  # b would register again in every run what a prunes
+        ({}, {"url": "http://dify/"}, ["a", "b"]),
+        ({}, {"url": "http://other"}, []),
+        ({"workspaces": ["Research"]}, {}, ["a", "b"]),
+        ({"workspaces": ["Research"]}, {"workspaces": ["Sales", "Research"]}, ["a", "b"]),
+        ({"workspaces": ["Research"]}, {"workspaces": ["Sales"]}, []),
+        ({}, {"credential_name": "modelops.inference"}, ["a", "b"]),
+        ({}, {"credential_name": "modelops.inference b"}, ["a"]),
+        ({}, {"credential_name": "site-b"}, []),
+        ({"prune": False}, {"prune": "no"}, []),
+    ],
+)
+def test_a_target_that_prunes_what_another_registers(one, two, names):
+    both = {**OFFICE, "url": "http://dify", "prune": True}
+    found = r.refusals([source(served("m", "LLM"))], [{**both, "name": "a", **one}, {**both, "name": "b", **two}])
+    assert [sentence[:2] for sentence in found] == [f"{name}:" for name in names]
+    assert all("prune would remove what" in sentence for sentence in found)
+
+
 @pytest.mark.parametrize(
     ("target", "words"),
     [
@@ -293,6 +335,31 @@ def test_what_a_target_says_of_a_model_goes_before_what_the_model_says():
 def test_of_an_audio_model_that_is_gone_nobody_knows_the_type():
     found = r.registrations([source(served("a", "audio", declared="absent"))], {}, not_ready=False)
     assert names(found) == [("a", "speech2text"), ("a", "tts")]
+
+
+def test_an_audio_model_that_does_not_run_stays_whatever_it_is():
+    """Its abilities Xinference tells only of a model that runs."""
+    late = source(served("a", "audio", state="failed"))
+    found = r.registrations([late], {}, not_ready=False)
+    assert found["models"] == [
+        {"name": "a", "type": "speech2text", "state": "ignored"},
+        {"name": "a", "type": "tts", "state": "ignored"},
+    ]
+    assert "does not serve it now" in found["skipped"][0]["why"]
+    rows = [{"name": "a", "type": "speech2text", "action": "none", "state": "active"}]
+    rows.append({"name": "a", "type": "tts", "action": "none", "state": "absent"})
+    results = {"models": [{"_call": {"key": 0, "name": "office", "workspace": ""}, "models": rows}]}
+    told = r.summary(results, [{"name": "office"}], [late], not_ready=False)
+    assert [(row["type"], row["state"]) for row in told] == [("speech2text", "active"), ("audio", "skipped")]
+    # One that another cluster serves is registered, and one that another declares absent stays.
+    speaks = source(served("a", "audio", ["text2audio"]), cluster="two")
+    found = r.registrations([late, speaks], {}, not_ready=False)
+    assert [(model["type"], model.get("state")) for model in found["models"]] == [
+        ("speech2text", "ignored"),
+        ("tts", None),
+    ]
+    gone = source(served("a", "audio", declared="absent"), cluster="two")
+    assert {m["state"] for m in r.registrations([gone, late], {}, not_ready=False)["models"]} == {"ignored"}
 
 
 def test_defaults_by_name_or_uid():
@@ -369,6 +436,13 @@ def test_summary_of_check_mode_where_the_plugin_is_to_come():
         ("i", "skipped", "none", "Dify has no type for image models"),
     ]
     assert r.summary(results, [{"name": "office"}], sources, not_ready=False) == []
+
+
+def test_what_a_model_says_wrongly_is_an_error_of_the_filter():
+    wrong = source(served("m", "LLM", dify={"nmae": "x"}))
+    call = {"key": 0, "name": "office", "workspace": ""}
+    with pytest.raises(AnsibleFilterError, match="dify_summary: model 'm': dify has no 'nmae'"):
+        dify_summary({"models": [{"_call": call}]}, [{"name": "office"}], [wrong])
 
 
 # -- proof -----------------------------------------------------------------------------------------------------------

@@ -115,14 +115,17 @@ class Run:
 def play(tmp_path):
     """``play({"gpu01": host variables}, **variables)`` -> Run; the inventory stays the same directory."""
 
-    def run(hosts, *, check=False, note=True, playbook="dify.yml", **variables):
+    def run(hosts, *, check=False, note=True, playbook="dify.yml", others=None, serial=0, **variables):
         inventory = tmp_path / "inventory"
         inventory.mkdir(exist_ok=True)
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         data = {
             "all": {
                 "vars": variables,
-                "children": {"clusters": {"hosts": {n: {**local, **v} for n, v in hosts.items()}}},
+                "children": {
+                    "clusters": {"hosts": {n: {**local, **v} for n, v in hosts.items()}},
+                    "others": {"hosts": others or {}},
+                },
             }
         }
         (inventory / "hosts.json").write_text(json.dumps(data))
@@ -133,6 +136,7 @@ def play(tmp_path):
         command = [str(PLAYBOOK), "-i", str(inventory / "hosts.json"), "-e", f"outcome={outcome}", "--diff"]
         command += ["--tags", "all,outcome"] if note else []
         command += ["--check"] if check else []
+        command += ["-e", f"serial_batch={serial}"] if serial else []
         env = {
             **os.environ,
             "ANSIBLE_CONFIG": str(HERE / "playbooks" / "ansible.cfg"),
@@ -263,6 +267,33 @@ def test_every_workspace_of_every_dify(newest, cluster, play):
         assert not list(play.temp.glob("modelops-dify-*"))
         for run in (check, first, again):
             assert cluster.key not in run.out and PASSWORD not in run.out
+
+
+@pytest.mark.parametrize("unseen", ["nothing", "serial", "limit", "another play", "no source", "not served"])
+def test_only_a_run_that_sees_every_cluster_removes(newest, cluster, play, dify_models, unseen):
+    """What two clusters registered is nobody's to a run that sees one of them."""
+    mine = {"server_url": cluster.url, "api_key": cluster.key, "type": "llm", "model_uid": "qwen2.5-instruct"}
+    assert not dify_models(newest, [{**mine, "name": name} for name in ("old", "chat@one")]).failed
+    declared = {"xinference_models": [{"uid": "bge-m3"}]}
+    gone = {**CHAT, "declared": "absent", "state": "absent"}
+    one, two = cluster.served("one", [gone]), cluster.served("two", [EMBEDDING])
+    others = {}
+    if unseen == "another play":
+        others = {"gpu02": {**declared}}
+    elif unseen == "not served":
+        two = {"xinference_declared": {**two["xinference_served"]}}
+    elif unseen == "no source":
+        one, two = {}, {}
+    options = {"serial": {"serial": 1}, "limit": {"ansible_limit": "gpu01"}}.get(unseen, {})
+    office = target(newest, prune=True, overrides={CHAT["uid"]: {"name": "chat@one"}})
+    hosts = {"gpu01": one} if others else {"gpu01": one, "gpu02": two}
+    run = play(hosts, others=others, note=False, dify_targets=[office], **options)
+    assert run.rc == 0, run.out
+    left = {
+        name for name, kind in newest.workspace.models if kind == "llm" and newest.workspace.models[name, kind].listed
+    }
+    assert left == (set() if unseen == "nothing" else {"old", "chat@one"})
+    assert ("does not see what every cluster" in run.out) == (unseen != "nothing")
 
 
 def test_what_fails_does_not_keep_the_rest_from_being_done(newest, cluster, play):
