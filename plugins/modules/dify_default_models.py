@@ -27,8 +27,9 @@ attributes:
     details:
       - Reading a default changes Dify where none is set; it then chooses the first active model of the type and stores
         it, and no other request tells a default. So check mode reads a default only where the type has no active model,
-        when Dify has nothing to choose. For every other type it checks that the declared model is active, and says in
-        RV(not_compared) that it was not compared.
+        when Dify has nothing to choose. A model in O(pending) that is not active yet cannot be the default, and is told as
+        V(set). For every other type it checks that the declared model is active, warns, and says in RV(not_compared) that
+        it was not compared.
       - Where O(workspace) is another than the account's current one, check mode does not switch to it and compares nothing.
   idempotent:
     details:
@@ -193,6 +194,8 @@ def compare_and_apply(
         raise ModelopsError(f"{dify.where()}: no default was changed: " + "; ".join(problems))
     readable = [model_type for model_type in wanted if not (module.check_mode and active[model_type])]
     actual = {model_type: defaults.read(model_type) for model_type in readable}
+    # Whatever the default is, it is not a model that is yet to be registered.
+    actual.update((kind, None) for kind, model in wanted.items() if kind not in actual and model not in active[kind])
     plan = dify_defaults.plan(wanted, actual, f"{dify.url} {dify.workspace.name}")
     actions = {model_type: "none" if model_type in actual else "unknown" for model_type in wanted}
     errors = {}
@@ -210,8 +213,9 @@ def compare_and_apply(
     if unread:
         result["not_compared"] = (
             f"{dify.where()}: the defaults of {', '.join(unread)} were not compared: where none is set, reading one makes "
-            "Dify choose and store one, which check mode does not do. The declared models are active."
+            "Dify choose and store one, which check mode does not do."
         )
+        module.warn(result["not_compared"])
     return result
 
 

@@ -118,6 +118,13 @@ def test_check_mode_reads_nothing_that_writes(dify, set_defaults):
     assert not check.failed and not check.changed and dify.workspace.defaults == {}
     assert {row["action"] for row in check["defaults"]} == {"unknown"}
     assert "llm, text-embedding, rerank were not compared" in check["not_compared"]
+    assert "were not compared" in str(check["warnings"])
+    # One that is yet to be registered is not the default.
+    pending = [{"type": "llm", "name": "coming"}]
+    check = set_defaults(dify, {**WANTED, "llm": "coming"}, pending=pending, check=True)
+    assert check.changed and len(check["plan"]) == 1 and "set default llm" in check["plan"][0]
+    assert [row["action"] for row in check["defaults"]] == ["set", "unknown", "unknown"]
+    assert "text-embedding, rerank were not compared" in check["not_compared"]
 
 
 def test_check_mode_before_the_models_are_registered(dify, set_defaults):
