@@ -17,6 +17,10 @@ _DEFAULTS = {"invoke_timeout": 60, "max_retries": 3}
 _REPLACED = ("workspaces", "models", "overrides", "model_name", "update_secret", "defaults", "plugin", "prune")
 
 
+# A URL with a user, and maybe a password, in it.
+_USERINFO = re.compile(r"\w://[^/\s]*@")
+
+
 class Captured(t.NamedTuple):
     """The targets, the variables that they refer to and what those hold, and what could not be written down."""
 
@@ -60,7 +64,7 @@ def capture(
                     # Nobody can read a key from Dify, so the one that is there stays.
                     "update_secret": "on_create",
                     "models": {"uids": list(overrides)},
-                    "overrides": overrides,
+                    "overrides": _referred(overrides, (name, "overrides"), found.variables),
                 }
             )
     return found
@@ -68,15 +72,27 @@ def capture(
 
 def _connection(target: t.Mapping[str, t.Any], variables: dict[str, str]) -> dict[str, t.Any]:
     """What the target says already, with references in place of secrets."""
-    given = {}
-    for key, value in target.items():
-        if key in ("password", "admin_key") and value:
-            name = re.sub(r"[^a-z0-9]+", "_", f"vault_dify_{target['name']}_{key}".lower())
-            variables[name] = f"{key} of {target['name']}"
-            value = "{{ " + name + " }}"
-        if key != "name" and key not in _REPLACED and value is not None:
-            given[key] = value
-    return given
+    return {
+        key: _referred(value, (target["name"], key), variables, secret=key in ("password", "admin_key"))
+        for key, value in target.items()
+        if key != "name" and key not in _REPLACED and value is not None
+    }
+
+
+def _referred(value: t.Any, place: tuple[t.Any, ...], variables: dict[str, str], *, secret: bool = False) -> t.Any:
+    """The value with a reference in place of each secret in it; a URL with a user in it is one.
+
+    :param place: the target's name and the keys that lead to the value.
+    """
+    if isinstance(value, dict):
+        return {key: _referred(item, (*place, key), variables) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_referred(item, (*place, number), variables) for number, item in enumerate(value)]
+    if not (secret and value or _USERINFO.search(str(value))):
+        return value
+    name = re.sub(r"[^a-z0-9]+", "_", "_".join(str(part) for part in ("vault_dify", *place)).lower())
+    variables[name] = f"{'.'.join(str(part) for part in place[1:])} of {place[0]}"
+    return "{{ " + name + " }}"
 
 
 def _entry(model: t.Mapping[str, t.Any], what: str, notes: list[str]) -> dict[str, t.Any]:
