@@ -124,7 +124,7 @@ def requests():
             models = [{"uid": f"model-{n}", "name": "bge-m3", "type": "embedding"} for n in range(count)]
             xinference_models(url, models)
             result, seconds = xinference_models(url, models)
-            proven, _ = xinference_models(url, models, prove="always")
+            proven, _again = xinference_models(url, models, prove="always")
             sent = [", ".join(f"{n} {verb}" for verb, n in r["requests"].items()) for r in (result, proven)]
             print(f"| {count} | {sent[0]} | {sent[1]} | {seconds:.2f} |")
     finally:

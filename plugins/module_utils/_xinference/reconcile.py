@@ -501,10 +501,17 @@ def _tell(uid: str, was: heal.Known, now: heal.Known) -> None:
     _say(line)
 
 
+def _put(line: str, to: t.TextIO | None = None) -> None:
+    """A line on the screen, or in the journal."""
+    to = to or sys.stdout
+    to.write(f"{line}\n")
+    to.flush()
+
+
 def _say(line: str) -> None:
     # The journal has the time; a log of supervisord has not.
     stamp = "" if "JOURNAL_STREAM" in os.environ else time.strftime("%Y-%m-%dT%H:%M:%S%z ")
-    print(f"{stamp}{line}", flush=True)
+    _put(f"{stamp}{line}")
 
 
 # -- commands --------------------------------------------------------------------------------------------------------
@@ -531,15 +538,15 @@ def show(settings: Settings) -> int:
     """Prints the last turn for a person."""
     status, now = _read(settings.path("status.json")), time.time()
     if status is None:
-        print(f"It has not run yet: there is no {settings.path('status.json')}")
+        _put(f"It has not run yet: there is no {settings.path('status.json')}")
         return 1
-    print(
+    _put(
         f"{status['result']}, {progress.duration(now - status['time'])} ago, Xinference {status['release']} on {status['endpoint']}"
     )
     if status["message"]:
-        print(f"  {status['message']}")
+        _put(f"  {status['message']}")
     if now - status["time"] > _STALE:
-        print("  what follows is of that turn: since then it did not run, or waits for the server")
+        _put("  what follows is of that turn: since then it did not run, or waits for the server")
     hold = paused(settings)
     if hold:
         until = (
@@ -547,7 +554,7 @@ def show(settings: Settings) -> int:
             if hold["until"]
             else "until resume"
         )
-        print(f"paused {until}" + (f": {hold['reason']}" if hold["reason"] else ""))
+        _put(f"paused {until}" + (f": {hold['reason']}" if hold["reason"] else ""))
     width = max(map(len, status["models"]), default=0)
     for uid, row in status["models"].items():
         line = f"  {uid:{width}}  {row['state']} for {progress.duration(now - row['since'])}"
@@ -555,17 +562,17 @@ def show(settings: Settings) -> int:
             line += f", next launch in {progress.duration(max(0, row['next_try'] - now))}"
         if row["attempts"] and row["state"] != heal.READY:
             line += f", {row['attempts']} launches"
-        print(line)
+        _put(line)
         for text in [row["error"] or "", *(f"differs: {item}" for item in row["differs"])]:
             if text:
-                print(f"  {'':{width}}    {text.splitlines()[0]}")
+                _put(f"  {'':{width}}    {text.splitlines()[0]}")
     return int(status["exit"])
 
 
 def pause(settings: Settings, seconds: float | None, reason: str) -> int:
     until = None if seconds is None else time.time() + seconds
     _write(settings, settings.path("paused.json"), {"until": until, "reason": reason}, 0o644)
-    print("paused" + (f" for {progress.duration(seconds)}" if seconds is not None else ", until resume"))
+    _put("paused" + (f" for {progress.duration(seconds)}" if seconds is not None else ", until resume"))
     return 0
 
 
@@ -574,7 +581,7 @@ def hold(settings: Settings, seconds: float) -> int:
     store = Store(settings.path("declared.json"))
     with store.lock():
         Memory(store).busy(seconds)
-    print(f"on hold for {progress.duration(seconds)}, or until the next run of xinference_models")
+    _put(f"on hold for {progress.duration(seconds)}, or until the next run of xinference_models")
     return 0
 
 
@@ -589,7 +596,7 @@ def resume(settings: Settings) -> int:
         os.unlink(settings.path("paused.json"))
     except FileNotFoundError:
         pass
-    print("resumed; what was given up is tried again by the next turn")
+    _put("resumed; what was given up is tried again by the next turn")
     return 0
 
 
@@ -651,7 +658,7 @@ def main(argv: t.Sequence[str] | None = None) -> int:
             return hold(settings, seconds)
         return pause(settings, seconds, reason) if command == "pause" else resume(settings)
     except (ModelopsError, OSError) as exc:
-        print(f"modelops-reconcile: {exc}", file=sys.stderr)
+        _put(f"modelops-reconcile: {exc}", sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0

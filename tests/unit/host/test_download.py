@@ -69,7 +69,7 @@ def test_what_broke_off_goes_on_where_it_was(model, tmp_path, pauses):
 
 def test_another_execution_resumes(model, tmp_path):
     sizes = []
-    for _ in range(1000):
+    for _dummy in range(1000):
         try:
             part = get(model, tmp_path, clock=Over())
             break

@@ -146,7 +146,7 @@ def test_a_fixed_port_can_be_used_again(near, give):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    for _ in range(3):
+    for _dummy in range(3):
         assert give(["house-1"], port=port)["url"] == f"http://127.0.0.1:{port}"
 
 

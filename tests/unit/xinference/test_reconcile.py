@@ -595,7 +595,7 @@ def test_the_loop_notices_a_restart(installed, declare, server, directory):
     command = [installed, "--directory", directory, "loop", *options, "--password-file", directory / "password"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
-        wait_for(lambda: (directory / "status.json").exists())
+        wait_for((directory / "status.json").exists)
         restart(server)
         wait_for(lambda: len(server.models.launches) == 2)
     finally:
