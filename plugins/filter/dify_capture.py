@@ -15,7 +15,8 @@ version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
   - Makes C(dify_targets) out of what each workspace has, so that the role C(dify) adopts it and changes nothing.
-  - Passwords, admin keys and URLs with a user in them become references to variables. The models' keys stay as they are, because Dify tells none.
+  - Passwords, admin keys and URLs with a user in them become references to variables. The models' keys stay as they
+    are, because Dify tells none.
 positional: _input, targets, uids
 options:
   _input:

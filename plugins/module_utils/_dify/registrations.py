@@ -488,7 +488,8 @@ def _model_rows(result: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
 def _default_rows(result: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     told = result.get("defaults")
     rows = told if isinstance(told, list) else []
-    return [_row(row, "failed" if row.get("error") else "default") for row in rows]
+    states = {"unknown": "not compared"}
+    return [_row(row, "failed" if row.get("error") else states.get(row["action"], "default")) for row in rows]
 
 
 def _row(told: t.Mapping[str, t.Any], state: str) -> dict[str, t.Any]:

@@ -404,10 +404,11 @@ def test_summary():
     refused = {"_call": {**call, "workspace": "Other"}, "failed": True, "msg": "wrong password"}
     plugin = {"id": "langgenius/xinference", "state": "installed", "version": "0.0.15"}
     default = {"type": "llm", "name": "a", "action": "set"}
+    others = [{**default, "type": "tts", "error": "not active"}, {**default, "type": "rerank", "action": "unknown"}]
     results = {
         "plugin": [{"_call": call, "plugin": plugin, "action": "upgrade"}, {"_call": call, "skipped": True}],
         "models": [done, refused],
-        "defaults": [{"_call": call, "defaults": [default, {**default, "type": "tts", "error": "not active"}]}],
+        "defaults": [{"_call": call, "defaults": [default, *others]}],
     }
     rows = r.summary(results, targets, sources, not_ready=False)
     assert [(row["workspace"], row["model"], row["type"], row["state"], row["why"]) for row in rows] == [
@@ -419,6 +420,7 @@ def test_summary():
         ("Other", "i", "image", "skipped", "Dify has no type for image models"),
         ("Research", "a", "llm", "default", ""),
         ("Research", "a", "tts", "failed", "not active"),
+        ("Research", "a", "rerank", "not compared", ""),
     ]
     assert (rows[1]["cluster"], rows[1]["uid"]) == ("one", "a")
     lines = r.connection_sheet(sources[0], kept="", results=rows)

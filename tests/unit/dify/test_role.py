@@ -236,8 +236,8 @@ def test_every_workspace_of_every_dify(newest, cluster, play):
             ("lab", "admin's Workspace", "bge-m3", "absent", "register"),
             ("office", "admin's Workspace", "qwen2.5-instruct@one", "default", "set"),
             ("office", "admin's Workspace", "bge-m3@two", "default", "set"),
-            ("office", "Research", "qwen2.5-instruct@one", "default", "unknown"),
-            ("office", "Research", "bge-m3@two", "default", "unknown"),
+            ("office", "Research", "qwen2.5-instruct@one", "not compared", "unknown"),
+            ("office", "Research", "bge-m3@two", "not compared", "unknown"),
         ]
         assert check.rows("dify", "workspace", "model", "state", "action") == wanted
         assert len(newest.sent("POST", "/login")) == 1
@@ -373,7 +373,15 @@ def test_what_people_registered_is_adopted_without_a_change(cluster, play, dify_
         office = {name: value for name, value in target(server, **known).items() if value is not None}
         run = play(hosts, playbook="capture.yml", note=False, dify_targets=[office], **uids)
         assert run.rc == 0, run.out
-        text = (play.directory / "inventory" / "dify_targets-captured.txt").read_text()
+        file = play.directory / "inventory" / "dify_targets-captured.txt"
+        text = file.read_text()
+        again = play(hosts, playbook="capture.yml", note=False, dify_targets=[office], **uids)
+        assert again.rc == 0 and again.changed == 0
+        file.write_text("# edited\n" + text)
+        refused = play(hosts, playbook="capture.yml", note=False, dify_targets=[office], **uids)
+        assert refused.rc != 0 and "says something else" in refused.out and file.read_text() != text
+        run = play(hosts, playbook="capture.yml", note=False, dify_targets=[office], capture_replace=True, **uids)
+        assert run.rc == 0 and file.read_text() == text
         assert "Chat 2 is the UID qwen2.5-instruct once more" in text
         assert "x has the UID theirs, which no cluster declares" in text
         assert "Define vault_dify_office_password: password of office" in text
