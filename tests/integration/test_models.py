@@ -202,12 +202,12 @@ def test_replicas_are_added_replaced_and_ended_in_place_while_the_model_answers(
     ]
     with claimed.asked("minilm") as answers:
         for action, minilm, replace in steps:
-            result = apply([models[0], minilm], replace=replace)
+            # Alone: the LLM runs as the test before this one left it.
+            result = apply([minilm], replace=replace)
             assert not result.failed, result["msg"]
             count = minilm["replicas"]
             done = row(result, "minilm")
             assert (done["action"], done["replicas"]) == (action, {"wanted": count, "ready": count})
-            assert row(result, "gemma3-270m")["action"] == "none"
     assert unanswered(answers) == []
 
 
