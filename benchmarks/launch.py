@@ -81,8 +81,8 @@ def launches(options, folder):
     url = f"http://127.0.0.1:{options.port}"
     env = {k: v for k, v in os.environ.items() if not k.startswith("XINFERENCE_")}
     env.update(XINFERENCE_HOME=str(folder / "home"), XINFERENCE_AUTH_ADVANCED="0", HF_HUB_OFFLINE="1")
-    # All eight at once, where the default is five.
-    env.update(XINFERENCE_MODEL_SRC="huggingface", XINFERENCE_MAX_CONCURRENT_LAUNCHES="8")
+    # All eight at once, where the default is five; eight processes that start on few cores take longer than its 60 s.
+    env.update(XINFERENCE_MAX_CONCURRENT_LAUNCHES="8", XINFERENCE_SUBPOOL_LAUNCH_TIMEOUT="300")
     command = [programs / "xinference-local", "-H", "127.0.0.1", "-p", str(options.port)]
     with open(folder / "server.log", "wb") as log:
         server = subprocess.Popen(command, env=env, cwd=folder, stdout=log, stderr=log, start_new_session=True)
