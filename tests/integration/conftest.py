@@ -17,8 +17,9 @@ from real_server import PASSWORD, TESTED, Server, environment
 
 
 def pytest_collection_modifyitems(items):
-    """The tests of a server that nobody has claimed yet come first: all others claim it."""
-    items.sort(key=lambda item: item.path.name != "test_admin.py")
+    """First what wants the shared server as nobody has claimed it yet, then what wants it as nobody has used it yet."""
+    first = ("test_admin.py", "test_models.py")
+    items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else len(first))
 
 
 @pytest.fixture(scope="session")
