@@ -23,8 +23,13 @@ description:
   - Before it stores a model Dify tries it, from its container C(plugin_daemon) (C(api) before 1.0); embedding, rerank,
     speech2text and tts models are really invoked. It remembers for five minutes, by model UID alone, that one worked,
     so its consent is no proof of O(models[].server_url); M(modelops.inference.xinference_probe) gives one.
+  - Where it registered, updated or enabled models, it asks Dify at the end for the active models of their types, and one of
+    them that is not there fails. A model that is disabled, by O(models[].enabled) or by people where that is unset, is not to
+    be there.
   - One model that fails does not keep the others from being registered. The module then fails at the end, and
-    RV(models) tells what happened to each.
+    RV(models), RV(plan) and C(diff) tell what happened.
+  - Load balancing that somebody set up for a model (licensed Dify) stays. Dify before 1.8 stores a credential only where it
+    switches that off, for this model; the module switches it on again as it was, also where Dify refused the credential.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.actiongroup_dify
@@ -139,7 +144,7 @@ options:
   clean_credentials:
     description:
       - V(true) removes the credentials of a declared model, from Dify 1.8 on, that are not its active one, whoever added
-        them. Runs that post the same model again and again leave such.
+        them. Runs that post the same model again and again leave such. Those that its load balancing uses stay.
       - Not of models with O(models[].state=present_with_defaults).
     type: bool
     default: false
@@ -176,8 +181,8 @@ notes:
   - A run that changes nothing sends 4 requests and one per model (54 for 50 models), as no release lists credentials
     without telling their keys. With a login in O(session_file) it is one less, and with O(admin_key). A name as O(workspace)
     costs one more, another workspace than the account's current one three. A changed model costs two to three more, all
-    together two more. A model without an active credential costs one for each that is left over, and O(prune) one for each
-    model that is not declared.
+    together two more and one for each of their types. A model without an active credential costs one for each that is left
+    over, and O(prune) one for each model that is not declared.
   - A change of O(workspace) switches the account's current workspace in Dify, for people logged in with it too, and
     switches it back at the end, also after a failure. Use an account of its own for automation.
 seealso:
@@ -268,7 +273,8 @@ models:
       sample: llm
     action:
       description:
-        - What was done, or in check mode would be done, V(none), V(register), V(update) or V(remove).
+        - What was done, or in check mode would be done, V(none), V(register), V(update) or V(remove). With C(error) what was
+          tried.
         - V(unknown) where check mode could not compare, V(skip) for a model that Dify has no type for.
       type: str
       sample: register
@@ -294,7 +300,7 @@ models:
       description: Why it failed, with what to do. Only there where it did.
       type: str
 plan:
-  description: One line for each change.
+  description: One line for each change. Outside check mode those that were made, also where the module fails.
   returned: when the models were read
   type: list
   elements: str
@@ -365,22 +371,42 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         raise ModelopsError("Nothing was sent to Dify: " + "; ".join(problems))
     dify = DifySession.open(module)
     dify.http.hide(*(model.api_key for model in wanted))
-    with dify.in_workspace(p["workspace"]) as comparable:
-        result = compare_and_apply(module, dify, wanted) if comparable else not_compared(module, dify, wanted)
+    result: dict[str, t.Any] = {}
+    try:
+        with dify.in_workspace(p["workspace"]) as comparable:
+            if comparable:
+                compare_and_apply(module, dify, wanted, result)
+            else:
+                result.update(not_compared(module, dify, wanted))
+    except ModelopsError as exc:
+        # What was done until then is told, too.
+        raise ModelopsError(str(exc), **{**complete(module, dify, result), **exc.result}) from exc
+    result = complete(module, dify, result)
     failed = [item["error"] for item in result["models"] if "error" in item]
-    for index, item in enumerate(p["models"]):
-        if kind_of(item) is None:
-            why = registrations.why_not(item)
-            skipped = dict(name=item["name"], type=item["type"], action="skip", state="skipped", why=why)
-            result["models"].insert(index, skipped)
-    result.update(dify.about())
     if failed:
         raise ModelopsError(f"{len(failed)} of {len(result['models'])} models failed. " + " | ".join(failed), **result)
     return result
 
 
-def compare_and_apply(module: AnsibleModule, dify: DifySession, wanted: list[dify_models.Wanted]) -> dict[str, t.Any]:
-    """Reads, plans, and outside check mode applies; a failed model is noted and the next one is tried."""
+def complete(module: AnsibleModule, dify: DifySession, result: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The result with the models that Dify has no type for, and with what it cost; empty where nothing was read."""
+    if not result:
+        return {}
+    rows = list(result["models"])
+    for index, item in enumerate(module.params["models"]):
+        if kind_of(item) is None:
+            why = registrations.why_not(item)
+            rows.insert(index, dict(name=item["name"], type=item["type"], action="skip", state="skipped", why=why))
+    return {**result, "models": rows, **dify.about()}
+
+
+def compare_and_apply(
+    module: AnsibleModule, dify: DifySession, wanted: list[dify_models.Wanted], result: dict[str, t.Any]
+) -> None:
+    """Reads, plans, and outside check mode applies; a failed model is noted and the next one is tried.
+
+    :param result: gets what was done, also where this fails in the middle.
+    """
     policy = dify_models.Policy(module.params["update_secret"], module.params["clean_credentials"])
     models = dify_models.Models(dify, module.params["provider"])
     statuses = models.statuses()
@@ -391,21 +417,50 @@ def compare_and_apply(module: AnsibleModule, dify: DifySession, wanted: list[dif
         actual += [now for _model, now in pruned]
     plan = dify_models.plan(wanted, actual, dify.release, policy, f"{dify.url} {dify.workspace.name}")
     steps = {change.data.wanted.title: change.data for change in plan}
+    if module.check_mode:
+        result.update(told(plan, wanted, actual, steps, {}))
+        return
+    done: list[_plan.Change] = []
     errors: dict[str, str] = {}
-    if plan and not module.check_mode:
-        for index, model in enumerate(wanted):
-            if model.title in steps:
-                try:
-                    actual[index] = models.apply(steps[model.title], policy)
-                except ModelopsError as exc:
-                    errors[model.title] = str(exc)
-        statuses = models.statuses()
-        actual = [replace(now, status=statuses.get((model.name, model.type))) for model, now in zip(wanted, actual)]
-    if not module.check_mode:
+    try:
+        for change in plan:
+            model = change.data.wanted
+            before = models.changes
+            try:
+                actual[wanted.index(model)] = models.apply(change.data, policy)
+                done.append(change)
+            except ModelopsError as exc:
+                errors[model.title] = str(exc)
+                if models.changes != before:  # it got half way
+                    done.append(change)
+        if plan:
+            statuses = models.statuses()
+            actual[:] = [
+                replace(now, status=statuses.get((model.name, model.type))) for model, now in zip(wanted, actual)
+            ]
+        proven = [
+            model
+            for model, now in zip(wanted, actual)
+            if model.title in steps and model.title not in errors and dify_models.to_be_offered(model, now)
+        ]
+        offered = {kind: models.offered(kind) for kind in sorted({model.type for model in proven})}
         for model, now in zip(wanted, actual):
             if model.present and model.title not in errors:
-                error = doubts(module, dify, model, now)
+                error = doubts(module, dify, model, now, model.name in offered[model.type] if model in proven else None)
                 errors.update({model.title: error} if error else {})
+    finally:
+        plan.changes = done
+        result.update(told(plan, wanted, actual, steps, errors))
+
+
+def told(
+    plan: _plan.Plan,
+    wanted: t.Sequence[dify_models.Wanted],
+    actual: t.Sequence[dify_models.Actual],
+    steps: t.Mapping[str, dify_models.Step],
+    errors: t.Mapping[str, str],
+) -> dict[str, t.Any]:
+    """The result of what is in the plan, with a row for each model."""
     rows = [
         row(
             model,
@@ -417,20 +472,33 @@ def compare_and_apply(module: AnsibleModule, dify: DifySession, wanted: list[dif
         )
         for model, now in zip(wanted, actual)
     ]
-    result = dict(plan.result(), models=rows)
-    if errors:
-        result["changed"] = any(title not in errors for title in steps)
-    return result
+    return dict(plan.result(), models=rows)
 
 
-def doubts(module: AnsibleModule, dify: DifySession, model: dify_models.Wanted, now: dify_models.Actual) -> str:
-    """Warns of what is not as a person would expect it; returns an error where Dify does not list the model."""
+def doubts(
+    module: AnsibleModule,
+    dify: DifySession,
+    model: dify_models.Wanted,
+    now: dify_models.Actual,
+    offered: bool | None,
+) -> str:
+    """Warns of what is not as a person would expect it; returns an error where people do not get the model.
+
+    :param offered: whether Dify has it among the active models of its type; None where that was not asked.
+    """
     if now.status is None:
         return (
             f"{dify.where()}: {model.title}: it is registered, and Dify does not list it among the provider's models. "
             "Is the Xinference plugin in order?"
         )
-    if now.status != ("disabled" if model.enabled is False else "active"):
+    if offered is False:
+        return (
+            f"{dify.where()}: {model.title}: it is registered, the provider's list has it as {now.status}, and Dify does "
+            f"not offer it among the active {model.type} models. Look at it in Dify's settings, under Model Provider: "
+            "is its credential there and readable (not after a change of SECRET_KEY), is it enabled, is it there under "
+            f"another provider, too? If all that is well, see the log of the container {dify.release.validator}."
+        )
+    if not offered and now.status != ("disabled" if model.enabled is False else "active"):
         module.warn(
             f"{dify.where()} lists {model.title} as {now.status}: it is registered, and cannot be used like this"
         )

@@ -199,6 +199,12 @@ def wording(body: t.Any) -> t.Any:
     return text
 
 
+def offered(body: t.Any) -> list[tuple[str, ...]]:
+    """What a list of active models has, by value: providers, models and their status."""
+    providers = body.get("data") or ()
+    return sorted((p["provider"], m["model"], m["model_type"], m["status"]) for p in providers for m in p["models"])
+
+
 def compare(version: str, entry: dict[str, t.Any], answer: http.client.HTTPResponse, body: t.Any) -> list[str]:
     told = entry["response"]
     found = []
@@ -210,6 +216,8 @@ def compare(version: str, entry: dict[str, t.Any], answer: http.client.HTTPRespo
     if sorted(names) != sorted(line.split("=", 1)[0] for line in answer.headers.get_all("Set-Cookie") or []):
         found.append(f"cookies instead of {names}: {answer.headers.get_all('Set-Cookie')}")
     found += unlike(told.get("json"), body)
+    if "/models/model-types/" in entry["request"]["path"] and offered(body) != offered(told["json"]):
+        found.append(f"offered {offered(body)} instead of {offered(told['json'])}")
     if answer.status >= 400 or (isinstance(told.get("json"), dict) and told["json"].get("result") in ("error", "fail")):
         if wording(body) != wording(told.get("json")):
             found.append(f"words\n   recorded {wording(told.get('json'))}\n   served   {wording(body)}")

@@ -26,6 +26,9 @@ KEEP = "[__HIDDEN__]"
 
 SECRETS = ("api_key",)
 
+# Statuses of a model that people cannot use.
+UNUSABLE = ("disabled", "no-configure", "quota-exceeded", "no-permission", "credential-removed")
+
 # What Dify shows of a secret, between its first six and its last two characters.
 MASK = "*" * 12
 
@@ -99,6 +102,8 @@ class Actual:
     :param available: (ID, name) of every credential kept for the model, active or not; empty before 1.8.
     :param kept: of a model without an active credential what each of ``available`` holds, by ID, secrets masked.
     :param status: as Dify lists it ("active", "disabled", ...); None where it does not list it.
+    :param balancing: the configurations among which Dify balances the model's load (id, name, enabled, from 1.8 on also
+        credential_id), without their credentials; empty where it does not.
     """
 
     stored: dict[str, t.Any] | None = None
@@ -107,6 +112,7 @@ class Actual:
     available: tuple[tuple[str, str], ...] = ()
     kept: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)
     status: str | None = None
+    balancing: tuple[dict[str, t.Any], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -228,9 +234,10 @@ def superfluous(wanted: Wanted, actual: Actual, clean: bool) -> tuple[tuple[str,
     """Credentials that are too many: with ``clean`` all but the active one, else the twins of ours.
 
     Dify looks for a credential's name before it tries the model, and adds it after that: two runs at a time can add two.
-    Both then keep the same one.
+    Both then keep the same one. Credentials among which Dify balances the model's load stay: without them it would not.
     """
-    others = tuple(item for item in actual.available if item[0] != actual.credential_id)
+    used = {actual.credential_id, *(config.get("credential_id") for config in actual.balancing)}
+    others = tuple(item for item in actual.available if item[0] not in used)
     if clean:
         return others
     twins = [id for id, name in actual.available if name == wanted.credential_name]
@@ -346,16 +353,36 @@ def _left_over(found: Actual) -> str:
     return f"{count} credential{'s' if count > 1 else ''} left" if count and found.status is None else ""
 
 
+def to_be_offered(wanted: Wanted, actual: Actual) -> bool:
+    """Whether people are to find the model in Dify: it is to be there, and neither we nor they disabled it."""
+    return wanted.present and (wanted.enabled or wanted.enabled is None and actual.status != "disabled")
+
+
+def full_name(provider: str) -> str:
+    """A provider's name with its plugin's, as Dify lists it from 1.0 on, also where it was asked by the short one."""
+    return provider if "/" in provider else f"langgenius/{provider}/{provider}"
+
+
 def hides_owner(actual: Actual, release: Release) -> bool:
     """Whether nothing that Dify shows of a model tells who registered it."""
     return not release.named_credentials and MASK in str((actual.stored or {}).get("server_url"))
+
+
+def _balancing(told: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], ...]:
+    if not told.get("enabled"):
+        return ()
+    names = ("id", "name", "enabled", "credential_id")
+    return tuple({name: config[name] for name in names if name in config} for config in told.get("configs") or ())
 
 
 # --- read and apply ------------------------------------------------------------------------------------------------
 
 
 class Models:
-    """The models of one provider in the session's workspace."""
+    """The models of one provider in the session's workspace.
+
+    :ivar changes: how many requests changed something.
+    """
 
     def __init__(self, dify: DifySession, provider: str | None = None):
         self.dify = dify
@@ -363,11 +390,27 @@ class Models:
         self.provider = provider or dify.release.provider
         self._base = f"{CURRENT}/model-providers/{self.provider}/models"
         self._credentials = f"{self._base}/credentials"
+        self.changes = 0
 
     def statuses(self) -> dict[tuple[str, str], str]:
         """What Dify lists for the provider: (name, type) -> status. One request."""
         answer = self.dify.call("GET", self._base, "list the provider's models", about={"provider": self.provider})
         return {(item["model"], item["model_type"]): item.get("status") or "unknown" for item in answer.json["data"]}
+
+    def offered(self, model_type: str) -> set[str]:
+        """Names of the provider's models of a type that Dify offers to people. One request.
+
+        That list has only what Dify takes for active, whatever a later release calls it.
+        """
+        path = f"{CURRENT}/models/model-types/{model_type}"
+        body = self.dify.call("GET", path, f"list the active {model_type} models").json
+        return {
+            item["model"]
+            for provider in body.get("data") or ()
+            if full_name(provider["provider"]) == full_name(self.provider)
+            for item in provider.get("models") or ()
+            if item.get("status") not in UNUSABLE
+        }
 
     def read(self, wanted: Wanted, status: str | None) -> Actual:
         """One model with its active credential. One request, and one for each other credential where none is active."""
@@ -384,6 +427,7 @@ class Models:
             available=available,
             kept={id: self._read(wanted, credential_id=id).get("credentials") or {} for id, _name in others},
             status=status,
+            balancing=_balancing(body.get("load_balancing") or {}),
         )
 
     def _read(self, wanted: Wanted, **credential: str) -> dict[str, t.Any]:
@@ -442,7 +486,11 @@ class Models:
             self._send("PATCH", f"{self._base}/{verb}", step, verb)
         self._remove_credentials(step, step.superfluous)
 
-    def _send(
+    def _send(self, verb: str, path: str, step: Step, what: str, **options: t.Any) -> None:
+        self._call(verb, path, step, what, **options)
+        self.changes += 1
+
+    def _call(
         self, verb: str, path: str, step: Step, what: str, *, idempotent: bool | None = None, **body: t.Any
     ) -> None:
         patience = int(step.wanted.invoke_timeout) + VALIDATION_MARGIN
@@ -483,16 +531,32 @@ class Models:
                 credentials=step.fields,
             )
         else:
-            balancing = {"enabled": False, "configs": []}
+            self._save(step)
+
+    def _save(self, step: Step) -> None:
+        """Before 1.8 Dify stores credentials only in a request that switches the model's load balancing off.
+
+        It does so first, even where it then refuses them, and keeps the configurations.
+        """
+        off = {"enabled": False, "configs": []}
+        try:
             self._send(
-                "POST",
-                self._base,
-                step,
-                "register",
-                idempotent=True,
-                credentials=step.fields,
-                load_balancing=balancing,
+                "POST", self._base, step, "register", idempotent=True, credentials=step.fields, load_balancing=off
             )
+        finally:
+            if step.actual.balancing:
+                self._balance_again(step)
+
+    def _balance_again(self, step: Step) -> None:
+        """Switches the load balancing on as it was. A configuration sent without its credentials keeps them."""
+        on = {"enabled": True, "configs": list(step.actual.balancing)}
+        try:
+            self._call("POST", self._base, step, "balance the load of", idempotent=True, load_balancing=on)
+        except ModelopsError as exc:
+            raise ModelopsError(
+                f"{exc} To store a credential Dify before 1.8 switches the model's load balancing off, and it could not be "
+                "switched on again: do that in Dify's settings, under Model Provider."
+            ) from exc
 
     def _attach(self, step: Step) -> None:
         if step.fields:

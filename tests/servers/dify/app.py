@@ -587,29 +587,56 @@ class App:
         return Reply(body={"result": "success"})
 
     def save_model(self, request: Request, provider: str) -> Reply:
-        """Before 1.8 this stores a model; from then on it attaches a credential, and ignores anything else."""
+        """Before 1.8 this stores a model, or balances its load; from then on it attaches a credential."""
         space = self.who_may_change(request)
         body = request.json
         if not self.profile.named:
             model_type = self._type(body["model_type"], "Parser")
         else:
             model_type = body["model_type"]
-        if (body.get("load_balancing") or {}).get("enabled"):
-            raise invalid("Invalid load balancing config name")
         key = (body["model"], model_type)
-        if not self.profile.named:
-            stored = space.models[key].shown if key in space.models else None
-            values = self._stored(space, provider, body, stored)
-            model = space.models.setdefault(key, Model(*key))
-            model.listed, model.shown = True, values
+        model = space.models.get(key) or Model(*key)
+        balancing = body.get("load_balancing") or {}
+        if balancing.get("enabled") if not self.profile.named else balancing.get("configs"):
+            self._need_provider(space, provider)
+            self._balance(model, balancing)
+        elif not self.profile.named:
+            model.balanced = False  # also where the credentials are refused then
+            model.shown = self._stored(space, provider, body, model.shown)
+            model.listed = True
+            space.models[key] = model
         elif body.get("config_from") == "custom-model":
             self._need_provider(space, provider)
-            model = space.models.get(key)
-            credential = model.credential(body.get("credential_id")) if model else None
-            if model is None or credential is None:
+            credential = model.credential(body.get("credential_id"))
+            if credential is None:
                 raise invalid("Credential record not found.")
             model.listed, model.active, model.shown = True, credential.id, credential.values
         return Reply(body={"result": "success"})
+
+    @staticmethod
+    def _balance(model: Model, wanted: dict[str, t.Any]) -> None:
+        """Makes a model's load balancing what a request says; a configuration without credentials keeps its own."""
+        known = {config["id"]: config for config in model.balancing}
+        kept = []
+        for config in wanted["configs"]:
+            if not config.get("name") or not config.get("id") and config["name"] == "__inherit__":
+                raise invalid("Invalid load balancing config name")
+            if config.get("enabled") is None:
+                raise invalid("Invalid load balancing config enabled")
+            if config.get("id") and config["id"] not in known:
+                raise invalid(f"Invalid load balancing config id: {config['id']}")
+            if not config.get("id") and not config.get("credentials"):
+                raise invalid("Invalid load balancing config credentials")
+            old = known.get(config.get("id"), {"id": new_id(), "values": {}})
+            sent = config.get("credentials") or old["values"]
+            values = {
+                name: old["values"].get(name, value) if value == HIDDEN else value for name, value in sent.items()
+            }
+            kept.append({**old, "name": config["name"], "enabled": config["enabled"], "values": values})
+        model.balancing = kept
+        if wanted.get("enabled") and len(kept) < 2:
+            raise invalid("Model load balancing configuration must be more than 1.")
+        model.balanced = bool(wanted.get("enabled"))
 
     def delete_model(self, request: Request, provider: str) -> Reply:
         space = self.who_may_change(request)
@@ -691,6 +718,7 @@ class App:
         self._need_provider(space, provider)
         model, credential = self._credential(space, request.json, "ParserDeleteCredential")
         model.credentials.remove(credential)
+        model.balancing = [config for config in model.balancing if config.get("credential_id") != credential.id]
         if model.active == credential.id:
             model.active = None
             if not model.credentials or not self.profile.zombies:
@@ -719,7 +747,7 @@ class App:
                 raise invalid(f"'{model_type}' is not a valid ModelType")
             raise invalid(f"invalid origin model type {model_type}")
         self._need_daemon(space)
-        active = [m for m in space.listed(model_type) if m.enabled] if self._has_provider(space) else []
+        active = [m for m in space.listed(model_type) if m.status == "active"] if self._has_provider(space) else []
         return Reply(body={"data": [entities.provider_of_type(self.profile, space, active)] if active else []})
 
     def get_default(self, request: Request) -> Reply:
@@ -748,7 +776,7 @@ class App:
             if provider not in names or not self._has_provider(space):
                 raise invalid(f"Provider {provider} does not exist.")
             model = space.models.get((setting["model"], setting["model_type"]))
-            if model is None or not model.listed or not model.enabled:
+            if model is None or not model.listed or model.status != "active":
                 raise invalid(f"Model {setting['model']} does not exist.")
             space.defaults[setting["model_type"]] = model.name
         return Reply(body={"result": "success"})

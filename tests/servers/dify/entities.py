@@ -119,8 +119,8 @@ def model(profile: Profile, model: Model) -> dict[str, t.Any]:
         "fetch_from": "customizable-model",
         "model_properties": {},
         "deprecated": False,
-        "status": "active" if model.enabled else "disabled",
-        "load_balancing_enabled": False,
+        "status": model.status,
+        "load_balancing_enabled": model.balanced,
     }
     if profile.balancing_flag:
         body["has_invalid_load_balancing_configs"] = False
@@ -152,7 +152,7 @@ def provider_of_type(profile: Profile, space: Workspace, models: list[Model]) ->
 
 def credentials(profile: Profile, item: Model | None, credential_id: str | None = None) -> dict[str, t.Any]:
     """What reading a model's credentials shows; of another credential than the active one where asked by ID."""
-    balancing = {"enabled": False, "configs": []}
+    balancing = load_balancing(profile, item)
     if not profile.named:
         shown = masked(item.shown, profile) if item and item.listed else None
         return {"credentials": shown, "load_balancing": balancing}
@@ -169,6 +169,18 @@ def credentials(profile: Profile, item: Model | None, credential_id: str | None 
             {"credential_id": c.id, "credential_name": c.name} for c in reversed(item.credentials if item else [])
         ],
     }
+
+
+def load_balancing(profile: Profile, item: Model | None) -> dict[str, t.Any]:
+    if item is None:
+        return {"enabled": False, "configs": []}
+    configs = []
+    for config in item.balancing:
+        shown = {"id": config["id"], "name": config["name"], "credentials": masked(config["values"], profile)}
+        if profile.named:
+            shown["credential_id"] = config.get("credential_id")
+        configs.append({**shown, "enabled": config["enabled"], "in_cooldown": False, "ttl": 0})
+    return {"enabled": item.balanced, "configs": configs}
 
 
 def workspace(profile: Profile, space: Workspace, *, plan: str = "basic") -> dict[str, t.Any]:

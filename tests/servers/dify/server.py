@@ -46,7 +46,7 @@ class Fault:
         "redirect" (to ``location``), "no_version" (the header X-Version is missing), "no_cookie" (a proxy drops the
         request's cookies), "no_csrf" (or its CSRF token), "no_set_cookie" (or the cookies of the answer), "daemon" (the
         plugin daemon does not answer), "refused" (400 with ``message``), "fail" (200 with a result that is none),
-        "expired" (the login is over).
+        "expired" (the login is over), "inactive" (it is done, and the model has the status ``message`` then).
     """
 
     kind: str
@@ -180,6 +180,8 @@ class DifyServer:
                 self._break(http)
                 return
             reply = self._faulty(fault) or self._answer(request)
+            if fault and fault.kind == "inactive":
+                self.workspace.models[body["model"], body["model_type"]].unusable = fault.message or "no-configure"
         if fault:
             time.sleep(fault.seconds)
         if fault and fault.kind == "reset_after":

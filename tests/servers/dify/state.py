@@ -41,6 +41,9 @@ class Model:
 
     :param listed: it is in the provider's model list.
     :param shown: the values that reading it shows; normally the active credential's.
+    :param unusable: the status of a model that Dify cannot use, such as "no-configure".
+    :param balanced: load balancing is on.
+    :param balancing: its configurations: id, name, enabled, values, and from 1.8 on credential_id.
     """
 
     name: str
@@ -50,6 +53,13 @@ class Model:
     shown: dict[str, t.Any] = field(default_factory=dict)
     credentials: list[Credential] = field(default_factory=list)
     enabled: bool = True
+    unusable: str | None = None
+    balanced: bool = False
+    balancing: list[dict[str, t.Any]] = field(default_factory=list)
+
+    @property
+    def status(self) -> str:
+        return "disabled" if not self.enabled else self.unusable or "active"
 
     def credential(self, id: str | None) -> Credential | None:
         return next((item for item in self.credentials if item.id == id), None)
@@ -91,7 +101,7 @@ class Workspace:
 
     def default(self, model_type: str) -> Model | None:
         """The default of a type. Reading it where none is set, or where it is gone, sets the first active one."""
-        active = [m for m in self.listed(model_type) if m.enabled]
+        active = [m for m in self.listed(model_type) if m.status == "active"]
         chosen = next((m for m in active if m.name == self.defaults.get(model_type)), active[0] if active else None)
         if chosen is not None:
             self.defaults[model_type] = chosen.name

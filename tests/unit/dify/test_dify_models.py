@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from conftest import EMBEDDING, KEY, LOCKED_XINFERENCE, NAMED, XINFERENCE, model
 from servers.dify import Backend, Credential, DifyServer, Fault
+from servers.dify.app import Reply
 from servers.dify.server import EMAIL, PASSWORD
 
 from ansible_collections.modelops.inference.plugins.module_utils._dify import models
@@ -493,12 +494,40 @@ def test_one_bad_model_does_not_stop_the_others(dify, dify_models):
     result = dify_models(dify, [bad, model(), EMBEDDING])
     assert result.failed and result.changed
     assert "1 of 3 models failed" in result["msg"]
+    assert result["plan"] == ["+ register llm my-llm", "+ register text-embedding bge-m3"]
+    assert result["diff"]["after"].keys() == {"llm my-llm", "text-embedding bge-m3"}
     assert [row["state"] for row in result["models"]] == ["absent", "active", "active"]
     assert "does not serve" in result["models"][0]["error"]
     assert all("error" not in row for row in result["models"][1:])
     assert stored(dify).listed and stored(dify, "bge-m3", "text-embedding").listed
     again = dify_models(dify, [bad, model(), EMBEDDING])
-    assert again.failed and not again.changed
+    assert again.failed and not again.changed and again["plan"] == []
+
+
+def test_a_model_that_was_changed_half_way(dify, dify_models):
+    dify_models(dify, [model()])
+    dify.faults = [Fault("status", "PATCH", "/disable$", times=9)]
+    result = dify_models(dify, [model(max_retries=9, enabled=False), model(name="sd", type="image")])
+    assert result.failed and result.changed
+    assert result["plan"] == ["~ update llm my-llm (max_retries 3 -> 9, enabled True -> False)"]
+    assert stored(dify).shown["max_retries"] == "9"
+    assert [row["state"] for row in result["models"]] == ["active", "skipped"]
+    assert "disable llm my-llm" in result["models"][0]["error"]
+
+
+@pytest.mark.parametrize("path", ["/models", "/model-types/llm"])
+def test_what_was_done_is_told_where_dify_fails_afterwards(dify, dify_models, path):
+    answer = dify.app.answer
+
+    def fails_after(request):
+        late = ("my-llm", "llm") in dify.workspace.models and request.verb == "GET" and request.path.endswith(path)
+        return Reply(500, {"code": "unknown", "message": "Internal Server Error"}) if late else answer(request)
+
+    dify.app.answer = fails_after
+    result = dify_models(dify, [model(), model(name="sd", type="image")])
+    assert result.failed and result.changed
+    assert result["plan"] == ["+ register llm my-llm"] and "llm my-llm" in result["diff"]["after"]
+    assert [row["action"] for row in result["models"]] == ["register", "skip"]
 
 
 def test_what_was_there_survives_a_failed_update(dify, dify_models):
@@ -642,6 +671,7 @@ def test_somebody_else_switches_the_account(dify, dify_models, wanted):
     options = {"workspace": wanted} if wanted else {}
     result = dify_models(dify, [model()], **options)
     assert result.failed and "switched the account to the workspace 'Third'" in result["msg"]
+    assert result.changed and result["plan"] == ["+ register llm my-llm"]
     assert dify.state.accounts[EMAIL].current == (home if wanted else third.id)
 
 

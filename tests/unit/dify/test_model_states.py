@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
@@ -13,7 +14,8 @@ import threading
 
 import pytest
 from conftest import EMBEDDING, KEY, LOCKED_XINFERENCE, NAMED, PROFILES_IN_ORDER, XINFERENCE, model
-from servers.dify import Credential, DifyServer, Model, Served, Upstream
+from servers.dify import PROFILES, Credential, DifyServer, Fault, Model, Served, Upstream
+from servers.dify.app import Reply
 from servers.dify.server import EMAIL, PASSWORD
 
 OTHER = "http://10.1.2.3:9997"
@@ -177,6 +179,190 @@ def test_registered_disabled(dify, dify_models):
     both = dify_models(dify, [model(enabled=True, max_retries=8)])
     assert both["plan"] == ["~ update llm my-llm (max_retries 3 -> 8, enabled False -> True)"]
     assert both["models"][0]["state"] == "active" and stored(dify).shown["max_retries"] == "8"
+
+
+# --- what Dify offers then ------------------------------------------------------------------------------------------
+
+
+def asked_for(server):
+    """The model types whose active models were asked for."""
+    return [path.rsplit("/", 1)[1] for verb, path, body in server.log if "/models/model-types/" in path]
+
+
+def test_dify_is_asked_for_the_active_models_of_changed_types(dify, dify_models):
+    """Once a type, and only where something was registered, updated or enabled."""
+    three = [model(), model(name="vl", model_uid="qwen2-vl"), EMBEDDING]
+    expected = (
+        ({"check": True}, three, []),
+        ({}, three, ["llm", "text-embedding"]),
+        ({}, three, []),
+        ({}, [model(max_retries=9), *three[1:]], ["llm"]),
+        ({}, [model(max_retries=9, enabled=False), *three[1:]], []),
+        ({}, [model(max_retries=9, enabled=True), *three[1:]], ["llm"]),
+        ({}, [{**EMBEDDING, "state": "absent"}], []),
+    )
+    for options, declared, types in expected:
+        result = dify_models(dify, declared, **options)
+        assert not result.failed, result["msg"]
+        assert asked_for(dify) == types
+        if result.changed and not options:
+            # Login, workspace and list twice but for the login, one for each model, one to read each changed one back.
+            writes = len(changing(dify))
+            changes = len(result["plan"])
+            assert len(dify.log) == 6 + len(declared) + writes + changes + len(types)
+
+
+def test_a_model_that_dify_does_not_offer(dify, dify_models):
+    dify.faults = [Fault("inactive", "POST", r"/models(/credentials)?$", message="credential-removed")]
+    result = dify_models(dify, [model(), EMBEDDING])
+    assert result.failed and result.changed
+    assert "1 of 2" in result["msg"]
+    assert result["plan"] == ["+ register llm my-llm", "+ register text-embedding bge-m3"]
+    error = result["models"][0]["error"]
+    for words in (dify.url, "llm my-llm", "as credential-removed", "does not offer it", "Model Provider", "container"):
+        assert words in error
+    assert [row["state"] for row in result["models"]] == ["credential-removed", "active"]
+    assert "error" not in result["models"][1]
+    again = dify_models(dify, [model(), EMBEDDING])
+    assert not again.failed and not again.changed and "credential-removed" in str(again["warnings"])
+
+
+def test_a_model_that_people_disabled_is_not_to_be_offered(dify, dify_models):
+    dify_models(dify, [model()])
+    stored(dify).enabled = False
+    result = dify_models(dify, [model(max_retries=9)])
+    assert not result.failed and result.changed and asked_for(dify) == []
+    assert result["models"][0]["state"] == "disabled"
+
+
+def test_a_model_that_stays_disabled_though_it_is_enabled(dify, dify_models):
+    dify_models(dify, [model(enabled=False)])
+    answer = dify.app.answer
+    dify.app.answer = lambda request: Reply(body={"result": "success"}) if request.verb == "PATCH" else answer(request)
+    result = dify_models(dify, [model(enabled=True)])
+    assert result.failed and "has it as disabled" in result["msg"]
+
+
+@pytest.mark.parametrize("listed", ["nobody", "somebody/xinference/xinference"])
+def test_a_model_that_is_offered_by_another_provider_alone(dify, dify_models, listed):
+    offering(dify, listed, "active")
+    result = dify_models(dify, [model()])
+    assert result.failed and "under another provider" in result["msg"]
+
+
+@pytest.mark.parametrize("status", ["ready", None])
+def test_a_status_that_nobody_knows_yet(dify, dify_models, status):
+    offering(dify, dify.profile.provider, status)
+    result = dify_models(dify, [model()])
+    assert not result.failed and "warnings" not in result
+    assert result["models"][0]["state"] == (status or "unknown")
+
+
+def offering(server, provider, status):
+    """Lists name another provider or status than they do."""
+    answer = server.app.answer
+
+    def changed(request):
+        reply = answer(request)
+        items = (reply.body or {}).get("data") or [] if request.verb == "GET" else []
+        if "/models/model-types/" in request.path:
+            items = [dict(item, provider=provider) for item in items]
+            reply.body["data"] = items
+            items = [entry for item in items for entry in item["models"]]
+        for item in items:
+            item["status"] = status
+        return reply
+
+    server.app.answer = changed
+
+
+def test_the_provider_by_its_short_name(dify, dify_models):
+    result = dify_models(dify, [model()], provider="xinference")
+    assert not result.failed, result["msg"]
+    assert asked_for(dify) == ["llm"]
+
+
+# --- load balancing, where it is licensed -----------------------------------------------------------------------------
+
+UNNAMED = [version for version in PROFILES_IN_ORDER if not PROFILES[version].named]
+
+
+@pytest.fixture(params=UNNAMED)
+def unnamed(request):
+    with DifyServer(request.param) as server:
+        yield server
+
+
+def balance(server, *credentials, **item):
+    """A model whose load somebody has balanced among itself and another server."""
+    found = stored(server)
+    other = {**found.shown, "server_url": OTHER, "api_key": "sk-of-the-other-server"}
+    found.balanced = True
+    found.balancing = [
+        {"id": "id-1", "name": "__inherit__", "enabled": True, "values": {}},
+        {"id": "id-2", "name": "other", "enabled": False, "values": other, **item},
+    ]
+    return found, copy.deepcopy(found.balancing)
+
+
+def test_an_update_leaves_load_balancing_on(unnamed, dify_models):
+    """Dify stores credentials only in a request that switches it off."""
+    dify_models(unnamed, [model()])
+    item, before = balance(unnamed)
+    result = dify_models(unnamed, [model(max_retries=9)])
+    assert not result.failed, result["msg"]
+    assert item.shown["max_retries"] == "9"
+    assert item.balanced and item.balancing == before
+    off, on = unnamed.sent("POST", "/models")
+    assert off["load_balancing"] == {"enabled": False, "configs": []} and "credentials" not in on
+    assert "sk-" not in json.dumps(on)
+    assert not dify_models(unnamed, [model(max_retries=9)]).changed
+
+
+def test_load_balancing_survives_a_refused_update(unnamed, dify_models):
+    dify_models(unnamed, [model()])
+    item, before = balance(unnamed)
+    result = dify_models(unnamed, [model(model_uid="nosuch")])
+    assert result.failed and not result.changed and result["plan"] == []
+    assert "does not serve" in result["msg"]
+    assert item.balanced and item.balancing == before
+
+
+def test_load_balancing_that_cannot_be_switched_on_again(unnamed, dify_models):
+    dify_models(unnamed, [model()])
+    balance(unnamed)
+    answer = unnamed.app.answer
+
+    def refused(request):
+        on = request.verb == "POST" and (request.json.get("load_balancing") or {}).get("enabled")
+        return Reply(500, {"code": "unknown", "message": "no"}) if on else answer(request)
+
+    unnamed.app.answer = refused
+    result = dify_models(unnamed, [model(max_retries=9)])
+    assert result.failed and result.changed
+    assert "load balancing off" in result["msg"] and "Model Provider" in result["msg"]
+
+
+def test_load_balancing_that_is_off_stays_off(unnamed, dify_models):
+    dify_models(unnamed, [model()])
+    item, before = balance(unnamed)
+    item.balanced = False
+    assert dify_models(unnamed, [model(max_retries=9)]).changed
+    assert not item.balanced and item.balancing == before
+    assert len(changing(unnamed)) == 1
+
+
+def test_named_credentials_leave_load_balancing_alone(named, dify_models):
+    add(named, "my-llm", "API KEY 1", "API KEY 2", "API KEY 3")
+    used = stored(named).credentials[1]
+    item, before = balance(named, credential_id=used.id)
+    result = dify_models(named, [model(max_retries=9, enabled=True)], clean_credentials=True)
+    assert not result.failed, result["msg"]
+    assert item.balanced and item.balancing == before
+    # A credential takes its part of the load with it.
+    assert [c.name for c in item.credentials] == ["API KEY 1", "API KEY 2"]
+    assert not any("load_balancing" in (body or {}) for verb, path, body in named.log)
+    assert not dify_models(named, [model(max_retries=9)], clean_credentials=True).changed
 
 
 # --- the context length --------------------------------------------------------------------------------------------

@@ -133,6 +133,29 @@ def test_policies_of_a_registered_model():
         assert m.decide(left, piled, NEW, m.Policy("always", clean=True)) == (None, [])
 
 
+def test_credentials_that_balance_the_load_are_not_too_many():
+    piled = replace(REGISTERED, available=(("id-1", "ours"), ("id-2", "API KEY 1"), ("id-3", "ours")))
+    balanced = replace(piled, balancing=({"id": "x", "name": "ours", "enabled": True, "credential_id": "id-3"},))
+    assert m.superfluous(WANTED, balanced, False) == ()
+    assert m.superfluous(WANTED, balanced, True) == (("id-2", "API KEY 1"),)
+
+
+@pytest.mark.parametrize(
+    ("enabled", "status", "offered"),
+    [(None, "active", True), (None, "disabled", False), (None, "no-configure", True), (None, None, True)]
+    + [(True, "disabled", True), (False, "active", False)],
+)
+def test_what_is_to_be_offered(enabled, status, offered):
+    wanted = replace(WANTED, enabled=enabled)
+    assert m.to_be_offered(wanted, replace(REGISTERED, status=status)) is offered
+    assert not m.to_be_offered(replace(wanted, state="absent"), replace(REGISTERED, status=status))
+
+
+def test_full_name_of_a_provider():
+    assert m.full_name("xinference") == m.full_name("langgenius/xinference/xinference")
+    assert m.full_name("xinference") != m.full_name("somebody/xinference/xinference")
+
+
 @pytest.mark.parametrize(
     ("wanted", "status", "enable"),
     [(None, "disabled", None), (True, "disabled", True), (True, "active", None), (False, "active", False)]
