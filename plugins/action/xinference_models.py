@@ -13,6 +13,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import UnsupportedError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
@@ -51,9 +52,11 @@ class ActionModule(Slices, ActionBase):
         checked = ArgumentSpecValidator(ARGUMENT_SPEC).validate(args)
         if checked.error_messages:
             hints = misspelled(ARGUMENT_SPEC, args)
-            raise AnsibleActionFail(" ".join([*hints, "; ".join(checked.error_messages)]))
-        declared = paths_of_sources(checked.validated_parameters["models"], weights={}, predict=True)
+            # They say it better than Ansible's own text.
+            errors = [error for error in checked.errors.errors if not (hints and isinstance(error, UnsupportedError))]
+            raise AnsibleActionFail("\n".join([*hints, *(error.msg for error in errors)]))
         try:
+            declared = paths_of_sources(checked.validated_parameters["models"], weights={}, predict=True)
             models.desired(declared, exists=lambda path: True)
         except ModelopsError as exc:
             raise AnsibleActionFail(str(exc)) from exc

@@ -9,7 +9,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.sources import distinct, missing, unused
+from ansible_collections.modelops.inference.plugins.module_utils._host.sources import Source, missing, unused
 
 DOCUMENTATION = r"""
 name: weights_differ
@@ -55,7 +55,7 @@ def weights_differ(
     sources = [model["source"] for model in wanted if model.get("source")]
     paths = [item["path"] for model in wanted for item in [model, *(model.get("lora") or [])] if item.get("path")]
     try:
-        named = dict(zip((name for source in sources for name in distinct([source])), sources))
+        named = {Source.of_model(model).name: model["source"] for model in wanted if model.get("source")}
     except ModelopsError as exc:
         raise AnsibleFilterError(str(exc)) from exc
     names = missing(named, found)

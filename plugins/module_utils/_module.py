@@ -20,11 +20,14 @@ class Module(AnsibleModule):
 
     def fail_json(self, msg: str, **kwargs: t.Any) -> t.NoReturn:
         hints = misspelled(self.argument_spec, self.params) if msg.startswith("Unsupported parameters") else []
-        super().fail_json(msg=" ".join([*hints, msg]), **kwargs)
+        super().fail_json(msg="\n".join(hints) or msg, **kwargs)
 
 
 def misspelled(spec: t.Mapping[str, t.Any], params: t.Any, path: str = "") -> list[str]:
-    """One sentence for each option that is not in the argument spec."""
+    """One line for each option that is not in the argument spec.
+
+    :param path: where the options are, such as "sources[0]"; "" for those of the module.
+    """
     if not isinstance(params, dict):
         return []
     found = []
@@ -33,11 +36,15 @@ def misspelled(spec: t.Mapping[str, t.Any], params: t.Any, path: str = "") -> li
             continue
         if name not in spec:
             close = difflib.get_close_matches(str(name), list(spec), n=1, cutoff=0.5)
-            found.append(f"{path}{name} is no option" + (f": did you mean {close[0]}?" if close else "."))
+            hint = f"nearest: {close[0]}" if close else f"there are {', '.join(sorted(spec))}"
+            found.append(f"{path}{': ' if path else ''}no option '{name}'; {hint}")
         elif spec[name].get("options"):
             items = value if isinstance(value, list) else [value]
             for index, item in enumerate(items):
-                where = f"{path}{name}[{index}]." if isinstance(value, list) else f"{path}{name}."
+                where = f"{path}{'.' if path else ''}{name}" + (f"[{index}]" if isinstance(value, list) else "")
+                # A model is known by its UID, wherever it stands in the list.
+                if name == "models" and isinstance(item, dict) and item.get("uid"):
+                    where = f"model '{item['uid']}'"
                 found += misspelled(spec[name]["options"], item, where)
     return found
 

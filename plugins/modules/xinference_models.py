@@ -822,7 +822,7 @@ def paths_of_sources(
     found = []
     for model in declared:
         if model["source"]:
-            source = Source.of(model["source"])
+            source = Source.of_model(model)
             # Only what is no secret of it: what is declared is remembered.
             model = dict(model, source=source.record)
         if model["source"] and not model["path"] and model["state"] == "present":

@@ -13,7 +13,8 @@ author: The modelops.inference maintainers (@modelops)
 description:
   - Fetches weights from where O(sources) says into a directory of their own below O(path), each complete or not there.
   - A download goes on where it broke off, in the same run and in the next. Nothing is used whose checksum is wrong.
-  - How much has to come is compared with the free disk before anything comes.
+  - Every server is asked, and how much has to come is compared with the free disk, before anything comes. So does check mode,
+    which gives a server 10 seconds and a second try.
   - While weights come, a line is shown every 20 seconds.
 notes:
   - Needs nothing on the host but Python, and the program C(zstd) for archives that are compressed by it.
@@ -207,7 +208,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import release, weights
-from ansible_collections.modelops.inference.plugins.module_utils._host.download import Clock, Pending, Web, readable
+from ansible_collections.modelops.inference.plugins.module_utils._host.download import (
+    LOOK_ATTEMPTS,
+    LOOK_STALL,
+    Clock,
+    Pending,
+    Web,
+    readable,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
 from ansible_collections.modelops.inference.plugins.module_utils._host.sources import (
     SOURCE,
@@ -246,7 +254,24 @@ def begin(p: t.Mapping[str, t.Any], sources: t.Mapping[str, Source]) -> dict[str
     return {"fetch": missing(sources, found), "remove": {name: weights.footprint(p["path"], name) for name in names}}
 
 
-def fetcher(p: t.Mapping[str, t.Any], stack: contextlib.ExitStack) -> weights.Fetcher:
+def look(p: t.Mapping[str, t.Any], sources: t.Mapping[str, Source], begun: t.Mapping[str, t.Any]) -> None:
+    """Refuses what a run would refuse before anything comes, and makes nobody wait for it."""
+    with contextlib.ExitStack() as stack:
+        one = fetcher(
+            p, stack, timeout=min(p["index"].get("timeout") or LOOK_STALL, LOOK_STALL), attempts=LOOK_ATTEMPTS
+        )
+        one.check([sources[name] for name in begun["fetch"]])
+
+
+def fetcher(
+    p: t.Mapping[str, t.Any], stack: contextlib.ExitStack, *, timeout: float | None = None, attempts: int | None = None
+) -> weights.Fetcher:
+    """What fetches, with the connections that the options say.
+
+    :param stack: holds the lock of the installer, once a package needs it.
+    :param timeout: seconds without a byte; None as the options say.
+    :param attempts: of each connection; None for as many as a download is worth.
+    """
     index = p["index"]
 
     # Once for all packages: a second lock would wait for the first.
@@ -263,7 +288,8 @@ def fetcher(p: t.Mapping[str, t.Any], stack: contextlib.ExitStack) -> weights.Fe
         ca_path=index.get("ca_path"),
         proxy=index.get("proxy"),
         no_proxy=index.get("no_proxy"),
-        timeout=index.get("timeout"),
+        timeout=timeout or index.get("timeout"),
+        attempts=attempts,
     )
     seed = weights.Seed(**p["seed"]) if p["seed"] else None
     return weights.Fetcher(p["path"], web, Clock(p["wait"]), package, p["controller"], seed)
@@ -301,7 +327,9 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     begun = p["resume"] or begin(p, sources)
     plan = make_plan(sources, begun["fetch"], begun["remove"])
     progress: list[str] = []
-    if plan and not module.check_mode:
+    if plan and module.check_mode:
+        look(p, sources, begun)
+    elif plan:
         try:
             progress = fetch(p, sources, begun)
         except Pending as exc:

@@ -69,8 +69,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 seed:
-  description: What O(modelops.inference.xinference_weights#module:seed) needs beside the token. Empty in check mode and with
-    O(state=absent).
+  description: What O(modelops.inference.xinference_weights#module:seed) needs beside the token. Empty with
+    O(state=absent); in check mode it has the names alone.
   returned: success
   type: dict
   contains:
@@ -101,16 +101,18 @@ from ansible_collections.modelops.inference.plugins.module_utils._plan import Pl
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     p = module.params
     plan = Plan("seed")
-    started: dict[str, t.Any] = {}
+    given: dict[str, t.Any] = {}
     if p["state"] == "absent":
         if seed.serving(p["path"]) if module.check_mode else seed.stop(p["path"]):
             plan.add("remove", "stop", "serving")
     else:
         for name in p["names"]:
             plan.add("add", "serve", name)
-        if plan and not module.check_mode:
-            started = seed.start(p["path"], p["names"], p["address"], p["port"], p["token"])
-    return dict(plan.result(), seed=started)
+        if plan and module.check_mode:
+            given = {"url": "", "weights": {name: {"files": []} for name in p["names"]}}
+        elif plan:
+            given = seed.start(p["path"], p["names"], p["address"], p["port"], p["token"])
+    return dict(plan.result(), seed=given)
 
 
 def main() -> None:

@@ -29,6 +29,8 @@ BLOCK = 1 << 20
 # Failures in a row, with pauses of 1, 2, 4, ... seconds between them; a mebibyte of progress starts a new row.
 ATTEMPTS = 6
 PROGRESS = 1 << 20
+# A look at what would come must not make anybody wait: attempts, and seconds without a byte.
+LOOK_ATTEMPTS, LOOK_STALL = 2, 10
 # Seconds without a byte. How fast the bytes come does not matter.
 STALL = 60
 pause = time.sleep
@@ -156,6 +158,7 @@ class Web:
     :param ca_path: certificate bundle (PEM) instead of the system's.
     :param proxy: proxy URL; None leaves it to the environment, "" uses none.
     :param timeout: seconds without a byte after which a connection counts as broken.
+    :param attempts: after which it is given up, where none of them came further.
     """
 
     def __init__(
@@ -165,6 +168,7 @@ class Web:
         proxy: str | None = None,
         no_proxy: str | None = None,
         timeout: float | None = None,
+        attempts: int | None = None,
     ):
         try:
             # Without a bundle, OpenSSL's own: SSL_CERT_FILE and SSL_CERT_DIR count.
@@ -172,6 +176,7 @@ class Web:
         except OSError as exc:
             raise ModelopsError(f"the certificate bundle {ca_path} cannot be read: {exc.strerror or exc}") from exc
         self.timeout = timeout or STALL
+        self.attempts = attempts or ATTEMPTS
         self.proxies = urllib.request.ProxyHandler({}) if proxy == "" else _Proxies(proxy, no_proxy)
 
     def open(self, url: str, headers: t.Mapping[str, str], more: t.Mapping[str, str] | None = None) -> t.Any:
@@ -214,7 +219,7 @@ class Web:
 
     def size(self, url: str, headers: t.Mapping[str, str]) -> int | None:
         """Bytes of a file, as its server says; None where it does not. A GET, because signed URLs refuse HEAD."""
-        with patiently(url, lambda: self.open(url, headers)) as answer:
+        with self._patiently(url, lambda: self.open(url, headers)) as answer:
             return _length(answer)
 
     def text(self, url: str, headers: t.Mapping[str, str]) -> str:
@@ -224,7 +229,7 @@ class Web:
             with self.open(url, headers) as answer:
                 return answer.read(BLOCK).decode("utf-8", errors="replace")
 
-        return patiently(url, read)
+        return self._patiently(url, read)
 
     def download(
         self, url: str, headers: t.Mapping[str, str], part: Part, name: str, clock: Clock, line: t.Callable[[], str]
@@ -245,9 +250,33 @@ class Web:
                     raise Pending(line())
 
         if not part.of(name).complete:
-            patiently(url, stream, part)
+            self._patiently(url, stream, part)
             if clock.over and came:
                 raise Pending(line())
+
+    def _patiently(self, url: str, attempt: t.Callable[[], t.Any], part: Part | None = None) -> t.Any:
+        """Tries until it works, at most `attempts` times without progress.
+
+        :raises ModelopsError: it did not.
+        """
+        failures = 0
+        while True:
+            before = part.size if part else 0
+            try:
+                return attempt()
+            except Interrupted as exc:
+                came = (part.size if part else 0) - before
+                failures = 1 if came >= PROGRESS else failures + 1
+                if failures >= self.attempts:
+                    kept = (
+                        f" What has come is kept ({amount(part.size, part.total)}); run again to go on."
+                        if part and part.size
+                        else ""
+                    )
+                    raise ModelopsError(f"{public(url)}: {exc}, {failures} times in a row.{kept}") from exc
+                pause(min(2 ** (failures - 1), 30))
+            except OSError as exc:
+                raise ModelopsError(f"{public(url)}: what came cannot be written: {exc.strerror or exc}") from exc
 
     def _stream(self, url: str, headers: t.Mapping[str, str], part: Part, name: str) -> t.Iterator[tuple[int, bool]]:
         """Appends to the part; yields the bytes of each block and whether this is a place to stop and resume at."""
@@ -293,31 +322,6 @@ class Web:
             raise Interrupted("more came than the server had announced")
         if part.size < part.total:
             raise Interrupted(f"the connection ended after {amount(part.size, part.total)}")
-
-
-def patiently(url: str, attempt: t.Callable[[], t.Any], part: Part | None = None) -> t.Any:
-    """Tries until it works, at most ATTEMPTS times without progress.
-
-    :raises ModelopsError: it did not.
-    """
-    failures = 0
-    while True:
-        before = part.size if part else 0
-        try:
-            return attempt()
-        except Interrupted as exc:
-            came = (part.size if part else 0) - before
-            failures = 1 if came >= PROGRESS else failures + 1
-            if failures >= ATTEMPTS:
-                kept = (
-                    f" What has come is kept ({amount(part.size, part.total)}); run again to go on."
-                    if part and part.size
-                    else ""
-                )
-                raise ModelopsError(f"{public(url)}: {exc}, {failures} times in a row.{kept}") from exc
-            pause(min(2 ** (failures - 1), 30))
-        except OSError as exc:
-            raise ModelopsError(f"{public(url)}: what came cannot be written: {exc.strerror or exc}") from exc
 
 
 def expected(source: Source, web: Web) -> tuple[str, str]:

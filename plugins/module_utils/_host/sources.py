@@ -93,6 +93,17 @@ class Source:
         name = _directory_name(given.get("name") or stem, kind, where, checksum, given.get("archive", ""))
         return cls(kind, where, checksum, given.get("headers", {}), archive, name, member)
 
+    @classmethod
+    def of_model(cls, model: t.Mapping[str, t.Any]) -> Source:
+        """Reads the source of a declared model.
+
+        :raises ModelopsError: it can mean no one thing; naming the model.
+        """
+        try:
+            return cls.of(model["source"])
+        except ModelopsError as exc:
+            raise ModelopsError(f"model '{model.get('uid')}': {exc}") from exc
+
     @property
     def label(self) -> str:
         """What a message calls it; of a URL without its query, which may carry a token."""

@@ -162,6 +162,8 @@ class Fetcher:
         """
         for source in sources:
             archive.check_tools(source.file_name if source.archive else "")
+            if source.kind == "url" and not self._at_seed(source):
+                expected(source, self.web)
         needed = {source.name: self._demand(source) for source in sources}
         disk = probe.disk(self.directory)
         if sum(needed.values()) > disk["free_bytes"]:

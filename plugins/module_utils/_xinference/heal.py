@@ -78,8 +78,15 @@ class Limits:
 
 
 def forget(known: Known) -> Known:
-    """Starts anew: another declaration, a restart of the server, another worker, or a person who says so."""
+    """Starts anew: another declaration, or a restart of the server."""
     return Known(known.digest, launches=known.launches)
+
+
+def retry(known: Known) -> Known:
+    """Forgets failures, whose cause may be gone: a person says so, or there is another worker. What serves or loads goes on."""
+    if known.state in (WAITING, GAVE_UP):
+        return forget(known)
+    return replace(known, attempts=0, next_try=None, error=None)
 
 
 def restarted(known: Known, now: float, limits: Limits) -> Known:

@@ -246,7 +246,7 @@ class Turn:
             self.state.models = {uid: heal.restarted(one, time.time(), limits) for uid, one in known.items()}
             self.state.started = started
         elif len(self.client.workers) > self.state.workers:
-            self.state.models = {uid: one if one.launched else heal.forget(one) for uid, one in known.items()}
+            self.state.models = {uid: one if one.launched else heal.retry(one) for uid, one in known.items()}
         self.state.workers = len(self.client.workers)
 
     def _status(self, timeout: float) -> dict[str, t.Any]:
@@ -589,7 +589,7 @@ def resume(settings: Settings) -> int:
     """Ends a pause, and tries anew what it had given up."""
     with Store(settings.path("declared.json")).lock():
         state = load_state(settings)
-        state.models = {uid: heal.forget(known) for uid, known in state.models.items()}
+        state.models = {uid: heal.retry(known) for uid, known in state.models.items()}
         state.refused = None
         save_state(settings, state)
     try:

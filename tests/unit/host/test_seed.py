@@ -284,7 +284,8 @@ def test_the_module(near, run_module, monkeypatch):
     calls = []
     args = dict(path=str(near), names=["house-1"], address="127.0.0.1", port=7, token="s3cret-token")
     checked = run_module("xinference_weights_seed", args, check=True)
-    assert checked["plan"] == ["+ serve house-1"] and calls == [] and checked["seed"] == {}
+    assert checked["plan"] == ["+ serve house-1"] and calls == []
+    assert checked["seed"] == {"url": "", "weights": {"house-1": {"files": []}}}
     assert run_module("xinference_weights_seed", args)["seed"] == started
     assert calls == [(str(near), ["house-1"], "127.0.0.1", 7, "s3cret-token")]
     ended = run_module("xinference_weights_seed", dict(path=str(near), state="absent"))

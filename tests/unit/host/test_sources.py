@@ -116,5 +116,5 @@ def test_what_a_role_asks_before_it_runs_anything():
     assert differ["missing"] == [{"package": "new"}] and differ["names"] == ["new"]
     assert differ["unused"] == ["b", "e", "house"]
     assert len(differ["sources"]) == 3 and differ["paths"] == ["/m/c/model.gguf", "/m/d", "/m/hou"]
-    with pytest.raises(AnsibleFilterError, match="needs a checksum"):
+    with pytest.raises(AnsibleFilterError, match="^model '1': weights: https://.* needs a checksum"):
         weights_differ([{"uid": "1", "source": {"url": URL}}], {})

@@ -15,7 +15,7 @@ import tarfile
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import probe, release, shell, weights
+from ansible_collections.modelops.inference.plugins.module_utils._host import download, probe, release, shell, weights
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import Clock, Part, Web
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
 from ansible_collections.modelops.inference.plugins.module_utils._host.sources import Source
@@ -164,6 +164,37 @@ def test_check_mode(tmp_path, run_module):
     assert os.listdir(tmp_path) == []
 
 
+def test_check_mode_tells_a_dead_source(apply, server, tmp_path):
+    gone = {"url": server.url + "/gone.gguf", "checksum": sha(b"")}
+    result = apply([gone], check=True)
+    assert (
+        result.failed and result["msg"] == f"{server.url}/gone.gguf: the server answered 404 Not Found. Check the URL."
+    )
+    server.files["/a.gguf"] = b"gguf"
+    unsure = {"url": server.url + "/a.gguf", "checksum": f"sha256:{server.url}/SUMS"}
+    assert f"{server.url}/SUMS: the server answered 404" in apply([unsure], check=True)["msg"]
+    assert not os.path.exists(tmp_path / "m")
+
+
+def test_check_mode_waits_a_bounded_time_for_a_source(apply, server, pauses, monkeypatch):
+    asked = []
+
+    def silent(self, url, *_args):
+        asked.append(self.timeout)
+        raise download.Interrupted("Connection refused")
+
+    monkeypatch.setattr(Web, "open", silent)
+    result = apply([{"url": "http://mirror.invalid/a.gguf", "checksum": sha(b"")}], check=True)
+    assert result.failed and "mirror.invalid/a.gguf: Connection refused, 2 times in a row." in result["msg"]
+    assert asked == [10, 10] and pauses == [1]
+
+
+def test_check_mode_tells_a_full_disk(apply, server, monkeypatch):
+    server.files["/a.gguf"] = b"gguf"
+    monkeypatch.setattr(probe, "disk", lambda path: {"path": path, "free_bytes": 3})
+    assert "Make room" in apply(["/a.gguf"], check=True)["msg"]
+
+
 # -- from a URL ------------------------------------------------------------------------------------------------------
 
 GGUF = random.Random(2).randbytes(2_500_000)
@@ -270,7 +301,7 @@ def test_a_url_without_a_checksum_is_refused(run_module, tmp_path):
 
 def test_a_misspelled_option_names_the_near_one(run_module, tmp_path):
     result = run_module("xinference_weights", dict(path="/m", sources=[{"url": "http://a/b.gguf", "cheksum": "x"}]))
-    assert result.failed and "sources[0].cheksum is no option: did you mean checksum?" in result["msg"]
+    assert result.failed and result["msg"] == "sources[0]: no option 'cheksum'; nearest: checksum"
 
 
 def test_a_broken_run_is_finished_by_the_next(apply, server, pauses, tmp_path):

@@ -153,6 +153,18 @@ def test_forgetting_keeps_the_count_of_launches():
     assert heal.forget(known(heal.GAVE_UP, attempts=3, launches=7)) == replace(Known("d"), launches=7)
 
 
+@pytest.mark.parametrize("state", [heal.READY, heal.LOADING, heal.MISSING, heal.BROKEN])
+def test_another_try_does_not_touch_the_clock_of_what_goes_on(state):
+    before = known(state, 500, attempts=2, launches=7, error="x")
+    assert heal.retry(before) == replace(before, attempts=0, error=None)
+
+
+@pytest.mark.parametrize("state", [heal.WAITING, heal.GAVE_UP])
+def test_another_try_starts_what_failed_anew(state):
+    before = known(state, 500, attempts=3, launches=7, next_try=NOW + 9)
+    assert heal.decide(heal.retry(before), Seen("absent"), NOW, LIMITS)[0].state == heal.MISSING
+
+
 def test_a_launch_that_was_on_its_way_when_the_server_was_restarted_has_failed():
     now = heal.restarted(known(heal.LOADING, 20, attempts=2, launched=NOW - 20), NOW, LIMITS)
     assert (now.state, now.attempts, now.launched, now.next_try) == (heal.WAITING, 2, None, NOW + heal.backoff(2))

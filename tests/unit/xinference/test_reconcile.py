@@ -355,6 +355,15 @@ def test_while_it_is_paused_nothing_is_sent(declare, run, server, status, direct
     assert run() == 0 and sorted(server.models.launches) == ["minilm", "tiny"]
 
 
+def test_what_serves_is_ready_for_as_long_as_before_resume(declare, run, server, status, directory):
+    declare()
+    run()
+    since = status()["models"]["tiny"]["since"]
+    assert reconcile.main(["--directory", str(directory), "resume"]) == 0
+    run()
+    assert status()["models"]["tiny"]["since"] == since
+
+
 def test_a_pause_ends_by_itself(directory):
     reconcile.main(["--directory", str(directory), "pause", "--for", "1s"])
     settings = reconcile.Settings(str(directory))

@@ -139,11 +139,14 @@ def test_a_list_can_be_checked_on_the_controller_alone(play, llm, embedding):
 @pytest.mark.parametrize(
     ("changed", "why"),
     [
-        ({"source": {"pakcage": "x"}}, "models\\[0\\].source.pakcage is no option: did you mean package?"),
-        ({"dify": {"nmae": "x"}}, "models\\[0\\].dify.nmae is no option: did you mean name?"),
+        ({"source": {"pakcage": "x"}}, "^model 'tiny'.source: no option 'pakcage'; nearest: package$"),
+        ({"dify": {"nmae": "x"}}, "^model 'tiny'.dify: no option 'nmae'; nearest: name$"),
         ({"dify": {"type": "chat"}}, "value of type must be one of: llm, text-embedding"),
         ({"dify": {"max_retries": "few"}}, "max_retries"),
-        ({"engin": "vLLM"}, "models\\[0\\].engin is no option: did you mean engine?"),
+        ({"engin": "vLLM"}, "^model 'tiny': no option 'engin'; nearest: engine$"),
+        ({"quantisation": "q4"}, "^model 'tiny': no option 'quantisation'; nearest: quantization$"),
+        ({"source": {"url": "https://x.example.com/a.gguf"}}, "^model 'tiny': weights: https://x.* needs a checksum"),
+        ({"quantisation": "q4", "type": "llm"}, "(?s)'quantisation'; nearest: quantization\nvalue of type must be one"),
         ({"engine": None}, "tiny: an LLM needs engine"),
         ({"uid": "a/b"}, "/, \\? or #"),
     ],

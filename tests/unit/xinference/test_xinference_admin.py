@@ -370,7 +370,7 @@ def test_what_was_done_before_a_failure_is_told(admin, newest, key_file):
         ({"users": [{"name": "a"}, {"name": "a"}]}, "users: 'a' is declared more than once"),
         ({"keys": [{"name": "a", "path": "/k"}, {"name": "a", "path": "/l"}]}, "keys: 'a' is declared more than once"),
         ({"keys": [{"name": "a"}]}, "has neither path nor key"),
-        ({"keys": [{"name": "a", "pth": "/k"}]}, "keys[0].pth is no option: did you mean path?"),
+        ({"keys": [{"name": "a", "pth": "/k"}]}, "keys[0]: no option 'pth'; nearest: path"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(admin, newest, options, why):

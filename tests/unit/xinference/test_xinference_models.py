@@ -520,13 +520,13 @@ def test_an_absent_model_needs_no_weights(apply, newest, llm):
 @pytest.mark.parametrize(
     ("model", "why"),
     [
-        ({"uid": "x", "engin": "vLLM"}, "models[0].engin is no option: did you mean engine?"),
+        ({"uid": "x", "engin": "vLLM"}, "model 'x': no option 'engin'; nearest: engine"),
         (
             {"uid": "x", "definition": {"contxt_length": 1}},
-            "models[0].definition.contxt_length is no option: did you mean context_",
+            "model 'x'.definition: no option 'contxt_length'; nearest: context_length",
         ),
         ({"uid": "x", "type": "llm"}, "value of type must be one of: LLM"),
-        ({"uid": "x", "source": {}}, "a source has one of package, url and file, not none"),
+        ({"uid": "x", "source": {}}, "model 'x': weights: a source has one of package, url and file, not none"),
         ({"uid": "x", "dify": {"type": "chat"}}, "value of type must be one of: llm"),
         ({"uid": "x"}, "an LLM needs engine"),
         ({"uid": "x", "engine": "vLLM", "path": "/no/such"}, "path /no/such does not exist"),
