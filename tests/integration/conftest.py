@@ -20,6 +20,12 @@ def pytest_collection_modifyitems(items):
     """First what wants the shared server as nobody has claimed it yet, then what wants it as nobody has used it yet."""
     first = ("test_admin.py", "test_models.py")
     items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else len(first))
+    # What speaks to one server stays together in one process: the shared one, and each of those that break theirs.
+    own = ("test_faults.py", "test_real_reconciler.py", "test_releases.py")
+    for item in items:
+        version = getattr(item, "callspec", None) and item.callspec.params.get("server", "")
+        group = f"{item.path.name} {version}" if item.path.name in own else "shared"
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
