@@ -17,7 +17,7 @@ description:
   - Makes C(dify_targets) out of what each workspace has, so that the role C(dify) adopts it and changes nothing.
   - Passwords, admin keys and URLs with a user in them become references to variables. The models' keys stay as they
     are, because Dify tells none.
-positional: _input, targets, uids
+positional: _input, targets, sources
 options:
   _input:
     description: Results of M(modelops.inference.dify_info) with its credentials, each with its item of
@@ -30,17 +30,23 @@ options:
     type: list
     elements: dict
     required: true
-  uids:
-    description: UIDs of the models that the clusters declare. Others are left out, with a note.
+  sources:
+    description:
+      - Of each cluster its name (C(cluster)), its address as other machines see it (C(url)), and the UIDs of the models that it
+        declares (C(uids)). Models with other UIDs are left out, with a note.
+      - Where several declare one UID, a registration is that of the cluster at its address, by C(server_urls) of the target,
+        by C(url), or by models that only one cluster declares. Where none of them tells, it is left out, with a note.
     type: list
-    elements: str
+    elements: dict
     required: true
 """
 
 EXAMPLES = r"""
 - name: What is there
   ansible.builtin.debug:
-    msg: "{{ (read.results | modelops.inference.dify_capture(dify_targets, ['qwen3-8b', 'bge-m3'])).targets }}"
+    msg: "{{ (read.results | modelops.inference.dify_capture(dify_targets, sources)).targets }}"
+  vars:
+    sources: [{cluster: gpu01, url: 'http://10.1.2.3:9997', uids: [qwen3-8b, bge-m3]}]
 """
 
 RETURN = r"""
@@ -63,9 +69,11 @@ _value:
 
 
 def dify_capture(
-    results: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.Mapping[str, t.Any]], uids: t.Collection[str]
+    results: t.Sequence[t.Mapping[str, t.Any]],
+    targets: t.Sequence[t.Mapping[str, t.Any]],
+    sources: t.Sequence[t.Mapping[str, t.Any]],
 ) -> dict[str, t.Any]:
-    return capture.capture(results, targets, uids)._asdict()
+    return capture.capture(results, targets, sources)._asdict()
 
 
 class FilterModule:

@@ -19,7 +19,7 @@ author: The modelops.inference maintainers (@modelops)
 description:
   - For each model of a cluster the fields of Dify's dialog (Settings > Model Providers > Xinference), in its words.
   - Of the API key only the place where it is kept. Where a Dify has the model already, its state there.
-positional: _input, kept, results
+positional: _input, kept, results, targets
 options:
   _input:
     description: The variable C(xinference_served) of the cluster.
@@ -31,6 +31,11 @@ options:
     default: ""
   results:
     description: What P(modelops.inference.dify_summary#filter) returned.
+    type: list
+    elements: dict
+    default: []
+  targets:
+    description: The variable C(dify_targets). Where one of them has a model under another name, type or server URL, that is told.
     type: list
     elements: dict
     default: []
@@ -51,10 +56,13 @@ _value:
 
 
 def dify_connection_sheet(
-    source: t.Mapping[str, t.Any], kept: str = "", results: t.Sequence[t.Mapping[str, t.Any]] = ()
+    source: t.Mapping[str, t.Any],
+    kept: str = "",
+    results: t.Sequence[t.Mapping[str, t.Any]] = (),
+    targets: t.Sequence[t.Mapping[str, t.Any]] = (),
 ) -> list[str]:
     try:
-        return registrations.connection_sheet(source, kept=kept, results=results)
+        return registrations.connection_sheet(source, kept=kept, results=results, targets=targets)
     except ModelopsError as exc:
         raise AnsibleFilterError(f"dify_connection_sheet: {exc}") from exc
 

@@ -9,12 +9,24 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback
 from ansible_collections.modelops.inference.plugins.module_utils._dify.models import MASK
+from ansible_collections.modelops.inference.plugins.module_utils._dify.registrations import shown, url_of
 
 # What dify_models takes where nothing is said.
 _DEFAULTS = {"invoke_timeout": 60, "max_retries": 3}
 # Of a target, what the capture replaces.
-_REPLACED = ("workspaces", "models", "overrides", "model_name", "update_secret", "defaults", "plugin", "prune")
+_REPLACED = (
+    "workspaces",
+    "models",
+    "overrides",
+    "model_name",
+    "update_secret",
+    "defaults",
+    "plugin",
+    "prune",
+    "clean_credentials",
+)
 
 
 # A URL with a user, and maybe a password, in it.
@@ -30,44 +42,100 @@ class Captured(t.NamedTuple):
 
 
 def capture(
-    results: t.Iterable[t.Mapping[str, t.Any]], targets: t.Sequence[t.Mapping[str, t.Any]], uids: t.Collection[str]
+    results: t.Sequence[t.Mapping[str, t.Any]],
+    targets: t.Sequence[t.Mapping[str, t.Any]],
+    sources: t.Sequence[t.Mapping[str, t.Any]],
 ) -> Captured:
-    """One target for each workspace that has models of ours.
+    """The targets for each workspace that has models of ours: one, or one for each cluster where several declare one UID
+    of it, and further ones for a UID that is there more than once.
 
     :param results: of dify_info with its credentials, each with its call as ``_call``.
-    :param uids: those that the clusters declare; what other servers have is not ours.
+    :param sources: ``cluster``, ``url`` and ``uids`` of each; what other servers have is not ours.
     """
     found = Captured([], {}, [])
+    declaring: dict[str, set[str]] = {}
+    for source in sources:
+        for uid in source["uids"]:
+            declaring.setdefault(uid, set()).add(source["cluster"])
+    known = _clusters_at(results, targets, sources, declaring)
     for result in results:
-        target = targets[result["_call"]["key"]]
-        space = result["workspace"]
-        where = f"{target['name']}, {space['name']}"
-        overrides: dict[str, dict[str, t.Any]] = {}
-        for model in result["models"] or ():
-            uid = str(model["fields"].get("model_uid"))
-            what = f"{where}: {model['type']} {model['name']}"
-            if uid not in uids:
+        key, space = result["_call"]["key"], result["workspace"]
+        target = targets[key]
+        models = result["models"] or ()
+        shared = any(len(declaring.get(_uid(model), ())) > 1 for model in models)
+        # An override is by UID alone, so a target has each UID of a cluster once.
+        groups: dict[tuple[str, int], dict[str, dict[str, t.Any]]] = {}
+        for model in models:
+            uid, url = _uid(model), _url(model)
+            what = f"{target['name']}, {space['name']}: {model['type']} {model['name']}"
+            clusters = declaring.get(uid, set())
+            here = clusters & known.get((key, url), set())
+            if not clusters:
                 found.notes.append(f"{what} has the UID {uid}, which no cluster declares. It is left alone.")
-            elif uid in overrides:
-                found.notes.append(f"{what} is the UID {uid} once more, under another name. It is left alone.")
+            elif len(here) != 1:
+                found.notes.append(
+                    f"{what} has the UID {uid} at {shown(url)}, and nothing tells that this is cluster "
+                    f"{' or '.join(sorted(clusters))}. It is left alone. "
+                    + (
+                        "This Dify hides the address: look there, and add the model to overrides."
+                        if MASK in url
+                        else f"If it is, say so in server_urls of {target['name']} (cluster: address), and capture again."
+                    )
+                )
             else:
-                overrides[uid] = _entry(model, what, found.notes)
-        if overrides:
-            single = sum(1 for call in results if call["_call"]["key"] == result["_call"]["key"]) == 1
-            name = target["name"] if single else f"{target['name']} {space['name']}"
-            workspace = space["id"] if target.get("admin_key") else space["name"]
+                cluster = min(here) if shared else ""
+                number = sum(1 for (of, _number), taken in groups.items() if of == cluster and uid in taken)
+                groups.setdefault((cluster, number), {})[uid] = _entry(model, what, found.notes)
+        single = sum(1 for call in results if call["_call"]["key"] == key) == 1
+        for (cluster, number), overrides in groups.items():
+            words = [target["name"], "" if single else space["name"], cluster, str(number + 1) if number else ""]
+            name = " ".join(word for word in words if word)
+            connection = _connection(target, found.variables)
+            if any(is_loopback(entry.get("server_url", "")) for entry in overrides.values()):
+                connection["allow_loopback"] = True  # it is in use
             found.targets.append(
                 {
                     "name": name,
-                    **_connection(target, found.variables),
-                    "workspaces": [workspace],
+                    **connection,
+                    "workspaces": [space["id"] if target.get("admin_key") else space["name"]],
                     # Nobody can read a key from Dify, so the one that is there stays.
                     "update_secret": "on_create",
-                    "models": {"uids": list(overrides)},
+                    "models": {**({"clusters": [cluster]} if cluster else {}), "uids": list(overrides)},
                     "overrides": _referred(overrides, (name, "overrides"), found.variables),
                 }
             )
     return found
+
+
+def _clusters_at(
+    results: t.Iterable[t.Mapping[str, t.Any]],
+    targets: t.Iterable[t.Mapping[str, t.Any]],
+    sources: t.Sequence[t.Mapping[str, t.Any]],
+    declaring: t.Mapping[str, set[str]],
+) -> dict[tuple[int, str], set[str]]:
+    """(number of the target, address that its Dify uses) -> clusters there: as is declared, and by UIDs that one cluster
+    declares and that this Dify has at one address."""
+    found: dict[tuple[int, str], set[str]] = {}
+    for key, target in enumerate(targets):
+        for source in sources:
+            found.setdefault((key, url_of(source, target, {})), set()).add(source["cluster"])
+    addresses: dict[tuple[int, str], set[str]] = {}
+    for result in results:
+        for model in result["models"] or ():
+            addresses.setdefault((result["_call"]["key"], _uid(model)), set()).add(_url(model))
+    for (key, uid), urls in addresses.items():
+        clusters = declaring.get(uid, set())
+        if len(clusters) == len(urls) == 1:
+            found.setdefault((key, *urls), set()).update(clusters)
+    return found
+
+
+def _uid(model: t.Mapping[str, t.Any]) -> str:
+    return str(model["fields"].get("model_uid"))
+
+
+def _url(model: t.Mapping[str, t.Any]) -> str:
+    return str(model["fields"].get("server_url") or "").rstrip("/")
 
 
 def _connection(target: t.Mapping[str, t.Any], variables: dict[str, str]) -> dict[str, t.Any]:
@@ -99,11 +167,11 @@ def _entry(model: t.Mapping[str, t.Any], what: str, notes: list[str]) -> dict[st
     """What is different of a model in this Dify."""
     fields = model["fields"]
     entry: dict[str, t.Any] = {"name": model["name"], "type": model["type"]}
-    url = fields.get("server_url") or ""
+    url = _url(model)
     if MASK in url:
         notes.append(f"{what}: this Dify hides the server URL ({url}). Add server_url.")
     elif url:
-        entry["server_url"] = url.rstrip("/")
+        entry["server_url"] = url
     for name, default in _DEFAULTS.items():
         if str(fields.get(name, default)) != str(default):
             entry[name] = int(fields[name])

@@ -356,13 +356,18 @@ def served(model: t.Mapping[str, t.Any]) -> bool:
 
 
 def connection_sheet(
-    source: t.Mapping[str, t.Any], *, kept: str, results: t.Iterable[t.Mapping[str, t.Any]] = ()
+    source: t.Mapping[str, t.Any],
+    *,
+    kept: str,
+    results: t.Iterable[t.Mapping[str, t.Any]] = (),
+    targets: t.Iterable[t.Mapping[str, t.Any]] = (),
 ) -> list[str]:
     """The lines that tell a person what to enter in Dify for one cluster, and where it is; never the key itself.
 
     :param source: ``xinference_served`` of the cluster.
     :param kept: where its key is kept, as a person finds it; "" where it needs none.
     :param results: ``dify_results``, the rows of ``summary``.
+    :param targets: ``dify_targets``, of which is told what is other than the entry says.
     """
     models = [model for model in source.get("models") or () if _present(model)]
     entries = [(model, dify_type(model)) for model in models]
@@ -380,21 +385,21 @@ def connection_sheet(
     for model, kind in entries:
         if kind is None:
             continue
-        url = _override(model, "server_url") or source["url"]
         lines += [
             "",
-            f"  Model Type   {DIALOG_TYPES[kind]}",
-            f"  Model Name   {_override(model, 'name') or model['uid']}",
-            f"  Server url   {url}",
+            *(f"  {field}   {value}" for field, value in _entry(source, model, kind).items()),
             f"  Model uid    {model['uid']}",
             f"  API key      {kept or 'leave it empty: this server needs none'}",
+            *_other_entries(source, model, targets),
             *places.get(model["uid"], ()),
         ]
         if not served(model):
             lines.append("  (Xinference does not serve it now; Dify tries it before it stores it.)")
-    left_out = [f"  {model['uid']}: {why_not(model)}" for model, kind in entries if kind is None]
+    left_out = [model for model, kind in entries if kind is None]
     if left_out:
-        lines += ["", "Not for Dify:", *left_out]
+        lines += ["", "Not for Dify:"]
+    for model in left_out:
+        lines += [f"  {model['uid']}: {why_not(model)}", *_other_entries(source, model, targets)]
     if source["loopback"]:
         lines += [
             "",
@@ -408,6 +413,40 @@ def connection_sheet(
             "This server listens on every address of its host. Enter one that Dify reaches in place of loopback.",
         ]
     return lines
+
+
+def _entry(
+    source: t.Mapping[str, t.Any],
+    model: t.Mapping[str, t.Any],
+    kind: str | None,
+    target: t.Mapping[str, t.Any] | None = None,
+) -> dict[str, str]:
+    """What is entered of a model, in any Dify or in a target's, by field of the dialog."""
+    return {
+        "Model Type": DIALOG_TYPES[kind] if kind else "",
+        "Model Name": _name(source, model, target or {}),
+        "Server url": shown(url_of(source, target or {}, model)),
+    }
+
+
+def _other_entries(
+    source: t.Mapping[str, t.Any], model: t.Mapping[str, t.Any], targets: t.Iterable[t.Mapping[str, t.Any]]
+) -> list[str]:
+    """The targets that take the model, with what is entered there otherwise than in any Dify."""
+    usual = _entry(source, model, dify_type(model))
+    lines = []
+    for target in targets:
+        for choice in choices([{**source, "models": [model]}], target):
+            here = _entry(source, choice.model, choice.kind, target)
+            other = [f"{field} {value}" for field, value in here.items() if value != usual[field]]
+            if choice.wanted and choice.kind and other:
+                lines.append(f"  For {target['name']}: {', '.join(other)}")
+    return lines
+
+
+def shown(url: str) -> str:
+    """A URL as it may be shown, without the user and the password that may be in it."""
+    return re.sub(r"(?<=://)[^/\s]*@", "***@", url)
 
 
 # --- what a play calls, and what became of it -----------------------------------------------------------------------
@@ -446,11 +485,13 @@ def summary(
     proofs: t.Sequence[t.Mapping[str, t.Any]] = (),
     complete: bool = True,
 ) -> list[dict[str, t.Any]]:
-    """One row for each Dify, workspace and plugin, model or default.
+    """One row for each Dify, workspace and plugin, model or default. Where nothing could be done in several workspaces of a
+    Dify, for one reason, it is one row of them all.
 
     :param results: by ``plugin``, ``models`` and ``defaults`` the results of the modules' calls, each with its ``_call``.
     """
     rows: list[dict[str, t.Any]] = []
+    without_plugin = [result["_call"] for result in results.get("plugin") or () if failed(result)]
     for what, row_of in (("plugin", _plugin_rows), ("models", _model_rows), ("defaults", _default_rows)):
         for result in results.get(what) or ():
             call = result["_call"]
@@ -458,24 +499,35 @@ def summary(
             place = {"dify": call["name"], "workspace": space}
             found = row_of(result)
             if result.get("skipped"):
-                if not (what == "models" and call["models"] and not_ready):
+                if not (what == "models" and call["models"] and not_ready) or call in without_plugin:
                     continue
                 # Check mode cannot ask for the models of a plugin that it did not install.
                 coming = registrations(sources, targets[call["key"]], not_ready=True, proofs=proofs)["models"]
                 told = {"action": "register", "why": "once the plugin is there"}
                 found = [_row({**model, **told}, "absent") for model in coming if "model_uid" in model]
-            if result.get("failed") and not any(row["state"] == "failed" for row in found):
+            if failed(result) and not any(row["state"] == "failed" for row in found):
                 about = {"model": "", "type": "" if what == "models" else what, "state": "failed", "action": "none"}
-                found.append({**about, "why": result.get("msg", "")})
+                row = {"dify": call["name"], "workspace": space, **about, "why": result["msg"]}
+                same = [each for each in rows if {**each, "workspace": space, "type": row["type"]} == row]
+                for each in same:
+                    each["workspace"] = ", ".join(name or "the current one" for name in (each["workspace"], space))
+                rows += [] if same else [row]
+                if not found:
+                    continue
             if what == "models":
                 found = _with_origin(found, targets[call["key"]], sources, not_ready, proofs, complete)
             rows += [{**place, **row} for row in found]
     return rows
 
 
+def failed(result: t.Mapping[str, t.Any]) -> bool:
+    """Whether a call of a module failed. The role lets it pass as done, and tells all failures at its end."""
+    return bool(result.get("msg"))
+
+
 def _plugin_rows(result: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     plugin = result.get("plugin")
-    if not isinstance(plugin, dict) or result.get("failed"):
+    if not isinstance(plugin, dict) or failed(result):
         return []
     state = " ".join(str(word) for word in (plugin["state"], plugin.get("version")) if word)
     return [{"model": plugin["id"], "type": "plugin", "state": state, "action": result["action"], "why": ""}]

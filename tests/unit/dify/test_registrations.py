@@ -153,6 +153,26 @@ def test_sheet_has_a_line_for_whatever_is_declared():
         r.connection_sheet(source(served("m", "LLM", dify={"type": "moderation"})), kept="")
 
 
+def test_sheet_tells_what_a_dify_is_to_have_otherwise():
+    model = served("m", "LLM", dify={"name": "Chat"})
+    targets = [
+        {"name": "plain"},
+        {"name": "lan", "server_urls": {"one": "http://u:hunter2@lan:1"}, "server_url": "http://other:1"},
+        {"name": "house", "model_name": "{uid}@{cluster}", "overrides": {"m": {"name": "House", "type": "tts"}}},
+        {"name": "not", "server_url": "http://other:1", "models": {"clusters": ["two"]}},
+        {"name": "gone", "server_url": "http://other:1", "overrides": {"m": {"state": "absent"}}},
+    ]
+    models = [model, served("n", "rerank"), served("i", "image")]
+    lines = r.connection_sheet(source(*models), kept="", targets=targets)
+    assert [line for line in lines if line.startswith("  For ")] == [
+        "  For lan: Server url http://***@lan:1",
+        "  For house: Model Type TTS, Model Name House",
+        "  For lan: Server url http://***@lan:1",
+        "  For house: Model Name n@one",
+    ] + ["  For gone: Server url http://other:1"]
+    assert lines.index("  For lan: Server url http://***@lan:1") > lines.index("  Model uid    m")
+
+
 def test_sheet_of_a_server_is_by_where_it_listens():
     inside = "\n".join(r.connection_sheet(source(served("m", "LLM"), loopback=True), kept=""))
     assert "listens on loopback only" in inside
@@ -417,7 +437,6 @@ def test_summary():
         ("Research", "b", "llm", "failed", "no"),
         ("Research", "i", "image", "skipped", "Dify has no type for image models"),
         ("Other", "", "", "failed", "wrong password"),
-        ("Other", "i", "image", "skipped", "Dify has no type for image models"),
         ("Research", "a", "llm", "default", ""),
         ("Research", "a", "tts", "failed", "not active"),
         ("Research", "a", "rerank", "not compared", ""),
@@ -425,6 +444,19 @@ def test_summary():
     assert (rows[1]["cluster"], rows[1]["uid"]) == ("one", "a")
     lines = r.connection_sheet(sources[0], kept="", results=rows)
     assert "  In office, Research: active (as a)" in lines
+
+
+def test_a_reason_for_which_nothing_could_be_done_is_one_row_of_a_dify():
+    calls = r.calls([{"name": "office", "workspaces": ["", "R", "S"], "plugin": {"state": "present"}}, {"name": "lab"}])
+    dead = [{"_call": call, "failed": False, "msg": "refused"} for call in calls]
+    other = {"_call": calls[2], "msg": "no such workspace"}
+    results = {"plugin": [*dead[:2], other], "models": [*({"_call": c, "skipped": True} for c in calls[:3]), dead[3]]}
+    rows = r.summary(results, [{"name": "office"}, {"name": "lab"}], [source(served("a", "LLM"))], not_ready=True)
+    assert [(row["dify"], row["workspace"], row["type"], row["why"]) for row in rows] == [
+        ("office", "the current one, R", "plugin", "refused"),
+        ("office", "S", "plugin", "no such workspace"),
+        ("lab", "", "", "refused"),
+    ]
 
 
 def test_summary_of_check_mode_where_the_plugin_is_to_come():

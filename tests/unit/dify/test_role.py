@@ -115,7 +115,18 @@ class Run:
 def play(tmp_path):
     """``play({"gpu01": host variables}, **variables)`` -> Run; the inventory stays the same directory."""
 
-    def run(hosts, *, check=False, note=True, playbook="dify.yml", others=None, serial=0, **variables):
+    def run(
+        hosts,
+        *,
+        check=False,
+        note=True,
+        playbook="dify.yml",
+        others=None,
+        serial=0,
+        verbose=True,
+        xinference_local=(),
+        **variables,
+    ):
         inventory = tmp_path / "inventory"
         inventory.mkdir(exist_ok=True)
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
@@ -128,6 +139,8 @@ def play(tmp_path):
                 },
             }
         }
+        if xinference_local:
+            data["all"]["children"]["xinference_local"] = {"hosts": dict.fromkeys(xinference_local, {})}
         (inventory / "hosts.json").write_text(json.dumps(data))
         outcome = tmp_path / "outcome"
         outcome.mkdir(exist_ok=True)
@@ -146,7 +159,7 @@ def play(tmp_path):
             "TMPDIR": str(run.temp),
         }
         done = subprocess.run(
-            [*command, "-vvv", str(HERE / "playbooks" / playbook)],
+            [*command, *(["-vvv"] if verbose else []), str(HERE / "playbooks" / playbook)],
             env=env,
             capture_output=True,
             text=True,
@@ -258,6 +271,8 @@ def test_every_workspace_of_every_dify(newest, cluster, play):
             assert [model.shown["api_key"] for model in space.models.values()] == [cluster.key] * 2
             assert space.defaults == {"llm": "qwen2.5-instruct@one", "text-embedding": "bge-m3@two"}
         assert len(newest.sent("POST", "/login")) == 1  # of six modules
+        sheet = (play.directory / "inventory" / "connection-sheet-one.txt").read_text()
+        assert "  For office: Model Name qwen2.5-instruct@one" in sheet
         assert sorted(first.outcome) == ["gpu01", "gpu02", "gpu03"]
 
         again = play(hosts, dify_targets=targets, note=False)
@@ -296,6 +311,23 @@ def test_only_a_run_that_sees_every_cluster_removes(newest, cluster, play, dify_
     assert ("does not see what every cluster" in run.out) == (unseen != "nothing")
 
 
+@pytest.mark.parametrize(
+    ("group", "removed"),
+    [(["gpu01"], True), (["gpu01", "other"], False), ((), False)],
+    ids=["bastion", "gpu02", "no group"],
+)
+def test_only_hosts_of_clusters_keep_models(newest, cluster, play, dify_models, group, removed):
+    """Another host, which sees the group_vars of all, is in the group of the clusters or not, or there is none."""
+    old = {"server_url": cluster.url, "api_key": cluster.key, "type": "llm", "model_uid": CHAT["uid"], "name": "old"}
+    assert not dify_models(newest, [old]).failed
+    shared = {"xinference_models": [{"uid": "bge-m3"}], "dify_targets": [target(newest, prune=True)]}
+    hosts = {"gpu01": cluster.served("one", [EMBEDDING])}
+    run = play(hosts, others={"other": {}}, xinference_local=group, note=False, **shared)
+    assert run.rc == 0, run.out
+    assert newest.workspace.models["old", "llm"].listed != removed
+    assert ("does not see what every cluster" in run.out) != removed
+
+
 def test_what_fails_does_not_keep_the_rest_from_being_done(newest, cluster, play):
     """A wrong password, tried once for six modules; an address that serves something else; a model that is not served."""
     with DifyServer("1.8.1", backend=cluster.backend) as other:
@@ -308,7 +340,8 @@ def test_what_fails_does_not_keep_the_rest_from_being_done(newest, cluster, play
         assert run.rc != 0
         assert newest.state.accounts[EMAIL].failures == 1
         assert list(other.workspace.models) == [("qwen2.5-instruct", "llm")]
-        table = run.out[run.out.index("everything else was done") :]
+        assert "Something failed at 2 of 2 Difys (office, lab)" in run.out
+        table = run.out[run.out.index("Dify    workspace") :]
         for words in (
             "password is wrong",
             "does not serve the model UID 'nosuch': it does not run; running are: bge-m3, qwen2.5-instruct",
@@ -319,6 +352,30 @@ def test_what_fails_does_not_keep_the_rest_from_being_done(newest, cluster, play
             assert words in table
         assert not list(play.temp.glob("modelops-dify-*"))
         assert cluster.key not in run.out and "Wrong1234567" not in run.out
+
+
+def test_a_dify_that_does_not_answer_is_told_once(newest, cluster, play):
+    """Not for each of its workspaces, modules and models."""
+    newest.state.add_workspace("Research", admin="owner")
+    more = {"workspaces": ["Research", "Support"], "defaults": {"llm": CHAT["uid"]}}
+    dead = target(newest, name="dead", url="http://127.0.0.1:9", **more)
+    for plugin in ({"plugin": {"state": "present"}}, {}):
+        for check in (True, False):
+            hosts = {"gpu01": cluster.served("one")}
+            run = play(hosts, check=check, dify_targets=[{**dead, **plugin}, target(newest)], verbose=False)
+            assert run.rc != 0 and "Something failed at 1 of 2 Difys (dead)" in run.out
+            assert run.out.count("Connection refused") == 1
+            (row,) = re.findall(r"^dead .*", run.out, re.M)
+            assert row.split() == [
+                "dead",
+                "Research,",
+                "Support",
+                *(["plugin"] if plugin else []),
+                "failed",
+                "none",
+                "(1)",
+            ]
+    assert len(newest.workspace.models) == 3
 
 
 def test_proven_from_where_dify_is(cluster, play):
@@ -355,8 +412,45 @@ def test_with_an_admin_key_and_the_plugin_removed(newest, cluster, play):
     assert newest.state.admin_key not in run.out
 
 
-def test_what_people_registered_is_adopted_without_a_change(cluster, play, dify_models):
-    """Two workspaces of a Dify, clicked together: other names, other timeouts, a disabled model, a model of another server."""
+@pytest.fixture
+def adopt(play):
+    """``adopt(server, hosts, [target], declared by host)`` -> (text of the captured file, Run with it): captures, and runs the
+    role with what that wrote, in check mode and then for real, neither of which may send a change to Dify."""
+
+    def run(server, hosts, targets, declared, **variables):
+        more = {name: {"xinference_models": [{"uid": uid} for uid in uids]} for name, uids in declared.items()}
+        captured = {
+            name: {**more[name], "dify_capture_url": known["xinference_served"]["url"]} for name, known in hosts.items()
+        }
+        for name, known in hosts.items():
+            captured[name]["xinference_cluster"] = known["xinference_served"]["cluster"]
+        server.log.clear()
+        done = play(captured, playbook="capture.yml", note=False, dify_targets=targets, **variables)
+        assert done.rc == 0, done.out
+        assert len(server.sent("POST", "/login")) == 1  # of one for each workspace
+        assert not list(play.temp.glob("modelops-dify-*"))
+        text = (play.directory / "inventory" / "dify_targets-captured.txt").read_text()
+        for note in re.findall(r"^# (.*)", text, re.M)[1:]:
+            assert note.rstrip(".").removesuffix(", with ansible-vault") in done.out
+        assert PASSWORD not in text + done.out
+        server.log.clear()
+        known = {"dify_targets": yaml.safe_load(text)["dify_targets"], "vault_dify_office_password": PASSWORD}
+        for check in (True, False):
+            again = play(hosts, check=check, note=False, **known)
+            assert again.rc == 0, again.out
+            assert '"action": "none"' in again.out and "failed" not in set(re.findall('"state": "([a-z]+)"', again.out))
+            for done_to in ("register", "update", "switch", "remove", "enable", "disable"):
+                assert f'"action": "{done_to}"' not in again.out
+        quiet = ("/login", "/switch", "/current")
+        assert {verb for verb, path, _body in server.log if not path.endswith(quiet)} == {"GET"}
+        return text, again
+
+    return run
+
+
+def test_what_people_registered_is_adopted_without_a_change(cluster, play, adopt, dify_models):
+    """Two workspaces of a Dify, clicked together: other names, other timeouts, one model under two names, a disabled model, a
+    model of another server."""
     with DifyServer("1.12.1", backend=cluster.backend) as server:
         server.state.add_workspace("Research", admin="owner")
         server.backend.upstreams["http://127.0.0.1:19997"] = Upstream({"theirs": default_models()["bge-m3"]})
@@ -368,33 +462,71 @@ def test_what_people_registered_is_adopted_without_a_change(cluster, play, dify_
         assert not dify_models(server, [chat, twice, theirs]).failed
         assert not dify_models(server, [embed], workspace="Research").failed
         hosts = {"gpu01": cluster.served("one", [CHAT, EMBEDDING])}
-        known = {"workspaces": ["", "Research"], "update_secret": None}
-        uids = {"xinference_models": [{"uid": CHAT["uid"]}, {"uid": EMBEDDING["uid"]}]}
-        office = {name: value for name, value in target(server, **known).items() if value is not None}
-        run = play(hosts, playbook="capture.yml", note=False, dify_targets=[office], **uids)
-        assert run.rc == 0, run.out
-        file = play.directory / "inventory" / "dify_targets-captured.txt"
-        text = file.read_text()
-        again = play(hosts, playbook="capture.yml", note=False, dify_targets=[office], **uids)
-        assert again.rc == 0 and again.changed == 0
-        file.write_text("# edited\n" + text)
-        refused = play(hosts, playbook="capture.yml", note=False, dify_targets=[office], **uids)
-        assert refused.rc != 0 and "says something else" in refused.out and file.read_text() != text
-        run = play(hosts, playbook="capture.yml", note=False, dify_targets=[office], capture_replace=True, **uids)
-        assert run.rc == 0 and file.read_text() == text
-        assert "Chat 2 is the UID qwen2.5-instruct once more" in text
+        declared = {"gpu01": [CHAT["uid"], EMBEDDING["uid"]]}
+        office = target(server, workspaces=["", "Research"], clean_credentials=True)
+        text, run = adopt(server, hosts, [office], declared)
+        names = ["office admin's Workspace", "office admin's Workspace 2", "office Research"]
+        assert [item["name"] for item in yaml.safe_load(text)["dify_targets"]] == names
         assert "x has the UID theirs, which no cluster declares" in text
         assert "Define vault_dify_office_password: password of office" in text
-        assert PASSWORD not in text and cluster.key not in text
-        captured = yaml.safe_load(text)["dify_targets"]
-        assert [item["name"] for item in captured] == ["office admin's Workspace", "office Research"]
-        server.log.clear()
-        run = play(hosts, note=False, dify_targets=captured, vault_dify_office_password=PASSWORD)
-        assert run.rc == 0, run.out
-        assert {verb for verb, path, _body in server.log if not path.endswith(("/login", "/switch", "/current"))} == {
-            "GET"
-        }
-        assert "active (as Chat)" in run.out and "disabled (as bge-m3)" in run.out
+        assert cluster.key not in text
+        for words in ("active (as Chat)", "active (as Chat 2)", "disabled (as bge-m3)"):
+            assert words in run.out
+        file = play.directory / "inventory" / "dify_targets-captured.txt"
+        uids = {"xinference_models": [{"uid": uid} for uid in declared["gpu01"]], "xinference_cluster": "one"}
+        known = {"playbook": "capture.yml", "note": False, "dify_targets": [office], **uids}
+        again = play(hosts, **known)
+        assert again.rc == 0 and again.changed == 0
+        file.write_text("# edited\n" + text)
+        refused = play(hosts, **known)
+        assert refused.rc != 0 and "says something else" in refused.out and file.read_text() != text
+        run = play(hosts, capture_replace=True, **known)
+        assert run.rc == 0 and file.read_text() == text
+
+
+@pytest.mark.parametrize("known_by", ["server_urls", "url", "nothing"])
+def test_one_dify_with_models_of_several_clusters_is_adopted(cluster, adopt, dify_models, tmp_path, known_by):
+    """Both declare the same UIDs; one address of theirs is Dify's own (localhost)."""
+    with XinferenceServer() as server:
+        second = Cluster(server)
+        second.key_file = str(tmp_path / "second_key")
+        Path(second.key_file).write_text(second.key)
+        theirs = second.url.replace("127.0.0.1", "localhost") if known_by != "url" else second.url
+        backend = Backend({**cluster.backend.upstreams, theirs: Upstream(default_models(), key=second.key)})
+        with DifyServer("1.16.0-rc1", backend=backend) as server:
+            one = {"server_url": cluster.url, "api_key": cluster.key, "credential_name": "API KEY 1"}
+            two = {"server_url": theirs, "api_key": second.key, "credential_name": "API KEY 1"}
+            chat = {"type": "llm", "model_uid": CHAT["uid"]}
+            embed = {"type": "text-embedding", "model_uid": EMBEDDING["uid"]}
+            models = [
+                {**one, **chat, "name": "Chat"},
+                {**two, **chat, "name": "Chat@two"},
+                {**two, **embed, "name": "E"},
+            ]
+            assert not dify_models(server, models).failed
+            hosts = {
+                "gpu01": cluster.served("one", [CHAT, EMBEDDING]),
+                "gpu02": second.served("two", [CHAT, EMBEDDING]),
+            }
+            both = [CHAT["uid"], EMBEDDING["uid"]]
+            urls = {"server_urls": {"two": theirs}} if known_by == "server_urls" else {}
+            text, run = adopt(server, hosts, [target(server, **urls)], {"gpu01": both, "gpu02": both})
+            captured = {item["name"]: item["models"] for item in yaml.safe_load(text)["dify_targets"]}
+            wanted = {"office one": {"clusters": ["one"], "uids": [CHAT["uid"]]}}
+            if known_by == "nothing":
+                assert text.count("nothing tells that this is cluster one or two") == 2 and f"at {theirs}" in text
+            else:
+                wanted["office two"] = {"clusters": ["two"], "uids": both}
+                assert "active (as Chat@two)" in run.out
+            assert captured == wanted
+
+
+def test_after_a_failed_capture_no_login_stays(newest, cluster, play):
+    office = target(newest, workspaces=["", "nosuch"])
+    run = play({"gpu01": cluster.served("one")}, playbook="capture.yml", note=False, dify_targets=[office])
+    assert run.rc != 0 and "nosuch" in run.out and "tempfile" in run.executed
+    assert len(newest.sent("POST", "/login")) == 1
+    assert not list(play.temp.glob("modelops-dify-*"))
 
 
 def test_connection_sheet(cluster, play):
