@@ -16,6 +16,8 @@ import pytest
 from real_server import PASSWORD, TESTED, Server, environment
 
 
+# First, because xdist reads the groups when its turn comes.
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """First what wants the shared server as nobody has claimed it yet, then what wants it as nobody has used it yet."""
     first = ("test_admin.py", "test_models.py")
