@@ -14,7 +14,11 @@ from dataclasses import dataclass
 from ansible_collections.modelops.inference.plugins.module_utils._dify.releases import Release
 from ansible_collections.modelops.inference.plugins.module_utils._session import Answer
 
-_DAEMON_DOWN = r"Failed to request plugin daemon|no proper instance"
+# The daemon does not answer, died while it was at it, or was started a moment ago and has not started the plugin yet.
+_DAEMON_DOWN = (
+    r"Failed to request plugin daemon|Request to Plugin Daemon Service failed|no proper instance|no available node|"
+    r"plugin runtime not found|^PluginDaemonInternalServerError: Server error '5"
+)
 
 
 @dataclass(frozen=True)
@@ -87,6 +91,12 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         _DAEMON_DOWN,
         "Dify's plugin daemon does not answer, or has not started the plugin; daemon_timeout is {waited} s. See that "
         "its container (plugin_daemon) runs, then run this again.",
+    ),
+    (
+        r"killed by timeout",
+        "Dify's plugin daemon gave up on the plugin after its own limit (PLUGIN_MAX_EXECUTION_TIMEOUT of the container "
+        "plugin_daemon, in seconds): Xinference at {server_url} took the request and did not answer in time. See there "
+        "whether '{model_uid}' still loads or has too much to do, then run this again.",
     ),
     (
         r"bad signature",

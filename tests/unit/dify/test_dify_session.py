@@ -333,6 +333,24 @@ def test_reads_wait_for_the_daemon(newest, opened, clock):
     assert clock[5:] == [1]
 
 
+@pytest.mark.parametrize(
+    "message",
+    [
+        "req_id: 3a7b PluginDaemonInternalServerError: no available node, plugin not found",
+        "req_id: 3a7b PluginDaemonInternalServerError: no available node: langgenius/xinference plugin runtime not found",
+        "PluginDaemonInnerError: Request to Plugin Daemon Service failed-500",
+        "PluginDaemonInternalServerError: Server error '502 Bad Gateway' for url 'http://plugin_daemon:5002/plugin/x'",
+    ],
+)
+def test_what_dify_says_of_a_restarted_daemon(newest, opened, clock, message):
+    newest.faults = [Fault("daemon", "GET", "/model-providers$", times=2, message=message)]
+    read(opened(newest, daemon_timeout=60))
+    assert clock == [1, 2]
+    newest.faults = [Fault("daemon", "GET", "/model-providers$", message=message)]
+    with pytest.raises(DifyError, match="plugin daemon does not answer"):
+        read(opened(newest, daemon_timeout=0))
+
+
 def test_waiting_ends_and_is_shared(newest, opened, clock):
     newest.state.daemon_up = False
     dify_session = opened(newest, daemon_timeout=20)

@@ -231,6 +231,13 @@ FAILURES: dict[str, Failing] = {
         versions=SILENT,
         model={"model_uid": "bge-m3"},
     ),
+    "the plugin daemon gives up on Xinference": Failing(
+        ("gave up on the plugin", "PLUGIN_MAX_EXECUTION_TIMEOUT", "'qwen2.5-instruct' still loads"),
+        versions=PLUGINS,
+        prepare=faults(
+            Fault("refused", "POST", REGISTER, times=9, message="PluginDaemonInternalServerError: killed by timeout")
+        ),
+    ),
     "llm as rerank": Failing(("as another type than rerank", "check model type"), model={"type": "rerank"}),
     "llm as speech2text": Failing(("as another type than speech2text",), model={"type": "speech2text"}),
     "tts without a key on 0.x": Failing(
