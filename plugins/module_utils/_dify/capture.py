@@ -49,7 +49,8 @@ def capture(
     """The targets for each workspace that has models of ours: one, or one for each cluster where several declare one UID
     of it, and further ones for a UID that is there more than once.
 
-    :param results: of dify_info with its credentials, each with its call as ``_call``.
+    :param results: of dify_info with its credentials, each with its call as ``_call``. Of what check mode did not read only
+        the reason is noted.
     :param sources: ``cluster``, ``url`` and ``uids`` of each; what other servers have is not ours.
     """
     found = Captured([], {}, [])
@@ -57,11 +58,13 @@ def capture(
     for source in sources:
         for uid in source["uids"]:
             declaring.setdefault(uid, set()).add(source["cluster"])
+    found.notes.extend(result["not_read"] for result in results if result["models"] is None)
+    results = [result for result in results if result["models"] is not None]
     known = _clusters_at(results, targets, sources, declaring)
     for result in results:
         key, space = result["_call"]["key"], result["workspace"]
         target = targets[key]
-        models = result["models"] or ()
+        models = result["models"]
         shared = any(len(declaring.get(_uid(model), ())) > 1 for model in models)
         # An override is by UID alone, so a target has each UID of a cluster once.
         groups: dict[tuple[str, int], dict[str, dict[str, t.Any]]] = {}
@@ -121,7 +124,7 @@ def _clusters_at(
             found.setdefault((key, url_of(source, target, {})), set()).add(source["cluster"])
     addresses: dict[tuple[int, str], set[str]] = {}
     for result in results:
-        for model in result["models"] or ():
+        for model in result["models"]:
             addresses.setdefault((result["_call"]["key"], _uid(model)), set()).add(_url(model))
     for (key, uid), urls in addresses.items():
         clusters = declaring.get(uid, set())

@@ -105,3 +105,9 @@ def test_a_loopback_address_in_use_is_not_refused():
         [result(("A", "m", "http://localhost:1"))], [{**OFFICE, "allow_loopback": False}], [source("one", "m")]
     )
     assert found.targets[0]["allow_loopback"] is True
+
+
+def test_what_was_not_read_is_not_empty():
+    unread = {**result(), "models": None, "not_read": "Dify: 'Research' is not the account's current workspace."}
+    found = capture([result(("A", "m", "http://one:9997")), unread], [OFFICE], [source("one", "m")])
+    assert len(found.targets) == 1 and found.notes == [unread["not_read"]]
