@@ -260,24 +260,29 @@ def decide(wanted: Wanted, actual: Actual, release: Release, policy: Policy) -> 
         new.append(_plan.Field("enabled", None, enable))
     # A model that somebody removed leaves its credentials; another POST would add one more to the pile.
     credential_id = taken_over(wanted, actual)
+    extra: tuple[tuple[str, str], ...] = ()
+    if wanted.state == "present":
+        extra = superfluous(wanted, replace(actual, credential_id=credential_id), policy.clean)
     if credential_id is not None:
         fields = wanted.fields if wanted.state == "present" else {}
         if fields and "api_key" not in fields and actual.kept.get(credential_id, {}).get("api_key"):
             fields["api_key"] = KEEP
-        return Step("attach", wanted, actual, fields, credential_id, enable), new
-    return Step("create", wanted, actual, wanted.fields, enable=enable), new
+        return Step("attach", wanted, actual, fields, credential_id, enable, extra), new
+    return Step("create", wanted, actual, wanted.fields, enable=enable, superfluous=extra), new
 
 
 def taken_over(wanted: Wanted, actual: Actual) -> str | None:
     """The credential to take for a model without an active one: ours, else one for the same UID at the same server.
 
-    What else is there is somebody's for another server, and stays as it is.
+    What else is there is somebody's for another server, and stays as it is. A masked server URL does not tell whose it is:
+    another host's with the same port looks the same, and its key would be sent to ours.
     """
     ours = [id for id, name in actual.available if name == wanted.credential_name]
     alike = [
         id
         for id, values in actual.kept.items()
-        if same("server_url", wanted.server_url, values.get("server_url"))
+        if MASK not in str(values.get("server_url"))
+        and same("server_url", wanted.server_url, values.get("server_url"))
         and same("model_uid", wanted.model_uid, values.get("model_uid"))
     ]
     return next(iter(ours + alike), None)
@@ -317,14 +322,15 @@ def plan(
         if step is None:
             continue
         names = ", ".join(f"'{name}'" for _id, name in step.superfluous)
+        without = f"without its other credentials {names}" if names else ""
         if step.kind == "remove":
             result.add("remove", "remove", wanted.title, why=_left_over(found), data=step)
         elif step.kind in ("update", "keep"):
-            why = f"without its other credentials {names}" if names else ""
-            result.add("change", "update", wanted.title, fields, why, data=step)
+            result.add("change", "update", wanted.title, fields, without, data=step)
         else:
             name = dict(found.available).get(step.credential_id or "")
-            why = f"with its credential '{name}'" if step.kind == "attach" else ""
+            credential = f"with its credential '{name}'" if step.kind == "attach" else ""
+            why = ", ".join(part for part in (credential, without) if part)
             result.add("add", "register", wanted.title, fields, why, data=step)
     return result
 

@@ -9,6 +9,7 @@ import base64
 import json
 import socket
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -266,6 +267,21 @@ def test_a_credential_of_somebody_else_is_left_alone(named, dify_models, zombie)
     assert theirs.values == values
     assert result["models"][0]["credential_name"] == "modelops.inference"
     assert sorted(c.name for c in stored(named).credentials) == ["API KEY 1", "modelops.inference"]
+    assert not dify_models(named, [model()]).changed
+
+
+def test_a_hidden_server_url_does_not_tell_whose_a_credential_is(named, dify_models):
+    """Dify 1.8 and later with the plugin up to 0.0.4: another host with the same port looks the same."""
+    named.profile = named.app.profile = replace(named.profile, secret_url=True)
+    dify_models(named, [model()])
+    values = {**stored(named).shown, "server_url": "http://10.9.9.9:19997", "api_key": "sk-of-somebody-else"}
+    theirs = Credential("API KEY 1", dict(values))
+    stored(named).credentials[:] = [theirs]
+    stored(named).listed, stored(named).active, stored(named).shown = False, None, {}
+    result = dify_models(named, [model()])
+    assert not result.failed, result["msg"]
+    assert theirs.values == values
+    assert result["models"][0]["credential_name"] == "modelops.inference"
     assert not dify_models(named, [model()]).changed
 
 

@@ -428,6 +428,23 @@ def test_cleaning_a_model_that_lost_its_active_credential(named, dify_models):
     assert not dify_models(named, [model()], clean_credentials=True).changed
 
 
+@pytest.mark.parametrize("ours", ["modelops.inference", None])
+def test_the_plan_names_what_goes_with_a_registration(named, dify_models, ours):
+    """A removed model left credentials: one is taken up, or one added, and with clean_credentials the others go."""
+    item = add(named, "my-llm", *filter(None, (ours, "API KEY 2")), server_url=OTHER)
+    item.listed, item.active, item.shown = False, None, {}
+    check = dify_models(named, [model()], check=True, clean_credentials=True)
+    taken = "with its credential 'modelops.inference', " if ours else ""
+    assert check["plan"] == [f"+ register llm my-llm ({taken}without its other credentials 'API KEY 2')"]
+    kept = dify_models(named, [model(state="present_with_defaults")], check=True, clean_credentials=True)
+    assert "without" not in kept["plan"][0]
+    result = dify_models(named, [model()], clean_credentials=True)
+    assert not result.failed, result["msg"]
+    assert result["plan"] == check["plan"]
+    assert [c.name for c in item.credentials] == ["modelops.inference"]
+    assert not dify_models(named, [model()], clean_credentials=True).changed
+
+
 def test_update_and_cleaning_in_one_run(named, dify_models):
     item = add(named, "my-llm", "API KEY 1", "API KEY 2")
     result = dify_models(named, [model(max_retries=9)], clean_credentials=True)
