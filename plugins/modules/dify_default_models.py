@@ -12,7 +12,7 @@ version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
   - Sets which model of each type a Dify workspace takes where an application or a knowledge base names none.
-  - A model that is not active in the workspace is refused before anything is sent, with the list of those that are.
+  - A model that is not active in the workspace is refused, with the list of those that are.
   - Each type is set with a request of its own and read back, because Dify keeps the first of several when a later one
     fails. One that fails does not keep the others from being set.
 extends_documentation_fragment:
@@ -190,15 +190,15 @@ def compare_and_apply(
     active = {model_type: defaults.active(model_type) for model_type in wanted}
     pending = {(item["type"], item["name"]) for item in module.params["pending"] if module.check_mode}
     problems = dify_defaults.problems(wanted, active, pending)
-    if problems:
-        raise ModelopsError(f"{dify.where()}: no default was changed: " + "; ".join(problems))
-    readable = [model_type for model_type in wanted if not (module.check_mode and active[model_type])]
+    errors = {model_type: f"{dify.where()}: {problem}" for model_type, problem in problems.items()}
+    usable = {model_type: model for model_type, model in wanted.items() if model_type not in errors}
+    readable = [model_type for model_type in usable if not (module.check_mode and active[model_type])]
     actual = {model_type: defaults.read(model_type) for model_type in readable}
     # Whatever the default is, it is not a model that is yet to be registered.
-    actual.update((kind, None) for kind, model in wanted.items() if kind not in actual and model not in active[kind])
-    plan = dify_defaults.plan(wanted, actual, f"{dify.url} {dify.workspace.name}")
-    actions = {model_type: "none" if model_type in actual else "unknown" for model_type in wanted}
-    errors = {}
+    actual.update((kind, None) for kind, model in usable.items() if kind not in actual and model not in active[kind])
+    plan = dify_defaults.plan(usable, actual, f"{dify.url} {dify.workspace.name}")
+    unread = [model_type for model_type in usable if model_type not in actual]
+    actions = {model_type: "unknown" if model_type in unread else "none" for model_type in wanted}
     for change in plan:
         actions[change.data] = "set"
         if not module.check_mode:
@@ -209,7 +209,6 @@ def compare_and_apply(
     result = dict(plan.result(), defaults=rows(wanted, actions, errors))
     if errors:
         result["changed"] = any(change.data not in errors for change in plan)
-    unread = [model_type for model_type in wanted if model_type not in actual]
     if unread:
         result["not_compared"] = (
             f"{dify.where()}: the defaults of {', '.join(unread)} were not compared: where none is set, reading one makes "

@@ -85,17 +85,17 @@ def _unknown_type(given: str) -> str:
     return f"'{given}' is no model type of Dify{hint} The types are {', '.join(TYPES)}"
 
 
-def problems(wanted: Defaults, active: Active, pending: t.Collection[tuple[str, str]] = ()) -> list[str]:
-    """Defaults that Dify would refuse, as sentences.
+def problems(wanted: Defaults, active: Active, pending: t.Collection[tuple[str, str]] = ()) -> dict[str, str]:
+    """Why Dify would refuse a default, by model type.
 
     :param pending: (type, name) of models that are about to be registered.
     """
-    found = []
+    found = {}
     for model_type, model in wanted.items():
         if model in active[model_type] or (model_type, model.name) in pending:
             continue
         usable = ", ".join(f"'{item.name}' ({item.provider})" for item in active[model_type])
-        found.append(
+        found[model_type] = (
             f"'{model.name}' of the provider {model.provider} is no active {model_type} model of the workspace; "
             + (f"active are {usable}" if usable else "it has none. Register one first")
         )

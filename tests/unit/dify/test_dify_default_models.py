@@ -142,7 +142,7 @@ def test_check_mode_before_the_models_are_registered(dify, set_defaults):
 def test_model_that_is_not_active(dify, set_defaults):
     dify.workspace.models["second", "llm"].enabled = False
     for check in (True, False):
-        result = set_defaults(dify, WANTED, check=check)
+        result = set_defaults(dify, {"llm": "second"}, check=check)
         assert result.failed and not result.changed
         assert "'second'" in result["msg"] and "active are 'first' (" in result["msg"]
         assert "workspace 'admin's Workspace'" in result["msg"]
@@ -168,6 +168,20 @@ def test_one_failure_does_not_stop_the_others(dify, set_defaults):
     assert result.failed and result.changed and "1 of 3 defaults failed" in result["msg"]
     assert "error" in result["defaults"][0] and "error" not in result["defaults"][1]
     assert dify.workspace.defaults["rerank"] == "rr"
+
+
+def test_a_model_that_is_not_there_does_not_stop_the_others(dify, set_defaults):
+    wanted = {**WANTED, "llm": "nosuch"}
+    check = set_defaults(dify, wanted, check=True)
+    assert check.failed and [row["action"] for row in check["defaults"]] == ["none", "unknown", "unknown"]
+    assert "text-embedding, rerank were not compared" in check["not_compared"]
+    result = set_defaults(dify, wanted)
+    assert result.failed and result.changed and "1 of 3 defaults failed" in result["msg"]
+    assert "active are 'first' (" in result["defaults"][0]["error"]
+    assert [row["action"] for row in result["defaults"]] == ["none", "set", "set"]
+    assert dify.workspace.defaults == {"text-embedding": "bge-m3", "rerank": "rr"}
+    again = set_defaults(dify, wanted)
+    assert again.failed and not again.changed
 
 
 def test_lost_answer_is_read_back(dify, set_defaults):

@@ -336,8 +336,10 @@ def test_what_fails_does_not_keep_the_rest_from_being_done(newest, cluster, play
         hosts = {"gpu01": cluster.served("one", [CHAT, nosuch, down])}
         more = {"workspaces": ["", "Research"], "plugin": {"state": "present"}, "defaults": {"llm": "nosuch"}}
         wrong = target(newest, password="Wrong1234567", **more)
-        run = play(hosts, dify_targets=[wrong, target(other, name="lab", prune=True)], dify_run_on="gpu01")
+        lab = target(other, name="lab", prune=True, defaults={"llm": CHAT["uid"], "rerank": "nosuch"})
+        run = play(hosts, dify_targets=[wrong, lab], dify_run_on="gpu01")
         assert run.rc != 0
+        assert other.workspace.defaults == {"llm": CHAT["uid"]}
         assert newest.state.accounts[EMAIL].failures == 1
         assert list(other.workspace.models) == [("qwen2.5-instruct", "llm")]
         assert "Something failed at 2 of 2 Difys (office, lab)" in run.out
@@ -346,6 +348,7 @@ def test_what_fails_does_not_keep_the_rest_from_being_done(newest, cluster, play
             "password is wrong",
             "does not serve the model UID 'nosuch': it does not run; running are: bge-m3, qwen2.5-instruct",
             "Nothing was registered",
+            "is no active rerank model of the workspace",
             "Xinference (one) does not serve it now",
             "active",
         ):
@@ -519,6 +522,25 @@ def test_one_dify_with_models_of_several_clusters_is_adopted(cluster, adopt, dif
                 wanted["office two"] = {"clusters": ["two"], "uids": both}
                 assert "active (as Chat@two)" in run.out
             assert captured == wanted
+
+
+def test_capture_in_check_mode_compares_only_what_it_can_read(newest, cluster, play, dify_models):
+    """Not a workspace that is not the account's current one: what it has is no deletion."""
+    mine = {"server_url": cluster.url, "api_key": cluster.key, "type": "llm", "model_uid": CHAT["uid"], "name": "Chat"}
+    newest.state.add_workspace("Research", admin="owner")
+    assert not dify_models(newest, [mine], workspace="Research").failed
+    hosts = {"gpu01": {"xinference_models": [{"uid": CHAT["uid"]}], "xinference_cluster": "one"}}
+    known = {"playbook": "capture.yml", "note": False, "dify_targets": [target(newest, workspaces=["", "Research"])]}
+    for check in (False, True):
+        run = play(hosts, check=check, **known)
+        assert run.rc == 0, run.out
+        assert run.changed == (not check)
+        for words in ("'Research' is not the account's current workspace", "was neither compared nor written"):
+            assert (words in run.out) == check
+    file = play.directory / "inventory" / "dify_targets-captured.txt"
+    file.write_text("# edited\n")
+    run = play(hosts, check=True, **known)
+    assert run.rc == 0, run.out  # not refused
 
 
 def test_after_a_failed_capture_no_login_stays(newest, cluster, play):
