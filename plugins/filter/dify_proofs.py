@@ -54,7 +54,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Rows with C(dify), C(url), C(cluster), C(uid), C(ok) and C(why).
+  description: Rows with C(dify), C(url) (without the user in it), C(cluster), C(uid), C(ok) and C(why).
   type: list
   elements: dict
 """

@@ -178,7 +178,7 @@ models:
     fields:
       description:
         - What its active credential holds, as Dify shows it, without the API key and whatever else Dify hides. Dify before
-          1.0, and the plugin up to 0.0.4, hide most of C(server_url), too.
+          1.0, and the plugin up to 0.0.4, hide most of C(server_url), too. A user and a password in it are told as C(***).
       returned: with O(credentials)
       type: dict
       sample: {"server_url": "http://10.1.2.3:9997", "model_uid": "qwen3-8b", "invoke_timeout": "60", "max_retries": "3"}
@@ -228,6 +228,7 @@ from ansible_collections.modelops.inference.plugins.module_utils import _connect
 from ansible_collections.modelops.inference.plugins.module_utils._dify import defaults as dify_defaults
 from ansible_collections.modelops.inference.plugins.module_utils._dify import models as dify_models
 from ansible_collections.modelops.inference.plugins.module_utils._dify import plugins as dify_plugins
+from ansible_collections.modelops.inference.plugins.module_utils._dify.registrations import shown
 from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifySession
 
 
@@ -288,7 +289,7 @@ def credential(actual: dify_models.Actual) -> dict[str, t.Any]:
     """What may be told of a model's credential; what Dify hides is part of a secret, but for the server's address."""
     stored = actual.stored or {}
     fields = {
-        name: value
+        name: shown(str(value)) if name == "server_url" else value
         for name, value in stored.items()
         if name == "server_url" or name not in dify_models.SECRETS and dify_models.MASK not in str(value)
     }

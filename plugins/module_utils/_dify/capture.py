@@ -77,7 +77,7 @@ def capture(
                 found.notes.append(f"{what} has the UID {uid}, which no cluster declares. It is left alone.")
             elif len(here) != 1:
                 found.notes.append(
-                    f"{what} has the UID {uid} at {shown(url)}, and nothing tells that this is cluster "
+                    f"{what} has the UID {uid} at {url}, and nothing tells that this is cluster "
                     f"{' or '.join(sorted(clusters))}. It is left alone. "
                     + (
                         "This Dify hides the address: look there, and add the model to overrides."
@@ -116,12 +116,12 @@ def _clusters_at(
     sources: t.Sequence[t.Mapping[str, t.Any]],
     declaring: t.Mapping[str, set[str]],
 ) -> dict[tuple[int, str], set[str]]:
-    """(number of the target, address that its Dify uses) -> clusters there: as is declared, and by UIDs that one cluster
-    declares and that this Dify has at one address."""
+    """(number of the target, address that its Dify uses, as it may be shown) -> clusters there: as is declared, and by UIDs
+    that one cluster declares and that this Dify has at one address."""
     found: dict[tuple[int, str], set[str]] = {}
     for key, target in enumerate(targets):
         for source in sources:
-            found.setdefault((key, url_of(source, target, {})), set()).add(source["cluster"])
+            found.setdefault((key, shown(url_of(source, target, {}))), set()).add(source["cluster"])
     addresses: dict[tuple[int, str], set[str]] = {}
     for result in results:
         for model in result["models"]:
@@ -138,7 +138,8 @@ def _uid(model: t.Mapping[str, t.Any]) -> str:
 
 
 def _url(model: t.Mapping[str, t.Any]) -> str:
-    return str(model["fields"].get("server_url") or "").rstrip("/")
+    """As it may be shown: dify_info tells no user and no password in it."""
+    return shown(str(model["fields"].get("server_url") or "").rstrip("/"))
 
 
 def _connection(target: t.Mapping[str, t.Any], variables: dict[str, str]) -> dict[str, t.Any]:
@@ -163,6 +164,8 @@ def _referred(value: t.Any, place: tuple[t.Any, ...], variables: dict[str, str],
         return value
     name = re.sub(r"[^a-z0-9]+", "_", "_".join(str(part) for part in ("vault_dify", *place)).lower())
     variables[name] = f"{'.'.join(str(part) for part in place[1:])} of {place[0]}"
+    if not secret:
+        variables[name] += f", {shown(str(value))}"
     return "{{ " + name + " }}"
 
 

@@ -74,7 +74,7 @@ def verdicts(
     hooked: t.Iterable[t.Mapping[str, t.Any]],
     asked_on: str,
 ) -> list[dict[str, t.Any]]:
-    """One row for each target, address and UID: ``ok``, and ``why`` not, or what a person should know all the same.
+    """One row for each target, address (as it may be shown) and UID: ``ok``, and ``why`` not, or what a person should know all the same.
 
     :param probed: results of xinference_probe, each with its question as ``_question``.
     :param hooked: results of the commands, too.
@@ -91,7 +91,7 @@ def verdicts(
                 rows.append(
                     {
                         "dify": target["name"],
-                        "url": place[0],
+                        "url": registrations.shown(place[0]),
                         "cluster": place[1],
                         "uid": uid,
                         **_verdict(here, there, asked_on),
@@ -122,11 +122,11 @@ def _verdict(here: str, there: str | None, asked_on: str) -> dict[str, t.Any]:
 
 def _of_probe(result: t.Mapping[str, t.Any]) -> Finding:
     rows = {row["uid"]: row for row in result.get("models") or ()}
-    url = result["_question"]["url"]
+    url = registrations.shown(result["_question"]["url"])
 
     def find(uid: str) -> str:
         if uid not in rows:
-            return str(result.get("msg") or "no answer")
+            return registrations.shown(str(result.get("msg") or "no answer"))
         return "" if rows[uid]["ok"] else f"{url} does not serve the model UID '{uid}': it {rows[uid]['detail']}"
 
     return find
@@ -140,12 +140,13 @@ def _of_hook(result: t.Mapping[str, t.Any]) -> Finding:
     except (IndexError, ValueError):
         told = {}
     if not isinstance(told, dict) or not {"served", "error"} & set(told):
-        said = str(result.get("stderr") or result.get("msg") or "nothing").strip()[-300:]
-        told = {"error": f"the command {' '.join(question['argv'])} said: {said}"}
+        said = registrations.shown(str(result.get("stderr") or result.get("msg") or "nothing")).strip()[-300:]
+        told = {"error": f"the command {registrations.shown(' '.join(question['argv']))} said: {said}"}
+    url = registrations.shown(question["url"])
 
     def find(uid: str) -> str:
         if "error" in told:
-            return f"{question['url']}: {told['error']}"
-        return "" if uid in told["served"] else f"{question['url']} does not serve the model UID '{uid}'"
+            return registrations.shown(f"{url}: {told['error']}")
+        return "" if uid in told["served"] else f"{url} does not serve the model UID '{uid}'"
 
     return find

@@ -148,7 +148,7 @@ def registrations(
     """
     chosen = choices(sources, target)
     unproven = {
-        (row["url"], row["uid"]): row["why"] for row in proofs if row["dify"] == target["name"] and not row["ok"]
+        (row["cluster"], row["uid"]): row["why"] for row in proofs if row["dify"] == target["name"] and not row["ok"]
     }
     # A model that moved to another cluster is declared absent where it was, and is not gone from Dify.
     given = {(choice.name, choice.kind) for choice in chosen if choice.wanted}
@@ -166,7 +166,7 @@ def registrations(
                 why = "not removed: this run does not see every cluster, and another one may serve it"
                 skipped.append({**row, "state": "skipped", "why": why})
             continue
-        why = unproven.get((url_of(source, target, model), model["uid"]))
+        why = unproven.get((source["cluster"], model["uid"]))
         if kind is None and model["type"] == "audio" and not served(model):
             why = f"Xinference ({source['cluster']}) does not serve it now, and tells only then whether it transcribes or speaks"
             skipped.append({**row, "state": "skipped", "why": why})
@@ -295,7 +295,9 @@ def _loopback_refusals(target: t.Mapping[str, t.Any], chosen: t.Sequence[Choice]
     given = {"server_url": target.get("server_url")}
     given.update({f"server_urls of {cluster}": url for cluster, url in urls.items()})
     given.update({f"dify.server_url of {c.model['uid']}": _override(c.model, "server_url") for c in chosen})
-    wrong = [f"{where} is a loopback address ({url})" for where, url in given.items() if url and is_loopback(url)]
+    wrong = [
+        f"{where} is a loopback address ({shown(url)})" for where, url in given.items() if url and is_loopback(url)
+    ]
     by_default = {
         source["cluster"]
         for source, model, _name, _kind in chosen
@@ -444,9 +446,9 @@ def _other_entries(
     return lines
 
 
-def shown(url: str) -> str:
-    """A URL as it may be shown, without the user and the password that may be in it."""
-    return re.sub(r"(?<=://)[^/\s]*@", "***@", url)
+def shown(text: str) -> str:
+    """A text as it may be shown, without the user and the password that may be in its URLs."""
+    return re.sub(r"(?<=://)[^/\s]*@", "***@", text)
 
 
 # --- what a play calls, and what became of it -----------------------------------------------------------------------
@@ -562,7 +564,7 @@ def _with_origin(
     left_out = {(row["model"], row["type"]): {**row, "action": "none"} for row in known["skipped"]}
     # Of an audio model that does not run, the types under which Dify has none.
     ignored = {(model["name"], model["type"]) for model in known["models"] if model.get("state") == "ignored"}
-    warnings = {(row["url"], row["uid"]): row["why"] for row in proofs if row["dify"] == target["name"]}
+    warnings = {(row["cluster"], row["uid"]): row["why"] for row in proofs if row["dify"] == target["name"]}
     origins: dict[tuple[str, str], Choice] = {}
     for choice in choices(sources, target):
         if choice.wanted:
@@ -576,7 +578,7 @@ def _with_origin(
     for key, row in {**told, **left_out}.items():
         choice = origins.get(key)
         if choice is not None:
-            warning = warnings.get((url_of(choice.source, target, choice.model), choice.model["uid"]), "")
+            warning = warnings.get((choice.source["cluster"], choice.model["uid"]), "")
             row = {**row, "cluster": choice.source["cluster"], "uid": choice.model["uid"], "why": row["why"] or warning}
         found.append(row)
     return found

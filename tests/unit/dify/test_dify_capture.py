@@ -9,7 +9,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify.capture i
 
 
 def test_urls_with_a_user_in_them_are_secrets():
-    fields = {"server_url": "http://ops:hunter2@10.1.2.3:9997", "model_uid": "m"}
+    fields = {"server_url": "http://***@10.1.2.3:9997", "model_uid": "m"}  # as dify_info tells it
     model = {"name": "M", "type": "llm", "state": "active", "fields": fields}
     result = {"_call": {"key": 0}, "workspace": {"id": "1", "name": "Research"}, "models": [model]}
     target = {
@@ -27,7 +27,9 @@ def test_urls_with_a_user_in_them_are_secrets():
     assert captured["url"] == "{{ vault_dify_office_url }}" and captured["email"] == "ops@example.com"
     assert captured["server_urls"] == {"one": "{{ vault_dify_office_server_urls_one }}", "two": "http://two:9997"}
     assert captured["overrides"]["m"]["server_url"] == "{{ vault_dify_office_overrides_m_server_url }}"
-    assert found.variables["vault_dify_office_overrides_m_server_url"] == "overrides.m.server_url of office"
+    what = "overrides.m.server_url of office, http://***@10.1.2.3:9997"
+    assert found.variables["vault_dify_office_overrides_m_server_url"] == what
+    assert found.variables["vault_dify_office_password"] == "password of office"
     assert len(found.variables) == 6
 
 
@@ -111,3 +113,12 @@ def test_what_was_not_read_is_not_empty():
     unread = {**result(), "models": None, "not_read": "Dify: 'Research' is not the account's current workspace."}
     found = capture([result(("A", "m", "http://one:9997")), unread], [OFFICE], [source("one", "m")])
     assert len(found.targets) == 1 and found.notes == [unread["not_read"]]
+
+
+def test_a_cluster_is_known_by_an_address_with_a_user_in_it():
+    urls = {"server_urls": {"one": "http://u:hunter2@lan:1"}}
+    found = capture(
+        [result(("A", "m", "http://***@lan:1"))], [{**OFFICE, **urls}], [source("one", "m"), source("two", "m")]
+    )
+    assert chosen(found) == {"office one": {"clusters": ["one"], "uids": ["m"], "names": ["A"]}}
+    assert "hunter2" not in str(found)

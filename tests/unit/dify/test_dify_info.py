@@ -117,6 +117,16 @@ def test_credentials_without_what_is_secret(dify, dify_info):
         assert secret not in text
 
 
+def test_a_user_in_a_server_url_is_not_told(newest, dify_info):
+    values = {**STORED, "server_url": "http://svc:hunter2@10.1.2.3:9997"}
+    model = Model("qwen3", "llm", listed=True, shown=values, credentials=[Credential("modelops.inference", values)])
+    model.active = model.credentials[0].id
+    newest.workspace.models["qwen3", "llm"] = model
+    result = dify_info(newest, credentials=True)
+    assert result["models"][0]["fields"]["server_url"] == "http://***@10.1.2.3:9997"
+    assert "hunter2" not in str(result)
+
+
 def test_defaults(dify, dify_info):
     dify.workspace.defaults["llm"] = "qwen3"
     result = dify_info(dify, defaults=True)

@@ -548,6 +548,28 @@ def test_verdicts(near, far, ok, words):
     assert [skip["state"] for skip in found["skipped"]] == ([] if ok else ["failed"])
 
 
+@pytest.mark.parametrize("far", [None, "", '{"error": "no"}', '{"served": []}'])
+def test_no_verdict_tells_a_user_in_a_url(far):
+    hook = {"prove_from": {"command": ["env", "http_proxy=http://u:hunter2@proxy"]}} if far is not None else {}
+    target = {"name": "office", "server_url": "http://svc:hunter2@lan:1", **hook}
+    sources = [source(served("m", "LLM"))]
+    asked = proof.questions(sources, [target])
+    assert asked["probes"][0]["url"] == target["server_url"]
+    hooked = [{"_question": q, "stdout": far, "stderr": "http://u:hunter2@proxy?"} for q in asked["hooks"]]
+    for near in (MISSING, {"msg": "http://svc:hunter2@lan:1 refused"}):
+        probed = [{"_question": q, **near} for q in asked["probes"]]
+        (row,) = proof.verdicts(sources, [target], probed, hooked, "localhost")
+        assert not row["ok"] and "http://***@lan:1" in str(row) and "hunter2" not in str(row)
+        found = r.registrations(sources, target, not_ready=False, proofs=[row])
+        assert [skip["why"] for skip in found["skipped"]] == [row["why"]]
+
+
+def test_no_refusal_tells_a_user_in_a_url():
+    target = {**OFFICE, "server_url": "http://svc:hunter2@127.0.0.1:1"}
+    (found,) = r.refusals([source(served("m", "LLM"))], [target])
+    assert "http://***@127.0.0.1:1" in found and "hunter2" not in found
+
+
 def test_what_a_model_may_say_of_dify_is_what_is_read():
     options = MODEL_OPTIONS["dify"]["options"]
     assert tuple(options) == r.OVERRIDES and tuple(options["type"]["choices"]) == tuple(r.DIALOG_TYPES)

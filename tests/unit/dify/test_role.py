@@ -402,6 +402,16 @@ def test_proven_from_where_dify_is(cluster, play):
             assert cluster.key not in each.out
 
 
+def test_nothing_tells_a_user_in_a_server_url(newest, cluster, play):
+    """Asked from both sides, which this Xinference refuses, as it knows no such user."""
+    url = cluster.url.replace("://", "://svc:hunter2@")
+    office = target(newest, server_url=url, prove_from={"command": ["env"]})
+    run = play({"gpu01": cluster.served("one", [CHAT])}, dify_targets=[office], verbose=False, note=False)
+    assert run.rc != 0 and "hunter2" not in run.out, run.out
+    shown = url.replace("svc:hunter2", "***")
+    assert f"asked from Dify's network: {shown}: it answers 401 to GET /v1/models" in run.out
+
+
 def test_with_an_admin_key_and_the_plugin_removed(newest, cluster, play):
     newest.state.admin_key = "dify-admin-key-0123456789"
     space = newest.workspace
