@@ -186,17 +186,22 @@ def port(host: str, number: int, service_pid: int) -> dict[str, t.Any]:
             command = (read_file(f"{process}/cmdline") or "").replace("\0", " ").strip()
             ours = service_pid > 0 and _descends(pid, service_pid)
             return {"number": number, "listening": True, "ours": ours, "by": f"process {pid} ({command[:80]})"}
-    return {"number": number, "listening": True, "ours": False, "by": "a process of another user"}
+    # In a container without CAP_SYS_PTRACE even root does not see whose socket it is, only which user's.
+    uid = min(inodes.values())
+    with contextlib.suppress(OSError, KeyError):
+        ours = service_pid > 0 and os.stat(f"/proc/{service_pid}").st_uid == uid != 0
+        return {"number": number, "listening": True, "ours": ours, "by": f"a process of {pwd.getpwuid(uid).pw_name}"}
+    return {"number": number, "listening": True, "ours": False, "by": f"a process of user {uid}"}
 
 
-def _listeners(host: str, number: int) -> set[str]:
-    """Inodes of the sockets that listen where a server on ``host``:``number`` would have to."""
+def _listeners(host: str, number: int) -> dict[str, int]:
+    """Inodes of the sockets that listen where a server on ``host``:``number`` would have to, each with its user's ID."""
     everywhere = {"0.0.0.0", "::", ""}
     try:
         wanted = {info[4][0] for info in socket.getaddrinfo(host or "0.0.0.0", number, type=socket.SOCK_STREAM)}
     except OSError:
         wanted = everywhere
-    inodes: set[str] = set()
+    inodes: dict[str, int] = {}
     for table, family in (("/proc/net/tcp", socket.AF_INET), ("/proc/net/tcp6", socket.AF_INET6)):
         for line in (read_file(table) or "").splitlines()[1:]:
             fields = line.split()
@@ -204,7 +209,7 @@ def _listeners(host: str, number: int) -> set[str]:
             if fields[3] == TCP_LISTEN and int(hex_port, 16) == number:
                 bound = _address(address, family)
                 if bound in wanted or bound in everywhere or wanted & everywhere:
-                    inodes.add(fields[9])
+                    inodes[fields[9]] = int(fields[7])
     return inodes
 
 
@@ -217,7 +222,7 @@ def _address(text: str, family: int) -> str:
     return socket.inet_ntop(family, b"".join(words))
 
 
-def _holds(process: str, inodes: set[str]) -> bool:
+def _holds(process: str, inodes: t.Collection[str]) -> bool:
     with contextlib.suppress(OSError):
         for descriptor in os.listdir(f"{process}/fd"):
             with contextlib.suppress(OSError):

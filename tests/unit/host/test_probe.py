@@ -47,6 +47,26 @@ def test_a_childs_port_is_ours():
         child.communicate("\n")
 
 
+@pytest.fixture
+def stranger():
+    """A process of a user who is not root, and its port."""
+    code = "import socket; s = socket.create_server(('127.0.0.1', 0)); print(s.getsockname()[1], flush=True); input()"
+    user = 65534 if os.geteuid() == 0 else None
+    command = ["/usr/bin/python3", "-c", code]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, user=user) as child:
+        yield child.pid, int(child.stdout.readline())
+        child.communicate("\n")
+
+
+def test_whose_port_it_is_where_root_may_not_look_into_processes(stranger, monkeypatch):
+    """As in a container without CAP_SYS_PTRACE: the socket's user decides."""
+    monkeypatch.setattr(probe, "_holds", lambda process, inodes: False)
+    pid, port = stranger
+    assert probe.port("127.0.0.1", port, pid)["ours"] is True
+    found = probe.port("127.0.0.1", port, 0)
+    assert found["ours"] is False and found["by"].startswith("a process of ")
+
+
 def test_another_address_does_not_count(listener):
     assert probe.port("127.0.0.9", listener, 0)["listening"] is False
 
