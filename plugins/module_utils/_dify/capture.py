@@ -179,8 +179,13 @@ def _entry(model: t.Mapping[str, t.Any], what: str, notes: list[str]) -> dict[st
     elif url:
         entry["server_url"] = url
     for name, default in _DEFAULTS.items():
-        if str(fields.get(name, default)) != str(default):
-            entry[name] = int(fields[name])
+        given = str(fields.get(name, default))
+        if not re.fullmatch("[0-9]+", given):
+            notes.append(
+                f"{what}: its {name} is '{given}', which is no whole number. A run makes it {default}; add {name} for another."
+            )
+        elif int(given) != default:
+            entry[name] = int(given)
     if model["state"] == "disabled":
         entry["enabled"] = False
     return entry

@@ -43,6 +43,10 @@ _PASSED_ON = ("invoke_timeout", "max_retries", "credential_name", "enabled")
 
 STATES = ("present", "present_with_defaults", "absent")
 
+# Before 1.0 Dify refuses a tts model without a key. A server without authentication takes any; what release a Dify is,
+# nobody knows here, and later ones take it, too.
+NO_KEY = "none-needed"
+
 # What the name of a model in Dify may be made of (model_name of a target).
 PLACES = ("uid", "cluster")
 
@@ -206,6 +210,8 @@ def _registration(target: t.Mapping[str, t.Any], choice: Choice) -> dict[str, t.
     entry = {"name": name, "type": kind, "server_url": url_of(source, target, model), "model_uid": model["uid"]}
     if source.get("api_key"):
         entry["api_key"] = source["api_key"]
+    elif kind == "tts" and not source.get("api_key_file"):
+        entry["api_key"] = NO_KEY
     if target.get("credential_name"):
         entry["credential_name"] = target["credential_name"]
     if kind == "llm" and model.get("context_length"):
@@ -391,7 +397,7 @@ def connection_sheet(
             "",
             *(f"  {field}   {value}" for field, value in _entry(source, model, kind).items()),
             f"  Model uid    {model['uid']}",
-            f"  API key      {kept or 'leave it empty: this server needs none'}",
+            f"  API key      {kept or _no_key(kind)}",
             *_other_entries(source, model, targets),
             *places.get(model["uid"], ()),
         ]
@@ -429,6 +435,11 @@ def _entry(
         "Model Name": _name(source, model, target or {}),
         "Server url": shown(url_of(source, target or {}, model)),
     }
+
+
+def _no_key(kind: str) -> str:
+    """What is entered as the key of a model of a server that needs none."""
+    return f"{NO_KEY} (Dify before 1.0 wants one)" if kind == "tts" else "leave it empty: this server needs none"
 
 
 def _other_entries(

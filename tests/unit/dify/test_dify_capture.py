@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from ansible_collections.modelops.inference.plugins.module_utils._dify.capture import capture
 
 
@@ -122,3 +124,22 @@ def test_a_cluster_is_known_by_an_address_with_a_user_in_it():
     )
     assert chosen(found) == {"office one": {"clusters": ["one"], "uids": ["m"], "names": ["A"]}}
     assert "hunter2" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("typed", "taken", "noted"),
+    [
+        ("60", None, False),
+        ("90", 90, False),
+        (90, 90, False),
+        ("60.0", None, True),
+        ("90s", None, True),
+        ("", None, True),
+    ],
+)
+def test_a_timeout_as_a_person_typed_it(typed, taken, noted):
+    told = result(("A", "m", "http://one:9997"))
+    told["models"][0]["fields"]["invoke_timeout"] = typed
+    found = capture([told], [OFFICE], [source("one", "m")])
+    assert found.targets[0]["overrides"]["m"].get("invoke_timeout") == taken
+    assert [f"its invoke_timeout is '{typed}'" in note for note in found.notes] == [True] * noted

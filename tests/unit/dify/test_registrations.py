@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from conftest import XINFERENCE
 
 from ansible_collections.modelops.inference.plugins.filter.dify_summary import dify_summary
 from ansible_collections.modelops.inference.plugins.module_utils._dify import proof
@@ -78,7 +79,7 @@ def test_overrides_of_a_model():
     more = {"name": "Chat", "type": "tts", "server_url": "http://other:1", "invoke_timeout": 9, "max_retries": 0}
     model = served("m", "flexible", dify={**more, "credential_name": "c"})
     entry = r.registrations([source(model)], {}, not_ready=False)["models"][0]
-    assert entry == {**more, "credential_name": "c", "model_uid": "m"}
+    assert entry == {**more, "credential_name": "c", "model_uid": "m", "api_key": r.NO_KEY}
     with pytest.raises(ModelopsError, match="no 'nmae'"):
         r.registrations([source(served("m", "LLM", dify={"nmae": "x"}))], {}, not_ready=False)
 
@@ -350,6 +351,28 @@ def test_what_a_target_says_of_a_model_goes_before_what_the_model_says():
     assert found["models"] == [{"name": "Chat", "type": "llm", "state": "absent"}]
     with pytest.raises(ModelopsError, match="not 'paused'"):
         r.registrations([source(model)], {"overrides": {"m": {"state": "paused"}}}, not_ready=False)
+
+
+def test_tts_without_authentication():
+    """Dify before 1.0 refuses tts without a key. One that is not read yet is not replaced."""
+    speaks = served("a", "audio", ["text2audio"])
+    models = [speaks, served("m", "LLM"), served("w", "audio", ["audio2text"])]
+    found = r.registrations([source(*models)], {}, not_ready=False)["models"]
+    assert [model.get("api_key") for model in found] == [r.NO_KEY, None, None]
+    (entry,) = r.registrations([source(speaks, api_key_file="/key")], {}, not_ready=True)["models"]
+    assert "api_key" not in entry
+    (entry,) = r.registrations([source(speaks, api_key_file="/key", api_key="sk-1")], {}, not_ready=False)["models"]
+    assert entry["api_key"] == "sk-1"
+    assert "  API key      none-needed (Dify before 1.0 wants one)" in r.connection_sheet(source(speaks), kept="")
+
+
+def test_every_dify_takes_tts_without_authentication(dify, dify_models):
+    speaks = served("CosyVoice-300M-SFT", "audio", ["text2audio"])
+    models = r.registrations([source(speaks, url=XINFERENCE)], {}, not_ready=False)["models"]
+    result = dify_models(dify, models)
+    assert not result.failed, result["msg"]
+    assert result["models"][0]["state"] == "active"
+    assert not dify_models(dify, models).changed
 
 
 def test_of_an_audio_model_that_is_gone_nobody_knows_the_type():
