@@ -26,8 +26,10 @@ description:
   - Where it registered, updated or enabled models, it asks Dify at the end for the active models of their types, and one of
     them that is not there fails. A model that is disabled, by O(models[].enabled) or by people where that is unset, is not to
     be there.
-  - One model that fails does not keep the others from being registered. The module then fails at the end, and
-    RV(models), RV(plan) and C(diff) tell what happened.
+  - One model that fails, or that Dify cannot read, does not keep the others from being registered. The module then fails at
+    the end, and RV(models), RV(plan) and C(diff) tell what happened.
+  - Just after a restart Dify lists too few models. Where it has a declared one and does not list it, the list is read again
+    until O(daemon_timeout) is over; then it is an error, and in check mode a warning.
   - Load balancing that somebody set up for a model (licensed Dify) stays. Dify before 1.8 stores a credential only where it
     switches that off, for this model; the module switches it on again as it was, also where Dify refused the credential.
 extends_documentation_fragment:
@@ -118,7 +120,10 @@ options:
             The module then warns; a run after that puts it right.
         type: int
       enabled:
-        description: V(false) disables the model in Dify, V(true) enables it. Unset leaves that to people.
+        description:
+          - V(false) disables the model in Dify, V(true) enables it. Unset leaves that to people.
+          - Dify remembers that a model was disabled when it is removed. One that is registered anew is enabled, unless this
+            is V(false).
         type: bool
       state:
         description:
@@ -153,6 +158,9 @@ options:
       - V(true) removes models of the provider that are not in O(models) and that this collection has registered.
       - From Dify 1.8 on these are the models all of whose credentials are named O(prune_prefix), or O(prune_prefix) with a
         space and more behind it. One to which a person added a credential stays.
+      - Dify's upgrade to 1.8 gives the credentials that are there names of its own (C(API_KEY1)). By those nobody knows
+        whose they are. A model that is not in O(models) and has a server URL of O(models) or O(prune_server_urls) is then
+        not removed, and named in a warning.
       - Before 1.8 a credential has no name. Then it is the models with a server URL that is in O(models) or in
         O(prune_server_urls). Dify 0.x and its Xinference plugin up to 0.0.4 show only the ends of a server URL; there
         nothing is pruned.
@@ -167,7 +175,9 @@ options:
     type: str
     default: modelops.inference
   prune_server_urls:
-    description: Server URLs, for O(prune=true) before Dify 1.8, that nobody but this site registers.
+    description:
+      - Server URLs that nobody but this site registers. For O(prune=true) before Dify 1.8, and from then on for its
+        warning.
     type: list
     elements: str
     default: []
@@ -178,7 +188,7 @@ options:
     type: bool
     default: false
 notes:
-  - A run that changes nothing sends 4 requests and one per model (54 for 50 models), as no release lists credentials
+  - A run that changes nothing sends 4 requests and one per model that is not ignored (54 for 50 models), as no release lists credentials
     without telling their keys. With a login in O(session_file) it is one less, and with O(admin_key). A name as O(workspace)
     costs one more, another workspace than the account's current one three. A changed model costs two to three more, all
     together two more and one for each of their types. A model without an active credential costs one for each that is left
@@ -275,17 +285,19 @@ models:
       description:
         - What was done, or in check mode would be done, V(none), V(register), V(update) or V(remove). With C(error) what was
           tried.
-        - V(unknown) where check mode could not compare, V(skip) for a model that Dify has no type for.
+        - V(unknown) where check mode could not compare or the model could not be read, V(skip) for a model that Dify has
+          no type for.
       type: str
       sample: register
     state:
       description:
         - As Dify lists the model at the end (in check mode, now), such as V(active), V(disabled) or V(no-configure).
-        - V(absent) where it does not list it, V(unknown) where check mode could not compare, V(skipped) of a skipped one.
+        - V(absent) where it does not have it, V(unknown) where it has it and does not list it, or where check mode could
+          not compare, V(skipped) of a skipped one.
       type: str
       sample: active
     credential_id:
-      description: ID of the active credential; none before Dify 1.8.
+      description: ID of the active credential; none before Dify 1.8, nor of an ignored model.
       type: str
       sample: 0197c1a4-6f6b-7a52-9a3e-3f1f0c9c8a77
     credential_name:
@@ -324,7 +336,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module, _plan
 from ansible_collections.modelops.inference.plugins.module_utils._dify import models as dify_models
 from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations
-from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifySession
+from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifyError, DifySession
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 ACTIONS = {"create": "register", "attach": "register", "update": "update", "keep": "update", "remove": "remove"}
@@ -410,18 +422,33 @@ def compare_and_apply(
     policy = dify_models.Policy(module.params["update_secret"], module.params["clean_credentials"])
     models = dify_models.Models(dify, module.params["provider"])
     statuses = models.statuses()
-    actual = [models.read(model, statuses.get((model.name, model.type))) for model in wanted]
+    actual, errors = read(models, statuses, wanted)
+    expected = dify_models.to_be_listed(wanted, actual, dify.release)
+    if expected - statuses.keys():
+        statuses = models.statuses(expected)
+        actual = with_statuses(statuses, wanted, actual)
     if module.params["prune"]:
-        pruned = to_prune(module, models, statuses, wanted)
+        pruned, failed = to_prune(module, models, statuses, wanted)
         wanted = wanted + [model for model, _now in pruned]
         actual += [now for _model, now in pruned]
-    plan = dify_models.plan(wanted, actual, dify.release, policy, f"{dify.url} {dify.workspace.name}")
+        errors.update(failed)
+    unread = set(errors)
+    known = [(model, now) for model, now in zip(wanted, actual) if model.title not in unread]
+    plan = dify_models.plan(
+        [model for model, _now in known],
+        [now for _model, now in known],
+        dify.release,
+        policy,
+        f"{dify.url} {dify.workspace.name}",
+    )
     steps = {change.data.wanted.title: change.data for change in plan}
     if module.check_mode:
-        result.update(told(plan, wanted, actual, steps, {}))
+        for model in wanted:
+            if (model.name, model.type) in expected - statuses.keys():
+                module.warn(unlisted(dify, model))
+        result.update(told(plan, wanted, actual, steps, errors, unread))
         return
     done: list[_plan.Change] = []
-    errors: dict[str, str] = {}
     try:
         for change in plan:
             model = change.data.wanted
@@ -434,10 +461,9 @@ def compare_and_apply(
                 if models.changes != before:  # it got half way
                     done.append(change)
         if plan:
-            statuses = models.statuses()
-            actual[:] = [
-                replace(now, status=statuses.get((model.name, model.type))) for model, now in zip(wanted, actual)
-            ]
+            expected = dify_models.to_be_listed(wanted, actual, dify.release)
+            actual[:] = with_statuses(models.statuses(expected), wanted, actual)
+            enable_again(models, wanted, actual, steps, errors)
         proven = [
             model
             for model, now in zip(wanted, actual)
@@ -450,7 +476,53 @@ def compare_and_apply(
                 errors.update({model.title: error} if error else {})
     finally:
         plan.changes = done
-        result.update(told(plan, wanted, actual, steps, errors))
+        result.update(told(plan, wanted, actual, steps, errors, unread))
+
+
+def read(
+    models: dify_models.Models, statuses: t.Mapping[tuple[str, str], str], wanted: t.Sequence[dify_models.Wanted]
+) -> tuple[list[dify_models.Actual], dict[str, str]]:
+    """Every model as Dify has it, but for ignored ones; and why some cannot be read, by title."""
+    actual = []
+    errors = {}
+    for model in wanted:
+        now = dify_models.Actual(status=statuses.get((model.name, model.type)))
+        try:
+            actual.append(now if model.state == "ignored" else models.read(model, now.status))
+        except DifyError as exc:
+            if exc.found.of_every_model:
+                raise
+            errors[model.title] = str(exc)
+            actual.append(now)
+    return actual, errors
+
+
+def with_statuses(
+    statuses: t.Mapping[tuple[str, str], str],
+    wanted: t.Sequence[dify_models.Wanted],
+    actual: t.Sequence[dify_models.Actual],
+) -> list[dify_models.Actual]:
+    """The models with the statuses of a newer list."""
+    return [replace(now, status=statuses.get((model.name, model.type))) for model, now in zip(wanted, actual)]
+
+
+def enable_again(
+    models: dify_models.Models,
+    wanted: t.Sequence[dify_models.Wanted],
+    actual: list[dify_models.Actual],
+    steps: t.Mapping[str, dify_models.Step],
+    errors: dict[str, str],
+) -> None:
+    """Enables what was registered anew and is disabled at once: Dify keeps that of a model that was removed."""
+    for number, (model, now) in enumerate(zip(wanted, actual)):
+        step = steps.get(model.title)
+        anew = step is not None and step.kind in ("create", "attach") and step.actual.status is None
+        if anew and model.enabled is None and now.status == "disabled" and model.title not in errors:
+            try:
+                models.enable(model)
+                actual[number] = replace(now, status="active")
+            except ModelopsError as exc:
+                errors[model.title] = str(exc)
 
 
 def told(
@@ -459,13 +531,21 @@ def told(
     actual: t.Sequence[dify_models.Actual],
     steps: t.Mapping[str, dify_models.Step],
     errors: t.Mapping[str, str],
+    unread: t.Collection[str],
 ) -> dict[str, t.Any]:
-    """The result of what is in the plan, with a row for each model."""
+    """The result of what is in the plan, with a row for each model.
+
+    :param unread: titles of the models that could not be read.
+    """
     rows = [
         row(
             model,
-            action=ACTIONS[steps[model.title].kind] if model.title in steps else "none",
-            state=now.status or "absent",
+            action=ACTIONS[steps[model.title].kind]
+            if model.title in steps
+            else "unknown"
+            if model.title in unread
+            else "none",
+            state=now.status or ("unknown" if model.title in unread or now.stored else "absent"),
             credential_id=now.credential_id,
             credential_name=now.credential_name,
             **({"error": errors[model.title]} if model.title in errors else {}),
@@ -473,6 +553,15 @@ def told(
         for model, now in zip(wanted, actual)
     ]
     return dict(plan.result(), models=rows)
+
+
+def unlisted(dify: DifySession, model: dify_models.Wanted) -> str:
+    """What there is to say of a model that is missing in Dify's list."""
+    return (
+        f"{dify.where()}: {model.title}: it is registered, and Dify does not list it among the provider's models, also not "
+        f"within daemon_timeout ({dify.daemon_timeout:g} s). Is the Xinference plugin in order? See the log of the container "
+        f"{dify.release.validator}."
+    )
 
 
 def doubts(
@@ -487,10 +576,7 @@ def doubts(
     :param offered: whether Dify has it among the active models of its type; None where that was not asked.
     """
     if now.status is None:
-        return (
-            f"{dify.where()}: {model.title}: it is registered, and Dify does not list it among the provider's models. "
-            "Is the Xinference plugin in order?"
-        )
+        return unlisted(dify, model)
     if offered is False:
         return (
             f"{dify.where()}: {model.title}: it is registered, the provider's list has it as {now.status}, and Dify does "
@@ -516,25 +602,32 @@ def to_prune(
     models: dify_models.Models,
     statuses: dict[tuple[str, str], str],
     declared: list[dify_models.Wanted],
-) -> list[tuple[dify_models.Wanted, dify_models.Actual]]:
-    """The models that nobody declared and that the collection has registered."""
+) -> tuple[list[tuple[dify_models.Wanted, dify_models.Actual]], dict[str, str]]:
+    """The models that nobody declared and that the collection has registered; and those that cannot be read, with why."""
     known = {(model.name, model.type) for model in declared}
     urls = [*module.params["prune_server_urls"], *(model.server_url for model in declared if model.server_url)]
-    others = [
-        (model, models.read(model, statuses[model.name, model.type]))
-        for model in (dify_models.Wanted(*key, state="absent") for key in statuses if key not in known)
-    ]
+    undeclared = [dify_models.Wanted(*key, state="absent") for key in statuses if key not in known]
+    actual, errors = read(models, statuses, undeclared)
+    others = list(zip(undeclared, actual))
     hidden = [model.title for model, now in others if dify_models.hides_owner(now, models.release)]
     if hidden:
         module.warn(
             f"{models.dify.where()}: this Dify hides the server URLs of models, so that nobody can tell whose they are. "
             f"Not pruned: {', '.join(hidden)}. Give those that are to go state: absent."
         )
-    return [
+    ours = [
         (model, now)
         for model, now in others
         if dify_models.owned(now, models.release, module.params["prune_prefix"], urls)
     ]
+    renamed = [model.title for model, now in others if (model, now) not in ours and dify_models.at_one_of(now, urls)]
+    if renamed:
+        module.warn(
+            f"{models.dify.where()}: Not pruned, though at one of this site's server URLs: {', '.join(renamed)}. Their "
+            "credentials have names that are not this site's: a person added them, or Dify's upgrade to 1.8 named those that "
+            "were there. Give those that are to go state: absent, and the others state: ignored."
+        )
+    return ours + [(model, now) for model, now in others if model.title in errors], errors
 
 
 def not_compared(module: AnsibleModule, dify: DifySession, wanted: list[dify_models.Wanted]) -> dict[str, t.Any]:

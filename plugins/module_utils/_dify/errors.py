@@ -19,6 +19,7 @@ _DAEMON_DOWN = (
     r"Failed to request plugin daemon|Request to Plugin Daemon Service failed|no proper instance|no available node|"
     r"plugin runtime not found|^PluginDaemonInternalServerError: Server error '5"
 )
+_NO_PROVIDER = r"^Provider \S+ does not exist"
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ class Failure:
     def overtaken(self) -> bool:
         """Whether a credential is no longer as it was read: another run or a person was faster."""
         return bool(re.search(r"already exists for |Credential record not found|Can't add same credential", self.text))
+
+    @property
+    def of_every_model(self) -> bool:
+        """Whether the next model would be answered the same: no login, no plugin daemon or no provider."""
+        return self.status == 401 or self.daemon_down or bool(re.search(_NO_PROVIDER, self.text))
 
     def __str__(self) -> str:
         return f"{self.text} ({self.status}{' ' + self.code if self.code else ''})"
@@ -129,7 +135,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         "plugin's file as package.",
     ),
     (
-        r"^Provider \S+ does not exist",
+        _NO_PROVIDER,
         "The workspace has no Xinference provider {provider}. From Dify 1.0 on it is a plugin: install "
         "langgenius/xinference in this workspace (Plugins > Marketplace, or a .difypkg file), then run this again.",
     ),

@@ -253,8 +253,8 @@ def decide(wanted: Wanted, actual: Actual, release: Release, policy: Policy) -> 
             return None, []
         return Step("remove", wanted, actual), []
     enable = wanted.enabled
-    if actual.stored is not None and (actual.credential_id or not release.named_credentials):
-        return _decide_registered(wanted, actual, actual.stored, policy)
+    if registered(actual, release):
+        return _decide_registered(wanted, actual, actual.stored or {}, policy)
     new = [_plan.Field(name, None, value, name in SECRETS) for name, value in wanted.fields.items()]
     if enable is not None:
         new.append(_plan.Field("enabled", None, enable))
@@ -269,6 +269,18 @@ def decide(wanted: Wanted, actual: Actual, release: Release, policy: Policy) -> 
             fields["api_key"] = KEEP
         return Step("attach", wanted, actual, fields, credential_id, enable, extra), new
     return Step("create", wanted, actual, wanted.fields, enable=enable, superfluous=extra), new
+
+
+def registered(actual: Actual, release: Release) -> bool:
+    """Whether Dify has the model, with an active credential."""
+    return actual.stored is not None and bool(actual.credential_id or not release.named_credentials)
+
+
+def to_be_listed(wanted: t.Sequence[Wanted], actual: t.Sequence[Actual], release: Release) -> set[tuple[str, str]]:
+    """(name, type) of the declared models that Dify has, so that its list of models has to have them, too."""
+    return {
+        (model.name, model.type) for model, now in zip(wanted, actual) if model.present and registered(now, release)
+    }
 
 
 def taken_over(wanted: Wanted, actual: Actual) -> str | None:
@@ -351,6 +363,11 @@ def owned(actual: Actual, release: Release, prefix: str, server_urls: t.Collecti
     """
     if release.named_credentials:
         return bool(actual.available) and all(owns(prefix, name) for _id, name in actual.available)
+    return at_one_of(actual, server_urls)
+
+
+def at_one_of(actual: Actual, server_urls: t.Collection[str]) -> bool:
+    """Whether a model's server URL is one of these."""
     return str((actual.stored or {}).get("server_url", "")).rstrip("/") in {url.rstrip("/") for url in server_urls}
 
 
@@ -398,8 +415,19 @@ class Models:
         self._credentials = f"{self._base}/credentials"
         self.changes = 0
 
-    def statuses(self) -> dict[tuple[str, str], str]:
-        """What Dify lists for the provider: (name, type) -> status. One request."""
+    def statuses(self, expected: t.Collection[tuple[str, str]] = ()) -> dict[tuple[str, str], str]:
+        """What Dify lists for the provider: (name, type) -> status. One request.
+
+        Just after a restart Dify leaves out the models whose plugin does not answer yet, and says nothing of it. While
+        one of the ``expected`` is missing the list is read again, until ``daemon_timeout`` is over.
+        """
+        found = self._list()
+        pauses = self.dify.pauses() if self.release.plugins else iter(())
+        while not found.keys() >= set(expected) and next(pauses, False):
+            found = self._list()
+        return found
+
+    def _list(self) -> dict[tuple[str, str], str]:
         answer = self.dify.call("GET", self._base, "list the provider's models", about={"provider": self.provider})
         return {(item["model"], item["model_type"]): item.get("status") or "unknown" for item in answer.json["data"]}
 
@@ -440,6 +468,10 @@ class Models:
         params = {**wanted.key, **credential}
         what = f"read {wanted.title}"
         return self.dify.call("GET", self._credentials, what, params=params, about=self._about(wanted)).json
+
+    def enable(self, wanted: Wanted) -> None:
+        """Enables a model that Dify lists."""
+        self._send("PATCH", f"{self._base}/enable", Step("keep", wanted, Actual()), "enable")
 
     def apply(self, step: Step, policy: Policy) -> Actual:
         """Does one step and reads back until it is true; returns the model as it then is.

@@ -169,6 +169,14 @@ class DifySession:
         self._pause = min(self._pause * 2, LONGEST_PAUSE)
         return True
 
+    def pauses(self) -> t.Iterator[bool]:
+        """Pauses, longer each time, until ``daemon_timeout`` is over; each yields True."""
+        deadline, pause = time.monotonic() + self.daemon_timeout, 1.0
+        while time.monotonic() + pause <= deadline:
+            time.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+            yield True
+
     def connect(self) -> Release:
         """Learns the release from an answer that needs no login, and whether Dify is set up at all."""
         answer = self.http.get(f"{API}/setup", expect=(), what=f"Dify {self.url}")

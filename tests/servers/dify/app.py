@@ -643,7 +643,8 @@ class App:
         self._need_provider(space, provider)
         model = space.models.get((request.json["model"], request.json["model_type"]))
         if model is not None:
-            model.listed, model.active, model.shown, model.enabled = False, None, {}, True
+            # Whether it is enabled is kept elsewhere, and is there again when the model comes back.
+            model.listed, model.active, model.shown = False, None, {}
         return Reply(204)
 
     def enable(self, request: Request, provider: str, what: str) -> Reply:

@@ -46,7 +46,8 @@ class Fault:
         "redirect" (to ``location``), "no_version" (the header X-Version is missing), "no_cookie" (a proxy drops the
         request's cookies), "no_csrf" (or its CSRF token), "no_set_cookie" (or the cookies of the answer), "daemon" (the
         plugin daemon does not answer), "refused" (400 with ``message``), "fail" (200 with a result that is none),
-        "expired" (the login is over), "inactive" (it is done, and the model has the status ``message`` then).
+        "unlisted" (200 with an empty list, as just after a restart), "expired" (the login is over), "inactive" (it is
+        done, and the model has the status ``message`` then).
     """
 
     kind: str
@@ -221,6 +222,8 @@ class DifyServer:
         if fault.kind in ("daemon", "refused"):
             told = fault.message or "Failed to request plugin daemon, url: plugin/x/management/models"
             return Reply(400, {"code": "invalid_param", "message": told, "status": 400})
+        if fault.kind == "unlisted":
+            return Reply(200, {"data": []})
         if fault.kind == "fail":
             return Reply(200, {"result": "fail", "data": "something is in the way"})
         return None

@@ -11,12 +11,15 @@ import os
 import subprocess
 import sys
 import threading
+from types import SimpleNamespace
 
 import pytest
 from conftest import EMBEDDING, KEY, LOCKED_XINFERENCE, NAMED, PROFILES_IN_ORDER, XINFERENCE, model
 from servers.dify import PROFILES, Credential, DifyServer, Fault, Model, Served, Upstream
 from servers.dify.app import Reply
 from servers.dify.server import EMAIL, PASSWORD
+
+from ansible_collections.modelops.inference.plugins.module_utils._dify import session
 
 OTHER = "http://10.1.2.3:9997"
 
@@ -156,6 +159,95 @@ def test_ignored(dify, dify_models):
     dify_models(dify, [model()])
     result = dify_models(dify, [ignored], prune=True, prune_server_urls=[XINFERENCE])
     assert not result.changed and result["models"][0]["state"] == "active"
+
+
+def test_ignored_models_are_not_read(dify, dify_models):
+    dify.faults = [Fault("status", "GET", "/models/credentials$", times=99)]
+    result = dify_models(dify, [{"name": f"m{n}", "type": "llm", "state": "ignored"} for n in range(9)], prune=True)
+    assert not result.failed and len(dify.log) == 4
+
+
+@pytest.mark.parametrize("kept", ["removed by a run", "removed by a person"])
+def test_a_model_that_was_removed_while_disabled_comes_back_enabled(dify, dify_models, kept):
+    dify_models(dify, [model(enabled=False)])
+    dify_models(dify, [{"name": "my-llm", "type": "llm", "state": "absent"}])
+    if kept == "removed by a person" and dify.profile.named:
+        stored(dify).credentials.append(Credential("modelops.inference", {"server_url": XINFERENCE}))
+    result = dify_models(dify, [model()])
+    assert not result.failed, result["msg"]
+    assert result["models"][0]["state"] == "active" and stored(dify).enabled
+    assert "warnings" not in result
+    assert not dify_models(dify, [model()]).changed
+    dify_models(dify, [{"name": "my-llm", "type": "llm", "state": "absent"}])
+    assert dify_models(dify, [model(enabled=False)])["models"][0]["state"] == "disabled"
+
+
+# --- what Dify cannot read, or does not list -------------------------------------------------------------------------
+
+
+def fail_to_read(server, name):
+    answer = server.app.answer
+
+    def failing(request):
+        broken = request.verb == "GET" and request.query.get("model") == name
+        return Reply(500, {"code": "unknown", "message": "Internal Server Error"}) if broken else answer(request)
+
+    server.app.answer = failing
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_one_model_that_cannot_be_read(dify, dify_models, check):
+    declared = [model(), model(name="broken", model_uid="qwen2-vl"), EMBEDDING]
+    dify_models(dify, declared[1:2])
+    fail_to_read(dify, "broken")
+    result = dify_models(dify, declared, check=check)
+    assert result.failed and "1 of 3 models failed" in result["msg"] and "read llm broken" in result["msg"]
+    assert result["plan"] == ["+ register llm my-llm", "+ register text-embedding bge-m3"]
+    assert [row["action"] for row in result["models"]] == ["register", "unknown", "register"]
+    assert [row["state"] for row in result["models"]] == ["absent" if check else "active", "active"] + [
+        "absent" if check else "active"
+    ]
+    assert "Internal Server Error" in result["models"][1]["error"]
+    assert len(dify.workspace.listed()) == (1 if check else 3)
+
+
+def test_prune_leaves_what_cannot_be_read(named, dify_models):
+    dify_models(named, [model(), EMBEDDING, model(name="broken", model_uid="qwen2-vl")])
+    fail_to_read(named, "broken")
+    result = dify_models(named, [model()], prune=True)
+    assert result.failed and result["plan"] == ["- remove text-embedding bge-m3"]
+    assert [(row["name"], row["action"]) for row in result["models"]] == [
+        ("my-llm", "none"),
+        ("bge-m3", "remove"),
+        ("broken", "unknown"),
+    ]
+    assert stored(named, "broken").listed
+
+
+PLUGINS = [version for version in PROFILES_IN_ORDER if PROFILES[version].plugins]
+
+
+@pytest.mark.parametrize("version", PLUGINS)
+def test_a_list_that_is_too_short_after_a_restart_is_read_again(dify_models, monkeypatch, version):
+    pauses = []
+    time = SimpleNamespace(monotonic=lambda: sum(pauses), sleep=pauses.append)
+    monkeypatch.setattr(session, "time", time)
+    with DifyServer(version) as server:
+        dify_models(server, [model(), EMBEDDING])
+        for check, declared in ((True, model()), (False, model()), (False, model(max_retries=9))):
+            server.faults = [Fault("unlisted", "GET", "/models$", times=4)]
+            pauses.clear()
+            result = dify_models(server, [declared, EMBEDDING], check=check, daemon_timeout=60)
+            assert not result.failed, result["msg"]
+            assert result.changed == (declared != model()) and "warnings" not in result
+            assert [row["state"] for row in result["models"]] == ["active", "active"]
+            assert pauses == [1, 2, 4]
+        server.faults = [Fault("unlisted", "GET", "/models$", times=99)]
+        check = dify_models(server, [declared], check=True)
+        assert not check.failed and not check.changed and "does not list it" in str(check["warnings"])
+        assert check["models"][0]["state"] == "unknown"
+        result = dify_models(server, [declared])
+        assert result.failed and "does not list it" in result["msg"] and "daemon_timeout (0 s)" in result["msg"]
 
 
 def test_enabled(dify, dify_models):
@@ -539,6 +631,19 @@ def test_prune_takes_only_what_is_ours(named, dify_models):
     assert not dify_models(named, [model()], prune=True).changed
     again = dify_models(named, [model()], prune=True, prune_prefix="other.site")
     assert again["plan"] == ["- remove llm other-site"]
+
+
+@pytest.mark.parametrize("urls", [[], [f"{OTHER}/"]])
+def test_prune_names_what_an_upgrade_of_dify_renamed(named, dify_models, urls):
+    add(named, "old", "API_KEY1", server_url=OTHER if urls else XINFERENCE)
+    add(named, "elsewhere", "API_KEY1", server_url="http://10.9.9.9:9997")
+    result = dify_models(named, [model()], prune=True, prune_server_urls=urls)
+    assert not result.failed and result["plan"] == ["+ register llm my-llm"]
+    assert len(result["warnings"]) == 1
+    warning = str(result["warnings"])
+    assert "Not pruned" in warning and "llm old" in warning and "elsewhere" not in warning and "1.8" in warning
+    ignored = {"name": "old", "type": "llm", "state": "ignored"}
+    assert "warnings" not in dify_models(named, [model(), ignored], prune=True, prune_server_urls=urls)
 
 
 @pytest.mark.parametrize("prefix", ["", " "])
