@@ -8,7 +8,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations
+from ansible_collections.modelops.inference.plugins.module_utils._dify import sheet
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 DOCUMENTATION = r"""
@@ -62,7 +62,7 @@ def dify_connection_sheet(
     targets: t.Sequence[t.Mapping[str, t.Any]] = (),
 ) -> list[str]:
     try:
-        return registrations.connection_sheet(source, kept=kept, results=results, targets=targets)
+        return sheet.connection_sheet(source, kept=kept, results=results, targets=targets)
     except ModelopsError as exc:
         raise AnsibleFilterError(f"dify_connection_sheet: {exc}") from exc
 

@@ -8,7 +8,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations
+from ansible_collections.modelops.inference.plugins.module_utils._dify import summary
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 DOCUMENTATION = r"""
@@ -88,7 +88,7 @@ def dify_summary(
     complete: bool = True,
 ) -> list[dict[str, t.Any]]:
     try:
-        return registrations.summary(results, targets, sources, not_ready=not_ready, proofs=proofs, complete=complete)
+        return summary.summary(results, targets, sources, not_ready=not_ready, proofs=proofs, complete=complete)
     except ModelopsError as exc:
         raise AnsibleFilterError(f"dify_summary: {exc}") from exc
 

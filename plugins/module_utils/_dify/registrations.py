@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From what clusters serve to what a Dify is to have, or what a person is to enter. Pure. Private to the collection."""
+"""From what clusters serve to what a Dify is to have. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Choice(t.NamedTuple):
     @property
     def wanted(self) -> bool:
         """Whether it is to be in Dify, as far as anybody declared."""
-        return _present(self.model) and _state(self.model) != "absent"
+        return present(self.model) and _state(self.model) != "absent"
 
 
 def dify_type(model: t.Mapping[str, t.Any]) -> str | None:
@@ -115,11 +115,11 @@ def choices(sources: t.Iterable[t.Mapping[str, t.Any]], target: t.Mapping[str, t
         for given in source.get("models") or ():
             model = {**given, "dify": {**(given.get("dify") or {}), **(overrides.get(given["uid"]) or {})}}
             if selected(source, model, target):
-                found.append(Choice(source, model, _name(source, model, target), dify_type(model)))
+                found.append(Choice(source, model, name_of(source, model, target), dify_type(model)))
     return found
 
 
-def _name(source: t.Mapping[str, t.Any], model: t.Mapping[str, t.Any], target: t.Mapping[str, t.Any]) -> str:
+def name_of(source: t.Mapping[str, t.Any], model: t.Mapping[str, t.Any], target: t.Mapping[str, t.Any]) -> str:
     """The model's own name in Dify, or by the target's template, or its UID."""
     places = {"uid": model["uid"], "cluster": source["cluster"]}
     template = str(target.get("model_name") or "{uid}")
@@ -343,7 +343,7 @@ def _override(model: t.Mapping[str, t.Any], name: str) -> t.Any:
     return overrides.get(name)
 
 
-def _present(model: t.Mapping[str, t.Any]) -> bool:
+def present(model: t.Mapping[str, t.Any]) -> bool:
     declared = model.get("declared", "present")
     if declared not in ("present", "absent"):
         raise ModelopsError(f"model '{model['uid']}': declared is present or absent; not '{declared}'")
@@ -363,106 +363,12 @@ def served(model: t.Mapping[str, t.Any]) -> bool:
     return model.get("state") in ("ready", "differs")
 
 
-def connection_sheet(
-    source: t.Mapping[str, t.Any],
-    *,
-    kept: str,
-    results: t.Iterable[t.Mapping[str, t.Any]] = (),
-    targets: t.Iterable[t.Mapping[str, t.Any]] = (),
-) -> list[str]:
-    """The lines that tell a person what to enter in Dify for one cluster, and where it is; never the key itself.
-
-    :param source: ``xinference_served`` of the cluster.
-    :param kept: where its key is kept, as a person finds it; "" where it needs none.
-    :param results: ``dify_results``, the rows of ``summary``.
-    :param targets: ``dify_targets``, of which is told what is other than the entry says.
-    """
-    models = [model for model in source.get("models") or () if _present(model)]
-    entries = [(model, dify_type(model)) for model in models]
-    lines = [
-        f"Xinference cluster {source['cluster']}: what to enter in Dify",
-        "",
-        "Settings > Model Providers > Xinference > Add Model (owner or admin of the workspace; from Dify 1.0 on install",
-        "the plugin langgenius/xinference first). One entry for each model:",
-    ]
-    places: dict[str, list[str]] = {}
-    for row in results:
-        if row.get("cluster") == source["cluster"]:
-            here = f"  In {row['dify']}, {row['workspace'] or 'its workspace'}: {row['state']} (as {row['model']})"
-            places.setdefault(row["uid"], []).append(here)
-    for model, kind in entries:
-        if kind is None:
-            continue
-        lines += [
-            "",
-            *(f"  {field}   {value}" for field, value in _entry(source, model, kind).items()),
-            f"  Model uid    {model['uid']}",
-            f"  API key      {kept or _no_key(kind)}",
-            *_other_entries(source, model, targets),
-            *places.get(model["uid"], ()),
-        ]
-        if not served(model):
-            lines.append("  (Xinference does not serve it now; Dify tries it before it stores it.)")
-    left_out = [model for model, kind in entries if kind is None]
-    if left_out:
-        lines += ["", "Not for Dify:"]
-    for model in left_out:
-        lines += [f"  {model['uid']}: {why_not(model)}", *_other_entries(source, model, targets)]
-    if source["loopback"]:
-        lines += [
-            "",
-            "This server listens on loopback only. A Dify on the same machine outside containers can use it as it is.",
-            "For any other Dify set xinference_host to an address that it reaches (or 0.0.0.0), run the site again, and",
-            "take the address from the new sheet.",
-        ]
-    elif is_loopback(source["url"]):
-        lines += [
-            "",
-            "This server listens on every address of its host. Enter one that Dify reaches in place of loopback.",
-        ]
-    return lines
-
-
-def _entry(
-    source: t.Mapping[str, t.Any],
-    model: t.Mapping[str, t.Any],
-    kind: str | None,
-    target: t.Mapping[str, t.Any] | None = None,
-) -> dict[str, str]:
-    """What is entered of a model, in any Dify or in a target's, by field of the dialog."""
-    return {
-        "Model Type": DIALOG_TYPES[kind] if kind else "",
-        "Model Name": _name(source, model, target or {}),
-        "Server url": shown(url_of(source, target or {}, model)),
-    }
-
-
-def _no_key(kind: str) -> str:
-    """What is entered as the key of a model of a server that needs none."""
-    return f"{NO_KEY} (Dify before 1.0 wants one)" if kind == "tts" else "leave it empty: this server needs none"
-
-
-def _other_entries(
-    source: t.Mapping[str, t.Any], model: t.Mapping[str, t.Any], targets: t.Iterable[t.Mapping[str, t.Any]]
-) -> list[str]:
-    """The targets that take the model, with what is entered there otherwise than in any Dify."""
-    usual = _entry(source, model, dify_type(model))
-    lines = []
-    for target in targets:
-        for choice in choices([{**source, "models": [model]}], target):
-            here = _entry(source, choice.model, choice.kind, target)
-            other = [f"{field} {value}" for field, value in here.items() if value != usual[field]]
-            if choice.wanted and choice.kind and other:
-                lines.append(f"  For {target['name']}: {', '.join(other)}")
-    return lines
-
-
 def shown(text: str) -> str:
     """A text as it may be shown, without the user and the password that may be in its URLs."""
     return re.sub(r"(?<=://)[^/\s]*@", "***@", text)
 
 
-# --- what a play calls, and what became of it -----------------------------------------------------------------------
+# --- what a play calls ----------------------------------------------------------------------------------------------
 
 
 def calls(targets: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
@@ -486,110 +392,4 @@ def calls(targets: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
                     * bool(target.get("email")),
                 }
             )
-    return found
-
-
-def summary(
-    results: t.Mapping[str, t.Iterable[t.Mapping[str, t.Any]]],
-    targets: t.Sequence[t.Mapping[str, t.Any]],
-    sources: t.Sequence[t.Mapping[str, t.Any]],
-    *,
-    not_ready: bool,
-    proofs: t.Sequence[t.Mapping[str, t.Any]] = (),
-    complete: bool = True,
-) -> list[dict[str, t.Any]]:
-    """One row for each Dify, workspace and plugin, model or default. Where nothing could be done in several workspaces of a
-    Dify, for one reason, it is one row of them all.
-
-    :param results: by ``plugin``, ``models`` and ``defaults`` the results of the modules' calls, each with its ``_call``.
-    """
-    rows: list[dict[str, t.Any]] = []
-    without_plugin = [result["_call"] for result in results.get("plugin") or () if failed(result)]
-    for what, row_of in (("plugin", _plugin_rows), ("models", _model_rows), ("defaults", _default_rows)):
-        for result in results.get(what) or ():
-            call = result["_call"]
-            space = (result.get("workspace") or {}).get("name") or call["workspace"]
-            place = {"dify": call["name"], "workspace": space}
-            found = row_of(result)
-            if result.get("skipped"):
-                if not (what == "models" and call["models"] and not_ready) or call in without_plugin:
-                    continue
-                # Check mode cannot ask for the models of a plugin that it did not install.
-                coming = registrations(sources, targets[call["key"]], not_ready=True, proofs=proofs)["models"]
-                told = {"action": "register", "why": "once the plugin is there"}
-                found = [_row({**model, **told}, "absent") for model in coming if "model_uid" in model]
-            if failed(result) and not any(row["state"] == "failed" for row in found):
-                about = {"model": "", "type": "" if what == "models" else what, "state": "failed", "action": "none"}
-                row = {"dify": call["name"], "workspace": space, **about, "why": result["msg"]}
-                same = [each for each in rows if {**each, "workspace": space, "type": row["type"]} == row]
-                for each in same:
-                    each["workspace"] = ", ".join(name or "the current one" for name in (each["workspace"], space))
-                rows += [] if same else [row]
-                if not found:
-                    continue
-            if what == "models":
-                found = _with_origin(found, targets[call["key"]], sources, not_ready, proofs, complete)
-            rows += [{**place, **row} for row in found]
-    return rows
-
-
-def failed(result: t.Mapping[str, t.Any]) -> bool:
-    """Whether a call of a module failed. The role lets it pass as done, and tells all failures at its end."""
-    return bool(result.get("msg"))
-
-
-def _plugin_rows(result: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    plugin = result.get("plugin")
-    if not isinstance(plugin, dict) or failed(result):
-        return []
-    state = " ".join(str(word) for word in (plugin["state"], plugin.get("version")) if word)
-    return [{"model": plugin["id"], "type": "plugin", "state": state, "action": result["action"], "why": ""}]
-
-
-def _model_rows(result: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    return [_row(model, "failed" if model.get("error") else model["state"]) for model in result.get("models") or ()]
-
-
-def _default_rows(result: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    told = result.get("defaults")
-    rows = told if isinstance(told, list) else []
-    states = {"unknown": "not compared"}
-    return [_row(row, "failed" if row.get("error") else states.get(row["action"], "default")) for row in rows]
-
-
-def _row(told: t.Mapping[str, t.Any], state: str) -> dict[str, t.Any]:
-    about = {"model": told["name"], "type": told["type"], "state": state, "action": told["action"]}
-    return {**about, "why": told.get("error") or told.get("why") or ""}
-
-
-def _with_origin(
-    rows: t.Iterable[dict[str, t.Any]],
-    target: t.Mapping[str, t.Any],
-    sources: t.Sequence[t.Mapping[str, t.Any]],
-    not_ready: bool,
-    proofs: t.Sequence[t.Mapping[str, t.Any]],
-    complete: bool,
-) -> list[dict[str, t.Any]]:
-    """The models' rows with their cluster and UID, and those that were skipped."""
-    known = registrations(sources, target, not_ready=not_ready, proofs=proofs, complete=complete)
-    left_out = {(row["model"], row["type"]): {**row, "action": "none"} for row in known["skipped"]}
-    # Of an audio model that does not run, the types under which Dify has none.
-    ignored = {(model["name"], model["type"]) for model in known["models"] if model.get("state") == "ignored"}
-    warnings = {(row["cluster"], row["uid"]): row["why"] for row in proofs if row["dify"] == target["name"]}
-    origins: dict[tuple[str, str], Choice] = {}
-    for choice in choices(sources, target):
-        if choice.wanted:
-            origins[(choice.name, choice.kind or choice.model["type"])] = choice
-    told = {
-        (row["model"], row["type"]): row
-        for row in rows
-        if row["state"] != "absent" or (row["model"], row["type"]) not in ignored
-    }
-    found = []
-    for key, row in {**told, **left_out}.items():
-        choice = origins.get(key)
-        if choice is not None:
-            warning = warnings.get((choice.source["cluster"], choice.model["uid"]), "")
-            row = {**row, "cluster": choice.source["cluster"], "uid": choice.model["uid"], "why": row["why"] or warning}
-        found.append(row)
     return found

@@ -10,7 +10,7 @@ from ansible.errors import AnsibleFilterError
 from conftest import XINFERENCE
 
 from ansible_collections.modelops.inference.plugins.filter.dify_summary import dify_summary
-from ansible_collections.modelops.inference.plugins.module_utils._dify import proof
+from ansible_collections.modelops.inference.plugins.module_utils._dify import proof, sheet, summary
 from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations as r
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.models import TYPES
@@ -136,7 +136,7 @@ def test_absent_and_not_ready():
 
 def test_sheet():
     models = [served("m", "LLM"), served("late", "rerank", state="failed"), served("gone", "LLM", declared="absent")]
-    lines = r.connection_sheet(source(*models, api_key="sk-secret"), kept="in the vault")
+    lines = sheet.connection_sheet(source(*models, api_key="sk-secret"), kept="in the vault")
     assert lines.count("  API key      in the vault") == 2
     assert "  Model Type   RERANK" in lines
     assert any("does not serve it now" in line for line in lines)
@@ -148,10 +148,10 @@ def test_sheet_has_a_line_for_whatever_is_declared():
     given = [None, {"name": "N", "server_url": "http://x:1"}, *({"type": kind} for kind in r.DIALOG_TYPES)]
     models = [served(f"{kind}-{n}", kind, dify=dify) for kind in TYPES for n, dify in enumerate(given)]
     models += [{"uid": "bare", "type": "audio"}]
-    text = "\n".join(r.connection_sheet(source(*models), kept=""))
+    text = "\n".join(sheet.connection_sheet(source(*models), kept=""))
     assert all(model["uid"] in text for model in models)
     with pytest.raises(ModelopsError, match="dify.type is one of llm, .*; not 'moderation'"):
-        r.connection_sheet(source(served("m", "LLM", dify={"type": "moderation"})), kept="")
+        sheet.connection_sheet(source(served("m", "LLM", dify={"type": "moderation"})), kept="")
 
 
 def test_sheet_tells_what_a_dify_is_to_have_otherwise():
@@ -164,7 +164,7 @@ def test_sheet_tells_what_a_dify_is_to_have_otherwise():
         {"name": "gone", "server_url": "http://other:1", "overrides": {"m": {"state": "absent"}}},
     ]
     models = [model, served("n", "rerank"), served("i", "image")]
-    lines = r.connection_sheet(source(*models), kept="", targets=targets)
+    lines = sheet.connection_sheet(source(*models), kept="", targets=targets)
     assert [line for line in lines if line.startswith("  For ")] == [
         "  For lan: Server url http://***@lan:1",
         "  For house: Model Type TTS, Model Name House",
@@ -175,9 +175,9 @@ def test_sheet_tells_what_a_dify_is_to_have_otherwise():
 
 
 def test_sheet_of_a_server_is_by_where_it_listens():
-    inside = "\n".join(r.connection_sheet(source(served("m", "LLM"), loopback=True), kept=""))
+    inside = "\n".join(sheet.connection_sheet(source(served("m", "LLM"), loopback=True), kept=""))
     assert "listens on loopback only" in inside
-    unknown = "\n".join(r.connection_sheet(source(served("m", "LLM"), url="http://localhost:9997"), kept=""))
+    unknown = "\n".join(sheet.connection_sheet(source(served("m", "LLM"), url="http://localhost:9997"), kept=""))
     assert "loopback only" not in unknown and "listens on every address" in unknown
 
 
@@ -266,9 +266,9 @@ def test_what_another_cluster_may_serve_is_not_removed():
     call = {"key": 0, "name": "office", "workspace": ""}
     told = {"name": "chat", "type": "llm", "action": "none", "state": "active"}
     results = {"models": [{"_call": call, "models": [told]}]}
-    rows = r.summary(results, [{"name": "office"}], [source(gone)], not_ready=False, complete=False)
+    rows = summary.summary(results, [{"name": "office"}], [source(gone)], not_ready=False, complete=False)
     assert ["does not see every cluster" in row["why"] for row in rows] == [True]
-    assert r.connection_sheet(source(gone), kept="", results=rows)
+    assert sheet.connection_sheet(source(gone), kept="", results=rows)
 
 
 @pytest.mark.parametrize(
@@ -363,7 +363,7 @@ def test_tts_without_authentication():
     assert "api_key" not in entry
     (entry,) = r.registrations([source(speaks, api_key_file="/key", api_key="sk-1")], {}, not_ready=False)["models"]
     assert entry["api_key"] == "sk-1"
-    assert "  API key      none-needed (Dify before 1.0 wants one)" in r.connection_sheet(source(speaks), kept="")
+    assert "  API key      none-needed (Dify before 1.0 wants one)" in sheet.connection_sheet(source(speaks), kept="")
 
 
 def test_every_dify_takes_tts_without_authentication(dify, dify_models):
@@ -392,7 +392,7 @@ def test_an_audio_model_that_does_not_run_stays_whatever_it_is():
     rows = [{"name": "a", "type": "speech2text", "action": "none", "state": "active"}]
     rows.append({"name": "a", "type": "tts", "action": "none", "state": "absent"})
     results = {"models": [{"_call": {"key": 0, "name": "office", "workspace": ""}, "models": rows}]}
-    told = r.summary(results, [{"name": "office"}], [late], not_ready=False)
+    told = summary.summary(results, [{"name": "office"}], [late], not_ready=False)
     assert [(row["type"], row["state"]) for row in told] == [("speech2text", "active"), ("audio", "skipped")]
     # One that another cluster serves is registered, and one that another declares absent stays.
     speaks = source(served("a", "audio", ["text2audio"]), cluster="two")
@@ -453,7 +453,7 @@ def test_summary():
         "models": [done, refused],
         "defaults": [{"_call": call, "defaults": [default, *others]}],
     }
-    rows = r.summary(results, targets, sources, not_ready=False)
+    rows = summary.summary(results, targets, sources, not_ready=False)
     assert [(row["workspace"], row["model"], row["type"], row["state"], row["why"]) for row in rows] == [
         ("Research", "langgenius/xinference", "plugin", "installed 0.0.15", ""),
         ("Research", "a", "llm", "active", ""),
@@ -465,7 +465,7 @@ def test_summary():
         ("Research", "a", "rerank", "not compared", ""),
     ]
     assert (rows[1]["cluster"], rows[1]["uid"]) == ("one", "a")
-    lines = r.connection_sheet(sources[0], kept="", results=rows)
+    lines = sheet.connection_sheet(sources[0], kept="", results=rows)
     assert "  In office, Research: active (as a)" in lines
 
 
@@ -474,7 +474,7 @@ def test_a_reason_for_which_nothing_could_be_done_is_one_row_of_a_dify():
     dead = [{"_call": call, "failed": False, "msg": "refused"} for call in calls]
     other = {"_call": calls[2], "msg": "no such workspace"}
     results = {"plugin": [*dead[:2], other], "models": [*({"_call": c, "skipped": True} for c in calls[:3]), dead[3]]}
-    rows = r.summary(results, [{"name": "office"}, {"name": "lab"}], [source(served("a", "LLM"))], not_ready=True)
+    rows = summary.summary(results, [{"name": "office"}, {"name": "lab"}], [source(served("a", "LLM"))], not_ready=True)
     assert [(row["dify"], row["workspace"], row["type"], row["why"]) for row in rows] == [
         ("office", "the current one, R", "plugin", "refused"),
         ("office", "S", "plugin", "no such workspace"),
@@ -487,12 +487,12 @@ def test_summary_of_check_mode_where_the_plugin_is_to_come():
     gone = served("gone", "LLM", declared="absent")
     sources = [source(served("a", "LLM"), gone, served("i", "image"))]
     results = {"models": [{"_call": call, "skipped": True}], "plugin": [{"_call": call, "skipped": True}]}
-    rows = r.summary(results, [{"name": "office"}], sources, not_ready=True)
+    rows = summary.summary(results, [{"name": "office"}], sources, not_ready=True)
     assert [(row["model"], row["state"], row["action"], row["why"]) for row in rows] == [
         ("a", "absent", "register", "once the plugin is there"),
         ("i", "skipped", "none", "Dify has no type for image models"),
     ]
-    assert r.summary(results, [{"name": "office"}], sources, not_ready=False) == []
+    assert summary.summary(results, [{"name": "office"}], sources, not_ready=False) == []
 
 
 def test_what_a_model_says_wrongly_is_an_error_of_the_filter():

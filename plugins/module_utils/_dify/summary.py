@@ -1,0 +1,128 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What became of each plugin, model and default in each Dify. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.modelops.inference.plugins.module_utils._dify.registrations import (
+    Choice,
+    choices,
+    registrations,
+)
+
+
+def summary(
+    results: t.Mapping[str, t.Iterable[t.Mapping[str, t.Any]]],
+    targets: t.Sequence[t.Mapping[str, t.Any]],
+    sources: t.Sequence[t.Mapping[str, t.Any]],
+    *,
+    not_ready: bool,
+    proofs: t.Sequence[t.Mapping[str, t.Any]] = (),
+    complete: bool = True,
+) -> list[dict[str, t.Any]]:
+    """One row for each Dify, workspace and plugin, model or default. Where nothing could be done in several workspaces of a
+    Dify, for one reason, it is one row of them all.
+
+    :param results: by ``plugin``, ``models`` and ``defaults`` the results of the modules' calls, each with its ``_call``.
+    """
+    rows: list[dict[str, t.Any]] = []
+    known = [
+        registrations(sources, target, not_ready=not_ready, proofs=proofs, complete=complete) for target in targets
+    ]
+    without_plugin = [result["_call"] for result in results.get("plugin") or () if failed(result)]
+    for what, row_of in (("plugin", _plugin_rows), ("models", _model_rows), ("defaults", _default_rows)):
+        for result in results.get(what) or ():
+            call = result["_call"]
+            space = (result.get("workspace") or {}).get("name") or call["workspace"]
+            place = {"dify": call["name"], "workspace": space}
+            found = row_of(result)
+            if result.get("skipped"):
+                if not (what == "models" and call["models"] and not_ready) or call in without_plugin:
+                    continue
+                # Check mode cannot ask for the models of a plugin that it did not install.
+                coming = known[call["key"]]["models"]
+                told = {"action": "register", "why": "once the plugin is there"}
+                found = [_row({**model, **told}, "absent") for model in coming if "model_uid" in model]
+            if failed(result) and not any(row["state"] == "failed" for row in found):
+                about = {"model": "", "type": "" if what == "models" else what, "state": "failed", "action": "none"}
+                row = {"dify": call["name"], "workspace": space, **about, "why": result["msg"]}
+                same = [each for each in rows if {**each, "workspace": space, "type": row["type"]} == row]
+                for each in same:
+                    each["workspace"] = ", ".join(name or "the current one" for name in (each["workspace"], space))
+                rows += [] if same else [row]
+                if not found:
+                    continue
+            if what == "models":
+                target = targets[call["key"]]
+                found = _with_origin(found, known[call["key"]], choices(sources, target))
+                found = _with_warnings(found, [row for row in proofs if row["dify"] == target["name"]])
+            rows += [{**place, **row} for row in found]
+    return rows
+
+
+def failed(result: t.Mapping[str, t.Any]) -> bool:
+    """Whether a call of a module failed. The role lets it pass as done, and tells all failures at its end."""
+    return bool(result.get("msg"))
+
+
+def _plugin_rows(result: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    plugin = result.get("plugin")
+    if not isinstance(plugin, dict) or failed(result):
+        return []
+    state = " ".join(str(word) for word in (plugin["state"], plugin.get("version")) if word)
+    return [{"model": plugin["id"], "type": "plugin", "state": state, "action": result["action"], "why": ""}]
+
+
+def _model_rows(result: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    return [_row(model, "failed" if model.get("error") else model["state"]) for model in result.get("models") or ()]
+
+
+def _default_rows(result: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    told = result.get("defaults")
+    rows = told if isinstance(told, list) else []
+    states = {"unknown": "not compared"}
+    return [_row(row, "failed" if row.get("error") else states.get(row["action"], "default")) for row in rows]
+
+
+def _row(told: t.Mapping[str, t.Any], state: str) -> dict[str, t.Any]:
+    about = {"model": told["name"], "type": told["type"], "state": state, "action": told["action"]}
+    return {**about, "why": told.get("error") or told.get("why") or ""}
+
+
+def _with_origin(
+    rows: t.Iterable[dict[str, t.Any]], known: t.Mapping[str, t.Any], chosen: t.Iterable[Choice]
+) -> list[dict[str, t.Any]]:
+    """The models' rows with their cluster and UID, and those that were skipped.
+
+    :param known: ``registrations`` of the target.
+    :param chosen: its ``choices``.
+    """
+    left_out = {(row["model"], row["type"]): {**row, "action": "none"} for row in known["skipped"]}
+    # Of an audio model that does not run, the types under which Dify has none.
+    ignored = {(model["name"], model["type"]) for model in known["models"] if model.get("state") == "ignored"}
+    told = {
+        (row["model"], row["type"]): row
+        for row in rows
+        if row["state"] != "absent" or (row["model"], row["type"]) not in ignored
+    }
+    origins = {
+        (choice.name, choice.kind or choice.model["type"]): {
+            "cluster": choice.source["cluster"],
+            "uid": choice.model["uid"],
+        }
+        for choice in chosen
+        if choice.wanted
+    }
+    return [{**row, **origins.get(key, {})} for key, row in {**told, **left_out}.items()]
+
+
+def _with_warnings(
+    rows: t.Iterable[dict[str, t.Any]], proofs: t.Iterable[t.Mapping[str, t.Any]]
+) -> list[dict[str, t.Any]]:
+    """The rows, where they say nothing else with what a person should know of the proof."""
+    warnings = {(row["cluster"], row["uid"]): row["why"] for row in proofs}
+    return [{**row, "why": row["why"] or warnings.get((row.get("cluster"), row.get("uid")), "")} for row in rows]
