@@ -21,8 +21,8 @@ options:
   password:
     description:
       - Its password. The task makes one attempt and never repeats it, because six failures lock the account for a day.
-      - Other tasks know of an attempt that was refused, or whose answer was lost, by O(session_file); without it each makes
-        its own.
+      - Other tasks know of an attempt that was refused, or whose answer was lost, by O(session_file), and make none with the
+        same password for ten minutes after it; without the file each makes its own.
     type: str
   admin_key:
     description:

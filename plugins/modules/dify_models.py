@@ -376,13 +376,15 @@ def wanted_of(item: dict[str, t.Any]) -> dify_models.Wanted:
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     p = module.params
     wanted = [wanted_of(item) for item in p["models"] if kind_of(item)]
+    secrets = {secret for model in wanted for secret in model.secrets}
+    module.no_log_values.update(secrets)  # of URLs, which are shown without them
     problems = dify_models.problems(wanted, allow_loopback=p["allow_loopback"])
     if p["prune"] and not p["prune_prefix"].strip():
         problems.append("prune_prefix is empty: with prune it tells which credentials are this site's")
     if problems:
         raise ModelopsError("Nothing was sent to Dify: " + "; ".join(problems))
     dify = DifySession.open(module)
-    dify.http.hide(*(model.api_key for model in wanted))
+    dify.http.hide(*secrets)
     result: dict[str, t.Any] = {}
     try:
         with dify.in_workspace(p["workspace"]) as comparable:

@@ -21,6 +21,9 @@ from ansible_collections.modelops.inference.plugins.module_utils._session import
 # How long kept tokens are used, in seconds. Dify's live 60 minutes unless ACCESS_TOKEN_EXPIRE_MINUTES says otherwise.
 LIFE = 50 * 60
 
+# How long a kept refusal keeps others from trying the same password, in seconds: about as long as a play takes.
+REFUSED_FOR = 10 * 60
+
 
 @dataclass(frozen=True)
 class Tokens:
@@ -113,16 +116,28 @@ class SessionFile:
         self._put({**asdict(tokens), "since": time.time()})
 
     def refusal(self, password: str) -> str:
-        """What became of another task's try of this very password, in words; "" where none did, or it was another password."""
+        """What became of another task's try of this very password, in words; "" where there is nothing to heed.
+
+        That is: none was made in the last REFUSED_FOR seconds, or with another password.
+        """
         kept = self._all().get(self.key)
         if not isinstance(kept, dict) or not kept.get("refused") or kept.get("password") != self._digest(password):
             return ""
-        return str(kept["refused"])
+        try:
+            age = time.time() - kept["since"]
+        except (KeyError, TypeError):
+            return ""
+        if not 0 <= age < REFUSED_FOR:
+            return ""
+        return (
+            f"{kept['refused']} That was {age:.0f} s ago, as session_file {self.path} tells, and is not tried again within "
+            f"{REFUSED_FOR // 60} minutes; to try earlier, remove the file."
+        )
 
     def refuse(self, password: str, said: str) -> None:
         """Keeps a refusal, so that the play's other tasks do not lock the account by trying again."""
         if self._file is not None:
-            self._put({"refused": said, "password": self._digest(password)})
+            self._put({"refused": said, "password": self._digest(password), "since": time.time()})
 
     def _digest(self, password: str) -> str:
         return hashlib.pbkdf2_hmac("sha256", password.encode(), self.key.encode(), 200_000).hex()

@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 import typing as t
 from dataclasses import dataclass, field, replace
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils import _plan
 from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback
 from ansible_collections.modelops.inference.plugins.module_utils._dify.releases import Release
 from ansible_collections.modelops.inference.plugins.module_utils._dify.session import CURRENT, DifyError, DifySession
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._log import without_userinfo
 from ansible_collections.modelops.inference.plugins.module_utils._session import TimedOut, Unreachable
 
 # The types that both Dify and its Xinference plugin know.
@@ -76,6 +77,13 @@ class Wanted:
     def key(self) -> dict[str, str]:
         """How Dify's API names a model."""
         return {"model": self.name, "model_type": self.type}
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What of it nobody may read: its key, and a password in its server URL, as it is there and decoded."""
+        found = re.search(r"://[^/?#]*?:([^/?#]*)@", self.server_url)
+        password = found.group(1) if found else ""
+        return tuple({secret for secret in (self.api_key, password, unquote(password)) if secret})
 
     @property
     def fields(self) -> dict[str, t.Any]:
@@ -180,12 +188,12 @@ def _field_problems(model: Wanted, allow_loopback: bool) -> t.Iterator[str]:
         return
     parts = urlsplit(model.server_url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        yield f"server_url '{model.server_url}' is not an address such as http://10.1.2.3:9997"
+        yield f"server_url '{without_userinfo(model.server_url)}' is not an address such as http://10.1.2.3:9997"
     elif parts.path.rstrip("/").endswith("/v1"):
-        yield f"server_url '{model.server_url}' ends in /v1, which Dify adds itself. Leave it out"
+        yield f"server_url '{without_userinfo(model.server_url)}' ends in /v1, which Dify adds itself. Leave it out"
     elif is_loopback(model.server_url) and not allow_loopback:
         yield (
-            f"server_url '{model.server_url}' is a loopback address. Dify tries the model from its own container "
+            f"server_url '{without_userinfo(model.server_url)}' is a loopback address. Dify tries the model from its own container "
             "(plugin_daemon, or api before 1.0), where that means the container. Give the address by which Dify reaches "
             "Xinference, and let Xinference listen on it. If Dify runs on the same machine outside containers, "
             "say so with allow_loopback: true"
@@ -545,7 +553,7 @@ class Models:
     def _about(self, wanted: Wanted) -> dict[str, str]:
         return {
             "provider": self.provider,
-            "server_url": wanted.server_url,
+            "server_url": without_userinfo(wanted.server_url),
             "model_uid": wanted.model_uid,
             "type": wanted.type,
         }

@@ -192,6 +192,22 @@ def test_nothing_secret_comes_out(dify, dify_models):
         assert token not in text
 
 
+@pytest.mark.parametrize("url", ["http://ops:s3cr3t%21pw@10.1.2.3:9997", "http://ops:s3cr3t%21pw@10.1.2.3:9997/v1"])
+def test_a_password_in_a_server_url_is_not_shown(dify, dify_models, url):
+    """Xinference is out of reach there; and with /v1 nothing is sent."""
+    dify.faults = [
+        Fault("refused", "POST", r"/models(/credentials)?$", times=9, message=f"Connection refused: {url} s3cr3t!pw")
+    ]
+    result = dify_models(dify, [model(server_url=url)])
+    assert result.failed and "http://********@10.1.2.3:9997" in result["msg"]
+    dify.faults = []
+    dify.backend.upstreams[url] = dify.backend.upstreams[XINFERENCE]
+    results = [result, dify_models(dify, [model(server_url=url)]), dify_models(dify, [model()])]
+    for result in results:
+        text = json.dumps({**result, "invocation": None})
+        assert "s3cr3t" not in text
+
+
 # --- credentials ---------------------------------------------------------------------------------------------------
 
 

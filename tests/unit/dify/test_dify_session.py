@@ -312,6 +312,23 @@ def test_a_refused_login_is_tried_once_by_a_play(newest, opened, tmp_path):
     read(opened(newest, password="Wrong1234567", session_file=file))  # the login that is there counts
 
 
+def test_a_refused_login_is_tried_again_later(newest, opened, tmp_path, monkeypatch):
+    """The account was locked, or the password was set anew in Dify."""
+    file = str(tmp_path / "session")
+    with pytest.raises(ModelopsError) as first:
+        opened(newest, password="Another1234567", session_file=file)
+    assert file not in str(first.value)
+    with pytest.raises(ModelopsError) as again:
+        opened(newest, password="Another1234567", session_file=file)
+    for words in ("password is wrong", f"session_file {file}", "within 10 minutes", "remove the file"):
+        assert words in str(again.value)
+    newest.state.accounts[EMAIL].password = "Another1234567"
+    now = time.time()
+    monkeypatch.setattr(login, "time", SimpleNamespace(time=lambda: now + login.REFUSED_FOR + 1))
+    read(opened(newest, password="Another1234567", session_file=file))
+    assert newest.state.accounts[EMAIL].failures == 0
+
+
 @pytest.mark.parametrize("kind", ["reset_after", "slow"])
 def test_a_login_whose_answer_was_lost_is_tried_once_by_a_play(newest, opened, tmp_path, kind):
     """Dify may have counted it as a failure, and the next task does not know better."""
