@@ -196,7 +196,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
             f"Dify {dify.url}: {dify.release.version} has its Xinference provider built in, which cannot be removed. "
             "Plugins came with 1.0."
         )
-    with dify.in_workspace(p["workspace"], to_change=dify.release.plugins) as comparable:
+    # Who may install plugins is a setting of the workspace, which Dify knows.
+    with dify.in_workspace(p["workspace"], to_change=False) as comparable:
         if not dify.release.plugins:
             result = unchanged("none", wanted, "built_in")
         elif comparable:

@@ -85,6 +85,12 @@ def release_of(version: str) -> Release:
             f"Dify calls itself version '{version}', which is not a version number; its API differs by version, "
             "and a wrong guess would cost a login attempt. Use a released Dify."
         )
+    if version.strip().removeprefix("v").startswith("2.0.0-beta"):
+        # Previews of what became 1.9.0 (September 2025): older than their number, and without the login of 1.9.2.
+        raise ModelopsError(
+            f"Dify {version} is a preview that was published as 1.9.0, and does not speak as its number says, so that a "
+            "login would be refused and counted. Upgrade to 1.9.0 or later."
+        )
     number = tuple(int(part or 0) for part in match.groups())
     if number < OLDEST:
         raise ModelopsError(f"Dify {version} is too old: 0.4.0 and later are supported")

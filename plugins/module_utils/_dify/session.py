@@ -179,7 +179,13 @@ class DifySession:
 
     def connect(self) -> Release:
         """Learns the release from an answer that needs no login, and whether Dify is set up at all."""
-        answer = self.http.get(f"{API}/setup", expect=(), what=f"Dify {self.url}")
+        try:
+            answer = self.http.get(f"{API}/setup", expect=(), what="Dify")
+        except Unreachable as exc:
+            text = str(exc)
+            if not text.endswith((".", "?")):  # it says nothing of what to do
+                text += ". Does Dify run, and is url the address at which the machine that runs the module reaches it?"
+            raise type(exc)(text, sent=exc.sent) from exc
         location = answer.headers.get("Location", "")
         if answer.status in (301, 302, 303, 307, 308) and location:
             raise ModelopsError(
@@ -203,7 +209,7 @@ class DifySession:
                 found,
             )
         if answer.json.get("step") == "not_started":
-            init = self.http.get(f"{API}/init", expect=(), what=f"Dify {self.url}")
+            init = self.http.get(f"{API}/init", expect=(), what="Dify")
             if isinstance(init.json, dict) and init.json.get("status") == "not_started":
                 raise ModelopsError(self._not_initialised())
             raise ModelopsError(

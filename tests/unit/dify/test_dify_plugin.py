@@ -287,9 +287,19 @@ def test_nobody_may_install(dify, dify_plugin):
     refused(dify_plugin(dify), "the account may not", "permissions")
 
 
-def test_editor(newest, dify_plugin):
-    newest.state.add_account("ed@example.com", PASSWORD, "editor")
-    refused(dify_plugin(newest, email="ed@example.com", check=True), "editor", "owner or admin")
+@pytest.mark.parametrize("permission", ["everyone", "admins"])
+def test_editor(dify, dify_plugin, permission):
+    """Who may install plugins is a setting of the workspace, and Dify's to judge."""
+    dify.state.add_account("ed@example.com", PASSWORD, "editor")
+    dify.state.packages.permission = permission
+    dify.workspace.plugin = None
+    options = {"email": "ed@example.com", "identifier": dify.state.packages.latest}
+    assert dify_plugin(dify, check=True, **options).changed
+    if permission == "everyone":
+        result = dify_plugin(dify, **options)
+        assert not result.failed and result.changed, result["msg"]
+    else:
+        refused(dify_plugin(dify, **options), "the account may not", "permissions")
 
 
 def test_daemon_is_down(dify, dify_plugin):

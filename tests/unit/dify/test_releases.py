@@ -67,6 +67,13 @@ def test_what_is_no_version_is_refused(version):
         release_of(version)
 
 
+@pytest.mark.parametrize("version", ["2.0.0-beta.1", "v2.0.0-beta.2"])
+def test_a_preview_with_a_number_that_misleads_is_refused(version):
+    """It was before 1.9.2, whose login it does not have."""
+    with pytest.raises(ModelopsError, match=r"published as 1\.9\.0"):
+        release_of(version)
+
+
 def test_too_old_is_refused():
     with pytest.raises(ModelopsError, match=r"0\.3\.34 is too old"):
         release_of("0.3.34")

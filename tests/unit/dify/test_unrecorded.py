@@ -10,6 +10,8 @@ from conftest import EMBEDDING, XINFERENCE, model
 from servers.dify import UNRECORDED, Credential, DifyServer, Fault
 from servers.dify.server import EMAIL
 
+NAMED = [version for version, profile in UNRECORDED.items() if profile.named]
+
 
 @pytest.fixture(params=list(UNRECORDED))
 def between(request):
@@ -55,9 +57,8 @@ def test_lost_answers_and_an_expiry(between, dify_models):
     assert between.workspace.listed() == []
 
 
+@pytest.mark.parametrize("between", NAMED, indirect=True)
 def test_a_model_that_lost_its_active_credential(between, dify_models):
-    if not between.profile.named:
-        return
     dify_models(between, [model()])
     item = between.workspace.models["my-llm", "llm"]
     item.credentials = [Credential("other", {**item.shown, "max_retries": "1"})]
