@@ -333,13 +333,12 @@ from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module, _plan
+from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
 from ansible_collections.modelops.inference.plugins.module_utils._dify import models as dify_models
 from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations
-from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifyError, DifySession
+from ansible_collections.modelops.inference.plugins.module_utils._dify.converge import Run, Settings
+from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifySession
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-
-ACTIONS = {"create": "register", "attach": "register", "update": "update", "keep": "update", "remove": "remove"}
 
 # Xinference's own types, which are mapped to Dify's.
 XINFERENCE_TYPES = ("LLM", "embedding", "audio", "image", "video", "flexible")
@@ -385,25 +384,33 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         raise ModelopsError("Nothing was sent to Dify: " + "; ".join(problems))
     dify = DifySession.open(module)
     dify.http.hide(*secrets)
-    result: dict[str, t.Any] = {}
+    settings = Settings(
+        provider=p["provider"],
+        policy=dify_models.Policy(p["update_secret"], p["clean_credentials"]),
+        prune=p["prune"],
+        prune_prefix=p["prune_prefix"],
+        prune_server_urls=p["prune_server_urls"],
+    )
+    run = Run(dify, wanted, settings, check=module.check_mode, warn=module.warn)
     try:
         with dify.in_workspace(p["workspace"]) as comparable:
             if comparable:
-                compare_and_apply(module, dify, wanted, result)
+                run.converge()
             else:
-                result.update(not_compared(module, dify, wanted))
+                run.compare_nothing()
     except ModelopsError as exc:
         # What was done until then is told, too.
-        raise ModelopsError(str(exc), **{**complete(module, dify, result), **exc.result}) from exc
-    result = complete(module, dify, result)
+        raise ModelopsError(str(exc), **{**complete(module, run), **exc.result}) from exc
+    result = complete(module, run)
     failed = [item["error"] for item in result["models"] if "error" in item]
     if failed:
         raise ModelopsError(f"{len(failed)} of {len(result['models'])} models failed. " + " | ".join(failed), **result)
     return result
 
 
-def complete(module: AnsibleModule, dify: DifySession, result: dict[str, t.Any]) -> dict[str, t.Any]:
+def complete(module: AnsibleModule, run: Run) -> dict[str, t.Any]:
     """The result with the models that Dify has no type for, and with what it cost; empty where nothing was read."""
+    result = run.result()
     if not result:
         return {}
     rows = list(result["models"])
@@ -411,237 +418,7 @@ def complete(module: AnsibleModule, dify: DifySession, result: dict[str, t.Any])
         if kind_of(item) is None:
             why = registrations.why_not(item)
             rows.insert(index, dict(name=item["name"], type=item["type"], action="skip", state="skipped", why=why))
-    return {**result, "models": rows, **dify.about()}
-
-
-def compare_and_apply(
-    module: AnsibleModule, dify: DifySession, wanted: list[dify_models.Wanted], result: dict[str, t.Any]
-) -> None:
-    """Reads, plans, and outside check mode applies; a failed model is noted and the next one is tried.
-
-    :param result: gets what was done, also where this fails in the middle.
-    """
-    policy = dify_models.Policy(module.params["update_secret"], module.params["clean_credentials"])
-    models = dify_models.Models(dify, module.params["provider"])
-    statuses = models.statuses()
-    actual, errors = read(models, statuses, wanted)
-    expected = dify_models.to_be_listed(wanted, actual, dify.release)
-    if expected - statuses.keys():
-        statuses = models.statuses(expected)
-        actual = with_statuses(statuses, wanted, actual)
-    if module.params["prune"]:
-        pruned, failed = to_prune(module, models, statuses, wanted)
-        wanted = wanted + [model for model, _now in pruned]
-        actual += [now for _model, now in pruned]
-        errors.update(failed)
-    unread = set(errors)
-    known = [(model, now) for model, now in zip(wanted, actual) if model.title not in unread]
-    plan = dify_models.plan(
-        [model for model, _now in known],
-        [now for _model, now in known],
-        dify.release,
-        policy,
-        f"{dify.url} {dify.workspace.name}",
-    )
-    steps = {change.data.wanted.title: change.data for change in plan}
-    if module.check_mode:
-        for model in wanted:
-            if (model.name, model.type) in expected - statuses.keys():
-                module.warn(unlisted(dify, model))
-        result.update(told(plan, wanted, actual, steps, errors, unread))
-        return
-    done: list[_plan.Change] = []
-    try:
-        for change in plan:
-            model = change.data.wanted
-            before = models.changes
-            try:
-                actual[wanted.index(model)] = models.apply(change.data, policy)
-                done.append(change)
-            except ModelopsError as exc:
-                errors[model.title] = str(exc)
-                if models.changes != before:  # it got half way
-                    done.append(change)
-        if plan:
-            expected = dify_models.to_be_listed(wanted, actual, dify.release)
-            actual[:] = with_statuses(models.statuses(expected), wanted, actual)
-            enable_again(models, wanted, actual, steps, errors)
-        proven = [
-            model
-            for model, now in zip(wanted, actual)
-            if model.title in steps and model.title not in errors and dify_models.to_be_offered(model, now)
-        ]
-        offered = {kind: models.offered(kind) for kind in sorted({model.type for model in proven})}
-        for model, now in zip(wanted, actual):
-            if model.present and model.title not in errors:
-                error = doubts(module, dify, model, now, model.name in offered[model.type] if model in proven else None)
-                errors.update({model.title: error} if error else {})
-    finally:
-        plan.changes = done
-        result.update(told(plan, wanted, actual, steps, errors, unread))
-
-
-def read(
-    models: dify_models.Models, statuses: t.Mapping[tuple[str, str], str], wanted: t.Sequence[dify_models.Wanted]
-) -> tuple[list[dify_models.Actual], dict[str, str]]:
-    """Every model as Dify has it, but for ignored ones; and why some cannot be read, by title."""
-    actual = []
-    errors = {}
-    for model in wanted:
-        now = dify_models.Actual(status=statuses.get((model.name, model.type)))
-        try:
-            actual.append(now if model.state == "ignored" else models.read(model, now.status))
-        except DifyError as exc:
-            if exc.found.of_every_model:
-                raise
-            errors[model.title] = str(exc)
-            actual.append(now)
-    return actual, errors
-
-
-def with_statuses(
-    statuses: t.Mapping[tuple[str, str], str],
-    wanted: t.Sequence[dify_models.Wanted],
-    actual: t.Sequence[dify_models.Actual],
-) -> list[dify_models.Actual]:
-    """The models with the statuses of a newer list."""
-    return [replace(now, status=statuses.get((model.name, model.type))) for model, now in zip(wanted, actual)]
-
-
-def enable_again(
-    models: dify_models.Models,
-    wanted: t.Sequence[dify_models.Wanted],
-    actual: list[dify_models.Actual],
-    steps: t.Mapping[str, dify_models.Step],
-    errors: dict[str, str],
-) -> None:
-    """Enables what was registered anew and is disabled at once: Dify keeps that of a model that was removed."""
-    for number, (model, now) in enumerate(zip(wanted, actual)):
-        step = steps.get(model.title)
-        anew = step is not None and step.kind in ("create", "attach") and step.actual.status is None
-        if anew and model.enabled is None and now.status == "disabled" and model.title not in errors:
-            try:
-                models.enable(model)
-                actual[number] = replace(now, status="active")
-            except ModelopsError as exc:
-                errors[model.title] = str(exc)
-
-
-def told(
-    plan: _plan.Plan,
-    wanted: t.Sequence[dify_models.Wanted],
-    actual: t.Sequence[dify_models.Actual],
-    steps: t.Mapping[str, dify_models.Step],
-    errors: t.Mapping[str, str],
-    unread: t.Collection[str],
-) -> dict[str, t.Any]:
-    """The result of what is in the plan, with a row for each model.
-
-    :param unread: titles of the models that could not be read.
-    """
-    rows = [
-        row(
-            model,
-            action=ACTIONS[steps[model.title].kind]
-            if model.title in steps
-            else "unknown"
-            if model.title in unread
-            else "none",
-            state=now.status or ("unknown" if model.title in unread or now.stored else "absent"),
-            credential_id=now.credential_id,
-            credential_name=now.credential_name,
-            **({"error": errors[model.title]} if model.title in errors else {}),
-        )
-        for model, now in zip(wanted, actual)
-    ]
-    return dict(plan.result(), models=rows)
-
-
-def unlisted(dify: DifySession, model: dify_models.Wanted) -> str:
-    """What there is to say of a model that is missing in Dify's list."""
-    return (
-        f"{dify.where()}: {model.title}: it is registered, and Dify does not list it among the provider's models, also not "
-        f"within daemon_timeout ({dify.daemon_timeout:g} s). Is the Xinference plugin in order? See the log of the container "
-        f"{dify.release.validator}."
-    )
-
-
-def doubts(
-    module: AnsibleModule,
-    dify: DifySession,
-    model: dify_models.Wanted,
-    now: dify_models.Actual,
-    offered: bool | None,
-) -> str:
-    """Warns of what is not as a person would expect it; returns an error where people do not get the model.
-
-    :param offered: whether Dify has it among the active models of its type; None where that was not asked.
-    """
-    if now.status is None:
-        return unlisted(dify, model)
-    if offered is False:
-        return (
-            f"{dify.where()}: {model.title}: it is registered, the provider's list has it as {now.status}, and Dify does "
-            f"not offer it among the active {model.type} models. Look at it in Dify's settings, under Model Provider: "
-            "is its credential there and readable (not after a change of SECRET_KEY), is it enabled, is it there under "
-            f"another provider, too? If all that is well, see the log of the container {dify.release.validator}."
-        )
-    if not offered and now.status != ("disabled" if model.enabled is False else "active"):
-        module.warn(
-            f"{dify.where()} lists {model.title} as {now.status}: it is registered, and cannot be used like this"
-        )
-    if model.state == "present" and dify_models.stale_context(model, now.stored or {}):
-        module.warn(
-            f"{dify.where()}: {model.title} was saved, and Dify still has the context length "
-            f"{(now.stored or {})['context_length']} instead of {model.context_length}: its plugin remembers for five "
-            "minutes what a model UID can do. A run after that puts it right."
-        )
-    return ""
-
-
-def to_prune(
-    module: AnsibleModule,
-    models: dify_models.Models,
-    statuses: dict[tuple[str, str], str],
-    declared: list[dify_models.Wanted],
-) -> tuple[list[tuple[dify_models.Wanted, dify_models.Actual]], dict[str, str]]:
-    """The models that nobody declared and that the collection has registered; and those that cannot be read, with why."""
-    known = {(model.name, model.type) for model in declared}
-    urls = [*module.params["prune_server_urls"], *(model.server_url for model in declared if model.server_url)]
-    undeclared = [dify_models.Wanted(*key, state="absent") for key in statuses if key not in known]
-    actual, errors = read(models, statuses, undeclared)
-    others = list(zip(undeclared, actual))
-    hidden = [model.title for model, now in others if dify_models.hides_owner(now, models.release)]
-    if hidden:
-        module.warn(
-            f"{models.dify.where()}: this Dify hides the server URLs of models, so that nobody can tell whose they are. "
-            f"Not pruned: {', '.join(hidden)}. Give those that are to go state: absent."
-        )
-    ours = [
-        (model, now)
-        for model, now in others
-        if dify_models.owned(now, models.release, module.params["prune_prefix"], urls)
-    ]
-    renamed = [model.title for model, now in others if (model, now) not in ours and dify_models.at_one_of(now, urls)]
-    if renamed:
-        module.warn(
-            f"{models.dify.where()}: Not pruned, though at one of this site's server URLs: {', '.join(renamed)}. Their "
-            "credentials have names that are not this site's: a person added them, or Dify's upgrade to 1.8 named those that "
-            "were there. Give those that are to go state: absent, and the others state: ignored."
-        )
-    return ours + [(model, now) for model, now in others if model.title in errors], errors
-
-
-def not_compared(module: AnsibleModule, dify: DifySession, wanted: list[dify_models.Wanted]) -> dict[str, t.Any]:
-    """What check mode can say of a workspace that is not the account's current one: nothing."""
-    why = dify.not_compared("its models")
-    module.warn(why)
-    rows = [row(model, action="unknown", state="unknown", credential_id=None, credential_name=None) for model in wanted]
-    return dict(_plan.Plan().result(), not_compared=why, models=rows)
-
-
-def row(model: dify_models.Wanted, **outcome: t.Any) -> dict[str, t.Any]:
-    return dict(name=model.name, type=model.type, **outcome)
+    return {**result, "models": rows, **run.dify.about()}
 
 
 def main() -> None:

@@ -1,0 +1,251 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One run over the models of a workspace: read, plan, apply, and see what people get. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, replace
+
+from ansible_collections.modelops.inference.plugins.module_utils import _plan
+from ansible_collections.modelops.inference.plugins.module_utils._dify import models as dify_models
+from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifyError, DifySession
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+
+ACTIONS = {"create": "register", "attach": "register", "update": "update", "keep": "update", "remove": "remove"}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Options of dify_models beside the models, as it documents them."""
+
+    provider: str | None
+    policy: dify_models.Policy
+    prune: bool
+    prune_prefix: str
+    prune_server_urls: t.Sequence[str]
+
+
+class Run:
+    """A run; ``result`` tells what was done until then, also where it failed in the middle.
+
+    :param wanted: the models that Dify has a type for.
+    :param warn: is told what a person has to know and no model fails for.
+    """
+
+    def __init__(
+        self,
+        dify: DifySession,
+        wanted: t.Sequence[dify_models.Wanted],
+        settings: Settings,
+        *,
+        check: bool,
+        warn: t.Callable[[str], None],
+    ):
+        self.dify = dify
+        self.wanted = list(wanted)
+        self.settings = settings
+        self.check = check
+        self.warn = warn
+        self.models = dify_models.Models(dify, settings.provider)
+        self.actual: list[dify_models.Actual] = []
+        self.errors: dict[str, str] = {}  # by title
+        self.unread: set[str] = set()  # titles of the models that could not be read
+        self.steps: dict[str, dify_models.Step] = {}  # by title
+        self._plan: _plan.Plan | None = None
+        self._not_compared = ""
+
+    def converge(self) -> None:
+        """Reads, plans, and outside check mode applies; a failed model is noted and the next one is tried."""
+        statuses = self.models.statuses()
+        self.actual = self._read(self.wanted, statuses)
+        expected = self._to_be_listed()
+        if expected - statuses.keys():
+            statuses = self.models.statuses(expected)
+            self.actual = self._with_statuses(statuses)
+        if self.settings.prune:
+            pruned = self._to_prune(statuses)
+            self.wanted += [model for model, _now in pruned]
+            self.actual += [now for _model, now in pruned]
+        self.unread = set(self.errors)
+        known = [pair for pair in zip(self.wanted, self.actual) if pair[0].title not in self.unread]
+        plan = self._plan = dify_models.plan(
+            [model for model, _now in known],
+            [now for _model, now in known],
+            self.dify.release,
+            self.settings.policy,
+            f"{self.dify.url} {self.dify.workspace.name}",
+        )
+        self.steps = {change.data.wanted.title: change.data for change in plan}
+        if not self.check:
+            self._apply(plan)
+            return
+        for model in self.wanted:
+            if (model.name, model.type) in expected - statuses.keys():
+                self.warn(self._unlisted(model))
+
+    def compare_nothing(self) -> None:
+        """What check mode can say of a workspace that is not the account's current one: nothing."""
+        self._not_compared = self.dify.not_compared("its models")
+        self.warn(self._not_compared)
+
+    def result(self) -> dict[str, t.Any]:
+        """changed, plan and diff of what was done, with a row for each model; empty where nothing was read."""
+        if self._not_compared:
+            nothing = dict(action="unknown", state="unknown", credential_id=None, credential_name=None)
+            rows = [_row(model, **nothing) for model in self.wanted]
+            return dict(_plan.Plan().result(), not_compared=self._not_compared, models=rows)
+        if self._plan is None:
+            return {}
+        return dict(self._plan.result(), models=[self._told(*pair) for pair in zip(self.wanted, self.actual)])
+
+    def _told(self, model: dify_models.Wanted, now: dify_models.Actual) -> dict[str, t.Any]:
+        unread = model.title in self.unread
+        action = "unknown" if unread else "none"
+        if model.title in self.steps:
+            action = ACTIONS[self.steps[model.title].kind]
+        return _row(
+            model,
+            action=action,
+            state=now.status or ("unknown" if unread or now.stored else "absent"),
+            credential_id=now.credential_id,
+            credential_name=now.credential_name,
+            **({"error": self.errors[model.title]} if model.title in self.errors else {}),
+        )
+
+    # -- reading -----------------------------------------------------------------------------------------------
+
+    def _read(
+        self, wanted: t.Iterable[dify_models.Wanted], statuses: t.Mapping[tuple[str, str], str]
+    ) -> list[dify_models.Actual]:
+        """Every model as Dify has it, but for ignored ones; notes why some cannot be read."""
+        actual = []
+        for model in wanted:
+            now = dify_models.Actual(status=statuses.get((model.name, model.type)))
+            try:
+                actual.append(now if model.state == "ignored" else self.models.read(model, now.status))
+            except DifyError as exc:
+                if exc.found.of_every_model:
+                    raise
+                self.errors[model.title] = str(exc)
+                actual.append(now)
+        return actual
+
+    def _to_be_listed(self) -> t.AbstractSet[tuple[str, str]]:
+        return dify_models.to_be_listed(self.wanted, self.actual, self.dify.release)
+
+    def _with_statuses(self, statuses: t.Mapping[tuple[str, str], str]) -> list[dify_models.Actual]:
+        """The models with the statuses of a newer list."""
+        return [
+            replace(now, status=statuses.get((model.name, model.type))) for model, now in zip(self.wanted, self.actual)
+        ]
+
+    def _to_prune(
+        self, statuses: t.Mapping[tuple[str, str], str]
+    ) -> list[tuple[dify_models.Wanted, dify_models.Actual]]:
+        """The models that nobody declared and that the collection has registered, and those that cannot be read."""
+        known = {(model.name, model.type) for model in self.wanted}
+        urls = [*self.settings.prune_server_urls, *(model.server_url for model in self.wanted if model.server_url)]
+        undeclared = [dify_models.Wanted(*key, state="absent") for key in statuses if key not in known]
+        others = list(zip(undeclared, self._read(undeclared, statuses)))
+        release = self.dify.release
+        hidden = [model.title for model, now in others if dify_models.hides_owner(now, release)]
+        if hidden:
+            self.warn(
+                f"{self.dify.where()}: this Dify hides the server URLs of models, so that nobody can tell whose they are. "
+                f"Not pruned: {', '.join(hidden)}. Give those that are to go state: absent."
+            )
+        ours = [pair for pair in others if dify_models.owned(pair[1], release, self.settings.prune_prefix, urls)]
+        renamed = [pair[0].title for pair in others if pair not in ours and dify_models.at_one_of(pair[1], urls)]
+        if renamed:
+            self.warn(
+                f"{self.dify.where()}: Not pruned, though at one of this site's server URLs: {', '.join(renamed)}. Their "
+                "credentials have names that are not this site's: a person added them, or Dify's upgrade to 1.8 named "
+                "those that were there. Give those that are to go state: absent, and the others state: ignored."
+            )
+        return ours + [pair for pair in others if pair[0].title in self.errors]
+
+    # -- applying ----------------------------------------------------------------------------------------------
+
+    def _apply(self, plan: _plan.Plan) -> None:
+        done: list[_plan.Change] = []
+        try:
+            for change in plan:
+                model = change.data.wanted
+                before = self.models.changes
+                try:
+                    self.actual[self.wanted.index(model)] = self.models.apply(change.data, self.settings.policy)
+                    done.append(change)
+                except ModelopsError as exc:
+                    self.errors[model.title] = str(exc)
+                    if self.models.changes != before:  # it got half way
+                        done.append(change)
+            if plan:
+                self.actual = self._with_statuses(self.models.statuses(self._to_be_listed()))
+                self._enable_again()
+            self._look_at_what_people_get()
+        finally:
+            plan.changes = done
+
+    def _enable_again(self) -> None:
+        """Enables what was registered anew and is disabled at once: Dify keeps that of a model that was removed."""
+        for number, (model, now) in enumerate(zip(self.wanted, self.actual)):
+            step = self.steps.get(model.title)
+            anew = step is not None and step.kind in ("create", "attach") and step.actual.status is None
+            if anew and model.enabled is None and now.status == "disabled" and model.title not in self.errors:
+                try:
+                    self.models.enable(model)
+                    self.actual[number] = replace(now, status="active")
+                except ModelopsError as exc:
+                    self.errors[model.title] = str(exc)
+
+    def _look_at_what_people_get(self) -> None:
+        """Of each type in which something was done it asks for the active models."""
+        pairs = [pair for pair in zip(self.wanted, self.actual) if pair[0].title not in self.errors]
+        proven = [model for model, now in pairs if model.title in self.steps and dify_models.to_be_offered(model, now)]
+        offered = {kind: self.models.offered(kind) for kind in sorted({model.type for model in proven})}
+        for model, now in pairs:
+            if model.present:
+                error = self._doubts(model, now, model.name in offered[model.type] if model in proven else None)
+                self.errors.update({model.title: error} if error else {})
+
+    def _doubts(self, model: dify_models.Wanted, now: dify_models.Actual, offered: bool | None) -> str:
+        """Warns of what is not as a person would expect it; returns an error where people do not get the model.
+
+        :param offered: whether Dify has it among the active models of its type; None where that was not asked.
+        """
+        if now.status is None:
+            return self._unlisted(model)
+        if offered is False:
+            return (
+                f"{self.dify.where()}: {model.title}: it is registered, the provider's list has it as {now.status}, and "
+                f"Dify does not offer it among the active {model.type} models. Look at it in Dify's settings, under Model "
+                "Provider: is its credential there and readable (not after a change of SECRET_KEY), is it enabled, is it "
+                "there under another provider, too? If all that is well, see the log of the container "
+                f"{self.dify.release.validator}."
+            )
+        if not offered and now.status != ("disabled" if model.enabled is False else "active"):
+            self.warn(
+                f"{self.dify.where()} lists {model.title} as {now.status}: it is registered, and cannot be used like this"
+            )
+        if model.state == "present" and dify_models.stale_context(model, now.stored or {}):
+            self.warn(
+                f"{self.dify.where()}: {model.title} was saved, and Dify still has the context length "
+                f"{(now.stored or {})['context_length']} instead of {model.context_length}: its plugin remembers for "
+                "five minutes what a model UID can do. A run after that puts it right."
+            )
+        return ""
+
+    def _unlisted(self, model: dify_models.Wanted) -> str:
+        """What there is to say of a model that is missing in Dify's list."""
+        return (
+            f"{self.dify.where()}: {model.title}: it is registered, and Dify does not list it among the provider's models, "
+            f"also not within daemon_timeout ({self.dify.daemon_timeout:g} s). Is the Xinference plugin in order? See the "
+            f"log of the container {self.dify.release.validator}."
+        )
+
+
+def _row(model: dify_models.Wanted, **outcome: t.Any) -> dict[str, t.Any]:
+    return dict(name=model.name, type=model.type, **outcome)
