@@ -2,10 +2,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Refuses variables that are misspelled names of the roles' variables.
+"""Refuses variables that are misspelled names of the roles' variables, and keys that they do not have.
 
 Ansible takes a misspelled variable silently and uses the default instead. Only names close to a known one are refused:
-an inventory may have variables of its own that begin alike.
+an inventory may have variables of its own that begin alike. A wrong key Ansible refuses itself, with the whole argument spec.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import os
 import typing as t
 
 import yaml
-from ansible.errors import AnsibleActionFail
+from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
 ROLES = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "roles")
@@ -38,9 +38,38 @@ def misspelled(names: t.Iterable[str], known: t.Collection[str]) -> dict[str, st
     return found
 
 
-def known_variables(roles: t.Iterable[str]) -> set[str]:
-    """The variables of these roles of the collection, from their argument_specs."""
-    known: set[str] = set()
+def wrong_keys(value: t.Any, option: t.Mapping[str, t.Any], where: str) -> list[str]:
+    """Each key of a variable that its option does not have, at any depth, as a sentence. Pure.
+
+    :param option: of an argument spec.
+    :param where: the variable, and what of it the value is.
+    """
+    known = option.get("options")
+    if not known:
+        return []
+    if isinstance(value, (list, tuple)):
+        found = []
+        for number, item in enumerate(value, start=1):
+            called = item.get("name") or item.get("uid") if isinstance(item, dict) else None
+            found += wrong_keys(item, option, f"{where}, {called or f'item {number}'}")
+        return found
+    if not isinstance(value, dict):
+        return []
+    spelled = {alias for each in known.values() for alias in each.get("aliases") or ()} | set(known)
+    found = []
+    for key in value:
+        if key in known:
+            found += wrong_keys(value[key], known[key], f"{where}, {key}")
+        elif key not in spelled:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}."
+            found.append(f"{where}: no key {key}{hint}")
+    return found
+
+
+def known_variables(roles: t.Iterable[str]) -> dict[str, dict[str, t.Any]]:
+    """The variables of these roles of the collection and their options, from their argument_specs."""
+    known: dict[str, dict[str, t.Any]] = {}
     for role in roles:
         with open(os.path.join(ROLES, role, "meta", "argument_specs.yml"), encoding="utf-8") as file:
             known.update(yaml.safe_load(file)["argument_specs"]["main"]["options"])
@@ -59,10 +88,23 @@ class ActionModule(ActionBase):
                 "ignore": {"type": "list", "elements": "str", "default": []},
             }
         )
-        names = set(task_vars or {}) - set(options["ignore"])
-        wrong = misspelled(sorted(names), known_variables(options["roles"]))
+        given = task_vars or {}
+        known = known_variables(options["roles"])
+        names = sorted(set(given) - set(options["ignore"]))
+        wrong = [
+            f"{name} is no variable of this collection: did you mean {near}?"
+            for name, near in misspelled(names, known).items()
+        ]
+        for name in names:
+            value = given[name]
+            if known.get(name, {}).get("options"):
+                try:
+                    # What stands there already tells its keys, so that no secret in it is needed.
+                    value = self._templar.template(value) if isinstance(value, str) else value
+                except AnsibleError:  # the role tells what is undefined
+                    continue
+                wrong += wrong_keys(value, known[name], name)
         if wrong:
-            host = (task_vars or {}).get("inventory_hostname")
-            lines = [f"{name} is no variable of this collection: did you mean {near}?" for name, near in wrong.items()]
-            raise AnsibleActionFail(f"{host}: {' '.join(lines)} Correct the inventory, or the extra variables.")
+            host = given.get("inventory_hostname")
+            raise AnsibleActionFail(f"{host}: {' '.join(wrong)} Correct the inventory, or the extra variables.")
         return {"changed": False}

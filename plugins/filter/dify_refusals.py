@@ -4,12 +4,10 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations
-from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._dify import refusals
 
 DOCUMENTATION = r"""
 name: dify_refusals
@@ -19,8 +17,9 @@ author: The modelops.inference maintainers (@modelops)
 description:
   - Tells before anything is installed or launched what the module M(modelops.inference.dify_models) would refuse at the
     end. That is a server URL that a Dify in containers cannot reach, one model of Dify given twice, a target that
-    would prune what another one registers, and one without credentials or with options that exclude each other.
-positional: _input, targets
+    would prune what another one registers, one without credentials or with options that exclude each other, overrides
+    and defaults that say what Dify does not know, and a plugin's file that cannot be read.
+positional: _input, targets, from_here
 options:
   _input:
     description: The variables C(xinference_declared) of the clusters.
@@ -32,6 +31,10 @@ options:
     type: list
     elements: dict
     required: true
+  from_here:
+    description: Whether the machine that runs Ansible speaks to Dify, so that a plugin's file has to be there.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -51,11 +54,16 @@ _value:
 """
 
 
-def dify_refusals(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
-    try:
-        return registrations.refusals(sources, targets)
-    except ModelopsError as exc:
-        raise AnsibleFilterError(f"dify_refusals: {exc}") from exc
+def dify_refusals(
+    sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.Mapping[str, t.Any]], from_here: bool = False
+) -> list[str]:
+    found = refusals.refusals(sources, targets)
+    for target in targets if from_here else ():
+        package = os.path.expanduser((target.get("plugin") or {}).get("package") or "")
+        # A relative one is the module's business, which knows the play's directory.
+        if os.path.isabs(package) and not os.access(package, os.R_OK):
+            found.append(f"{target['name']}: plugin.package {package} cannot be read on this machine.")
+    return found
 
 
 class FilterModule:

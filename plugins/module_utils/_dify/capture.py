@@ -88,7 +88,8 @@ def capture(
             else:
                 cluster = min(here) if shared else ""
                 number = sum(1 for (of, _number), taken in groups.items() if of == cluster and uid in taken)
-                groups.setdefault((cluster, number), {})[uid] = _entry(model, what, found.notes)
+                given = (target.get("server_urls") or {}).get(min(here)) or target.get("server_url") or ""
+                groups.setdefault((cluster, number), {})[uid] = _entry(model, what, given, found.notes)
         single = sum(1 for call in results if call["_call"]["key"] == key) == 1
         for (cluster, number), overrides in groups.items():
             words = [target["name"], "" if single else space["name"], cluster, str(number + 1) if number else ""]
@@ -169,13 +170,17 @@ def _referred(value: t.Any, place: tuple[t.Any, ...], variables: dict[str, str],
     return "{{ " + name + " }}"
 
 
-def _entry(model: t.Mapping[str, t.Any], what: str, notes: list[str]) -> dict[str, t.Any]:
-    """What is different of a model in this Dify."""
+def _entry(model: t.Mapping[str, t.Any], what: str, given: str, notes: list[str]) -> dict[str, t.Any]:
+    """What is different of a model in this Dify.
+
+    :param given: the server URL that the target has for it.
+    """
     fields = model["fields"]
     entry: dict[str, t.Any] = {"name": model["name"], "type": model["type"]}
     url = _url(model)
     if MASK in url:
-        notes.append(f"{what}: this Dify hides the server URL ({url}). Add server_url.")
+        step = f"Look there whether it is {shown(given)}, as the target says." if given else "Add server_url."
+        notes.append(f"{what}: this Dify hides the server URL ({url}). {step}")
     elif url:
         entry["server_url"] = url
     for name, default in _DEFAULTS.items():

@@ -57,25 +57,31 @@ Active = dict[str, list[Model]]
 # --- refusing wrong input, and the plan: pure ----------------------------------------------------------------------
 
 
+def refusals(defaults: t.Mapping[str, t.Any]) -> list[str]:
+    """What is wrong with declared defaults by themselves."""
+    found = []
+    for model_type, given in defaults.items():
+        item = given if isinstance(given, dict) else {"name": given}
+        name = item.get("name")
+        if model_type not in TYPES:
+            found.append(_unknown_type(str(model_type)))
+        elif not isinstance(name, str) or not name or not set(item) <= {"name", "provider"}:
+            found.append(f"{model_type}: give the model's name, or a dict with name and provider, not {given!r}")
+    return found
+
+
 def wanted_of(defaults: t.Mapping[str, t.Any], provider: str) -> Defaults:
     """The declared defaults, in Dify's order of types; a model is its name, or a dict with its provider.
 
     :param provider: of a model that names none.
     """
-    found: Defaults = {}
-    problems = []
-    for model_type, given in defaults.items():
-        item = given if isinstance(given, dict) else {"name": given}
-        name = item.get("name")
-        if model_type not in TYPES:
-            problems.append(_unknown_type(str(model_type)))
-        elif not isinstance(name, str) or not name or not set(item) <= {"name", "provider"}:
-            problems.append(f"{model_type}: give the model's name, or a dict with name and provider, not {given!r}")
-        else:
-            found[model_type] = Model(item.get("provider") or provider, name)
-    if problems:
-        raise ModelopsError("Nothing was sent to Dify: defaults: " + "; ".join(problems))
-    return {model_type: found[model_type] for model_type in TYPES if model_type in found}
+    wrong = refusals(defaults)
+    if wrong:
+        raise ModelopsError("Nothing was sent to Dify: defaults: " + "; ".join(wrong))
+    items = {kind: given if isinstance(given, dict) else {"name": given} for kind, given in defaults.items()}
+    return {
+        kind: Model(items[kind].get("provider") or provider, items[kind]["name"]) for kind in TYPES if kind in items
+    }
 
 
 def _unknown_type(given: str) -> str:

@@ -116,7 +116,7 @@ def _verdict(here: str, there: str | None, asked_on: str) -> dict[str, t.Any]:
         )
         return {"ok": not here, "why": f"asked on {asked_on}: {here}{hint}" if here else ""}
     if there:
-        return {"ok": False, "why": f"asked from Dify's network: {there}. Nothing was registered. Correct server_url"}
+        return {"ok": False, "why": f"asked from Dify's network: {there}"}
     return {"ok": True, "why": f"proven from Dify's network only; asked on {asked_on}: {here}" if here else ""}
 
 
@@ -139,14 +139,18 @@ def _of_hook(result: t.Mapping[str, t.Any]) -> Finding:
         told = json.loads(lines[-1])
     except (IndexError, ValueError):
         told = {}
+    wrong = "server_url"
     if not isinstance(told, dict) or not {"served", "error"} & set(told):
+        # The program tells whatever it finds, so that it did not run.
+        wrong = "prove_from, so that its command runs python3 in Dify's network"
         said = registrations.shown(str(result.get("stderr") or result.get("msg") or "nothing")).strip()[-300:]
         told = {"error": f"the command {registrations.shown(' '.join(question['argv']))} said: {said}"}
     url = registrations.shown(question["url"])
 
     def find(uid: str) -> str:
-        if "error" in told:
-            return registrations.shown(f"{url}: {told['error']}")
-        return "" if uid in told["served"] else f"{url} does not serve the model UID '{uid}'"
+        if "error" not in told and uid in told["served"]:
+            return ""
+        found = f": {told['error']}" if "error" in told else f" does not serve the model UID '{uid}'"
+        return f"{url}{registrations.shown(found)}. Nothing was registered. Correct {wrong}"
 
     return find

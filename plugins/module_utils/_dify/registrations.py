@@ -9,10 +9,6 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible.module_utils.parsing.convert_bool import boolean
-
-from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback
-from ansible_collections.modelops.inference.plugins.module_utils._dify.models import OWN_NAME, owns
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 # As Dify's dialog spells the types of models.
@@ -51,10 +47,6 @@ NO_KEY = "none-needed"
 PLACES = ("uid", "cluster")
 
 
-# How a request is made from Dify's network (prove_from of a target).
-HOOKS = ("docker", "kubectl", "ssh", "command")
-
-
 class Choice(t.NamedTuple):
     """A model of a cluster that a target wants: its name and type in Dify (None where Dify has none for it)."""
 
@@ -74,7 +66,7 @@ def dify_type(model: t.Mapping[str, t.Any]) -> str | None:
 
     :raises ModelopsError: it is given one that Dify does not have.
     """
-    given = _override(model, "type")
+    given = override(model, "type")
     if given is not None:
         if given not in DIALOG_TYPES:
             raise ModelopsError(f"model '{model['uid']}': dify.type is one of {', '.join(DIALOG_TYPES)}; not '{given}'")
@@ -123,13 +115,13 @@ def name_of(source: t.Mapping[str, t.Any], model: t.Mapping[str, t.Any], target:
     """The model's own name in Dify, or by the target's template, or its UID."""
     places = {"uid": model["uid"], "cluster": source["cluster"]}
     template = str(target.get("model_name") or "{uid}")
-    return _override(model, "name") or re.sub(r"{(\w+)}", lambda match: str(places[match.group(1)]), template)
+    return override(model, "name") or re.sub(r"{(\w+)}", lambda match: str(places[match.group(1)]), template)
 
 
 def url_of(source: t.Mapping[str, t.Any], target: t.Mapping[str, t.Any], model: t.Mapping[str, t.Any]) -> str:
     """Xinference's address as this Dify is to use it for a model."""
     given = (target.get("server_urls") or {}).get(source["cluster"]) or target.get("server_url")
-    return str(_override(model, "server_url") or given or source["url"]).rstrip("/")
+    return str(override(model, "server_url") or given or source["url"]).rstrip("/")
 
 
 def registrations(
@@ -218,7 +210,7 @@ def _registration(target: t.Mapping[str, t.Any], choice: Choice) -> dict[str, t.
         entry["context_length"] = model["context_length"]
     if _state(model) != "present":
         entry["state"] = _state(model)
-    entry.update({key: _override(model, key) for key in _PASSED_ON if _override(model, key) is not None})
+    entry.update({key: override(model, key) for key in _PASSED_ON if override(model, key) is not None})
     return entry
 
 
@@ -234,108 +226,7 @@ def _defaults(target: t.Mapping[str, t.Any], chosen: t.Iterable[Choice]) -> dict
     }
 
 
-# --- refused before anything changes --------------------------------------------------------------------------------
-
-
-def refusals(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
-    """What cannot work, as sentences; known before anything is installed or launched.
-
-    :param sources: ``xinference_declared`` of each cluster.
-    :param targets: ``dify_targets``.
-    """
-    found = []
-    for target in targets:
-        wrong = list(_target_refusals(target))
-        if not wrong:
-            # Of an audio model Xinference tells only later which of Dify's types it has.
-            chosen = [
-                choice._replace(kind=choice.kind or choice.model["type"])
-                for choice in choices(sources, target)
-                if choice.wanted and (choice.kind or choice.model["type"] == "audio")
-            ]
-            wrong = [*_loopback_refusals(target, chosen), *_twice_refusals(chosen)]
-        found += [f"{target['name']}: {sentence}" for sentence in wrong]
-    for target in targets:
-        found += [
-            f"{target['name']}: prune would remove what {other['name']} registers, in the same workspace under the same "
-            "credential name. Make one target of both (models, overrides), or give each a credential_name of its own."
-            for other in targets
-            if other is not target and _prunes(target, other)
-        ]
-    return found
-
-
-def _prunes(target: t.Mapping[str, t.Any], other: t.Mapping[str, t.Any]) -> bool:
-    """Whether a target takes another one's models for its own. A workspace that is not named may be any."""
-    spaces = [set(each.get("workspaces") or [""]) for each in (target, other)]
-    names = [each.get("credential_name") or OWN_NAME for each in (target, other)]
-    return (
-        boolean(target.get("prune") or False)
-        and target.get("url", "").rstrip("/") == other.get("url", "").rstrip("/")
-        and ("" in spaces[0] | spaces[1] or bool(spaces[0] & spaces[1]))
-        and owns(names[0], names[1])
-    )
-
-
-def _target_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
-    """What is wrong with a target itself."""
-    account = [name for name in ("email", "password") if target.get(name)]
-    if len(account) == 1 or bool(account) == bool(target.get("admin_key")):
-        yield "give email and password, or admin_key and the workspaces' IDs."
-    if target.get("admin_key") and not [name for name in target.get("workspaces") or () if name]:
-        yield "an admin_key works in workspaces that are named by their ID: give workspaces."
-    unknown = [place for place in re.findall(r"{(.*?)}", str(target.get("model_name") or "")) if place not in PLACES]
-    if unknown:
-        yield f"model_name has no {{{unknown[0]}}}; it may have {{uid}} and {{cluster}}."
-    if (target.get("plugin") or {}).get("state") == "absent" and target.get("defaults"):
-        yield "with plugin.state absent there are no models that could be defaults."
-    asked_by = [name for name, value in (target.get("prove_from") or {}).items() if value and name in HOOKS]
-    if target.get("prove_from") and len(asked_by) != 1:
-        yield f"prove_from takes one of {', '.join(HOOKS)}."
-
-
-def _loopback_refusals(target: t.Mapping[str, t.Any], chosen: t.Sequence[Choice]) -> t.Iterator[str]:
-    if boolean(target.get("allow_loopback") or False):
-        return
-    urls = target.get("server_urls") or {}
-    given = {"server_url": target.get("server_url")}
-    given.update({f"server_urls of {cluster}": url for cluster, url in urls.items()})
-    given.update({f"dify.server_url of {c.model['uid']}": _override(c.model, "server_url") for c in chosen})
-    wrong = [
-        f"{where} is a loopback address ({shown(url)})" for where, url in given.items() if url and is_loopback(url)
-    ]
-    by_default = {
-        source["cluster"]
-        for source, model, _name, _kind in chosen
-        if source["loopback"]
-        and not (_override(model, "server_url") or urls.get(source["cluster"]) or target.get("server_url"))
-    }
-    wrong += [
-        f"there is no server_url, and cluster {cluster} listens on loopback only (xinference_host)"
-        for cluster in sorted(by_default)
-    ]
-    if wrong:
-        yield (
-            f"{'; '.join(wrong)}. Dify tries a model from its own container (plugin_daemon, or api before 1.0), "
-            "where a loopback address means the container. Let Xinference listen on an address that Dify reaches and give "
-            "that as server_url, or, where Dify runs on the same machine outside containers, say allow_loopback: true."
-        )
-
-
-def _twice_refusals(chosen: t.Sequence[Choice]) -> t.Iterator[str]:
-    origins: dict[tuple[str, str | None], list[str]] = {}
-    for source, model, name, kind in chosen:
-        origins.setdefault((name, kind), []).append(f"{model['uid']} of cluster {source['cluster']}")
-    for (name, kind), of in origins.items():
-        if len(of) > 1:
-            yield (
-                f"{' and '.join(of)} would both be the {kind} model '{name}' in Dify, where name and type are a model's "
-                'identity. Name them by their clusters (the target\'s model_name: "{uid}@{cluster}"), give each a name of its '
-                "own (dify.name), or select (models of the target, by clusters or tags)."
-            )
-
-
-def _override(model: t.Mapping[str, t.Any], name: str) -> t.Any:
+def override(model: t.Mapping[str, t.Any], name: str) -> t.Any:
     overrides = model.get("dify") or {}
     unknown = sorted(set(overrides) - set(OVERRIDES))
     if unknown:
@@ -352,7 +243,7 @@ def present(model: t.Mapping[str, t.Any]) -> bool:
 
 def _state(model: t.Mapping[str, t.Any]) -> str:
     """What is declared of the model in Dify."""
-    state = _override(model, "state") or "present"
+    state = override(model, "state") or "present"
     if state not in STATES:
         raise ModelopsError(f"model '{model['uid']}': dify.state is one of {', '.join(STATES)}; not '{state}'")
     return str(state)

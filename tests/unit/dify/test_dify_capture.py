@@ -97,6 +97,10 @@ def test_a_hidden_address_is_no_clusters():
     assert not found.targets and "This Dify hides the address" in found.notes[0]
     found = capture([hidden], [OFFICE], [source("one", "m")])
     assert found.targets and "Add server_url" in found.notes[0]
+    for given in ({"server_url": "http://lan:97"}, {"server_urls": {"one": "http://lan:97"}}):
+        found = capture([hidden], [{**OFFICE, **given}], [source("one", "m")])
+        (note,) = found.notes
+        assert "Look there whether it is http://lan:97" in note and "Add server_url" not in note
 
 
 def test_a_uid_under_two_names_is_in_two_targets():

@@ -9,8 +9,9 @@ import pytest
 from ansible.errors import AnsibleFilterError
 from conftest import XINFERENCE
 
+from ansible_collections.modelops.inference.plugins.filter.dify_refusals import dify_refusals
 from ansible_collections.modelops.inference.plugins.filter.dify_summary import dify_summary
-from ansible_collections.modelops.inference.plugins.module_utils._dify import proof, sheet, summary
+from ansible_collections.modelops.inference.plugins.module_utils._dify import proof, refusals, sheet, summary
 from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations as r
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.models import TYPES
@@ -184,7 +185,7 @@ def test_sheet_of_a_server_is_by_where_it_listens():
 # -- refused before anything changes ---------------------------------------------------------------------------------
 
 LOCAL = {"url": "http://127.0.0.1:9997", "loopback": True}
-OFFICE = {"name": "office", "email": "ops@example.com", "password": "p"}
+OFFICE = {"name": "office", "url": "http://dify", "email": "ops@example.com", "password": "p"}
 
 
 @pytest.mark.parametrize(
@@ -218,33 +219,39 @@ OFFICE = {"name": "office", "email": "ops@example.com", "password": "p"}
     ],
 )
 def test_a_url_that_a_dify_cannot_reach(dify, where, target, words):
-    found = r.refusals([source(served("m", "LLM", dify=dify), **where)], [{**OFFICE, **target}])
-    assert len(found) == bool(words)
+    found = refusals.refusals([source(served("m", "LLM", dify=dify), **where)], [{**OFFICE, **target}])
+    assert len(found) == 2 * bool(words)
     if words:
         assert found[0].startswith("office: ") and words in found[0]
-        assert "plugin_daemon" in found[0] and "allow_loopback: true" in found[0]
+        assert "plugin_daemon" in found[1] and "allow_loopback: true" in found[1]
+
+
+def test_why_a_loopback_address_is_refused_is_told_once():
+    here = {**OFFICE, "server_url": "http://localhost:1"}
+    found = refusals.refusals([source(served("m", "LLM"))], [here, {**here, "name": "lab"}])
+    assert [line.split(":")[0] for line in found[:2]] == ["office", "lab"] and found[2:] == [refusals.LOOPBACK]
 
 
 def test_models_that_dify_does_not_get_need_no_url():
     models = [served("i", "image"), served("gone", "LLM", declared="absent")]
-    assert r.refusals([source(*models, **LOCAL)], [OFFICE]) == []
-    assert r.refusals([source(served("a", "audio"), **LOCAL)], [OFFICE])
+    assert refusals.refusals([source(*models, **LOCAL)], [OFFICE]) == []
+    assert refusals.refusals([source(served("a", "audio"), **LOCAL)], [OFFICE])
 
 
 def test_one_model_of_dify_from_two_clusters():
     sources = [source(served("chat", "LLM", tags=[name]), cluster=name) for name in ("one", "two")]
-    (found,) = r.refusals(sources, [OFFICE, {**OFFICE, "name": "lab", "models": {"tags": ["two"]}}])
+    (found,) = refusals.refusals(sources, [OFFICE, {**OFFICE, "name": "lab", "models": {"tags": ["two"]}}])
     for words in ("office: ", "chat of cluster one and chat of cluster two", "llm", "dify.name", "{uid}@{cluster}"):
         assert words in found
-    assert r.refusals(sources, [{**OFFICE, "model_name": "{uid}@{cluster}"}]) == []
+    assert refusals.refusals(sources, [{**OFFICE, "model_name": "{uid}@{cluster}"}]) == []
     other = source(served("chat", "LLM", dify={"name": "Chat 2"}), served("embed", "embedding"), cluster="two")
-    assert r.refusals([sources[0], other], [OFFICE]) == []
+    assert refusals.refusals([sources[0], other], [OFFICE]) == []
 
 
 def test_a_model_that_moved_is_not_removed():
     gone = served("chat", "LLM", declared="absent", state="absent")
     one, two = source(gone, cluster="one"), source(served("chat", "LLM"), cluster="two")
-    assert r.refusals([one, two], [OFFICE]) == []
+    assert refusals.refusals([one, two], [OFFICE]) == []
     (model,) = r.registrations([one, two], {}, not_ready=False)["models"]
     assert model["server_url"] == "http://two.example.com:9997"
     late = source(served("chat", "LLM", state="failed"), cluster="two")
@@ -289,7 +296,9 @@ def test_what_another_cluster_may_serve_is_not_removed():
 )
 def test_a_target_that_prunes_what_another_registers(one, two, names):
     both = {**OFFICE, "url": "http://dify", "prune": True}
-    found = r.refusals([source(served("m", "LLM"))], [{**both, "name": "a", **one}, {**both, "name": "b", **two}])
+    found = refusals.refusals(
+        [source(served("m", "LLM"))], [{**both, "name": "a", **one}, {**both, "name": "b", **two}]
+    )
     assert [sentence[:2] for sentence in found] == [f"{name}:" for name in names]
     assert all("prune would remove what" in sentence for sentence in found)
 
@@ -308,13 +317,92 @@ def test_a_target_that_prunes_what_another_registers(one, two, names):
         ({"prove_from": {"namespace": "dify"}}, "prove_from takes one of docker, kubectl, ssh, command"),
         ({"prove_from": {"docker": "api", "ssh": "host"}}, "prove_from takes one of"),
         ({"prove_from": {"docker": "api"}}, None),
+        ({"url": "dify.example.com"}, "url starts with http:// or https://; it is 'dify.example.com'"),
+        ({"url": "http://dify/console/api/"}, "url is Dify's address without /console/api"),
+        ({"credential_name": "x" * 31}, f"credential_name has 31 characters; Dify takes 30: '{'x' * 31}'"),
+        ({"credential_name": "x" * 30}, None),
+        (
+            {"defaults": {"embedding": "m"}},
+            "defaults: 'embedding' is no model type of Dify: did you mean text-embedding?",
+        ),
+        ({"models": {"types": ["embeding"]}}, "models.types has 'embeding', which is no type"),
+        ({"models": {"types": ["EMBEDDING", "llm", "rerank"]}}, None),
+        ({"models": {"tags": "chat"}}, "models.tags is a list: [chat]"),
+        ({"overrides": {"m": {"nam": "x"}}}, "overrides of m: no key nam; did you mean 'name'?"),
+        ({"overrides": {"m": {"type": "LLM"}}}, "overrides of m: type is one of llm, text-embedding"),
+        ({"overrides": {"m": "Chat"}}, "overrides of m: give a dictionary with name"),
         ({"email": None, "password": None, "admin_key": "k", "workspaces": ["id"]}, None),
     ],
 )
 def test_a_target_that_cannot_be_right(target, words):
-    found = r.refusals([source(served("m", "LLM"))], [{**OFFICE, **target}])
+    found = refusals.refusals([source(served("m", "LLM"))], [{**OFFICE, **target}])
     assert bool(found) == bool(words)
     assert not words or found[0].startswith("office: ") and words in found[0]
+
+
+def test_no_refusal_hides_another():
+    wrong = {"overrides": {"m": {"nam": "x"}}, "server_url": "http://localhost:1"}
+    found = refusals.refusals([source(served("m", "LLM"))], [{**OFFICE, **wrong}, {**OFFICE, "name": "lab", "url": ""}])
+    assert [line.split(" ")[:2] for line in found[:3]] == [
+        ["office:", "server_url"],
+        ["office:", "overrides"],
+        ["lab:", "url"],
+    ]
+    assert found[3:] == [refusals.LOOPBACK]
+
+
+def test_a_name_of_two_targets_is_told_once():
+    assert refusals.refusals([], [OFFICE, {**OFFICE, "url": "http://other"}]) == [
+        "office: is the name of more than one target."
+    ]
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        (
+            {"models": {"tags": ["chatt", "rag"]}},
+            "models.tags has 'chatt', which no declared model has; did you mean 'chat'?",
+        ),
+        (
+            {"models": {"uids": ["minilmm"]}},
+            "models.uids has 'minilmm', which no declared model has; did you mean 'minilm'?",
+        ),
+        ({"models": {"clusters": ["wan"]}}, "models.clusters has 'wan', which no declared cluster has"),
+        ({"models": {"clusters": ["one"], "tags": ["chat"], "uids": ["minilm"], "types": ["tts"]}}, None),
+        (
+            {"overrides": {"minilmm": {"name": "x"}}},
+            "overrides has 'minilmm', which is no declared model's UID; did you",
+        ),
+        (
+            {"defaults": {"llm": "hause"}, "overrides": {"m": {"name": "house"}}},
+            "none of this target's llm models; did you",
+        ),
+        ({"defaults": {"llm": "m"}, "models": {"tags": ["rag"]}}, "none of this target's llm models (it has none)"),
+        (
+            {"defaults": {"text-embedding": "m"}},
+            "the default text-embedding 'm' is none of this target's text-embedding",
+        ),
+        ({"defaults": {"llm": "house"}, "overrides": {"m": {"name": "house"}}}, None),
+        ({"defaults": {"llm": "m", "tts": "voice", "text-embedding": "minilm"}}, None),
+        ({"defaults": {"rerank": {"name": "r", "provider": "langgenius/cohere/cohere"}}}, None),
+    ],
+)
+def test_what_a_target_names_and_nobody_declares(target, words):
+    models = [served("m", "LLM", tags=["chat"]), served("minilm", "embedding", tags=["rag"]), served("voice", "audio")]
+    found = refusals.unknown([source(*models)], [{**OFFICE, **target}])
+    assert len(found) == bool(words)
+    assert not words or found[0].startswith("office: ") and words in found[0]
+
+
+@pytest.mark.parametrize(("from_here", "told"), [(True, 1), (False, 0)])
+def test_a_file_of_a_plugin_that_is_not_there(tmp_path, from_here, told):
+    there = tmp_path / "x.difypkg"
+    there.touch()
+    packages = [there, tmp_path / "nosuch.difypkg", "relative.difypkg"]
+    targets = [{**OFFICE, "name": str(n), "plugin": {"package": str(p)}} for n, p in enumerate(packages)]
+    found = dify_refusals([], targets, from_here)
+    assert len(found) == told and all(f"1: plugin.package {packages[1]} cannot be read" in line for line in found)
 
 
 def test_what_a_target_says_of_a_model_goes_before_what_the_model_says():
@@ -555,7 +643,8 @@ MISSING = {"models": [{"uid": "m", "ok": False, "detail": "does not run; running
         (SEEN, '{"served": ["n"]}', False, "asked from Dify's network: http://one.example.com:9997 does not serve"),
         (SEEN, '{"error": "it answers 401"}', False, "it answers 401"),
         (SEEN, "", False, "the command docker exec -i api python3 - said: No such container: api"),
-        (SEEN, "[]", False, "said: No such container: api"),
+        (SEEN, "[]", False, "said: No such container: api. Nothing was registered. Correct prove_from"),
+        (SEEN, '{"error": "URLError"}', False, "URLError. Nothing was registered. Correct server_url"),
     ],
 )
 def test_verdicts(near, far, ok, words):
@@ -589,7 +678,7 @@ def test_no_verdict_tells_a_user_in_a_url(far):
 
 def test_no_refusal_tells_a_user_in_a_url():
     target = {**OFFICE, "server_url": "http://svc:hunter2@127.0.0.1:1"}
-    (found,) = r.refusals([source(served("m", "LLM"))], [target])
+    found, _why = refusals.refusals([source(served("m", "LLM"))], [target])
     assert "http://***@127.0.0.1:1" in found and "hunter2" not in found
 
 

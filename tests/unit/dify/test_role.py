@@ -20,6 +20,8 @@ from servers.dify.server import EMAIL, PASSWORD
 from servers.dify.xinference import Backend, Upstream, default_models
 from servers.xinference import XinferenceServer
 
+from ansible_collections.modelops.inference.plugins.action import check_names
+
 HERE = Path(__file__).parent
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 
@@ -296,7 +298,8 @@ def test_only_a_run_that_sees_every_cluster_removes(newest, cluster, play, dify_
     if unseen == "another play":
         others = {"gpu02": {**declared}}
     elif unseen == "not served":
-        two = {"xinference_declared": {**two["xinference_served"]}}
+        one["xinference_declared"] = one["xinference_served"]
+        two = {"xinference_declared": two["xinference_served"]}
     elif unseen == "no source":
         one, two = {}, {}
     options = {"serial": {"serial": 1}, "limit": {"ansible_limit": "gpu01"}}.get(unseen, {})
@@ -599,7 +602,7 @@ def test_connection_sheet(cluster, play):
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
-        ({"url": "dify.example.com"}, "every url starts with http"),
+        ({"url": "dify.example.com"}, "office: url starts with http"),
         ({"server_url": "http://localhost:9997", "allow_loopback": False}, "loopback address"),
         ({"update_secret": "sometimes"}, "update_secret"),
         ({"worksapces": ["Research"]}, "worksapces"),
@@ -609,6 +612,32 @@ def test_refused_before_anything_is_asked(newest, cluster, play, changed, words)
     run = play({"gpu01": cluster.served("one")}, dify_targets=[target(newest, **changed)])
     assert run.rc != 0 and words in run.out
     assert newest.log == [] and run.executed == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"serverurl": "http://lan:1"}, "dify_targets, office: no key serverurl; did you mean server_url?"),
+        ({"models": {"tag": ["chat"]}}, "dify_targets, office, models: no key tag; did you mean tags?"),
+        ({"plugin": {"pakage": "x"}}, "dify_targets, office, plugin: no key pakage; did you mean package?"),
+        ({"prove_from": {"dokcer": "x"}}, "dify_targets, office, prove_from: no key dokcer; did you mean docker?"),
+        ({"zzz": 1}, "dify_targets, office: no key zzz; there are name, url,"),
+        ({"models": {"tags": ["chat"]}, "overrides": {"m": {"name": "x"}}}, None),
+    ],
+)
+def test_a_key_that_a_target_does_not_have(changed, words):
+    option = check_names.known_variables(["dify"])["dify_targets"]
+    found = check_names.wrong_keys([{"name": "office", **changed}], option, "dify_targets")
+    assert len(found) == bool(words) and all(line.startswith(words) for line in found)
+
+
+def test_a_wrong_key_is_told_before_the_argument_spec(newest, cluster, play):
+    wrong = target(newest, serverurl="{{ nowhere }}", password="{{ secret }}")
+    run = play(
+        {"gpu01": cluster.served("one")}, playbook="names.yml", dify_targets=[wrong], secret=PASSWORD, note=False
+    )
+    assert run.rc != 0 and "dify_targets, office: no key serverurl; did you mean server_url?" in run.out
+    assert "admin_key" not in run.out and PASSWORD not in run.out and newest.log == []
 
 
 def test_what_cannot_work_is_refused_before_anything_is_asked(newest, cluster, play):
@@ -627,6 +656,33 @@ def test_what_cannot_work_is_refused_before_anything_is_asked(newest, cluster, p
     assert newest.log == [] and run.executed == [] and PASSWORD not in run.out
 
 
+@pytest.mark.parametrize("limited", [False, True])
+def test_a_selector_that_matches_nothing(newest, cluster, play, dify_models, limited):
+    """Is refused; in a run that does not see every cluster told, and then nothing is removed."""
+    mine = {
+        "server_url": cluster.url,
+        "api_key": cluster.key,
+        "type": "llm",
+        "model_uid": CHAT["uid"],
+        "name": CHAT["uid"],
+    }
+    assert not dify_models(newest, [mine]).failed
+    newest.log.clear()
+    host = cluster.served("one", [CHAT])
+    host["xinference_declared"] = host["xinference_served"]
+    office = target(
+        newest, models={"tags": ["chatt"]}, overrides={CHAT["uid"]: {"nam": "x"}} if not limited else {}, prune=True
+    )
+    options = {"ansible_limit": "gpu01"} if limited else {}
+    run = play({"gpu01": host}, dify_targets=[office], note=False, **options)
+    assert "office: models.tags has 'chatt', which no declared model has; did you mean 'chat'?" in run.out
+    assert newest.workspace.models[CHAT["uid"], "llm"].listed
+    assert (run.rc == 0) == limited, run.out
+    if not limited:
+        assert f"office: overrides of {CHAT['uid']}: no key nam; did you mean 'name'?" in run.out
+        assert newest.log == [] and run.executed == []
+
+
 def test_names_of_targets_are_unique(newest, cluster, play):
     run = play({"gpu01": cluster.served("one")}, dify_targets=[target(newest), target(newest)])
-    assert run.rc != 0 and "every name may be given once" in run.out and newest.log == []
+    assert run.rc != 0 and "office: is the name of more than one target" in run.out and newest.log == []

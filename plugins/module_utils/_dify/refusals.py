@@ -1,0 +1,250 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What of targets cannot work, known before anything is installed or launched. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import typing as t
+
+from ansible.module_utils.parsing.convert_bool import boolean
+
+from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback
+from ansible_collections.modelops.inference.plugins.module_utils._dify import defaults
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models import NAME_LIMIT, OWN_NAME, owns
+from ansible_collections.modelops.inference.plugins.module_utils._dify.registrations import (
+    DIALOG_TYPES,
+    OVERRIDES,
+    PLACES,
+    STATES,
+    Choice,
+    choices,
+    override,
+    shown,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.models import TYPES
+
+# How a request is made from Dify's network (prove_from of a target).
+HOOKS = ("docker", "kubectl", "ssh", "command")
+
+LOOPBACK = (
+    "Dify tries a model from its own container (plugin_daemon, or api before 1.0), where a loopback address means the "
+    "container. Let Xinference listen on an address that Dify reaches and give that as server_url, or, where Dify runs on "
+    "the same machine outside containers, say allow_loopback: true."
+)
+
+
+def refusals(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    """What cannot work, as sentences.
+
+    :param sources: ``xinference_declared`` of each cluster.
+    :param targets: ``dify_targets``.
+    """
+    names = [target["name"] for target in targets]
+    found = [f"{name}: is the name of more than one target." for name in dict.fromkeys(names) if names.count(name) > 1]
+    looped = False
+    for target in targets:
+        wrong = list(_target_refusals(target))
+        if not wrong:
+            try:
+                chosen = _coming(sources, target)
+                loops = list(_loopback_refusals(target, chosen))
+                wrong = [*loops, *_twice_refusals(chosen)]
+                looped = looped or bool(loops)
+            except ModelopsError as exc:
+                wrong = [f"{exc}."]
+        wrong += _override_refusals(target)
+        found += [f"{target['name']}: {sentence}" for sentence in wrong]
+    for target in targets:
+        found += [
+            f"{target['name']}: prune would remove what {other['name']} registers, in the same workspace under the same "
+            "credential name. Make one target of both (models, overrides), or give each a credential_name of its own."
+            for other in targets
+            if other is not target and _prunes(target, other)
+        ]
+    return [*found, LOOPBACK] if looped else found
+
+
+def unknown(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    """What targets name and none of these clusters declares, as sentences: values of selectors, UIDs of overrides, defaults.
+
+    A run that does not see every cluster cannot refuse for it.
+    """
+    models = [model for source in sources for model in source.get("models") or ()]
+    uids = [model["uid"] for model in models]
+    known = {
+        "clusters": [source["cluster"] for source in sources],
+        "tags": [tag for model in models for tag in model.get("tags") or ()],
+        "uids": uids,
+    }
+    found = []
+    for target in targets:
+        chosen = target.get("models") or {}
+        wrong = [
+            f"models.{key} has {value!r}, which no declared {'cluster' if key == 'clusters' else 'model'} has{_near(value, has)}"
+            for key, has in known.items()
+            for value in _values(chosen, key)
+            if value not in has
+        ]
+        wrong += [
+            f"overrides has {uid!r}, which is no declared model's UID{_near(uid, uids)}"
+            for uid in target.get("overrides") or {}
+            if uid not in uids
+        ]
+        if not wrong:
+            wrong += _default_refusals(sources, target)
+        found += [f"{target['name']}: {sentence}" for sentence in wrong]
+    return found
+
+
+def _values(chosen: t.Mapping[str, t.Any], key: str) -> t.Sequence[t.Any]:
+    """Of a selector. One that is no list is refused as that."""
+    found = chosen.get(key) or ()
+    return () if isinstance(found, str) else found
+
+
+def _near(value: t.Any, known: t.Iterable[str]) -> str:
+    near = difflib.get_close_matches(str(value), [str(name) for name in known], n=1)
+    return f"; did you mean {near[0]!r}?" if near else "."
+
+
+def _coming(sources: t.Sequence[t.Mapping[str, t.Any]], target: t.Mapping[str, t.Any]) -> list[Choice]:
+    """What a target is to register, without overrides that are wrong.
+
+    Of an audio model Xinference tells only later which of Dify's types it has: its type here is ``audio``.
+    """
+    fit = {uid: given for uid, given in (target.get("overrides") or {}).items() if not _override_problems(given)}
+    return [
+        choice._replace(kind=choice.kind or choice.model["type"])
+        for choice in choices(sources, {**target, "overrides": fit})
+        if choice.wanted and (choice.kind or choice.model["type"] == "audio")
+    ]
+
+
+def _prunes(target: t.Mapping[str, t.Any], other: t.Mapping[str, t.Any]) -> bool:
+    """Whether a target takes another one's models for its own. A workspace that is not named may be any."""
+    spaces = [set(each.get("workspaces") or [""]) for each in (target, other)]
+    names = [each.get("credential_name") or OWN_NAME for each in (target, other)]
+    return (
+        boolean(target.get("prune") or False)
+        and target.get("url", "").rstrip("/") == other.get("url", "").rstrip("/")
+        and ("" in spaces[0] | spaces[1] or bool(spaces[0] & spaces[1]))
+        and owns(names[0], names[1])
+    )
+
+
+def _target_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """What is wrong with a target itself."""
+    url = str(target.get("url") or "")
+    if not re.match("https?://[^/]", url):
+        yield f"url starts with http:// or https://; it is '{shown(url)}'."
+    elif url.rstrip("/").endswith("/console/api"):
+        yield f"url is Dify's address without /console/api; it is '{shown(url)}'."
+    account = [name for name in ("email", "password") if target.get(name)]
+    if len(account) == 1 or bool(account) == bool(target.get("admin_key")):
+        yield "give email and password, or admin_key and the workspaces' IDs."
+    if target.get("admin_key") and not [name for name in target.get("workspaces") or () if name]:
+        yield "an admin_key works in workspaces that are named by their ID: give workspaces."
+    unknown_places = [
+        name for name in re.findall(r"{(.*?)}", str(target.get("model_name") or "")) if name not in PLACES
+    ]
+    if unknown_places:
+        yield f"model_name has no {{{unknown_places[0]}}}; it may have {{uid}} and {{cluster}}."
+    chosen = target.get("models") or {}
+    for key in [key for key, values in chosen.items() if isinstance(values, str)]:
+        yield f"models.{key} is a list: [{chosen[key]}]."
+    types = [*TYPES, *DIALOG_TYPES]
+    for name in _values(chosen, "types"):
+        if str(name).lower() not in [known.lower() for known in types]:
+            yield f"models.types has {name!r}, which is no type of Xinference or of Dify{_near(name, types)}"
+    name = str(target.get("credential_name") or "")
+    if len(name) > NAME_LIMIT:
+        yield f"credential_name has {len(name)} characters; Dify takes {NAME_LIMIT}: '{name}'."
+    if (target.get("plugin") or {}).get("state") == "absent" and target.get("defaults"):
+        yield "with plugin.state absent there are no models that could be defaults."
+    for sentence in defaults.refusals(target.get("defaults") or {}):
+        yield f"defaults: {sentence}."
+    asked_by = [name for name, value in (target.get("prove_from") or {}).items() if value and name in HOOKS]
+    if target.get("prove_from") and len(asked_by) != 1:
+        yield f"prove_from takes one of {', '.join(HOOKS)}."
+
+
+def _override_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    for uid, given in (target.get("overrides") or {}).items():
+        for problem in _override_problems(given):
+            yield f"overrides of {uid}: {problem}"
+
+
+def _override_problems(given: t.Any) -> list[str]:
+    if not isinstance(given, dict):
+        return [f"give a dictionary with {', '.join(OVERRIDES)}."]
+    found = [f"no key {key}{_near(key, OVERRIDES)}" for key in given if key not in OVERRIDES]
+    for key, known in (("type", tuple(DIALOG_TYPES)), ("state", STATES)):
+        if given.get(key) and given[key] not in known:
+            found.append(f"{key} is one of {', '.join(known)}, not {given[key]!r}.")
+    return found
+
+
+def _default_refusals(sources: t.Sequence[t.Mapping[str, t.Any]], target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """Defaults that are none of the target's models, by name in Dify or UID. One with a provider is another provider's."""
+    try:
+        coming = _coming(sources, target)
+    except (ModelopsError, KeyError):  # refused already
+        return
+    for kind, given in (target.get("defaults") or {}).items():
+        if not isinstance(given, str):
+            continue
+        names = {
+            name
+            for choice in coming
+            if choice.kind == kind or choice.kind == "audio" and kind in ("speech2text", "tts")
+            for name in (choice.name, choice.model["uid"])
+        }
+        if given not in names:
+            yield (
+                f"the default {kind} {given!r} is none of this target's {kind} models"
+                + (_near(given, names).rstrip(".") or f" (it has {', '.join(sorted(names)) or 'none'}).")
+                + " Of another provider's model give name and provider."
+            )
+
+
+def _loopback_refusals(target: t.Mapping[str, t.Any], chosen: t.Sequence[Choice]) -> t.Iterator[str]:
+    """One sentence, without the reason, which is every target's."""
+    if boolean(target.get("allow_loopback") or False):
+        return
+    urls = target.get("server_urls") or {}
+    given = {"server_url": target.get("server_url")}
+    given.update({f"server_urls of {cluster}": url for cluster, url in urls.items()})
+    given.update({f"dify.server_url of {c.model['uid']}": override(c.model, "server_url") for c in chosen})
+    wrong = [
+        f"{where} is a loopback address ({shown(url)})" for where, url in given.items() if url and is_loopback(url)
+    ]
+    by_default = {
+        source["cluster"]
+        for source, model, _name, _kind in chosen
+        if source["loopback"]
+        and not (override(model, "server_url") or urls.get(source["cluster"]) or target.get("server_url"))
+    }
+    wrong += [
+        f"there is no server_url, and cluster {cluster} listens on loopback only (xinference_host)"
+        for cluster in sorted(by_default)
+    ]
+    if wrong:
+        yield f"{'; '.join(wrong)}."
+
+
+def _twice_refusals(chosen: t.Sequence[Choice]) -> t.Iterator[str]:
+    origins: dict[tuple[str, str | None], list[str]] = {}
+    for source, model, name, kind in chosen:
+        origins.setdefault((name, kind), []).append(f"{model['uid']} of cluster {source['cluster']}")
+    for (name, kind), of in origins.items():
+        if len(of) > 1:
+            yield (
+                f"{' and '.join(of)} would both be the {kind} model '{name}' in Dify, where name and type are a model's "
+                'identity. Name them by their clusters (the target\'s model_name: "{uid}@{cluster}"), give each a name of its '
+                "own (dify.name), or select (models of the target, by clusters or tags)."
+            )
