@@ -33,15 +33,20 @@ def summary(
     known = [
         registrations(sources, target, not_ready=not_ready, proofs=proofs, complete=complete) for target in targets
     ]
-    without_plugin = [result["_call"] for result in results.get("plugin") or () if failed(result)]
+    # Why nothing more was tried in a workspace: by target and workspace the reason.
+    stopped: dict[tuple[int, str], str] = {}
     for what, row_of in (("plugin", _plugin_rows), ("models", _model_rows), ("defaults", _default_rows)):
         for result in results.get(what) or ():
             call = result["_call"]
             space = (result.get("workspace") or {}).get("name") or call["workspace"]
             place = {"dify": call["name"], "workspace": space}
             found = row_of(result)
+            chosen = choices(sources, targets[call["key"]])
+            why = stopped.get((call["key"], call["workspace"]))
             if result.get("skipped"):
-                if not (what == "models" and call["models"] and not_ready) or call in without_plugin:
+                if why and call[what]:
+                    _merge(rows, _untried(what, known[call["key"]], chosen, why), place)
+                if not (what == "models" and call["models"] and not_ready) or why:
                     continue
                 # Check mode cannot ask for the models of a plugin that it did not install.
                 coming = known[call["key"]]["models"]
@@ -49,19 +54,54 @@ def summary(
                 found = [_row({**model, **told}, "absent") for model in coming if "model_uid" in model]
             if failed(result) and not any(row["state"] == "failed" for row in found):
                 about = {"model": "", "type": "" if what == "models" else what, "state": "failed", "action": "none"}
-                row = {"dify": call["name"], "workspace": space, **about, "why": result["msg"]}
-                same = [each for each in rows if {**each, "workspace": space, "type": row["type"]} == row]
-                for each in same:
-                    each["workspace"] = ", ".join(name or "the current one" for name in (each["workspace"], space))
-                rows += [] if same else [row]
+                _merge(rows, [{**about, "why": result["msg"]}], place)
                 if not found:
+                    stopped[call["key"], call["workspace"]] = result["msg"]
+                    if what != "plugin":
+                        _merge(rows, _untried(what, known[call["key"]], chosen, result["msg"]), place)
                     continue
             if what == "models":
                 target = targets[call["key"]]
-                found = _with_origin(found, known[call["key"]], choices(sources, target))
+                found = _with_origin(found, known[call["key"]], chosen)
                 found = _with_warnings(found, [row for row in proofs if row["dify"] == target["name"]])
             rows += [{**place, **row} for row in found]
     return rows
+
+
+def _untried(what: str, known: t.Mapping[str, t.Any], chosen: t.Iterable[Choice], why: str) -> list[dict[str, t.Any]]:
+    """Rows of the models or defaults of a target that something else kept from being tried.
+
+    :param known: ``registrations`` of the target.
+    :param chosen: its ``choices``.
+    """
+    if what == "defaults":
+        about = {"state": "default not tried", "action": "none", "why": why}
+        names = {kind: given["name"] if isinstance(given, dict) else given for kind, given in known["defaults"].items()}
+        return [{"model": name, "type": kind, **about} for kind, name in names.items()]
+    about = {"state": "not tried", "action": "none", "why": why}
+    coming = [model for model in known["models"] if model.get("state") != "ignored"]
+    origins = _origins(chosen)
+    return [
+        {"model": model["name"], "type": model["type"], **about, **origins.get((model["name"], model["type"]), {})}
+        for model in coming
+    ]
+
+
+def _merge(rows: list[dict[str, t.Any]], found: t.Iterable[dict[str, t.Any]], place: t.Mapping[str, t.Any]) -> None:
+    """Adds rows of a workspace; to one that says the same of another workspace only the workspace."""
+    for row in found:
+        new = {"dify": place["dify"], "workspace": place["workspace"], **row}
+        # A failure of everything says by its type only what was tried first.
+        same = [
+            each
+            for each in rows
+            if {**each, "workspace": "", "type": each["type"] if row["model"] else row["type"]}
+            == {**new, "workspace": ""}
+        ]
+        for each in same:
+            spaces = [name or "the current one" for name in (each["workspace"], place["workspace"])]
+            each["workspace"] = ", ".join(dict.fromkeys(spaces))
+        rows += [] if same else [new]
 
 
 def failed(result: t.Mapping[str, t.Any]) -> bool:
@@ -109,7 +149,13 @@ def _with_origin(
         for row in rows
         if row["state"] != "absent" or (row["model"], row["type"]) not in ignored
     }
-    origins = {
+    origins = _origins(chosen)
+    return [{**row, **origins.get(key, {})} for key, row in {**told, **left_out}.items()]
+
+
+def _origins(chosen: t.Iterable[Choice]) -> dict[tuple[str, str], dict[str, str]]:
+    """By name and type in Dify the cluster and the UID of what is to be there."""
+    return {
         (choice.name, choice.kind or choice.model["type"]): {
             "cluster": choice.source["cluster"],
             "uid": choice.model["uid"],
@@ -117,7 +163,6 @@ def _with_origin(
         for choice in chosen
         if choice.wanted
     }
-    return [{**row, **origins.get(key, {})} for key, row in {**told, **left_out}.items()]
 
 
 def _with_warnings(

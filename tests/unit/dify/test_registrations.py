@@ -548,6 +548,7 @@ def test_summary():
         ("Research", "b", "llm", "failed", "no"),
         ("Research", "i", "image", "skipped", "Dify has no type for image models"),
         ("Other", "", "", "failed", "wrong password"),
+        ("Other", "a", "llm", "not tried", "wrong password"),
         ("Research", "a", "llm", "default", ""),
         ("Research", "a", "tts", "failed", "not active"),
         ("Research", "a", "rerank", "not compared", ""),
@@ -558,16 +559,28 @@ def test_summary():
 
 
 def test_a_reason_for_which_nothing_could_be_done_is_one_row_of_a_dify():
-    calls = r.calls([{"name": "office", "workspaces": ["", "R", "S"], "plugin": {"state": "present"}}, {"name": "lab"}])
+    """And one of each model and default that it kept from being tried."""
+    office = {"name": "office", "workspaces": ["", "R", "S"], "plugin": {"state": "present"}, "defaults": {"llm": "a"}}
+    calls = r.calls([office, {"name": "lab"}])
     dead = [{"_call": call, "failed": False, "msg": "refused"} for call in calls]
     other = {"_call": calls[2], "msg": "no such workspace"}
-    results = {"plugin": [*dead[:2], other], "models": [*({"_call": c, "skipped": True} for c in calls[:3]), dead[3]]}
-    rows = summary.summary(results, [{"name": "office"}, {"name": "lab"}], [source(served("a", "LLM"))], not_ready=True)
-    assert [(row["dify"], row["workspace"], row["type"], row["why"]) for row in rows] == [
-        ("office", "the current one, R", "plugin", "refused"),
-        ("office", "S", "plugin", "no such workspace"),
-        ("lab", "", "", "refused"),
-    ]
+    skipped = [{"_call": call, "skipped": True} for call in calls[:3]]
+    results = {"plugin": [*dead[:2], other], "models": [*skipped, dead[3]], "defaults": skipped}
+    for check in (True, False):
+        rows = summary.summary(results, [office, {"name": "lab"}], [source(served("a", "LLM"))], not_ready=check)
+        assert [
+            (row["dify"], row["workspace"], row["model"], row["type"], row["state"], row["why"]) for row in rows
+        ] == [
+            ("office", "the current one, R", "", "plugin", "failed", "refused"),
+            ("office", "S", "", "plugin", "failed", "no such workspace"),
+            ("office", "the current one, R", "a", "llm", "not tried", "refused"),
+            ("office", "S", "a", "llm", "not tried", "no such workspace"),
+            ("lab", "", "", "", "failed", "refused"),
+            ("lab", "", "a", "llm", "not tried", "refused"),
+            ("office", "the current one, R", "a", "llm", "default not tried", "refused"),
+            ("office", "S", "a", "llm", "default not tried", "no such workspace"),
+        ]
+        assert rows[2]["cluster"] == "one" and rows[2]["uid"] == "a"
 
 
 def test_summary_of_check_mode_where_the_plugin_is_to_come():
