@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the tests against a real Xinference share: one server of the tested release for all files, and the demo models.
+"""What the tests against a real Xinference share: one server of the tested release in each process, and the demo models.
 
 A test that breaks its server, or needs another release, makes one of its own with `start`. Where a file defines
 `server` (and `claimed`) anew, the other fixtures speak to that one.
@@ -16,18 +16,10 @@ import pytest
 from real_server import PASSWORD, TESTED, Server, environment
 
 
-# First, because xdist reads the groups when its turn comes.
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
     """First what wants the shared server as nobody has claimed it yet, then what wants it as nobody has used it yet."""
     first = ("test_admin.py", "test_models.py")
     items.sort(key=lambda item: first.index(item.path.name) if item.path.name in first else len(first))
-    # What speaks to one server stays together in one process: the shared one, and each of those that break theirs.
-    own = ("test_faults.py", "test_real_reconciler.py", "test_releases.py")
-    for item in items:
-        version = getattr(item, "callspec", None) and item.callspec.params.get("server", "")
-        group = f"{item.path.name} {version}" if item.path.name in own else "shared"
-        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
