@@ -170,7 +170,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         if comparable:
             result = compare_and_apply(module, dify, wanted)
         else:
-            why = dify.not_compared("its defaults")
+            why = dify.not_compared()
             module.warn(why)
             result = dict(
                 _plan.Plan().result(), not_compared=why, defaults=rows(wanted, dict.fromkeys(wanted, "unknown"))

@@ -88,7 +88,7 @@ class Run:
 
     def compare_nothing(self) -> None:
         """What check mode can say of a workspace that is not the account's current one: nothing."""
-        self._not_compared = self.dify.not_compared("its models")
+        self._not_compared = self.dify.not_compared()
         self.warn(self._not_compared)
 
     def result(self) -> dict[str, t.Any]:

@@ -361,14 +361,15 @@ class DifySession:
             requests=dict(self.http.counts),
         )
 
-    def not_compared(self, what: str) -> str:
+    def not_compared(self, what: str = "it") -> str:
         """What check mode can say of a workspace that is not the account's current one.
 
-        :param what: what was to be read there ("its models").
+        :param what: what was to be read there. Where all modules of a play say the same, Ansible shows it once.
         """
         return (
             f"Dify {self.url}: '{self.workspace.name}' is not the account's current workspace. Reading {what} would take a "
-            "switch, which is a change of the account that check mode does not make. Nothing was compared."
+            "switch, which is a change of the account that check mode does not make. Nothing was compared. Make it the current "
+            "one in Dify, or give an admin_key, which needs no switch."
         )
 
     def workspaces(self) -> list[dict[str, t.Any]]:
