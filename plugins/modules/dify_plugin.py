@@ -203,7 +203,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         elif comparable:
             result = compare_and_apply(module, dify, wanted)
         else:
-            why = dify.not_compared("its plugins")
+            why = dify.not_compared()
             module.warn(why)
             result = dict(unchanged("unknown", wanted, "unknown"), not_compared=why)
     return dict(result, **dify.about())
