@@ -148,7 +148,7 @@ def test_check_mode_on_a_new_machine_tells_and_makes_nothing(site):
         ({"xinference_auth": False, "xinference_host": "0.0.0.0"}, "anyone who reaches the port could run code"),
         ({"xinference_free_gib": 999999}, "GiB free, the installation needs 999999"),
         ({"xinference_models": [{"uid": "a", "engine": "vllm"}, {"uid": "a", "engine": "vllm"}]}, "declared 2 times"),
-        ({"xinference_models": [{"uid": "a", "engnie": "vllm"}]}, "did you mean engine?"),
+        ({"xinference_models": [{"uid": "a", "engnie": "vllm"}]}, "no option 'engnie'; nearest: engine"),
         ({"xinference_models": [{"uid": "a/b", "engine": "vllm"}]}, "UID 'a/b' holds /"),
         (
             {"dify_targets": [{"name": "x", "url": "dify", "email": "a", "password": "b"}]},
