@@ -185,7 +185,7 @@ def test_one_worker_only(newest, define):
         ({"name": "x", "path": "m", "size": "1", "definition": {"family": "f"}}, "path has to be absolute"),
         ({"name": "x", "size": "1", "definition": {"family": "f"}}, "say where the weights are"),
         ({"name": "x", "type": "flexible"}, "definition lacks launcher"),
-        ({"name": "x", "path": "/m", "definition": {"famly": "f"}}, "did you mean family"),
+        ({"name": "x", "path": "/m", "definition": {"famly": "f"}}, "nearest: family"),
         ({"name": "x", "path": "/m", "specs": [{"path": "/n"}], "definition": {"family": "f"}}, "not beside them"),
         ({"name": "x", "type": "image", "specs": [{"path": "/n"}], "definition": {"family": "f"}}, "has no specs"),
         ({"name": "x", "path": "/m", "size": "big", "definition": {"family": "f"}}, "not billions of parameters"),
