@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-ROLES = ("xinference", "models", "dify")
+ROLES = ("accelerator", "xinference", "models", "dify")
 
 
 def variables_table() -> str:
@@ -33,6 +33,8 @@ def variables_table() -> str:
             text = (text[0] if isinstance(text, list) else text).replace("|", "\\|").replace("\n", " ")
             text = re.sub(r"\b[CVOM]\(([^)]*)\)", r"`\1`", text)
             kind = option.get("type", "str") + (f" of {option['elements']}" if "elements" in option else "")
+            if "choices" in option:
+                kind += ": " + ", ".join(f"`{choice}`" for choice in option["choices"] if choice != "")
             default = "required" if option.get("required") else f"`{option['default']}`" if "default" in option else ""
             lines.append(f"| `{name}` | {kind} | {default} | {text} |")
     return "\n".join(lines) + "\n"

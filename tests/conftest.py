@@ -1,11 +1,17 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What all Python tests share: a module is run in-process through its main(), as Ansible would run it."""
+"""What all Python tests share: a module is run in-process through its main(), as Ansible would run it.
+
+Tests that use ansible-core are marked `ansible`. The others have nothing that another release of it could break. Long ones of which
+smaller ones beside them run the same roles are marked `newest`: those are enough on each of the other releases.
+"""
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -17,6 +23,28 @@ from ansible.module_utils.common import warnings
 sys.path.insert(0, str(Path(__file__).parent))
 
 COLLECTION = "ansible_collections.modelops.inference.plugins"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        uses = "run_module" in item.fixturenames or uses_ansible(item.module.__name__)
+        if uses and not item.get_closest_marker("newest"):
+            item.add_marker("ansible")
+
+
+@functools.cache
+def uses_ansible(name: str) -> bool:
+    """Whether a test's module, or what it takes from the collection or the tests, has anything of ansible-core or starts it."""
+    seen, todo = set(), {name}
+    while todo:
+        module = sys.modules[todo.pop()]
+        seen.add(module.__name__)
+        values = vars(module).values()
+        taken = {each.__name__ if inspect.ismodule(each) else str(getattr(each, "__module__", "")) for each in values}
+        if any(other.startswith("ansible.") for other in taken) or '"ansible-' in inspect.getsource(module):
+            return True
+        todo |= {other for other in taken - seen if other.startswith((COLLECTION, "servers", "emulated", "conftest"))}
+    return False
 
 
 class Result(dict):

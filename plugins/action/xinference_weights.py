@@ -13,23 +13,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 import time
 import typing as t
 
-from ansible import constants as C
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.modelops.inference.plugins.plugin_utils._pieces import Pieces
 from ansible_collections.modelops.inference.plugins.plugin_utils._slices import Slices
 
 # Seconds that one execution downloads before a line is shown.
 SLICE = 20
-# Bytes of one piece; each costs a module execution, and lies in the temporary directories of both machines.
-PIECE = 1 << 27
 
 
-class ActionModule(Slices, ActionBase):
+class ActionModule(Slices, Pieces, ActionBase):
     MODULE = "modelops.inference.xinference_weights"
     _supports_async = False
     _supports_check_mode = True
@@ -72,41 +69,17 @@ class ActionModule(Slices, ActionBase):
         send = result.get("send")
         if not send:
             return {"controller": {"listings": self._listings}}
-        tmp = self._connection._shell.tmpdir or self._make_tmp_path()
-        remote = self._connection._shell.join_path(tmp, "piece")
-        with tempfile.NamedTemporaryFile(dir=C.DEFAULT_LOCAL_TMP) as piece:
-            sha256 = self._cut(send["file"], send["offset"], piece)
-            self._transfer_file(piece.name, remote)
-        self._fixup_perms2((tmp, remote))
+        file = send["file"]
+        top, listing = self._paths[file], self._listings[file]
+        rows = listing["files"]
+        files = [(top, listing["total"])] if rows is None else [(os.path.join(top, path), size) for path, size in rows]
+        piece = self._send(files, send["offset"])
         return {
             "controller": {
                 "listings": self._listings,
-                "piece": {"file": send["file"], "offset": send["offset"], "path": remote, "sha256": sha256},
+                "piece": {"file": file, "offset": send["offset"], **piece},
             }
         }
-
-    def _cut(self, file: str, offset: int, piece: t.IO[bytes]) -> str:
-        """Writes the piece at an offset, in which a directory's files follow one another; returns its SHA-256."""
-        top = self._paths[file]
-        files = self._listings[file]["files"]
-        digest = hashlib.sha256()
-        room = PIECE
-        for path, size in [("", self._listings[file]["total"])] if files is None else files:
-            if offset < size and room:
-                with open(os.path.join(top, path) if path else top, "rb") as source:
-                    source.seek(offset)
-                    left = min(size - offset, room)
-                    room -= left
-                    while left:
-                        block = source.read(min(left, 1 << 20))
-                        if not block:
-                            raise AnsibleActionFail(f"{file} on the controller became shorter while it was sent.")
-                        digest.update(block)
-                        piece.write(block)
-                        left -= len(block)
-            offset = max(0, offset - size)
-        piece.flush()
-        return digest.hexdigest()
 
     def _execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         result = super()._execute(args, task_vars)

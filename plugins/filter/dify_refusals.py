@@ -8,6 +8,8 @@ import os
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._dify import refusals
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host.bundle import plugin_file
 
 DOCUMENTATION = r"""
 name: dify_refusals
@@ -19,7 +21,7 @@ description:
     end. That is a server URL that a Dify in containers cannot reach, one model of Dify given twice, a target that
     would prune what another one registers, one without credentials or with options that exclude each other, overrides
     and defaults that say what Dify does not know, and a plugin's file that cannot be read.
-positional: _input, targets, from_here
+positional: _input, targets, from_here, bundle
 options:
   _input:
     description: The variables C(xinference_declared) of the clusters.
@@ -35,6 +37,10 @@ options:
     description: Whether the machine that runs Ansible speaks to Dify, so that a plugin's file has to be there.
     type: bool
     default: false
+  bundle:
+    description: Directory of a bundle on the machine that runs Ansible, of which plugins' files are taken; empty for none.
+    type: path
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -55,11 +61,19 @@ _value:
 
 
 def dify_refusals(
-    sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.Mapping[str, t.Any]], from_here: bool = False
+    sources: t.Sequence[t.Mapping[str, t.Any]],
+    targets: t.Sequence[t.Mapping[str, t.Any]],
+    from_here: bool = False,
+    bundle: str = "",
 ) -> list[str]:
     found = refusals.refusals(sources, targets)
     for target in targets if from_here else ():
-        package = os.path.expanduser((target.get("plugin") or {}).get("package") or "")
+        declared = (target.get("plugin") or {}).get("package") or ""
+        try:
+            package = os.path.expanduser(plugin_file(bundle, declared) if bundle and declared else declared)
+        except ModelopsError as exc:
+            found.append(f"{target['name']}: {exc}")
+            continue
         # A relative one is the module's business, which knows the play's directory.
         if os.path.isabs(package) and not os.access(package, os.R_OK):
             found.append(f"{target['name']}: plugin.package {package} cannot be read on this machine.")

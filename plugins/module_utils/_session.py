@@ -218,7 +218,7 @@ class Session:
             ) from exc
         except requests.exceptions.ReadTimeout as exc:
             raise TimedOut(
-                f"{what}: {self.base_url} took the request and did not answer within {timeout or self.timeout[1]} s",
+                f"{what}: {self.base_url} took the request and did not answer within {timeout or self.timeout[1]:g} s",
                 sent=True,
             ) from exc
         except requests.exceptions.RequestException as exc:

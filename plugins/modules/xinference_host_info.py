@@ -39,15 +39,30 @@ options:
     type: list
     elements: str
     default: []
+  log_lines:
+    description: Number of lines of the service's log to return.
+    type: int
+    default: 0
   service_manager:
     description: Service manager; V(auto) takes systemd where it is PID 1, and supervisord elsewhere.
     type: str
     choices: [auto, systemd, supervisord]
     default: auto
   host:
-    description: Address that the server binds to.
+    description: Address that the server binds to. Empty chooses one, see RV(bind).
     type: str
     default: 127.0.0.1
+  networks:
+    description: IPv4 networks, best first; where O(host) is empty, this host's address in one of them is chosen.
+    type: list
+    elements: str
+    default: []
+  known_as:
+    description:
+      - Address or name by which other hosts call this one. Where O(host) and O(networks) are empty, the address of this host that
+        it means is chosen; where it means none here, as of a name that is loopback here, the one by which this host reaches others.
+    type: str
+    default: ""
   port:
     description: Port that the server listens on.
     type: int
@@ -61,6 +76,38 @@ options:
     type: list
     elements: path
     default: []
+  accelerator:
+    description: What decides with which of its cards the host computes, see RV(accelerator). Options of these names of
+      M(modelops.inference.accelerator_facts).
+    type: dict
+    default: {}
+    suboptions:
+      accelerator:
+        description: What the host computes with.
+        type: str
+        choices: [auto, nvidia, amd, ascend, none]
+        default: auto
+      branch:
+        description: Branch or exact version of NVIDIA's driver.
+        type: str
+        default: ""
+      source:
+        description: Where NVIDIA's driver is to come from.
+        type: str
+        choices: [auto, distribution, vendor]
+        default: auto
+      cuda:
+        description: CUDA major of the build of PyTorch.
+        type: int
+        default: 0
+      torch:
+        description: The build of PyTorch that is installed whatever the plan says.
+        type: str
+        default: auto
+      manage:
+        description: Whether a driver may be installed or changed.
+        type: bool
+        default: true
 """
 
 EXAMPLES = r"""
@@ -80,10 +127,19 @@ system:
   returned: success
   type: dict
   sample: {name: Debian GNU/Linux 12 (bookworm), id: debian, version: "12", architecture: x86_64, python: 3.11.2, root: true,
-    accelerators: [nvidia]}
+    accelerators: [nvidia], platform: x86_64-manylinux_2_36}
+accelerator:
+  description:
+    - What the module M(modelops.inference.accelerator_facts) plans for this host, as far as an environment and its service go.
+    - C(accelerator), C(torch) (the build of PyTorch; empty where there is none for it) and C(groups) as of its C(plan);
+      C(refusals) are texts of why there is no such build.
+  returned: success
+  type: dict
+  sample: {accelerator: nvidia, torch: {kind: cuda, cuda: 13, backend: "", reason: built for CUDA 13}, groups: [], refusals: []}
 gpus:
   description:
-    - The GPUs in this host. Today NVIDIA's, read by one C(nvidia-smi) where their driver is loaded. Empty elsewhere.
+    - The cards in this host that it computes with and that their driver lists, read by one call of their vendor's tool. Empty
+      elsewhere. All that is to be known of them, M(modelops.inference.accelerator_facts) returns.
     - C(memory_bytes) and C(free_bytes) are V(null) of a card that has no memory of its own. C(compute_capability) is empty
       where the driver does not tell it.
   returned: success
@@ -121,6 +177,11 @@ current:
   returned: success
   type: str
   sample: 4.1.0-1f0a9c33
+previous:
+  description: The release that C(current) pointed at before; empty where there is none.
+  returned: success
+  type: str
+  sample: 4.0.1-aa01c7d2
 release:
   description: Record of the current release, see M(modelops.inference.xinference_release).
   returned: success
@@ -152,17 +213,29 @@ service:
   description:
     - Manager, scope, file and state of the service, the same under every manager.
     - C(config) is the digest that the role put into the running process's environment, so that a process which still runs
-      with an older configuration or release is seen.
+      with an older configuration or release is seen. C(release) is the one that it was started from.
   returned: success
   type: dict
   sample: {manager: systemd, scope: system, path: /etc/systemd/system/xinference.service, installed: true, active: running,
-    enabled: true, pid: 4711, config: 9c1185a5c5e9, commands: {stop: systemctl stop xinference}}
+    enabled: true, pid: 4711, config: 9c1185a5c5e9, release: 4.1.0-1f0a9c33, commands: {stop: systemctl stop xinference}}
+log:
+  description: The last O(log_lines) lines that the service printed, without secrets.
+  returned: success
+  type: str
+  sample: "INFO Xinference worker started"
 services:
   description: The same of each of O(services), by name. One that has a systemd timer is what its timer is.
   returned: success
   type: dict
   sample: {xinference-reconcile: {manager: systemd, scope: system, path: /etc/systemd/system/xinference-reconcile.service,
     timer_path: /etc/systemd/system/xinference-reconcile.timer, installed: true, active: running, enabled: true, pid: 0}}
+bind:
+  description:
+    - The IPv4 address that O(host) means on this host; where that is empty one in O(networks), else that of O(known_as), else the
+      one by which this host reaches others. C(why_not) tells why there is none, such as that the host does not have it (NAT).
+  returned: success
+  type: dict
+  sample: {address: 10.1.2.3, why_not: ""}
 port:
   description: Who listens on O(port).
   returned: success
@@ -181,8 +254,11 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.modelops.inference.plugins.module_utils import _module
-from ansible_collections.modelops.inference.plugins.module_utils._host import probe, release, service, weights
+from ansible_collections.modelops.inference.plugins.module_utils import _log, _module
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator import facts, plan
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Wanted
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._host import network, probe, release, service, weights
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
@@ -193,29 +269,49 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     unit_files = [path for manager in managers.values() for path in (manager.path, manager.timer_path) if path]
     releases = os.path.join(p["path"], "releases")
     built = sorted(os.listdir(releases)) if os.path.isdir(releases) else []
-    link = os.path.join(p["path"], "current")
-    current = os.path.basename(os.readlink(link)) if os.path.islink(link) else ""
+    current = release.pointed_at(os.path.join(p["path"], "current")) or ""
     users = probe.auth_users(p["home"])
     secrets = os.path.join(p["path"], "secrets")
+    cards = facts.base(Host())
+    accelerator = plan.torch(cards, Wanted(**p["accelerator"]))
     found = {
         "changed": False,
-        "system": probe.system(),
-        "gpus": probe.gpus(),
+        "system": {**probe.system(), "accelerators": cards["vendors"]},
+        "accelerator": accelerator,
+        "gpus": [card for card in facts.gpus(cards) if card["vendor"] == accelerator["accelerator"]],
         "user": probe.user(p["user"], p["home"]),
         "disk": probe.disk(p["path"]),
         "entries": sorted(os.listdir(p["path"])) if os.path.isdir(p["path"]) else [],
         "release": (release.record(os.path.join(releases, current)) if current else None) or {},
         "releases": [name for name in built if release.record(os.path.join(releases, name))],
         "current": current,
+        "previous": release.pointed_at(os.path.join(p["path"], "previous")) or "",
         "lock_drift": release.lock_drift(os.path.join(releases, current)) if current else [],
         "files": probe.files([*p["files"], *unit_files]),
         "secrets": sorted(os.listdir(secrets)) if os.path.isdir(secrets) else [],
         "auth_users": -1 if users is None else users,
         "service": services.pop(p["service"]),
         "services": services,
+        "log": _log.redacted(managers[p["service"]].log_tail(p["log_lines"])) if p["log_lines"] else "",
         "weights": weights.records(p["models_dir"]),
+        "bind": _bind(p["host"], p["networks"], p["known_as"]),
     }
-    return {**found, "port": probe.port(p["host"], p["port"], found["service"]["pid"])}
+    listens = found["bind"]["address"] or p["host"]
+    return {**found, "port": probe.port(listens, p["port"], found["service"]["pid"])}
+
+
+def _bind(host: str, networks: list[str], known_as: str) -> dict[str, str]:
+    own = [row["address"] for row in network.own_addresses()]
+    if host == "0.0.0.0":
+        return {"address": host, "why_not": ""}
+    text = host or ("" if networks else known_as)
+    wanted = network.resolve([text], timeout=5)[text] if text else None
+    # What others call it by may be loopback here (Debian), or an address behind NAT, which xinference_network tells. A name that
+    # does not resolve is refused, so that a resolver that is down moves no server to another address.
+    if wanted and not host and not wanted.error and not network.usable(wanted, own):
+        wanted = None
+    address, why_not = network.choose(wanted, network.parse_networks(networks), own, network.source_address(), [])
+    return {"address": address, "why_not": why_not}
 
 
 def _service(manager: service.Manager) -> dict[str, t.Any]:
@@ -230,6 +326,7 @@ def _service(manager: service.Manager) -> dict[str, t.Any]:
         "enabled": state.enabled,
         "pid": state.pid,
         "config": probe.environment_of(state.pid, "MODELOPS_CONFIG") if state.pid else "",
+        "release": probe.release_of(state.pid) if state.pid else "",
         "commands": manager.commands(),
     }
 
@@ -242,11 +339,27 @@ def main() -> None:
             models_dir=dict(type="path", required=True),
             service=dict(type="str", default="xinference"),
             services=dict(type="list", elements="str", default=[]),
+            log_lines=dict(type="int", default=0),
+            networks=dict(type="list", elements="str", default=[]),
+            known_as=dict(type="str", default=""),
             service_manager=dict(type="str", choices=["auto", "systemd", "supervisord"], default="auto"),
             host=dict(type="str", default="127.0.0.1"),
             port=dict(type="int", default=9997),
             user=dict(type="str", default=""),
             files=dict(type="list", elements="path", default=[]),
+            accelerator=dict(
+                type="dict",
+                default={},
+                options=dict(
+                    accelerator=dict(type="str", choices=["auto", "nvidia", "amd", "ascend", "none"], default="auto"),
+                    branch=dict(type="str", default=""),
+                    source=dict(type="str", choices=["auto", "distribution", "vendor"], default="auto"),
+                    cuda=dict(type="int", default=0),
+                    torch=dict(type="str", default="auto"),
+                    manage=dict(type="bool", default=True),
+                ),
+                apply_defaults=True,
+            ),
         ),
         supports_check_mode=True,
     )

@@ -296,6 +296,7 @@ options:
         description:
           - Whether the server's own autostart (since 2.x) gets an entry for it once it runs as declared, by which the server
             brings it back when it restarts. An entry that is there is removed with V(false).
+          - Only where that is used at all, which it is not in a cluster (O(cluster)).
           - The reconciler brings back what has none.
         type: bool
         default: true
@@ -411,6 +412,30 @@ options:
         to the owner of the directory, with mode 0600, because it holds the environment variables of models.
       - By it the reconciler knows what to bring back, O(prune) what is its own, and a run what the server does not report.
     type: path
+  workers:
+    description:
+      - Addresses (host:port) of the workers that have to have registered before anything is placed; waited for as long as
+        O(ready_timeout). Where there are any, the weights are taken to be on them, and no path is looked for on the machine that
+        runs the module.
+    type: list
+    elements: str
+    default: []
+  new_workers:
+    description:
+      - Addresses (host:port) of workers that were started since the last run. Definitions of custom models are registered again where
+        there are any, because Xinference tells a worker that joins, or was away, of none. What runs does not notice.
+    type: list
+    elements: str
+    default: []
+  cluster:
+    description:
+      - Whether the server is the supervisor of a cluster. Unset is V(true) where there are O(workers).
+      - The server's own autostart is not used in a cluster, where it does harm. A supervisor of 4.1.0 that restarts launches what its
+        autostart names anew, although the workers that reconnect still run it, and then knows the older replicas no more. So no entry
+        is written, and those of models that this collection launched are removed; the reconciler brings back what is missing. Entries
+        of models that somebody else launched are left.
+      - A worker that was not there when a definition was registered (by O(remember)) is told of it like one of O(new_workers).
+    type: bool
   devices:
     description:
       - GPUs of the workers, against which the models are placed before anything changes. What is not told here is what the
@@ -484,6 +509,7 @@ options:
     description:
       - Log file of the server, on the machine that runs the module. Its last lines are added to the error where the server
         does not answer or a launch fails. Tokens and keys in them are hidden.
+      - Where the server gives no reason for a failure, the error names this file, and the worker on whose host it is to be read.
     type: path
   wait:
     description:
@@ -773,6 +799,9 @@ ARGUMENT_SPEC = dict(
     prune=dict(type="bool", default=False),
     remember=dict(type="path"),
     parallel=dict(type="int", default=5),
+    workers=dict(type="list", elements="str", default=[]),
+    new_workers=dict(type="list", elements="str", default=[]),
+    cluster=dict(type="bool"),
     devices=dict(
         type="list",
         elements="dict",
@@ -844,7 +873,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     declared = paths_of_sources(p["models"], p["weights"], predict=check)
     # In check mode the path of a source may only stand for weights that a run would fetch.
     fetched = {model["path"] for model in declared if check and model["source"]}
-    wanted = models.desired(declared, exists=lambda path: path in fetched or os.path.exists(path))
+    cluster = bool(p["workers"]) if p["cluster"] is None else p["cluster"]
+    wanted = models.desired(declared, exists=lambda path: cluster or path in fetched or os.path.exists(path))
     if p["prune"] and not p["remember"]:
         raise ModelopsError(
             "prune needs remember, the file by which the models that this collection launched are known"
@@ -863,6 +893,9 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         gpu_sharing=p["gpu_sharing"],
         launch_timeout=p["launch_timeout"],
         ready_timeout=p["ready_timeout"],
+        workers=p["workers"],
+        new_workers=p["new_workers"],
+        cluster=cluster,
         prove=p["prove"],
         prove_timeout=p["prove_timeout"],
         wait=p["wait"],

@@ -46,6 +46,10 @@ options:
     description: Seconds that a model may take to answer.
     type: int
     default: 60
+  window:
+    description: Seconds for which they are asked again and again, and have to serve each time. V(0) asks once.
+    type: int
+    default: 0
   ready_timeout:
     description: Seconds to wait for the server to answer.
     type: int
@@ -116,6 +120,7 @@ requests:
   sample: {GET: 4, POST: 3}
 """
 
+import time
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -125,12 +130,16 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import proof
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 
+# Seconds between two rounds in a window.
+PAUSE = 5
+
 ARGUMENT_SPEC = dict(
     uids=dict(type="list", elements="str"),
     infer=dict(type="bool", default=True),
     dimensions=dict(type="dict"),
     api_key=dict(type="str", no_log=True),
     prove_timeout=dict(type="int", default=60),
+    window=dict(type="int", default=0),
     ready_timeout=dict(type="int", default=30),
     fail=dict(type="bool", default=True),
     **_connection.XINFERENCE_OPTIONS,
@@ -148,11 +157,16 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     else:
         client.login()
     version = None if p["api_key"] else client.version
-    running = client.models()
-    proofs = [
-        _prove(client, uid, running, dimensions.get(uid), p["prove_timeout"] if p["infer"] else None)
-        for uid in p["uids"] or sorted(running)
-    ]
+    end = time.monotonic() + p["window"]
+    while True:
+        running = client.models()
+        proofs = [
+            _prove(client, uid, running, dimensions.get(uid), p["prove_timeout"] if p["infer"] else None)
+            for uid in p["uids"] or sorted(running)
+        ]
+        if time.monotonic() + PAUSE > end or not all(item.ok for item in proofs):
+            break
+        time.sleep(PAUSE)
     result = {
         "changed": False,
         "version": version,

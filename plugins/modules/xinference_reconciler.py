@@ -17,6 +17,9 @@ description:
   - It waits for what loads, whoever launched it. What is broken for a minute is ended and launched anew. After a failure it
     pauses, twice as long each time, and after a number of them it gives up until the declaration changes, the server
     restarts or a person says C(resume). It never ends a model that serves; what runs otherwise than declared it reports.
+  - Replicas that a model has lost with a worker of its cluster are added elsewhere when that worker stays away for two minutes, or when
+    it is back and has not brought them back within the time of a launch, where the release can add replicas (since Xinference 3.2) and the
+    model is not spread over workers. A failure pauses that in the same way. What is missing for another reason is reported.
   - C(modelops-reconcile --help) tells its commands (C(run), C(loop), C(status), C(pause), C(resume), C(hold)) and exit statuses. Beside
     the remembered models it keeps C(status.json) and C(metrics.prom) for monitoring, both readable by everyone.
   - What runs the program is a service of M(modelops.inference.xinference_service). The role C(models) does both.

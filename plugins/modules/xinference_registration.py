@@ -218,6 +218,18 @@ options:
       - With V(false) the definition is left alone, and a warning says what differs.
     type: bool
     default: false
+  new_workers:
+    description:
+      - Addresses of workers that were started since the last run. Every definition without C(worker) is registered again where there
+        are any, because Xinference tells a worker that joins, or was away, of none. What runs does not notice.
+    type: list
+    elements: str
+    default: []
+  remember:
+    description:
+      - File on the machine that runs the module, by which a worker of a cluster that was not there when a definition was registered is
+        told of it like one of O(new_workers). The one of M(modelops.inference.xinference_models).
+    type: path
   ready_timeout:
     description: Seconds to wait for the server to answer and for a worker to register with it.
     type: int
@@ -303,6 +315,7 @@ from ansible_collections.modelops.inference.plugins.module_utils import _connect
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import definitions, registration
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Memory, Store
 
 SPEC_OPTIONS = dict(
     path=dict(type="str"),
@@ -335,6 +348,8 @@ ARGUMENT_SPEC = dict(
     ),
     replace=dict(type="bool", default=False),
     ready_timeout=dict(type="int", default=300),
+    new_workers=dict(type="list", elements="str", default=[]),
+    remember=dict(type="path"),
     **_connection.XINFERENCE_OPTIONS,
 )
 
@@ -346,10 +361,14 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     client.wait_ready(p["ready_timeout"])
     client.login()
     definitions.look(client, entries)
-    definitions.decide(entries, p["replace"])
-    result = definitions.plan_of(entries, f"definitions on {client.endpoint}").result()
-    if not module.check_mode:
-        definitions.apply(client, entries)
+    store = Store(p["remember"], writes=not module.check_mode)
+    with store.lock():
+        memory = Memory(store)
+        lacking = {e.key: sorted({*p["new_workers"], *memory.untold(e.key, client.workers)}) for e in entries}
+        definitions.decide(entries, p["replace"], lacking)
+        result = definitions.plan_of(entries, f"definitions on {client.endpoint}").result()
+        if not module.check_mode:
+            definitions.apply(client, entries, memory)
     result.update(definitions=[_row(entry) for entry in entries], requests=dict(client.session.counts))
     for entry in entries:
         if entry.differs:

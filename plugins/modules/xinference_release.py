@@ -13,6 +13,7 @@ author: The modelops.inference maintainers (@modelops)
 description:
   - Builds C(releases/<id>) below O(path) with uv in a hidden directory beside it, proves that it imports, writes its lock
     file, moves it into place, and only then points the C(current) link at it. A build that breaks off never serves.
+  - The link C(previous) then points at the release that C(current) pointed at before, the one to go back to (O(previous)).
   - Settings of the package index that are not given are taken from pip's own configuration on the host.
 extends_documentation_fragment:
   - modelops.inference._attributes
@@ -52,11 +53,11 @@ options:
     default: ">=3.10,<3.14"
   torch:
     description:
-      - V(cpu) takes a build of torch without CUDA and refuses where none is at hand.
+      - Which build of torch, as PyTorch's indexes are called, such as V(cpu), V(cu126) or V(rocm7.2). It is looked for in
+        find_links, on the given indexes, then on PyTorch's own, and refused where none is at hand.
       - V(default) takes what the index gives, on Linux a build with CUDA.
+      - Needed to build.
     type: str
-    choices: [cpu, default]
-    required: true
   uv:
     description: Requirement of the installer itself.
     type: str
@@ -68,12 +69,24 @@ options:
   user:
     description: User that the environment has to work for, the service's. Unset is the user who runs the module.
     type: str
+  lock:
+    description:
+      - File on the host with every distribution and its hashes, as a bundle has it (M(modelops.inference.xinference_bundle)). Exactly
+        these are installed, and no index is asked which they are.
+    type: path
   activate:
     description: Point C(current) at the release.
     type: bool
     default: true
+  previous:
+    description: Release that C(previous) points at afterwards, where O(id) is activated. Unset is the one that C(current) pointed at.
+    type: str
+  build:
+    description: V(false) refuses where the release is not there, and leaves one that is there as it is.
+    type: bool
+    default: true
   keep:
-    description: Number of releases to keep, the current one included. Older ones are removed.
+    description: Number of releases to keep, the current one included. Older ones are removed, the previous one last.
     type: int
     default: 3
 """
@@ -112,6 +125,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import release
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
@@ -149,15 +163,23 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
     releases = os.path.join(p["path"], "releases")
     directory = os.path.join(releases, p["id"])
     link = os.path.join(p["path"], "current")
-    current = os.path.basename(os.readlink(link)) if os.path.islink(link) else None
+    current = release.pointed_at(link)
     complete = release.record(directory) is not None
-    drift = release.lock_drift(directory) if complete else []
-    plan = make_plan(p["id"], complete, drift, current, _surplus(releases, p["id"], current, p["keep"]), p["activate"])
+    if not p["build"] and not complete and not module.check_mode:
+        kept = [name for name in sorted(_listing(releases)) if release.record(os.path.join(releases, name))]
+        raise ModelopsError(f"release {p['id']} is not in {releases}; kept are: {', '.join(kept) or 'none'}")
+    drift = release.lock_drift(directory) if complete and p["build"] else []
+    previous = release.pointed_at(os.path.join(p["path"], "previous"))
+    old = _surplus(releases, [p["id"], current, previous], p["keep"])
+    plan = make_plan(p["id"], complete, drift, current, old, p["activate"])
     if not module.check_mode:
         for change in plan:
             if change.verb == "build release":
                 _build(module, directory)
             elif change.verb == "activate":
+                before = p["previous"] or current
+                if before:
+                    release.point(os.path.join(p["path"], "previous"), os.path.join("releases", before))
                 release.point(link, os.path.join("releases", p["id"]))
             else:
                 shutil.rmtree(os.path.join(releases, change.name))
@@ -165,10 +187,14 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
     return dict(plan.result(), **({"release": made} if made else {}))
 
 
-def _surplus(releases: str, wanted: str, current: str | None, keep: int) -> list[str]:
-    """The oldest releases beyond ``keep``; never the wanted nor the current one."""
+def _surplus(releases: str, dear: t.Sequence[str | None], keep: int) -> list[str]:
+    """The oldest releases beyond ``keep``.
+
+    :param dear: the wanted and the current one, which are never among them, and the previous one, which comes last.
+    """
+    wanted, current, previous = dear
     others = [name for name in _listing(releases) if name not in (wanted, current) and not name.startswith(".")]
-    others.sort(key=lambda name: os.path.getmtime(os.path.join(releases, name)), reverse=True)
+    others.sort(key=lambda name: (name == previous, os.path.getmtime(os.path.join(releases, name))), reverse=True)
     return others[max(0, keep - len({wanted, current} - {None})) :]
 
 
@@ -182,14 +208,15 @@ def _build(module: AnsibleModule, directory: str) -> None:
     os.makedirs(os.path.dirname(directory), exist_ok=True)
     tools = release.Tools(p["path"], p["uv"], p["cache"])
     settings = tools.make(p["index"])
-    extras = f"[{','.join(p['extras'])}]" if p["extras"] else ""
     release.Builder(tools, settings, directory, p["python"]).build(
-        requirements=[f"xinference{extras}=={p['version']}", *p["packages"]],
-        constraints=[*release.bounds(p["version"]), *p["constraints"]],
-        cpu=p["torch"] == "cpu",
+        **release.ingredients(p),
         proof=["torch", "xinference"],
+        compiled=[
+            "xinference.deploy.cmdline, xinference.api.restful_api, xinference.core.worker",
+            "sentence_transformers",
+        ],
         user=p["user"],
-        needs=[] if release.numbers(p["version"]) >= (3, 0) else ["torchvision"],
+        lock=p["lock"],
         facts=dict(id=p["id"], version=p["version"], extras=p["extras"], torch_choice=p["torch"], uv=p["uv"]),
     )
 
@@ -204,14 +231,18 @@ def main() -> None:
             packages=dict(type="list", elements="str", default=[]),
             constraints=dict(type="list", elements="str", default=[]),
             python=dict(type="str", default=">=3.10,<3.14"),
-            torch=dict(type="str", choices=["cpu", "default"], required=True),
+            torch=dict(type="str"),
             index=INDEX_OPTIONS,
             uv=dict(type="str", required=True),
             cache=dict(type="path", required=True),
             user=dict(type="str"),
+            lock=dict(type="path"),
             activate=dict(type="bool", default=True),
+            previous=dict(type="str"),
+            build=dict(type="bool", default=True),
             keep=dict(type="int", default=3),
         ),
+        required_if=[("build", True, ["torch"])],
         supports_check_mode=True,
     )
     _module.run(module, work)

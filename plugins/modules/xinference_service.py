@@ -64,10 +64,16 @@ options:
     type: str
     default: ""
   state:
-    description: State of the service.
+    description: State of the service. V(disabled) is stopped, and does not come back by itself.
     type: str
-    choices: [started, restarted, stopped, absent]
+    choices: [started, restarted, stopped, disabled, absent]
     default: started
+  leaves:
+    description:
+      - Of a worker of a cluster, whether it takes leave of its supervisor before it is stopped or restarted. Otherwise the supervisor
+        gives requests to it until it misses it.
+    type: bool
+    default: false
   host:
     description: Address that the service listens on.
     type: str
@@ -165,9 +171,11 @@ def make_plan(
             if text is not None:
                 plan.add("remove", "remove file", path)
         return plan
-    if wanted["state"] == "stopped":
+    if wanted["state"] in ("stopped", "disabled"):
         if up:
             plan.add("change", "stop", name, why="running")
+        if wanted["state"] == "disabled" and state.enabled:
+            plan.add("change", "disable", name)
         return plan
     for file in wanted["files"]:
         before = files[file["path"]]
@@ -209,7 +217,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         raise ModelopsError(f"service {p['name']}: state {p['state']} needs {', '.join(missing)} under {manager.kind}")
     state = manager.state()
     unit = read_file(manager.path)
-    if unit is not None and OURS not in unit and p["state"] != "stopped":
+    if unit is not None and OURS not in unit:
         raise ModelopsError(
             f"{manager.path} is not a file of this collection. Remove that service first "
             "(`xinference service uninstall` where Xinference made it), or choose another name with xinference_service."
@@ -251,6 +259,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
 def _apply(module: AnsibleModule, manager: service.Manager, change: Change) -> None:
     p = module.params
     verb = change.verb
+    if verb in ("stop", "restart") and p["leaves"] and manager.state().pid:
+        service.leave(manager.state().pid)
     if verb == "write file":
         os.makedirs(os.path.dirname(change.name), mode=0o755, exist_ok=True)
         owner = pwd.getpwnam(change.data["owner"]) if change.data["owner"] else None
@@ -271,6 +281,8 @@ def _apply(module: AnsibleModule, manager: service.Manager, change: Change) -> N
         manager.restart()
     elif verb == "stop":
         manager.stop()
+    elif verb == "disable":
+        manager.disable()
     else:
         manager.remove()
 
@@ -319,7 +331,10 @@ def main() -> None:
                 ),
             ),
             config=dict(type="str", default=""),
-            state=dict(type="str", choices=["started", "restarted", "stopped", "absent"], default="started"),
+            state=dict(
+                type="str", choices=["started", "restarted", "stopped", "disabled", "absent"], default="started"
+            ),
+            leaves=dict(type="bool", default=False),
             host=dict(type="str", default="127.0.0.1"),
             port=dict(type="int", default=0),
             timeout=dict(type="int", default=300),

@@ -98,22 +98,26 @@ options:
     default: []
   seed:
     description:
-      - A host that gives the weights it has, as M(modelops.inference.xinference_weights_seed) returned it, with the token. What it does
-        not have comes from its source.
+      - A host that gives the weights it has, as M(modelops.inference.xinference_weights_seed) returned it, with the token, or a bundle, as
+        M(modelops.inference.xinference_bundle_files) returned it. What it does not have comes from its source.
     type: dict
     suboptions:
       url:
-        description: Where it serves.
+        description: Where it serves; of a bundle the directory of its weights on the host.
         type: str
         required: true
       token:
-        description: What it wants to be shown.
+        description: What it wants to be shown. Empty of a bundle.
         type: str
         required: true
       weights:
         description: What it gives, with the SHA-256 of each file.
         type: dict
         required: true
+      keep:
+        description: V(false) moves weights out of a bundle instead of copying them.
+        type: bool
+        default: true
   base:
     description: Directory of the installation, which holds the installer. Needed for packages.
     type: path
@@ -358,6 +362,7 @@ def main() -> None:
                     url=dict(type="str", required=True),
                     token=dict(type="str", required=True, no_log=True),
                     weights=dict(type="dict", required=True),
+                    keep=dict(type="bool", default=True),
                 ),
             ),
             base=dict(type="path"),

@@ -56,6 +56,8 @@ class Server:
         env.update(XINFERENCE_HOME=str(self.home), HF_HUB_OFFLINE="1", XINFERENCE_MODEL_SRC="huggingface")
         # How long a cancel waits for the end of a load.
         env.update(XINFERENCE_CANCEL_LAUNCH_TIMEOUT="10")
+        # A process of a model is given up after 60 s otherwise, which a machine that runs other tests may need.
+        env.update(XINFERENCE_SUBPOOL_LAUNCH_TIMEOUT="300")
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [environment(self.version) / "xinference-local", "-H", "127.0.0.1", "-p", str(self.port)],
@@ -121,7 +123,7 @@ class Server:
             if group == str(self.process.pid) and arguments.startswith("Model: ")
         }
 
-    def wait(self, seconds: float = 120) -> None:
+    def wait(self, seconds: float = 300) -> None:
         """Waits until it answers and has a worker."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

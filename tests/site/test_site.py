@@ -142,8 +142,11 @@ def test_check_mode_on_a_new_machine_tells_and_makes_nothing(site):
             "xinference_verison is no variable of this collection: did you mean xinference_version",
         ),
         ({"xinference_version": "newest"}, "xinference_version must be a version such as 4.1.0 (it is 'newest')"),
-        ({"xinference_extras": {"a": 1}}, "xinference_extras"),
-        ({"xinference_service_manager": "upstart"}, "value of xinference_service_manager must be one of"),
+        ({"xinference_extras": {"a": 1}}, "xinference_extras is of type dict, which is no list"),
+        (
+            {"xinference_service_manager": "upstart"},
+            "xinference_service_manager is 'upstart', not one of auto, systemd,",
+        ),
         ({"xinference_service_manager": "systemd"}, "systemd is not in charge here"),
         ({"xinference_auth": False, "xinference_host": "0.0.0.0"}, "anyone who reaches the port could run code"),
         ({"xinference_free_gib": 999999}, "GiB free, the installation needs 999999"),
@@ -176,6 +179,12 @@ def test_wrong_input_is_refused_before_anything_changes(site, variables, message
     assert code != 0
     assert re.sub(r"\s+", " ", message) in re.sub(r"\s+", " ", out)
     assert not site.dir.exists() or os.listdir(site.dir) == []
+
+
+def test_an_inventory_that_does_not_exist_fails(site):
+    code, changed, out = site.run("-i", "inventories/typo")
+    assert code != 0 and changed is None and "inventories/typo" in out
+    assert not site.dir.exists()
 
 
 def test_a_taken_port_is_refused_naming_who_has_it(site):

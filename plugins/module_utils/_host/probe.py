@@ -14,18 +14,15 @@ import importlib.util
 import os
 import platform
 import pwd
+import re
 import socket
 import sqlite3
 import stat
 import sys
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed, read_file, run
+from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
 
-# PCI vendor -> vendor, for display, 3D and processing accelerator controllers.
-# https://pcisig.com/membership/member-companies; classes 0x03 and 0x12 of the PCI code assignment.
-PCI_VENDORS = {"0x10de": "nvidia", "0x1002": "amd", "0x19e5": "ascend"}
-PCI_CLASSES = ("0x0300", "0x0302", "0x0380", "0x1200")
 TCP_LISTEN = "0A"
 
 
@@ -43,6 +40,7 @@ def system() -> dict[str, t.Any]:
         "version": release.get("VERSION_ID", ""),
         "kernel": platform.system(),
         "architecture": platform.machine(),
+        "platform": platform_of(platform.machine(), *platform.libc_ver()),
         "python": platform.python_version(),
         "python_path": sys.executable,
         # Debian and Ubuntu ship python3 without ensurepip; python3-venv brings it.
@@ -50,9 +48,17 @@ def system() -> dict[str, t.Any]:
         "user": _user(),
         "root": os.geteuid() == 0,
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
-        "accelerators": accelerators(),
         "address": address(),
     }
+
+
+def platform_of(machine: str, libc: str, version: str) -> str:
+    """What uv calls a platform, such as "x86_64-manylinux_2_36"; "" where it has no name for it. Pure."""
+    if libc != "glibc":
+        return ""
+    # What uv knows; wheels for an older glibc run on a newer one.
+    known = [known for known in (17, 28, *range(31, 41)) if (2, known) <= tuple(map(int, version.split(".")[:2]))]
+    return f"{machine}-manylinux_2_{known[-1]}" if known else ""
 
 
 def _user() -> str:
@@ -86,56 +92,6 @@ def address() -> str:
         return ""
     finally:
         probe_socket.close()
-
-
-def accelerators() -> list[str]:
-    """Vendors of the accelerators in this host, from sysfs and device nodes."""
-    found = {name for name, nodes in (("nvidia", "/dev/nvidia[0-9]*"), ("amd", "/dev/kfd")) if glob.glob(nodes)}
-    # Every AMD laptop has a display controller of that vendor: only ROCm's device says that it can compute.
-    for device in glob.glob("/sys/bus/pci/devices/*"):
-        if (read_file(f"{device}/class") or "").startswith(PCI_CLASSES):
-            vendor = PCI_VENDORS.get((read_file(f"{device}/vendor") or "").strip())
-            if vendor and vendor != "amd":
-                found.add(vendor)
-    return sorted(found)
-
-
-def gpus() -> list[dict[str, t.Any]]:
-    """The cards in this host that a program of their vendor tells of; today NVIDIA's."""
-    return _nvidia_gpus()
-
-
-NVIDIA_DRIVER = "/proc/driver/nvidia"
-# Columns of nvidia-smi; compute_cap is not known to drivers before 510.
-NVIDIA_COLUMNS = ("index", "name", "memory.total", "memory.free", "driver_version", "compute_cap")
-
-
-def _nvidia_gpus() -> list[dict[str, t.Any]]:
-    """Empty where the driver is not loaded, or does not answer: what that means is not for this module to say."""
-    if not os.path.exists(NVIDIA_DRIVER):
-        return []
-    for columns in (NVIDIA_COLUMNS, NVIDIA_COLUMNS[:-1]):
-        query = ["nvidia-smi", f"--query-gpu={','.join(columns)}", "--format=csv,noheader,nounits"]
-        with contextlib.suppress(CommandFailed, ValueError):
-            lines = run(query, "read the GPUs", timeout=60).splitlines()
-            return [_nvidia_gpu(dict(zip(columns, line.split(", ")))) for line in lines if line.strip()]
-    return []
-
-
-def _nvidia_gpu(row: dict[str, str]) -> dict[str, t.Any]:
-    def mebibytes(text: str) -> int | None:
-        # Cards that share the host's memory, such as GB10, answer [N/A].
-        return int(text) * 1024**2 if text.strip().isdigit() else None
-
-    return {
-        "vendor": "nvidia",
-        "index": int(row["index"]),
-        "name": row["name"].strip(),
-        "memory_bytes": mebibytes(row["memory.total"]),
-        "free_bytes": mebibytes(row["memory.free"]),
-        "driver": row["driver_version"].strip(),
-        "compute_capability": row.get("compute_cap", "").strip(),
-    }
 
 
 def disk(path: str) -> dict[str, t.Any]:
@@ -173,6 +129,13 @@ def environment_of(pid: int, name: str) -> str:
         if key == name:
             return value
     return ""
+
+
+def release_of(pid: int) -> str:
+    """Name of the release that a running process was started from, wherever ``current`` points by now; "" for another program."""
+    command = (read_file(f"/proc/{pid}/cmdline") or "").split("\0")[0]
+    found = re.search(r"/releases/([^/]+)/bin/", command)
+    return found.group(1) if found else ""
 
 
 def port(host: str, number: int, service_pid: int) -> dict[str, t.Any]:

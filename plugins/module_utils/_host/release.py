@@ -20,7 +20,9 @@ import re
 import secrets
 import shutil
 import sys
+import tempfile
 import typing as t
+import zipfile
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
@@ -39,8 +41,8 @@ TOOLS = "tools"
 # 500 to everything (bounded by Xinference since 2.11), and transformers 5 breaks embeddings beside the peft<=0.17.1 that
 # releases up to 3.0 ask for. Measured on 1.17.1 and 2.12.0; of 2.0, 2.11, 3.0, 3.1 and 3.2 the metadata was read.
 BOUNDS = (((3, 1), ("fastapi<0.137", "transformers<5")),)
-# Requirements that only run on a GPU and would bring CUDA with them.
-GPU_ONLY = ("vllm", "sglang", "mlx", "mlx-lm", "flashinfer-python", "xformers")
+# Requirements whose packages are built for CUDA and would bring it with them.
+CUDA_ONLY = ("vllm", "sglang", "mlx", "mlx-lm", "flashinfer-python", "xformers")
 # What a build of torch for one kind of device exists for beside torch itself. timm needs torchvision.
 TORCH_FAMILY = {"torchvision": ("torchvision", "timm")}
 
@@ -119,6 +121,20 @@ def bounds(version: str) -> list[str]:
     return []
 
 
+def ingredients(declared: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What a release is resolved from, as Resolver.resolve takes it.
+
+    :param declared: {"version", "extras", "packages", "constraints", "torch"}, as the inventory has them.
+    """
+    version, extras = declared["version"], ",".join(declared["extras"])
+    return dict(
+        requirements=[f"xinference{f'[{extras}]' if extras else ''}=={version}", *declared["packages"]],
+        constraints=[*bounds(version), *declared["constraints"]],
+        torch=declared["torch"],
+        needs=[] if numbers(version) >= (3, 0) else ["torchvision"],
+    )
+
+
 @contextlib.contextmanager
 def one_at_a_time(base: str) -> t.Iterator[None]:
     """Holds a lock on an installation, so that a run waits for what a run that broke off still does on the host."""
@@ -151,6 +167,10 @@ class Tools:
         if self.ready:
             return IndexSettings.of_host(given, self.pip)
         shutil.rmtree(self.directory, ignore_errors=True)
+        wheel = self._wheel(given)
+        if wheel:
+            self._make_of(wheel, IndexSettings(find_links=list(given["find_links"]), no_index=True))
+            return IndexSettings.of_host(given, self.pip)
         try:
             run([sys.executable, "-m", "venv", self.directory], f"making {self.directory}", timeout=300)
         except CommandFailed as exc:
@@ -168,10 +188,159 @@ class Tools:
         )
         return settings
 
+    def _wheel(self, given: t.Mapping[str, t.Any]) -> str:
+        """uv's own wheel, where packages come from directories only (a bundle)."""
+        prefix = self.requirement.replace("==", "-") + "-"
+        found = [
+            os.path.join(place, name)
+            for place in (given.get("find_links") or [] if given.get("no_index") else [])
+            for name in (os.listdir(place) if os.path.isdir(place) else [])
+            if name.startswith(prefix) and name.endswith(".whl")
+        ]
+        return found[0] if found else ""
+
+    def _make_of(self, wheel: str, settings: IndexSettings) -> None:
+        """uv installs itself, and pip beside it: so neither venv nor pip has to be on the host."""
+        os.makedirs(os.path.dirname(self.directory), exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=os.path.dirname(self.directory)) as place:
+            uv = os.path.join(place, "uv")
+            with zipfile.ZipFile(wheel) as archive:
+                member = next((name for name in archive.namelist() if name.endswith(".data/scripts/uv")), None)
+                if member is None:
+                    raise ModelopsError(f"{wheel} has no program uv")
+                write_file(uv, archive.read(member), 0o755)
+            env = {"UV_CACHE_DIR": self.cache, "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
+            env.update(settings.environment())
+            words = [
+                ["venv", "--quiet", "--python", sys.executable, self.directory],
+                ["pip", "install", "--quiet", "--python", self.pip[0], "--no-index", self.requirement, "pip"],
+            ]
+            for line in words:
+                run([uv, *line], f"installing {self.requirement} from {wheel}", env=env, timeout=300)
+
     def call(self, settings: IndexSettings, words: t.Sequence[str], what: str, **kwargs: t.Any) -> str:
         env = {"UV_CACHE_DIR": self.cache, "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
         offline = ["--no-index"] if settings.no_index and words[0] == "pip" else []
         return run([self.uv, *words, *offline], what, env={**env, **settings.environment()}, **kwargs)
+
+
+class Resolver:
+    """Finds out what an environment is made of.
+
+    :param target: what it is for, in uv's words: ("--python", an interpreter), and ("--python-version", "3.11",
+        "--python-platform", "x86_64-manylinux_2_28") where that is another machine's.
+    :param work: directory for the files that uv reads.
+    """
+
+    def __init__(self, tools: Tools, settings: IndexSettings, target: t.Sequence[str], work: str):
+        self.tools = tools
+        self.settings = settings
+        self.target = target
+        self.work = work
+
+    def resolve(
+        self,
+        requirements: t.Sequence[str],
+        constraints: t.Sequence[str],
+        torch: str = "default",
+        needs: t.Sequence[str] = (),
+        left_out: t.Sequence[str] = (),
+        words: t.Sequence[str] = (),
+    ) -> tuple[str, list[str]]:
+        """What uv prints, and the flags by which it finds the same again.
+
+        :param torch: which build of torch: what the index gives ("default"), or one of PyTorch's ("cpu", "cu126", "rocm7.2").
+            Without CUDA what only runs with it is left out.
+        :param needs: packages of torch's family that must not be left out beside such a build.
+        :param left_out: names of distributions that are there already.
+        :param words: further options of uv.
+        """
+        overrides = [f"{name} ; sys_platform == 'never'" for name in left_out]
+        flags: list[str] = []
+        pins: list[str] = []
+        cuda = torch == "default" or torch.startswith("cu")
+        if torch != "default":
+            pins, dropped, flags = self._build_of_torch(torch)
+            missing = [name for name in needs if any(line.startswith(f"{name} ;") for line in dropped)]
+            if missing:
+                raise ModelopsError(
+                    f"{requirements[0]} does not start without {missing[0]}, and no build {torch} of it is at hand beside "
+                    f"that of torch. Put a wheel {missing[0]}-*+{torch}-*.whl where xinference_index.find_links points, or "
+                    "take a release of 3.0 or later."
+                )
+            overrides += [*dropped, *(f"{name} ; sys_platform == 'never'" for name in CUDA_ONLY if not cuda)]
+        lines = [line for line in [*constraints, *self.settings.constraints] if not line.startswith("-c ")]
+        files = [line[3:] for line in self.settings.constraints if line.startswith("-c ")]
+        files += [self._write("constraints.txt", lines)]
+        arguments = [*flags, *self.target]
+        for path in files:
+            arguments += ["--constraints", path]
+        arguments += ["--overrides", self._write("overrides.txt", overrides)]
+        wanted = self._write("requirements.txt", [*requirements, *pins])
+        resolved = self.tools.call(
+            self.settings,
+            ["pip", "compile", "--quiet", "--no-header", "--no-annotate", *arguments, *words, wanted],
+            f"resolving {', '.join(requirements)} (packages come from xinference_index, or where pip on this host looks)",
+            timeout=1800,
+        )
+        if not cuda:
+            self._refuse_cuda(resolved)
+        return resolved, flags
+
+    def _build_of_torch(self, build: str) -> tuple[list[str], list[str], list[str]]:
+        """Where one of PyTorch's builds comes from: requirements to pin, overrides, and flags for uv.
+
+        Asked in turn: the given find-links, the given indexes, PyTorch's own index (which uv knows). A PyPI
+        torchvision beside another build of torch does not import, so where none is at hand it is left out, with what
+        needs it.
+        """
+        query = self._write("torch.txt", ["torch"])
+        base = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-deps", *self.target]
+        if self.settings.find_links:
+            wheels = dataclasses.replace(self.settings, no_index=True)
+            pin = self._answer(wheels, [*base, query])
+            if f"+{build}" in pin:
+                left_out: list[str] = []
+                for name, family in TORCH_FAMILY.items():
+                    if f"+{build}" not in self._answer(wheels, [*base, self._write("member.txt", [name])]):
+                        left_out += [f"{member} ; sys_platform == 'never'" for member in family]
+                return [pin], left_out, []
+        pin = self._answer(self.settings, [*base, query])
+        if f"+{build}" in pin:
+            return [pin], [], []
+        try:
+            self.tools.call(
+                self.settings, [*base, "--torch-backend", build, query], "asking PyTorch's index", timeout=120
+            )
+        except CommandFailed as exc:
+            raise ModelopsError(
+                f"no build {build} of torch, which is this host's, is at hand: neither find_links nor the indexes hold "
+                f"one, and PyTorch's own index does not answer ({exc.output.splitlines()[-1] if exc.output else exc}). "
+                f"Put a wheel torch-*+{build}-*.whl where xinference_index.find_links points, or take what the index gives, "
+                "on Linux gigabytes of CUDA, with xinference_torch: default."
+            ) from exc
+        return [], [], ["--torch-backend", build]
+
+    def _answer(self, settings: IndexSettings, words: t.Sequence[str]) -> str:
+        """The line that uv resolves to; nothing where it finds nothing."""
+        try:
+            return self.tools.call(settings, words, "asking for torch").strip()
+        except CommandFailed:
+            return ""
+
+    def _refuse_cuda(self, resolved: str) -> None:
+        words = resolved.replace('"', " ").split()
+        heavy = [word for word in words if re.match(r"(nvidia-(cu|nccl|cudnn|nvjitlink)|cuda-|cupy)", word)]
+        if heavy:
+            raise ModelopsError(
+                f"this host's torch has no CUDA, but the chosen packages bring it ({', '.join(heavy[:5])}). "
+                "Choose fewer xinference_extras, or accept it with xinference_torch: default."
+            )
+
+    def _write(self, name: str, lines: t.Iterable[str]) -> str:
+        path = os.path.join(self.work, name)
+        write_file(path, "".join(f"{line}\n" for line in lines), 0o644)
+        return path
 
 
 class Builder:
@@ -195,57 +364,35 @@ class Builder:
         self,
         requirements: t.Sequence[str],
         constraints: t.Sequence[str],
-        cpu: bool,
+        torch: str,
         proof: t.Sequence[str],
         facts: t.Mapping[str, t.Any],
         needs: t.Sequence[str] = (),
         user: str | None = None,
+        lock: str | None = None,
+        compiled: t.Sequence[str] = (),
     ) -> dict[str, t.Any]:
         """Makes the environment anew and returns its record.
 
-        :param cpu: take builds of torch without CUDA, or refuse.
+        :param lock: file of all distributions with their hashes, as a bundle has it; None to ask the index.
+        :param torch: which build of torch, as Resolver.resolve takes it.
         :param proof: Python modules that must import.
+        :param compiled: Python modules that are compiled with all that they import, where they do.
         :param facts: what the record shall say beside what it says anyway.
         :param user: who has to be able to import them, where that is another user.
-        :param needs: packages of torch's family that must not be left out on a CPU host.
+        :param needs: packages of torch's family that must not be left out.
         """
         with self._workplace():
             self._make_environment()
             work = os.path.join(self.directory, "build")
             os.makedirs(work)
-            overrides: list[str] = []
-            flags: list[str] = []
-            pins: list[str] = []
-            if cpu:
-                pins, overrides, flags = self._cpu_torch(work)
-                missing = [name for name in needs if any(line.startswith(f"{name} ;") for line in overrides)]
-                if missing:
-                    raise ModelopsError(
-                        f"{requirements[0]} does not start without {missing[0]}, and no CPU build of it is at hand beside "
-                        f"that of torch. Put a wheel {missing[0]}-*+cpu-*.whl where xinference_index.find_links points, or "
-                        "take a release of 3.0 or later."
-                    )
-                overrides += [f"{name} ; sys_platform == 'never'" for name in GPU_ONLY]
-            lines = [line for line in [*constraints, *self.settings.constraints] if not line.startswith("-c ")]
-            files = [line[3:] for line in self.settings.constraints if line.startswith("-c ")]
-            files += [self._write(work, "constraints.txt", lines)]
-            arguments = [*flags, "--python", self.python]
-            for path in files:
-                arguments += ["--constraints", path]
-            arguments += ["--overrides", self._write(work, "overrides.txt", overrides)]
-            wanted = self._write(work, "requirements.txt", [*requirements, *pins])
-            resolved = self._uv(
-                ["pip", "compile", "--quiet", "--no-header", "--no-annotate", *arguments, wanted],
-                f"resolving {', '.join(requirements)} (packages come from xinference_index, or where pip on this host looks)",
-            )
-            self._refuse_cuda(resolved, cpu)
-            target = self._write(work, "resolved.txt", resolved.splitlines())
-            # --no-deps: the list is complete, and a requirement that an override dropped must not come back.
-            self._uv(
-                ["pip", "install", "--quiet", "--no-deps", *flags, "--python", self.python, "-r", target],
-                f"installing {', '.join(requirements)}",
-                timeout=7200,
-            )
+            what = f"installing {', '.join(requirements)}"
+            if lock:
+                self._install(lock, ["--require-hashes"], what)
+            else:
+                resolver = Resolver(self.tools, self.settings, ["--python", self.python], work)
+                self._install_newest(lambda: resolver.resolve(requirements, constraints, torch, needs), work, what)
+            self._compile(compiled)
             try:
                 run(
                     [self.python, "-c", f"import {', '.join(proof)}"] if proof else [self.python, "-V"],
@@ -272,6 +419,32 @@ class Builder:
             write_file(os.path.join(self.directory, RECORD), json.dumps(made, indent=1, sort_keys=True) + "\n", 0o644)
             self._put_in_place()
             return made
+
+    def _install(self, lock: str, flags: t.Sequence[str], what: str) -> None:
+        # --no-deps: the list is complete, and a requirement that an override dropped must not come back.
+        words = ["pip", "install", "--quiet", "--no-deps", *flags, "--python", self.python, "-r", lock]
+        self._uv(words, what, timeout=7200)
+
+    def _install_newest(self, resolve: t.Callable[[], tuple[str, list[str]]], work: str, what: str) -> None:
+        """Installs what the index has. A mirror's machines may not know of a new release all at once: where the one that is
+        asked now denies what another one named, all is resolved once more."""
+        lock = os.path.join(work, "resolved.txt")
+        for last in (False, True):
+            resolved, flags = resolve()
+            write_file(lock, resolved, 0o644)
+            try:
+                return self._install(lock, flags, what)
+            except CommandFailed as exc:
+                if last or "No solution found" not in exc.output:
+                    raise
+
+    def _compile(self, modules: t.Sequence[str]) -> None:
+        """Leaves bytecode of what a start imports: the service may not write it, and would compile it at every start."""
+        # Xinference makes its directories when it is imported.
+        env = {"PYTHONDONTWRITEBYTECODE": "", "HOME": os.path.join(self.directory, "build")}
+        for module in modules:
+            with contextlib.suppress(CommandFailed):
+                run([self.python, "-c", f"import {module}"], "compiling", env=env, timeout=600)
 
     @contextlib.contextmanager
     def _workplace(self) -> t.Iterator[None]:
@@ -307,60 +480,13 @@ class Builder:
                 "Install one (Debian and Ubuntu: apt-get install python3), or name its path as xinference_python."
             ) from exc
 
-    def _cpu_torch(self, work: str) -> tuple[list[str], list[str], list[str]]:
-        """Where a torch without CUDA comes from: requirements to pin, overrides, and flags for uv.
-
-        Asked in turn: the given find-links, the given indexes, PyTorch's own index (which uv knows). A PyPI
-        torchvision beside a CPU torch does not import, so where none is at hand it is left out, with what needs it.
-        """
-        query = self._write(work, "torch.txt", ["torch"])
-        base = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-deps", "--python", self.python]
-        if self.settings.find_links:
-            wheels = dataclasses.replace(self.settings, no_index=True)
-            pin = self._answer(wheels, [*base, query])
-            if "+cpu" in pin:
-                left_out: list[str] = []
-                for name, family in TORCH_FAMILY.items():
-                    if "+cpu" not in self._answer(wheels, [*base, self._write(work, "member.txt", [name])]):
-                        left_out += [f"{member} ; sys_platform == 'never'" for member in family]
-                return [pin], left_out, []
-        pin = self._answer(self.settings, [*base, query])
-        if "+cpu" in pin:
-            return [pin], [], []
-        try:
-            self._uv([*base, "--torch-backend", "cpu", query], "asking PyTorch's index", timeout=120)
-        except CommandFailed as exc:
-            raise ModelopsError(
-                "this host has no GPU, and no CPU build of torch is at hand: neither find_links nor the indexes hold "
-                f"one, and PyTorch's own index does not answer ({exc.output.splitlines()[-1] if exc.output else exc}). "
-                "Put a wheel torch-*+cpu-*.whl where xinference_index.find_links points, or accept gigabytes of CUDA "
-                "with xinference_torch: default."
-            ) from exc
-        return [], [], ["--torch-backend", "cpu"]
-
-    def _answer(self, settings: IndexSettings, words: t.Sequence[str]) -> str:
-        """The line that uv resolves to; nothing where it finds nothing."""
-        try:
-            return self.tools.call(settings, words, "asking for torch").strip()
-        except CommandFailed:
-            return ""
-
-    def _refuse_cuda(self, resolved: str, cpu: bool) -> None:
-        heavy = [line for line in resolved.split() if re.match(r"(nvidia-(cu|nccl|cudnn|nvjitlink)|cuda-|cupy)", line)]
-        if cpu and heavy:
-            raise ModelopsError(
-                f"this host has no GPU, but the chosen packages bring CUDA ({', '.join(heavy[:5])}). "
-                "Choose fewer xinference_extras, or accept it with xinference_torch: default."
-            )
-
     def _uv(self, words: t.Sequence[str], what: str, **kwargs: t.Any) -> str:
         return self.tools.call(self.settings, words, what, **{"timeout": 1800, **kwargs})
 
-    @staticmethod
-    def _write(directory: str, name: str, lines: t.Iterable[str]) -> str:
-        path = os.path.join(directory, name)
-        write_file(path, "".join(f"{line}\n" for line in lines), 0o644)
-        return path
+
+def pointed_at(link: str) -> str | None:
+    """Name of the release that ``link`` points at; None where there is no such link."""
+    return os.path.basename(os.readlink(link)) if os.path.islink(link) else None
 
 
 def point(link: str, target: str) -> None:

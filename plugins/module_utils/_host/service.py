@@ -10,9 +10,12 @@ environment of its own, where there is no systemd: rented GPU containers, CI mac
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import http.client
 import os
 import shutil
+import signal
 import socket
 import tempfile
 import time
@@ -77,6 +80,10 @@ class Manager:
         raise NotImplementedError
 
     def enable(self) -> None:
+        raise NotImplementedError
+
+    def disable(self) -> None:
+        """Of a stopped service: it does not come back by itself."""
         raise NotImplementedError
 
     def start(self) -> None:
@@ -176,6 +183,9 @@ class Systemd(Manager):
                     f"{self.name} runs only while its user is logged in ({exc}). As root: loginctl enable-linger USER"
                 )
 
+    def disable(self) -> None:
+        self._systemctl("disable", self._unit)
+
     def start(self) -> None:
         self._systemctl("reset-failed", self._unit)
         self._systemctl("start", self._unit)
@@ -271,7 +281,9 @@ class Supervisord(Manager):
         os.makedirs(os.path.join(self.directory, "conf.d"), mode=0o755, exist_ok=True)
         if release.installed(environment).get(name) != version:
             settings = tools.make(index)
-            release.Builder(tools, settings, environment, ">=3.9").build([requirement], [], False, ["supervisor"], {})
+            release.Builder(tools, settings, environment, ">=3.9").build(
+                [requirement], [], "default", ["supervisor"], {}
+            )
         text = SUPERVISORD_CONF.format(socket=self._socket, directory=self.directory)
         if read_file(self.configuration) != text:
             write_file(self.configuration, text, 0o600)
@@ -297,6 +309,13 @@ class Supervisord(Manager):
 
     def enable(self) -> None:
         """Nothing to do: a program file that is there is started whenever supervisord runs."""
+
+    def disable(self) -> None:
+        """Takes the program file away; supervisord would start it whenever it starts itself."""
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+        if self.up:
+            self._supervisorctl("update")
 
     def _update(self) -> bool:
         """Makes supervisord run its programs as their files say; True where that (re)started this one."""
@@ -396,6 +415,29 @@ def user_environment() -> dict[str, str]:
         "SYSTEMD_COLORS": "0",
         "LC_ALL": "C",
     }
+
+
+def leave(pid: int, timeout: float = 15) -> bool:
+    """Has a worker of Xinference take leave of its supervisor, which then gives it no more requests; True where it did.
+
+    On SIGINT, and on no other signal, a worker unregisters before it ends (read in 1.17.1, 2.12.0 and 4.1.0). It is the main
+    process, or since 4.1 a child of that one, which itself would end the worker by SIGTERM.
+
+    :param pid: main process of the worker's service.
+    """
+    worker = pid
+    for process in glob.glob("/proc/[0-9]*"):
+        status = read_file(f"{process}/status") or ""
+        if f"\nPPid:\t{pid}\n" in status and "worker_relaunch" in (read_file(f"{process}/cmdline") or ""):
+            worker = int(os.path.basename(process))
+    with contextlib.suppress(OSError):
+        os.kill(worker, signal.SIGINT)
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            if (read_file(f"/proc/{worker}/stat") or " Z ").rpartition(")")[2].split()[0] == "Z":
+                return True
+            time.sleep(0.1)
+    return False
 
 
 def detect() -> tuple[str, str]:

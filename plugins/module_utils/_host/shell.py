@@ -36,16 +36,18 @@ def run(
     timeout: float = 120,
     umask: int | None = None,
     user: str | None = None,
+    groups: t.Sequence[str] = (),
 ) -> str:
     """Runs a program and returns its standard output.
 
     :param what: what is being done, the start of the error text.
     :param env: added to this process's environment.
     :param user: whose rights it runs with, where this process may choose (root).
+    :param groups: further groups of that user's process.
     :param stdin: text for its standard input (the way for secrets, which must not stand in argv).
     :raises CommandFailed: it did not end with 0 within ``timeout`` seconds.
     """
-    rights = {} if user is None else dict(user=user, group=pwd.getpwnam(user).pw_gid, extra_groups=[])
+    rights = {} if user is None else dict(user=user, group=pwd.getpwnam(user).pw_gid, extra_groups=list(groups))
     try:
         # AnsibleModule.run_command has neither a time-out nor another user's rights.
         done = subprocess.run(  # pylint: disable=ansible-bad-function

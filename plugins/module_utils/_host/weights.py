@@ -102,9 +102,10 @@ def remove(directory: str, name: str) -> None:
 
 @dataclass
 class Seed:
-    """A host that has the weights and gives them to others, see seed.py.
+    """A host that has the weights and gives them to others, see seed.py, or a bundle on this host.
 
-    :ivar url: where it serves, without a slash at the end.
+    :ivar url: where it serves, without a slash at the end; of a bundle the directory of its weights.
+    :ivar keep: what lies in a bundle stays there; else it is moved from there.
     :ivar weights: by name {"source", "path" (relative), "several", "files": [{"path", "bytes", "sha256"}]}. It comes by
         Ansible's connection, so what the network delivers is checked by it.
     """
@@ -112,6 +113,7 @@ class Seed:
     url: str
     token: str
     weights: t.Mapping[str, t.Mapping[str, t.Any]]
+    keep: bool = True
 
 
 @dataclass
@@ -260,7 +262,9 @@ class Fetcher:
             if os.path.isabs(name) or ".." in name.split("/"):
                 raise ModelopsError(f"{seed.url} names a file outside the weights: {name}")
             place = os.path.join(tree, name)
-            if not os.path.exists(place):
+            if not os.path.exists(place) and seed.url.startswith("/"):
+                self._take(os.path.join(seed.url, source.name, name), place, file["sha256"])
+            elif not os.path.exists(place):
                 where = f"{seed.url}/{quote(source.name)}/{quote(name)}"
                 before = came
                 self.near.download(
@@ -279,6 +283,17 @@ class Fetcher:
                 part.discard()
             came += file["bytes"]
         return draft.finish(tree, entry["source"], entry["path"], entry["several"])
+
+    def _take(self, path: str, place: str, sha256: str) -> None:
+        """Takes a file out of a bundle on this host."""
+        if not os.path.exists(path) or digest(path) != sha256:
+            raise ModelopsError(f"{path} of the bundle is missing or altered. Run again.")
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        if t.cast(Seed, self.seed).keep:
+            shutil.copyfile(path, f"{place}.new")
+            os.rename(f"{place}.new", place)
+        else:
+            shutil.move(path, place)
 
     def _package(self, source: Source, draft: Draft) -> dict[str, t.Any]:
         """Takes the weights out of a package of the index and forgets the package."""

@@ -34,6 +34,9 @@ AUTH_PATH = "/v1/cluster/auth"
 # Seconds between two looks at a server that does not answer yet.
 _READY_PAUSE = 1.0
 
+# Begins the UID of a model that tries a worker which has come back, and that nobody but the drain sees (drain.py).
+TRY = "modelops-try-"
+
 RESET_HINT = (
     "To get in again, run 'xinference-reset-auth-password' on the server's host with its XINFERENCE_HOME; "
     "before 3.0 the passwords are in the file that --auth-config names."
@@ -62,6 +65,10 @@ class Client:
         self.auth = False
         #: Addresses (host:port) of the registered workers; known after wait_ready().
         self.workers: list[str] = []
+        #: Whether models that try a worker are among the models that are told.
+        self.sees_tries = False
+        #: UIDs of models that try a worker; known after instances().
+        self.tries: list[str] = []
         self._password = password
         self._password_file = password_file
         self._refresh_token: str | None = None
@@ -86,10 +93,14 @@ class Client:
 
     # -- the server --------------------------------------------------------------------------------------------
 
-    def wait_ready(self, timeout: float, path: str = "/status", workers: bool = True) -> Answer:
-        """Waits until the server answers ``path``, and where wanted until a worker has registered.
+    def wait_ready(
+        self, timeout: float, path: str = "/status", workers: bool = True, declared: t.Sequence[str] = ()
+    ) -> Answer:
+        """Waits until the server answers ``path``, and where wanted until its workers have registered.
 
         The port refuses connections until the server is up; a reverse proxy before it answers 502, 503 or 504.
+
+        :param declared: addresses (host:port) of the workers that have to be there; without any, one has to be.
 
         :raises ModelopsError: with the last lines of the server's log.
         """
@@ -101,9 +112,11 @@ class Client:
                     if not workers:
                         return answer
                     self.workers = sorted((answer.json or {}).get("workers") or {})
-                    if self.workers:
+                    missing = sorted(set(declared) - set(self.workers))
+                    if self.workers and not missing:
                         return answer
-                    problem = f"{self.endpoint} answers, but no worker has registered with it"
+                    who = f"not its worker{'s' * (len(missing) > 1)} {', '.join(missing)}" if missing else "no worker"
+                    problem = f"{self.endpoint} answers, but {who} has registered with it"
                 elif answer.status in (502, 503, 504):
                     problem = f"{self.endpoint} answers {answer.status} to GET {path}"
                 else:
@@ -265,11 +278,16 @@ class Client:
 
     def models(self) -> dict[str, dict[str, t.Any]]:
         """The running models by UID, as ``GET /v1/models`` tells them; those that load are not among them."""
-        return {row["id"]: row for row in self.get("/v1/models").json["data"]}
+        return self._seen({row["id"]: row for row in self.get("/v1/models").json["data"]})
 
     def instances(self) -> dict[str, dict[str, t.Any]]:
         """Every model by UID with its state: the one source of it in all releases. Failed launches stay listed."""
-        return {row["model_uid"]: row for row in self.get("/v1/models/instances").json}
+        rows = {row["model_uid"]: row for row in self.get("/v1/models/instances").json}
+        self.tries = [uid for uid in rows if uid.startswith(TRY)]
+        return self._seen(rows)
+
+    def _seen(self, rows: dict[str, dict[str, t.Any]]) -> dict[str, dict[str, t.Any]]:
+        return {uid: row for uid, row in rows.items() if self.sees_tries or not uid.startswith(TRY)}
 
     def presence(self, uid: str) -> str:
         """releases.UNKNOWN, LOADING or RUNNING."""

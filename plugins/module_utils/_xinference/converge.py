@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import typing as t
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
@@ -51,6 +51,9 @@ class Settings:
     gpu_sharing: bool = True
     launch_timeout: float = 1800
     ready_timeout: float = 300
+    workers: t.Sequence[str] = ()
+    new_workers: t.Sequence[str] = ()
+    cluster: bool = False
     prove: str = "always"
     prove_timeout: float = 60
     wait: float | None = None
@@ -72,9 +75,9 @@ def converge(
     store = store or Store(None)
     pending = Pending(store, (resume or {}).get("path"))
     with store.lock():
-        client.wait_ready(settings.ready_timeout)
+        client.wait_ready(settings.ready_timeout, declared=settings.workers)
         client.login()
-        run = _Run(client, wanted, settings, Memory(store))
+        run = _Run(client, wanted, settings, Memory(store), alone=store.path is not None)
         try:
             result = run.result(pending)
         except ModelopsError:
@@ -88,11 +91,17 @@ def converge(
 class _Run:
     """One execution.
 
-    :ivar wanted: what is declared and, with prune, what is to go because it is not declared any more.
+    :ivar wanted: what is declared, but for what waits until its worker is undrained, and, with prune, what is to go because it is
+        not declared any more.
+    :ivar tries: models that try a worker, which a drain that broke off left: it would hold the lock while it is at work.
     """
 
-    def __init__(self, client: Client, wanted: t.Sequence[models.Model], settings: Settings, memory: Memory):
-        self.client, self.settings, self.memory = client, settings, memory
+    def __init__(
+        self, client: Client, wanted: t.Sequence[models.Model], settings: Settings, memory: Memory, alone: bool = False
+    ):
+        """:param alone: whether no drain is at work."""
+        self.client, self.settings, self.memory, self.alone = client, settings, memory, alone
+        self.tries: list[str] = []
         self.declared = list(wanted)
         self.wanted = list(wanted)
         self.actual = models.Actual({}, {})
@@ -105,11 +114,14 @@ class _Run:
         if resumed:
             state = pending.load()
             result, decisions = state["result"], []
+            self._leave(state["waiting"])
             self.wanted += [models.undeclared_model(**row) for row in state["undeclared"]]
             work = self._work([launch.Outcome(**row) for row in state["outcomes"]])
             client.session.counts.update(Counter(result["requests"]))
         else:
-            self.actual = self._read()
+            self._leave(self._waiting())
+            self.actual = replace(self._read(), untold=self._untold())
+            self._end_tries()
             if settings.prune:
                 self.wanted += models.undeclared(self.declared, self.actual)
             decisions = models.decide(self.wanted, self.actual, settings.replace)
@@ -129,9 +141,13 @@ class _Run:
             if not work.run(settings.wait):
                 self.memory.busy(_NEXT_SLICE)
                 result.update(pending=True, requests=dict(client.session.counts))
-                undeclared = self.wanted[len(self.declared) :]
-                rows = [{"uid": m.uid, "name": m.name, "model_type": m.type} for m in undeclared]
-                path = pending.save({"outcomes": work.written(), "undeclared": rows, "result": result})
+                declared = {m.uid for m in self.declared}
+                rows = [
+                    {"uid": m.uid, "name": m.name, "model_type": m.type} for m in self.wanted if m.uid not in declared
+                ]
+                waiting = sorted(declared - {m.uid for m in self.wanted})
+                state = {"outcomes": work.written(), "undeclared": rows, "waiting": waiting, "result": result}
+                path = pending.save(state)
                 return {**result, "progress": work.lines, "resume": {"path": path}}
             result["pending"] = False
             # A load that was adopted, came to nothing, and was launched again is no part of the plan.
@@ -150,8 +166,38 @@ class _Run:
         self._raise_failures(work, proofs, result)
         return result
 
+    def _waiting(self) -> list[str]:
+        """UIDs of models that are declared for a worker that is drained, or were stopped for it."""
+        found = []
+        for model in self.declared:
+            worker = self.memory.waits(model.uid, model.options["worker"], back=self.settings.workers)
+            if worker and model.present:
+                found.append(model.uid)
+                self.warnings.append(
+                    f"{model.uid} is left out until its worker {worker}, which is drained, is back (playbook undrain.yml); "
+                    "or declare it for another one (worker)"
+                )
+        return found
+
+    def _leave(self, waiting: t.Container[str]) -> None:
+        self.wanted = [model for model in self.wanted if model.uid not in waiting]
+
+    def _untold(self) -> dict[tuple[str, str], list[str]]:
+        """Of each definition the workers that may lack it."""
+        keys = {(model.type, model.name) for model in self.wanted if model.definition}
+        there = self.client.workers if self.settings.cluster else []
+        return {key: sorted({*self.settings.new_workers, *self.memory.untold(key, there)}) for key in keys}
+
     def _read(self) -> models.Actual:
         return models.read(self.client, self.wanted, self.memory.declared)
+
+    def _end_tries(self) -> None:
+        """Nobody else sees them, and they hold memory that the placement counts as taken."""
+        client = self.client
+        # A launch that failed stays listed.
+        self.tries = [uid for uid in client.tries if self.alone and client.presence(uid) != releases.UNKNOWN]
+        for uid in self.tries if not client.session.check_mode else []:
+            launch.remove(client, uid)
 
     def _place(self, decisions: t.Sequence[models.Decision]) -> placement.Placement:
         """Where everything goes.
@@ -177,18 +223,29 @@ class _Run:
     def _remember(self, decisions: t.Sequence[models.Decision]) -> None:
         present = [model.declared for model in self.declared if model.present]
         kept = {d.model.uid for d in decisions if d.action == models.DIFFERS}
-        self.memory.declare(present, {"launch_timeout": self.settings.launch_timeout}, kept)
+        settings = {"launch_timeout": self.settings.launch_timeout, "cluster": self.settings.cluster}
+        self.memory.declare(present, settings, kept)
+        for worker in set(self.settings.workers) & set(self.memory.drained):
+            self.memory.undrain(worker)
+        if self.settings.cluster:
+            registered = {key for key, row in self.actual.definitions.items() if row is not None}
+            again = {(d.model.type, d.model.name) for d in decisions if d.register}
+            self.memory.adopt(registered - again, self.client.workers)
 
     def _autostart(
         self, uids: t.Collection[str], placed: t.Mapping[str, dict[str, t.Any]] | None = None
     ) -> dict[str, dict[str, t.Any] | None]:
         """The entries to put and to drop, of those of these models that are as declared.
 
+        In a cluster, those to drop of what this collection launched, as declared or not.
+
         :param placed: what this run added to launch requests.
         """
         if self.actual.autostart is None:
             return {}
         wanted = {}
+        if self.settings.cluster:
+            wanted = {uid: autostart.Wanted(None) for uid in self.memory.declared.launched}
         for model in self.wanted:
             if model.uid not in uids:
                 continue
@@ -196,6 +253,8 @@ class _Run:
             added = (placed or {}).get(model.uid) or (known or {}).get("placed") or {}
             request = releases.launch_request(self.client.version, model.body, added) if model.present else {}
             wants = model.present and model.options["autostart"]
+            if wants and self.settings.cluster:
+                continue
             entry = autostart.entry(request, model.options["priority"]) if wants else None
             whole = known is not None or model.uid in (placed or {})
             wanted[model.uid] = autostart.Wanted(entry, whole, (known or {}).get("entry"))
@@ -203,9 +262,14 @@ class _Run:
 
     def _plan(self, decisions: t.Sequence[models.Decision]) -> Plan:
         plan = models.plan_of(decisions, f"models on {self.client.endpoint}")
-        # Of a model that is launched the entry goes without saying.
+        for uid in self.tries:
+            plan.add("remove", "terminate", uid, why="a drain that broke off left it")
+        # Of a model that is launched or terminated the entry goes without saying.
         as_declared = {d.model.uid for d in decisions if d.action == models.NONE}
+        terminated = {d.model.uid for d in decisions if d.action == models.TERMINATE}
         for uid, entry in self._autostart(as_declared).items():
+            if uid in terminated:
+                continue
             if entry is None:
                 plan.add("remove", "drop from autostart", uid)
             else:

@@ -19,7 +19,7 @@ import os
 import tempfile
 import time
 import typing as t
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
@@ -42,13 +42,19 @@ class Declared:
         "created": instance_created_ts of what it became, None until it is known, "sent": when it was sent (seconds since
         the epoch), "entry": digest of its entry in the server's autostart}; of every model that this collection launched
         and did not terminate since.
-    :param settings: what the reconciler takes over from the last run, such as launch_timeout.
+    :param settings: what the reconciler takes over from the last run, such as launch_timeout, and the drained workers.
+    :param told: "type name" of a definition -> addresses of the workers that were there when it was registered.
+    :param had: address of a drained worker -> {"left": whether the server has forgotten it since, "models": UID -> {"here": how many
+        replicas it had there, "of": of how many, "created": instance_created_ts}}. Of a worker that is not drained any more only
+        models that have more replicas since than they had.
     :param busy_until: seconds since the epoch until which a run that comes back in slices is at work; None where none is.
     """
 
     models: list[dict[str, t.Any]] = field(default_factory=list)
     launched: dict[str, dict[str, t.Any]] = field(default_factory=dict)
     settings: dict[str, t.Any] = field(default_factory=dict)
+    told: dict[str, list[str]] = field(default_factory=dict)
+    had: dict[str, dict[str, t.Any]] = field(default_factory=dict)
     busy_until: float | None = None
 
     @property
@@ -76,7 +82,9 @@ class Store:
                 found = json.load(file)
             if found.pop("format") != _FORMAT:
                 raise ModelopsError(f"{self.path} was written by another release of modelops.inference; remove it")
-            return Declared(**found)
+            # A later release may have added something that this one, such as a reconciler not yet replaced, can do without.
+            known = {each.name for each in fields(Declared)}
+            return Declared(**{name: value for name, value in found.items() if name in known})
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise ModelopsError(f"{self.path} cannot be read: {exc}. Remove it; the next run writes it anew.") from exc
 
@@ -183,8 +191,78 @@ class Memory:
         self.declared.models = [
             before[model["uid"]] if model["uid"] in kept and model["uid"] in before else dict(model) for model in models
         ]
-        self.declared.settings = dict(settings)
-        self._save()
+        self.declared.settings = {**settings, **({"drained": self.drained} if self.drained else {})}
+        self.save()
+
+    @property
+    def drained(self) -> dict[str, dict[str, int]]:
+        """Address (host:port) of each drained worker -> UID -> how many replicas a model is to have without it; when it has left,
+        only those that were stopped for it, with 0."""
+        return dict(self.declared.settings.get("drained") or {})
+
+    def waits(self, uid: str, worker: str | None, back: t.Collection[str] = ()) -> str:
+        """The drained worker for which a model waits, because it is declared for it or was stopped for it; empty where there is none.
+
+        :param worker: for which it is declared.  :param back: addresses of workers that are there again.
+        """
+        for address, replicas in self.drained.items():
+            host = address.rsplit(":", 1)[0]
+            stopped = worker is None and replicas.get(uid) == 0
+            if address not in back and (stopped or worker in (address, host)):
+                return address
+        return ""
+
+    def drain(self, worker: str, replicas: t.Mapping[str, int], had: t.Mapping[str, t.Any], left: bool = False) -> bool:
+        """Notes that a worker is drained; returns whether that is news.
+
+        :param had: the models that it had, and :param left: whether it is gone, as `Declared.had` has them.
+        """
+        news = worker not in self.drained
+        self.declared.settings = {**self.declared.settings, "drained": {**self.drained, worker: dict(replicas)}}
+        self.declared.had[worker] = {"left": left, "models": dict(had)}
+        self.save()
+        return news
+
+    def undrain(self, worker: str, grown: t.Mapping[str, t.Any] | None = None) -> None:
+        """Forgets it.
+
+        :param grown: what is still to be known of models that it had; None leaves that as it is, for the drain's own end.
+        """
+        left = self.drained
+        left.pop(worker, None)
+        self.declared.settings = {**self.declared.settings, "drained": left}
+        if grown is not None:
+            self.declared.had.pop(worker, None)
+        if grown:
+            self.declared.had[worker] = {"left": False, "models": dict(grown)}
+        self.save()
+
+    def had(self, worker: str) -> dict[str, dict[str, t.Any]]:
+        """UID -> {"here", "of", "created"} of the models that a worker had, as `Declared.had` has them."""
+        return dict((self.declared.had.get(worker) or {}).get("models") or {})
+
+    def left(self, worker: str) -> bool:
+        """Whether a worker was drained, left, and has not been given back what it had."""
+        return bool((self.declared.had.get(worker) or {}).get("left"))
+
+    def untold(self, key: tuple[str, str], workers: t.Iterable[str]) -> list[str]:
+        """Which of these workers were not there when a definition was registered; none where nobody knows.
+
+        :param key: type and name of the definition.
+        """
+        told = self.declared.told.get(" ".join(key))
+        return [] if told is None else sorted(set(workers) - set(told))
+
+    def tell(self, key: tuple[str, str], workers: t.Sequence[str]) -> None:
+        """Notes which workers are there when a definition is registered."""
+        self.declared.told[" ".join(key)] = sorted(workers)
+        self.save()
+
+    def adopt(self, keys: t.Iterable[tuple[str, str]], workers: t.Sequence[str]) -> None:
+        """Takes definitions that somebody else registered as told to the workers that are there."""
+        for key in keys:
+            if " ".join(key) not in self.declared.told:
+                self.tell(key, workers)
 
     def model(self, uid: str) -> dict[str, t.Any] | None:
         """The options of a model as it is to be served."""
@@ -194,14 +272,14 @@ class Memory:
         """Takes back a declaration that came to nothing."""
         others = [known for known in self.declared.models if known["uid"] != uid]
         self.declared.models = others + ([dict(model)] if model else [])
-        self._save()
+        self.save()
 
     def launched(self, uid: str, body: t.Mapping[str, t.Any], placed: t.Mapping[str, t.Any]) -> None:
         """Notes a launch before it is sent."""
         entry = (self.declared.launched.get(uid) or {}).get("entry")
         row = {"body": dict(body), "placed": dict(placed), "created": None, "sent": time.time(), "entry": entry}
         self.declared.launched[uid] = row
-        self._save()
+        self.save()
 
     def became(self, created: t.Mapping[str, int | None], trusted: t.Container[str] = ()) -> None:
         """Notes which instances the launches became; one that is much older or younger was somebody else's.
@@ -216,24 +294,24 @@ class Memory:
             ours = known["created"] is None and abs(made - known.get("sent", made)) < _SAME_LAUNCH
             if ours or uid in trusted:
                 known["created"] = made
-        self._save()
+        self.save()
 
     def entered(self, uid: str, entry: t.Any) -> None:
         """Notes what was put into the autostart, because the server hides values of it."""
         if uid in self.declared.launched:
             self.declared.launched[uid]["entry"] = digest(entry)
-            self._save()
+            self.save()
 
     def forget(self, uid: str) -> None:
         self.declared.launched.pop(uid, None)
-        self._save()
+        self.save()
 
     def busy(self, seconds: float | None) -> None:
         """Keeps the reconciler away between two slices of a run; None ends that."""
         self.declared.busy_until = None if seconds is None else time.time() + seconds
-        self._save()
+        self.save()
 
-    def _save(self) -> None:
+    def save(self) -> None:
         now = asdict(self.declared)
         if now != self._written:
             self._store.save(self.declared)

@@ -15,8 +15,10 @@ from dataclasses import dataclass, field
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
+from ansible_collections.modelops.inference.plugins.module_utils._session import ApiError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import registration
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Memory
 
 #: (type, name) of a definition.
 Key = tuple[str, str]
@@ -36,6 +38,18 @@ def read(client: Client, keys: t.Iterable[Key]) -> dict[Key, dict[str, t.Any] | 
             rows = {row["model_name"]: row for row in client.registrations(model_type, detailed=True)}
         result.update({(model_type, name): rows.get(name) for name in names})
     return result
+
+
+def untold(workers: t.Sequence[str]) -> list[Field]:
+    """Why a definition that is as declared is registered again; nothing where no worker came. Pure.
+
+    A worker has what it read from its own disk when it started, and what was registered since: nobody tells one that comes later,
+    or was away, what it missed (read in 4.1.0, core/supervisor.py: add_worker, _sync_register_model). Nor does the API say which
+    worker has what.
+
+    :param workers: addresses of workers that may lack it.
+    """
+    return [Field("definition.workers", None, ", ".join(workers))] if workers else []
 
 
 def is_builtin(client: Client, key: Key, registered: t.Mapping[str, t.Any] | None) -> bool:
@@ -63,7 +77,14 @@ def put(
     try:
         if before is not None:
             client.unregister(*key)
-        client.register(definition.model_type, definition.body, worker)
+        try:
+            client.register(definition.model_type, definition.body, worker)
+        except ApiError as exc:
+            # A supervisor may have one that none of its workers has, as where all of them are new: then nobody is told of it.
+            if before is not None or "conflicts with existing model" not in str(exc):
+                raise
+            client.unregister(*key)
+            client.register(definition.model_type, definition.body, worker)
         return None
     except ModelopsError as exc:
         if before is not None and client.registration(*key) is None:
@@ -164,8 +185,11 @@ def look(client: Client, entries: t.Sequence[Entry]) -> None:
         raise ModelopsError("\n".join(problems))
 
 
-def decide(entries: t.Sequence[Entry], replace: bool) -> None:
-    """What is done with each; what runs keeps its definition unless `replace`. Pure."""
+def decide(entries: t.Sequence[Entry], replace: bool, lacking: t.Mapping[Key, t.Sequence[str]] | None = None) -> None:
+    """What is done with each; what runs keeps its definition unless `replace`. Pure.
+
+    :param lacking: addresses of workers that may lack a definition.
+    """
     for entry in entries:
         if entry.definition is None:
             entry.action = UNREGISTER if entry.registered is not None else NONE
@@ -177,6 +201,10 @@ def decide(entries: t.Sequence[Entry], replace: bool) -> None:
         if entry.action in (REPLACE, UNREGISTER) and entry.users and not replace:
             entry.differs = [str(item) for item in entry.fields] or ["it is registered"]
             entry.action = NONE
+        elif (
+            entry.action == NONE and entry.definition and not entry.options["worker"] and (lacking or {}).get(entry.key)
+        ):
+            entry.action, entry.fields = REPLACE, untold((lacking or {})[entry.key])
 
 
 def plan_of(entries: t.Sequence[Entry], header: str) -> Plan:
@@ -193,13 +221,18 @@ def plan_of(entries: t.Sequence[Entry], header: str) -> Plan:
     return plan
 
 
-def apply(client: Client, entries: t.Sequence[Entry]) -> None:
+def apply(client: Client, entries: t.Sequence[Entry], memory: Memory) -> None:
     """Does what was decided; one that fails does not stop the others."""
+    memory.adopt(
+        (e.key for e in entries if e.definition and e.action == NONE and not e.options["worker"]), client.workers
+    )
     for entry in entries:
         try:
             if entry.action == UNREGISTER:
                 client.unregister(*entry.key)
             elif entry.action != NONE and entry.definition:
                 entry.error = put(client, entry.definition, entry.action == REPLACE, entry.options["worker"])
+                if not entry.error and not entry.options["worker"]:
+                    memory.tell(entry.key, client.workers)
         except ModelopsError as exc:
             entry.error = str(exc)

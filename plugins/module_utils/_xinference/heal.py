@@ -5,8 +5,9 @@
 """What the reconciler does with one model, by what it sees and what it knows of it. Pure. Private to the collection.
 
 A model that is missing is launched. One that loads is waited for, whoever launched it. One that is broken is ended after
-a while and launched anew. After each failure the pause doubles, and after a number of them it stops. It never ends a
-model that serves.
+a while and launched anew. One that serves with fewer replicas than declared gets another one, when its worker does not
+bring back what it had. After each failure the pause doubles, and after a number of them it stops. It never ends a model
+that serves, nor any of its replicas.
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ from dataclasses import dataclass, field, replace
 
 # States of a model, as status file and metrics tell them.
 READY, LOADING, MISSING, BROKEN, WAITING, GAVE_UP = "ready", "loading", "missing", "broken", "waiting", "gave up"
+FEWER = "fewer replicas"  # than declared; it serves with those
 UNKNOWN = "unknown"  # not looked at since its server was started
-# What is done: nothing, a launch, or the end of what is broken or hangs.
-NOTHING, LAUNCH, CLEAR = "nothing", "launch", "clear"
+# What is done: nothing, a launch, another replica, or the end of what is broken or hangs.
+NOTHING, LAUNCH, ADD, CLEAR = "nothing", "launch", "add", "clear"
 
 # Seconds for which a model has to be missing before it is launched: a worker that comes back reports its models only then.
 SETTLE = 5.0
+# Seconds for which a model has to have fewer replicas before another one is added: so long may a worker take to restart. One that
+# is back brings back its own, and may take as long for them as for a launch: it lists them when all have loaded (seen on 4.1.0).
+RETURNS = 120.0
 # Seconds for which a model may be broken before it is ended: a worker needs ten to bring back a process that died.
 BROKEN_FOR = 60.0
 # Seconds after which a launch has to be listed.
@@ -39,11 +44,21 @@ class Seen:
     :param state: absent, loading, ready, failed, or unlisted (it says that it is ready, but is not among those that run).
     :param error: the server's words, where it failed.
     :param differs: what runs otherwise than declared.
+    :param replicas: how many of them serve, and how many are declared.
+    :param coming: how many are not over, and do not serve.
+    :param lost: how many went with a worker.
+    :param returning: whether such a worker is registered again.
+    :param grows: whether replicas that are missing can be added.
     """
 
     state: str
     error: str = ""
     differs: t.Sequence[str] = ()
+    replicas: tuple[int, int] = (0, 0)
+    coming: int = 0
+    lost: int = 0
+    returning: bool = False
+    grows: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,10 +67,11 @@ class Known:
 
     :param digest: of the declaration; another one starts anew.
     :param since: when the state began.
-    :param attempts: launches since the model was last stable.
-    :param launched: when the reconciler launched it, while that launch is on its way.
+    :param attempts: launches, of the model or of another replica, since it was last stable.
+    :param launched: when the reconciler launched it, or another replica, while that launch is on its way.
     :param next_try: when it is launched next, after a failure.
     :param launches: launches so far, for the metrics.
+    :param replicas: how many serve, and how many are declared.
     """
 
     digest: str = ""
@@ -67,6 +83,16 @@ class Known:
     error: str | None = None
     differs: list[str] = field(default_factory=list)
     launches: int = 0
+    replicas: list[int] = field(default_factory=lambda: [0, 0])
+
+    @property
+    def serves(self) -> bool:
+        return self.state == READY or self.restores
+
+    @property
+    def restores(self) -> bool:
+        """Whether it serves, and its state is that of replicas that are missing."""
+        return self.state == FEWER or (self.state in (WAITING, GAVE_UP) and self.replicas[0] > 0)
 
 
 @dataclass(frozen=True)
@@ -91,16 +117,27 @@ def retry(known: Known) -> Known:
 
 def restarted(known: Known, now: float, limits: Limits) -> Known:
     """After a restart of the server, which a launch of ours that was on its way may have brought down."""
-    if known.launched is None:
+    if known.launched is None or known.restores:
         return forget(known)
     return failed(known, "the server was restarted while it was being launched", now, limits)
 
 
 def decide(known: Known, seen: Seen, now: float, limits: Limits) -> tuple[Known, str]:
     """What is known from now on, and what is to be done."""
-    known = replace(known, differs=list(seen.differs))
+    if known.restores and seen.state != "ready":
+        # Those that served are gone, too: this is another trouble.
+        known = forget(known)
+    before = known
+    known = replace(known, differs=list(seen.differs), replicas=list(seen.replicas))
     if seen.state == "ready":
-        return _ready(known, now), NOTHING
+        serving, declared = seen.replicas
+        # The row of a lost one may be gone when a failure is to be made up for.
+        begun = before.restores and before.attempts > 0
+        if serving >= declared or not seen.grows or not (seen.lost or begun):
+            return _ready(known, now), NOTHING
+        if begun and serving > before.replicas[0]:
+            known = replace(_enter(known, FEWER, now), attempts=0, launched=None, next_try=None, error=None)
+        return _fewer(known, seen, now, limits)
     if seen.state == "loading" or (seen.state == "unlisted" and known.state == LOADING):
         known = _enter(known, LOADING, now)
         if now - known.since <= limits.timeout:
@@ -149,32 +186,43 @@ def _broken(known: Known, seen: Seen, now: float, limits: Limits) -> tuple[Known
     return failed(known, error, now, limits), CLEAR
 
 
+def _fewer(known: Known, seen: Seen, now: float, limits: Limits) -> tuple[Known, str]:
+    if seen.coming:
+        if known.launched is not None and now - known.launched > limits.timeout:
+            return failed(known, f"another replica is not ready within {limits.timeout:.0f} s", now, limits), NOTHING
+        return known if known.state in (WAITING, GAVE_UP) else _enter(known, FEWER, now), NOTHING
+    if known.launched is not None:
+        if now - known.launched < LISTED:
+            return known, NOTHING
+        return failed(known, "another replica did not come up; the server's log may say why", now, limits), NOTHING
+    return _lacking(known, seen, now, limits, FEWER, limits.timeout if seen.returning else RETURNS)
+
+
 def _absent(known: Known, seen: Seen, now: float, limits: Limits) -> tuple[Known, str]:
     if known.launched is not None:
         if not seen.error and now - known.launched < LISTED:
             return known, NOTHING
         return failed(known, seen.error or "the server does not know the launch any more", now, limits), NOTHING
+    return _lacking(known, seen, now, limits, MISSING, SETTLE)
+
+
+def _lacking(known: Known, seen: Seen, now: float, limits: Limits, state: str, settle: float) -> tuple[Known, str]:
+    """A model that is missing, or has fewer replicas: launched when it stays so.
+
+    :param state: which of the two.  :param settle: seconds for which it has to stay so.
+    """
     if known.attempts and known.state in (READY, LOADING, BROKEN):
         # It died soon after it was brought back.
-        return failed(
-            known, seen.error or f"gone {now - known.since:.0f} s after it was {known.state}", now, limits
-        ), NOTHING
+        what = "a replica is gone" if state == FEWER else "gone"
+        error = seen.error or f"{what} {now - known.since:.0f} s after it was {known.state}"
+        known = failed(known, error, now, limits)
+        return replace(known, next_try=known.next_try and max(known.next_try, now + settle)), NOTHING
     if known.state == GAVE_UP or (known.next_try is not None and now < known.next_try):
         return known, NOTHING
     if known.state != WAITING:
-        known = _enter(known, MISSING, now)
-        if now - known.since < SETTLE:
+        known = _enter(known, state, now)
+        if now - known.since < settle:
             return known, NOTHING
     attempts = known.attempts + 1
-    return (
-        replace(
-            known,
-            state=LOADING,
-            since=now,
-            attempts=attempts,
-            launched=now,
-            next_try=None,
-            launches=known.launches + 1,
-        ),
-        LAUNCH,
-    )
+    known = replace(known, attempts=attempts, launched=now, next_try=None, launches=known.launches + 1)
+    return (_enter(known, FEWER, now), ADD) if state == FEWER else (replace(known, state=LOADING, since=now), LAUNCH)

@@ -135,6 +135,8 @@ class Work:
             key = (definition.model_type, definition.name)
             if key not in done:
                 done[key] = definitions.put(self.client, definition, actual.definitions.get(key) is not None)
+                if not done[key]:
+                    self.memory.tell(key, self.client.workers)
             if done[key]:
                 outcome = next(o for o in self.outcomes if o.uid == decision.model.uid)
                 outcome.action, outcome.phase, outcome.error = "none", FAILED, done[key]
@@ -216,12 +218,12 @@ class Work:
             self.client.remove_replica(outcome.uid, int(number or 0))
         else:
             self._say(outcome, f"{outcome.uid}  loading another replica beside {len(ready)}")
-            self._add_replica(outcome, replica_place(model, rows, self.client.workers))
+            self._add_replica(outcome, instance, replica_place(model, rows, self.client.workers))
         self._moved = True
 
-    def _add_replica(self, outcome: Outcome, place: t.Mapping[str, t.Any]) -> None:
+    def _add_replica(self, outcome: Outcome, instance: t.Mapping[str, t.Any], place: t.Mapping[str, t.Any]) -> None:
         try:
-            self.client.add_replica(outcome.uid, place, outcome.timeout)
+            add_replica(self.client, outcome.uid, instance, place, outcome.timeout)
         except TimedOut as exc:
             # It may still load: it is ended, so that nothing half-launched stays.
             for row in (self.client.instances().get(outcome.uid) or {}).get("replica_statuses") or []:
@@ -264,7 +266,7 @@ class Work:
             outcome.phase, outcome.seconds = READY, round(passed, 1)
             self._say(outcome, f"{outcome.uid}  ready after {progress.duration(passed)}")
         elif status == "ERROR" and not progress.comes_back(instance or {}):
-            why = progress.reason(instance or {}) or "the server gives no reason; its log may"
+            why = progress.reason(instance or {}) or self._unexplained(instance or {})
             # The server forgets a failed launch by itself; another replica may still be loading.
             if self.client.presence(outcome.uid) != releases.UNKNOWN:
                 self._try(outcome, lambda o: remove(self.client, o.uid))
@@ -285,6 +287,14 @@ class Work:
             self._fail(outcome, "the server does not know it any more: was it restarted, or the launch cancelled?")
         elif instance is not None:
             self._say(outcome, progress.loading(outcome.uid, instance, self.client.progress(outcome.uid)))
+
+    def _unexplained(self, instance: dict[str, t.Any]) -> str:
+        """Where a person finds why it failed: a worker writes its own log, at the same place unless its home is another."""
+        why, workers = "the server gives no reason; its log may tell", progress.workers(instance)
+        if not self.client.log_path:
+            return why
+        where = f" on the host of worker {' and '.join(workers)}" if workers else ""
+        return f"{why}: {self.client.log_path}{where}"
 
     # -- one model ---------------------------------------------------------------------------------------------
 
@@ -377,6 +387,24 @@ def next_step(
     if len(ready) < wanted + surge or len(ready) == 1:
         return ("add", None)
     return ("remove", left[0])
+
+
+def add_replica(
+    client: Client, uid: str, instance: t.Mapping[str, t.Any], place: t.Mapping[str, t.Any], timeout: float
+) -> None:
+    """Starts another replica of a running model, as `Client.add_replica` does.
+
+    It takes the number after the last one that serves. Where a replica of that number went with its worker and had a name
+    (replica_uid), as those have that were added or placed, the server refuses the new one as long as the old one is listed.
+
+    :param instance: of the model, as it is now.
+    """
+    rows = instance.get("replica_statuses") or []
+    number = max((row["replica_id"] for row in rows if row.get("status") == "READY"), default=-1) + 1
+    lost = [row for row in rows if row["replica_id"] == number and row.get("status") == "TERMINATED"]
+    if any(row.get("replica_uid") for row in lost):
+        client.remove_replica(uid, number)
+    client.add_replica(uid, place, timeout)
 
 
 def replica_place(

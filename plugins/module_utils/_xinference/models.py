@@ -111,6 +111,7 @@ class Actual:
     :param models: rows of GET /v1/models, by UID.
     :param instances: rows of GET /v1/models/instances, by UID.
     :param definitions: (type, name) -> registered definition, None where there is none; of declared custom models.
+    :param untold: (type, name) of a definition -> addresses of workers that may lack it.
     :param gone: UIDs of instances in ERROR that the server no longer knows: leftovers of failed launches.
     :param workers: addresses of the workers.
     :param launched: what this collection remembers to have launched, by UID (declared.Declared.launched).
@@ -122,6 +123,7 @@ class Actual:
     models: dict[str, dict[str, t.Any]]
     instances: dict[str, dict[str, t.Any]]
     definitions: dict[tuple[str, str], dict[str, t.Any] | None] = field(default_factory=dict)
+    untold: t.Mapping[tuple[str, str], t.Sequence[str]] = field(default_factory=dict)
     gone: frozenset[str] = frozenset()
     workers: t.Sequence[str] = ()
     launched: t.Mapping[str, dict[str, t.Any]] = field(default_factory=dict)
@@ -153,6 +155,15 @@ class Actual:
         return "absent"
 
 
+# States of a replica that is not over.
+_LIVE = ("READY", "CREATING", "LOADING", "UPDATING", "TERMINATING")
+
+
+def replicas(instance: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    """The replicas of an instance that are not over."""
+    return [row for row in instance.get("replica_statuses") or [] if row.get("status") in _LIVE]
+
+
 # What is done with a model. ROLL replaces its replicas one after the other, SCALE only changes their number.
 NONE, LAUNCH, REPLACE, TERMINATE, WAIT, DIFFERS = "none", "launch", "replace", "terminate", "wait", "differs"
 ROLL, SCALE = "roll", "scale"
@@ -164,7 +175,8 @@ KEEP, GAP, SURGE = "false", "true", "surge"
 class Decision:
     """What is done with one model, and why.
 
-    :param register: the definition that has to be registered first ("add"), or in place of another ("change").
+    :param register: the definition that has to be registered first ("add"), in place of another ("change"), or again, because
+        some workers may lack it ("spread").
     :param surge: of ROLL, whether a new replica starts before an old one ends.
     """
 
@@ -399,7 +411,8 @@ def _decide(model: Model, actual: Actual, replace: str) -> Decision:
     fields = running_differences(model, actual) + changed
     if not fields:
         # With register, the definition was removed while the model runs: it is put back, the model is as declared.
-        return Decision(model, NONE, register=register)
+        untold = actual.untold[model.type, model.name] if register == "spread" else ()
+        return Decision(model, NONE, definitions.untold(untold), register)
     if [f.name for f in fields] == ["replicas"] and can_roll(model, actual):
         return Decision(model, SCALE, fields, register)
     if replace == KEEP:
@@ -473,8 +486,8 @@ def worker_differs(model: Model, actual: Actual) -> Field | None:
     wanted = model.options["worker"]
     if not wanted:
         return None
-    meant = {address for address in actual.workers if wanted in (address, _host(address))}
-    used = {r.get("worker_address") for r in (actual.instances.get(model.uid) or {}).get("replica_statuses") or []}
+    meant = {address for address in actual.workers if wanted in (address, host(address))}
+    used = {row.get("worker_address") for row in replicas(actual.instances.get(model.uid) or {})}
     used.discard(None)
     if not meant or used <= meant:
         return None
@@ -488,7 +501,9 @@ def _registration_change(model: Model, actual: Actual) -> tuple[str | None, list
     if registered is None:
         return "add", []
     changed = registration.differences(model.definition, registered)
-    return ("change", changed) if changed else (None, [])
+    if changed:
+        return "change", changed
+    return ("spread" if actual.untold.get((model.type, model.name)) else None), []
 
 
 def _others_with(model: Model, actual: Actual) -> list[str]:
@@ -510,9 +525,7 @@ def plan_of(decisions: t.Sequence[Decision], header: str = "") -> Plan:
         if decision.register and key not in registered:
             registered.add(key)
             changed = [f for f in decision.fields if f.name.startswith("definition.")]
-            plan.add(
-                "change" if decision.register == "change" else "add", "register", f"definition {model.name}", changed
-            )
+            plan.add("add" if decision.register == "add" else "change", "register", f"definition {model.name}", changed)
         if decision.action == LAUNCH:
             why = next((f"was {f.before}" for f in decision.fields if f.name == "state"), "")
             plan.add("add", "launch", model.uid, _shown(model), why=why)
@@ -538,5 +551,6 @@ def comparable(option: str, value: t.Any) -> str:
     return text.lower() if option in ("engine", "type") else text
 
 
-def _host(address: str) -> str:
+def host(address: str) -> str:
+    """That of a worker's address, which may be registered with another port after a restart."""
     return address.rsplit(":", 1)[0]

@@ -9,6 +9,7 @@ What is checked, with which margins, and how a memory budget becomes each engine
 
 from __future__ import annotations
 
+import collections
 import json
 import typing as t
 from dataclasses import dataclass, field, replace
@@ -34,6 +35,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.mem
 
 # Rounding of what nvidia-smi, NVML and PyTorch call the memory of a card; claims may exceed it by this share.
 _TOLERANCE = 0.01
+# Sources of the figures of what runs already.
+IN_USE, RUNNING = THERE = ("in use", "running")
 
 
 @dataclass
@@ -130,8 +133,13 @@ class _Ledger:
     def _replicas(self) -> t.Iterator[tuple[str, dict[str, t.Any]]]:
         for uid, instance in sorted(self.actual.instances.items()):
             if self.actual.state(uid) in ("ready", "loading"):
-                for replica in instance.get("replica_statuses") or []:
+                for replica in models.replicas(instance):
                     yield uid, replica
+
+    def beside(self, uid: str) -> collections.Counter[str]:
+        """Address of a worker -> how many replicas of the model stay there."""
+        here = (r.get("worker_address", "") for name, r in self._replicas() if name == uid and uid not in self.ends)
+        return collections.Counter(here)
 
     def _uids_on(self, worker: Worker, card: Card) -> list[str]:
         """The models that stay on a card."""
@@ -203,7 +211,7 @@ class _Ledger:
                         card if index is None else index,
                         used / max(1, together) if used else None,
                         totals.get((address, index)) if index is not None else None,
-                        "in use" if used else "running",
+                        IN_USE if used else RUNNING,
                     )
                 )
         return rows
@@ -430,11 +438,19 @@ def _take(demand: Demand, ledger: _Ledger, worker: Worker, card: Card, number: i
 
 
 def _place_in_memory(demand: Demand, ledger: _Ledger, cluster: Cluster, result: Placement) -> None:
-    """A model on the CPU goes where most memory is left."""
+    """A model on the CPU goes where most memory is left; of several replicas each to another worker, as long as there is room."""
     need, places = demand.need, workers_of(demand.model, cluster)
     chosen = []
+    beside = ledger.beside(demand.uid)
+
+    def rank(worker: Worker) -> tuple[bool, int, float]:
+        room = ledger.memory[worker.address]
+        fits = need is None or room is None or room >= need.total
+        return fits, -beside[worker.address], room or 0
+
     for number in range(demand.first, demand.first + demand.replicas):
-        worker = max(places, key=lambda w: ledger.memory[w.address] or 0)
+        worker = max(places, key=rank)
+        beside[worker.address] += 1
         room = ledger.memory[worker.address]
         if need is not None and room is not None:
             # A model that ends gives back what nobody tells: as much as its successor takes, at least.

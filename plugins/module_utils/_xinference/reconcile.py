@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""modelops-reconcile: brings back the declared models that are missing from an Xinference.
+"""modelops-reconcile: brings back the declared models, and replicas of them, that are missing from an Xinference.
 
 It runs on the supervisor's host in the environment of Xinference, without Ansible, as the user of the service: after each
 start of the service and once a minute (systemd's timer), or all the time (supervisord). One turn looks, does what heal.py
@@ -43,7 +43,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.cli
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Memory, Store
 
 USERNAME = "reconciler"
-# Seconds between two looks while something loads, and between two looks at a server that may have been restarted.
+# Seconds between two looks while something loads, and between two at what ends the pause between turns.
 _LOOK, _WATCH = 2.0, 5.0
 # Seconds to wait for workers that were there before the server was restarted.
 _WORKERS = 60.0
@@ -55,6 +55,8 @@ _JITTER = 5.0
 _BAN = 3600.0
 # Launches at the same time, as XINFERENCE_MAX_CONCURRENT_LAUNCHES of a worker.
 _PARALLEL = 5
+# Seconds to wait for another replica, whose request is answered when it is ready: long enough for a refusal. It loads on.
+_ADDED = 5.0
 
 
 class Refused(ModelopsError):
@@ -77,7 +79,7 @@ STATUSES = """\
 exit status of run, and of status for the last turn:
   0  as declared, or nothing to do (paused, nothing declared, Ansible is at work)
   1  an error that nobody expected
-  3  a model is missing and will be launched, or is loading
+  3  a model is missing and will be launched, or is loading, or has fewer replicas and will get another one
   4  the server does not answer
   5  gave up on a model, see status: fix the cause, then resume
   6  the server refuses the login: fix the password file
@@ -167,6 +169,14 @@ def _file(path: str) -> str:
         return f"{about.st_ino}-{about.st_size}-{about.st_mtime_ns}"
     except OSError:
         return ""
+
+
+def _changed(path: str) -> float:
+    """When the file was written last, in seconds since the epoch; 0 where there is none."""
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0
 
 
 # -- one turn --------------------------------------------------------------------------------------------------------
@@ -289,27 +299,28 @@ class Turn:
     def _look(self, memory: Memory) -> None:
         """Reads once, decides for each model, and does it."""
         declared = memory.declared
-        wanted = sorted(self._wanted(declared.models), key=lambda model: model.options["priority"])
+        there = [m for m in self._wanted(declared.models) if not memory.waits(m.uid, m.options["worker"])]
+        wanted = sorted(there, key=lambda model: model.options["priority"])
         actual = self._actual(wanted, declared.launched)
         known = self.state.models = {m.uid: self._known(self.state.models.get(m.uid), m) for m in wanted}
         clock = time.time()
         loading = sum(1 for model in wanted if actual.state(model.uid) == "loading")
         for model in wanted:
-            was, seen = known[model.uid], self._seen(model, actual)
+            was, seen = known[model.uid], self._seen(model, actual, memory)
             if was.launched is not None and seen.state == "ready":
                 memory.became({model.uid: actual.created(model.uid)})
             timeout = model.options["launch_timeout"] or declared.settings.get("launch_timeout") or 1800
             limits = heal.Limits(self.settings.attempts, timeout)
             now, action = heal.decide(was, seen, clock, limits)
-            if action == heal.LAUNCH and loading >= _PARALLEL:
-                now = replace(was, state=heal.MISSING)
-            elif action == heal.LAUNCH:
+            if action in (heal.LAUNCH, heal.ADD) and loading >= _PARALLEL:
+                now = replace(was, state=heal.MISSING if action == heal.LAUNCH else heal.FEWER)
+            elif action in (heal.LAUNCH, heal.ADD):
                 loading += 1
                 # Kept before it is sent, because it may bring down the server, and this program with it.
                 known[model.uid] = now
                 save_state(self.settings, self.state)
                 try:
-                    now = self._launch(model, actual, memory, now, limits)
+                    now = (self._launch if action == heal.LAUNCH else self._add)(model, actual, memory, now, limits)
                 except Unreachable:  # it was not sent
                     known[model.uid] = was
                     save_state(self.settings, self.state)
@@ -336,7 +347,8 @@ class Turn:
         instances, running = client.instances(), client.models()
         failed = [m.uid for m in wanted if (instances.get(m.uid) or {}).get("status") == "ERROR"]
         gone = frozenset(uid for uid in failed if client.presence(uid) == releases.UNKNOWN)
-        return models.Actual(running, instances, gone=gone, workers=client.workers, launched=launched)
+        release = self.settings.release
+        return models.Actual(running, instances, gone=gone, workers=client.workers, launched=launched, version=release)
 
     @staticmethod
     def _known(known: heal.Known | None, model: models.Model) -> heal.Known:
@@ -345,16 +357,41 @@ class Turn:
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         return known if known is not None and known.digest == digest else heal.Known(digest)
 
-    @staticmethod
-    def _seen(model: models.Model, actual: models.Actual) -> heal.Seen:
+    def _seen(self, model: models.Model, actual: models.Actual, memory: Memory) -> heal.Seen:
         state, instance = actual.state(model.uid), actual.instances.get(model.uid) or {}
-        if state != "ready":
-            return heal.Seen(state, progress.reason(instance))
+        wanted, rows = model.options["replicas"], models.replicas(instance)
+        ready = sum(1 for row in rows if row.get("status") == "READY")
+        # A replica that is added is none of the model's until it is ready; those of a launch are from its beginning on.
+        loads = state == "loading" and not 0 < instance.get("replica", 0) <= ready
+        if loads or state not in ("ready", "loading"):
+            return heal.Seen(state, progress.reason(instance), replicas=(0, wanted))
         if model.uid not in actual.models:
-            return heal.Seen(
-                "failed", "its instance is READY, but the server does not list it among the running models"
-            )
-        return heal.Seen(state, differs=[str(f) for f in models.running_differences(model, actual)])
+            error = "its instance is READY, but the server does not list it among the running models"
+            return heal.Seen("failed", error, replicas=(0, wanted))
+        lost = [
+            row["worker_address"]
+            for row in instance.get("replica_statuses") or []
+            if row.get("status") == "TERMINATED" and row.get("worker_address") not in (None, *memory.drained)
+        ]
+        back = {*map(models.host, lost)} & {*map(models.host, actual.workers)}
+        fields = models.running_differences(model, actual)
+        others = [field for field in fields if field.name != "replicas"]
+        grows = not others and self._grows(model, actual, memory)
+        # That some are lost is told by the state, and the list of models lags behind that of the instances.
+        differs = [str(field) for field in (others if ready == wanted or (grows and lost) else fields)]
+        return heal.Seen("ready", "", differs, (ready, wanted), len(rows) - ready, len(lost), bool(back), grows)
+
+    @staticmethod
+    def _grows(model: models.Model, actual: models.Actual, memory: Memory) -> bool:
+        """Whether replicas can be added, and no drained worker gets them."""
+        if not models.can_roll(model, actual):
+            return False
+        free = _free(actual.workers, memory)
+        named = model.options["worker"]
+        if named and memory.declared.settings.get("cluster"):
+            return any(named in (address, models.host(address)) for address in free)
+        # Where nothing is declared the server chooses among all that have not left.
+        return bool(free) and (len(free) == len(actual.workers) or bool(launch.replica_place(model, [], free)))
 
     def _launch(
         self, model: models.Model, actual: models.Actual, memory: Memory, now: heal.Known, limits: heal.Limits
@@ -363,7 +400,7 @@ class Turn:
         # The placement of the last run holds for the same declaration.
         placed = (last.get("placed") or {}) if last.get("body") == model.body else {}
         try:
-            self._register(model, actual)
+            self._register(model, actual, memory)
             memory.launched(model.uid, model.body, placed)
             client.launch(releases.launch_request(self.settings.release, model.body, placed))
         except Unreachable as exc:
@@ -377,15 +414,35 @@ class Turn:
             return heal.failed(now, str(exc), time.time(), limits)
         return now
 
-    def _register(self, model: models.Model, actual: models.Actual) -> None:
-        """Puts back the definition of a custom model."""
+    def _add(
+        self, model: models.Model, actual: models.Actual, memory: Memory, now: heal.Known, limits: heal.Limits
+    ) -> heal.Known:
+        """Starts another replica, and does not wait for it longer than for a refusal."""
+        instance = actual.instances[model.uid]
+        place = launch.replica_place(model, models.replicas(instance), _free(actual.workers, memory))
+        try:
+            self._register(model, actual, memory)
+            launch.add_replica(self.client, model.uid, instance, place, _ADDED)
+        except Unreachable as exc:
+            if not exc.sent:
+                raise
+            # The next look tells what became of it.
+        except ModelopsError as exc:
+            return heal.failed(now, f"another replica: {exc}", time.time(), limits)
+        return now
+
+    def _register(self, model: models.Model, actual: models.Actual, memory: Memory) -> None:
+        """Puts back the definition of a custom model, also for a worker of a cluster that came later."""
         definition = model.definition
         if definition is None:
             return
-        registered = self.client.registration(model.type, model.name)
-        if registered is not None:
-            if not registration.differences(definition, registered):
-                return
+        key = (model.type, model.name)
+        registered = self.client.registration(*key)
+        lacking = memory.untold(key, self.client.workers) if memory.declared.settings.get("cluster") else []
+        differs = registered is not None and registration.differences(definition, registered)
+        if registered is not None and not differs and not lacking:
+            return
+        if differs:
             others = [
                 uid
                 for uid, row in actual.models.items()
@@ -398,6 +455,7 @@ class Turn:
         problem = definitions.put(self.client, definition, registered is not None)
         if problem:
             raise ModelopsError(problem)
+        memory.tell(key, self.client.workers)
 
     def _clear(self, model: models.Model, was: heal.Known, now: heal.Known, limits: heal.Limits) -> heal.Known:
         """Ends what is broken or hangs; the launch follows when the UID is free."""
@@ -428,9 +486,7 @@ class Turn:
             "release": settings.release,
             "endpoint": settings.endpoint,
             "paused": paused(settings),
-            "models": {
-                uid: {key: getattr(known, key) for key in _SHOWN} for uid, known in sorted(self.state.models.items())
-            },
+            "models": {uid: _shown(known) for uid, known in sorted(self.state.models.items())},
         }
         last = _read(settings.path("status.json")) or {}
         if (last.get("result"), last.get("message")) != (result, status["message"]):
@@ -445,7 +501,17 @@ class Turn:
                 _say(f"{settings.metrics_dir} cannot be written: {exc.strerror}")
 
 
-_SHOWN = ("state", "since", "attempts", "next_try", "error", "differs", "launches")
+_SHOWN = ("state", "since", "attempts", "next_try", "error", "differs", "launches", "serves")
+
+
+def _free(workers: t.Sequence[str], memory: Memory) -> list[str]:
+    """Those that are not drained."""
+    return [address for address in workers if address not in memory.drained]
+
+
+def _shown(known: heal.Known) -> dict[str, t.Any]:
+    ready, wanted = known.replicas
+    return {**{key: getattr(known, key) for key in _SHOWN}, "replicas": {"wanted": wanted, "ready": ready}}
 
 
 def metrics(status: t.Mapping[str, t.Any]) -> str:
@@ -460,7 +526,9 @@ def metrics(status: t.Mapping[str, t.Any]) -> str:
             [("", status["exit"])],
         ),
         ("paused", "gauge", "Whether it is paused.", [("", int(bool(status["paused"])))]),
-        ("model_ready", "gauge", "Whether the model serves.", [(u, int(r["state"] == heal.READY)) for u, r in rows]),
+        ("model_ready", "gauge", "Whether the model serves.", [(u, int(r["serves"])) for u, r in rows]),
+        ("model_replicas_wanted", "gauge", "Replicas declared.", [(u, r["replicas"]["wanted"]) for u, r in rows]),
+        ("model_replicas_ready", "gauge", "Replicas that serve.", [(u, r["replicas"]["ready"]) for u, r in rows]),
         (
             "model_differs",
             "gauge",
@@ -474,7 +542,12 @@ def metrics(status: t.Mapping[str, t.Any]) -> str:
             [(u, int(r["state"] == heal.GAVE_UP)) for u, r in rows],
         ),
         ("model_attempts", "gauge", "Launches since it was last stable.", [(u, r["attempts"]) for u, r in rows]),
-        ("model_launches_total", "counter", "Launches by the reconciler.", [(u, r["launches"]) for u, r in rows]),
+        (
+            "model_launches_total",
+            "counter",
+            "Launches by the reconciler, of the model or of another replica.",
+            [(u, r["launches"]) for u, r in rows],
+        ),
     ]
     lines = []
     for name, kind, text, samples in families:
@@ -487,10 +560,13 @@ def metrics(status: t.Mapping[str, t.Any]) -> str:
 
 def _tell(uid: str, was: heal.Known, now: heal.Known) -> None:
     """One line in the log for each change of a model's state."""
-    if (was.state, was.error, was.differs) == (now.state, now.error, now.differs):
+    same = (was.state, was.error, was.differs) == (now.state, now.error, now.differs)
+    if same and (now.state != heal.FEWER or (was.launched, was.replicas) == (now.launched, now.replicas)):
         return
     line = f"{uid}  {now.state}"
-    if now.state == heal.LOADING and now.launched is not None:
+    if now.state == heal.FEWER:
+        line += f": {now.replicas[0]} of {now.replicas[1]}" + (", another one loads" if now.launched else "")
+    if now.state in (heal.LOADING, heal.FEWER) and now.launched is not None:
         line += f" (launch {now.attempts})"
     if now.state == heal.READY and was.state != heal.UNKNOWN:
         line += f" after {progress.duration(now.since - was.since)}"
@@ -518,11 +594,13 @@ def _say(line: str) -> None:
 
 
 def loop(settings: Settings) -> t.NoReturn:
-    """A turn at each interval, and at once after a restart of the server."""
+    """A turn at each interval, and soon after a restart of the server or a run of Ansible."""
+    declared = settings.path("declared.json")
     while True:
         Turn(settings).run()
+        known = _file(declared)
         started, end = load_state(settings).started, time.monotonic() + settings.interval
-        while time.monotonic() < end and not _restarted(settings, started):
+        while time.monotonic() < end and _file(declared) == known and not _restarted(settings, started):
             time.sleep(_WATCH)
 
 
@@ -545,6 +623,8 @@ def show(settings: Settings) -> int:
     )
     if status["message"]:
         _put(f"  {status['message']}")
+    if _changed(settings.path("declared.json")) > status["time"]:
+        _put("  a run of Ansible, or a drain, was at work since then: the next turn looks at what it left")
     if now - status["time"] > _STALE:
         _put("  what follows is of that turn: since then it did not run, or waits for the server")
     hold = paused(settings)
@@ -562,6 +642,9 @@ def show(settings: Settings) -> int:
             line += f", next launch in {progress.duration(max(0, row['next_try'] - now))}"
         if row["attempts"] and row["state"] != heal.READY:
             line += f", {row['attempts']} launches"
+        counts = row.get("replicas") or {"ready": 0, "wanted": 0}
+        if 0 < counts["ready"] < counts["wanted"]:
+            line += f", {counts['ready']} of {counts['wanted']} replicas serve"
         _put(line)
         for text in [row["error"] or "", *(f"differs: {item}" for item in row["differs"])]:
             if text:
@@ -610,7 +693,7 @@ def _duration(text: str) -> float:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="modelops-reconcile",
-        description="Brings back the declared models that are missing from an Xinference.",
+        description="Brings back the declared models, and replicas of them, that are missing from an Xinference.",
         epilog=STATUSES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -74,9 +74,19 @@ def spares_shared_files(version: str) -> bool:
     return numbers(version) >= (4, 1)
 
 
+def relaunches(version: str) -> bool:
+    """Whether the processes of the supervisor and of the API can be replaced while they serve: since 4.1; 4.0 has no such path."""
+    return numbers(version) >= (4, 1)
+
+
 def adds_replicas(version: str) -> bool:
     """Whether a running model can be given another replica: since 3.2; before, the server answers 405."""
     return numbers(version) >= (3, 2)
+
+
+def survives_worker(version: str) -> bool:
+    """Whether a model goes on with its other replicas when one of its workers leaves: read in 2.12, not in 1.17."""
+    return numbers(version) >= (2, 12)
 
 
 def places_replicas(version: str) -> bool:

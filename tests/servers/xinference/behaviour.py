@@ -15,6 +15,8 @@ class Behaviour:
 
     :param seconds: how long it loads.
     :param apart: seconds by which each further replica is ready later; the instance is with the first one.
+    :param added: how long a replica that is added loads.
+    :param full: whether no worker has room for a replica that is added.
     :param error: the launch ends with this text.
     :param hangs: it never gets ready, until it is cancelled.
     :param deaf: seconds after the launch for which a cancel is taken and does nothing.
@@ -29,6 +31,8 @@ class Behaviour:
 
     seconds: float = 0.1
     apart: float = 0
+    added: float = 0
+    full: bool = False
     error: str | None = None
     hangs: bool = False
     deaf: float = 0

@@ -33,6 +33,11 @@ class Model:
 
     :param known: whether the supervisor knows the UID; a failed launch stays listed without being known.
     :param back: when a process that was killed is made anew; the supervisor may forget the model instead (``lost``).
+    :param places: worker of each replica that is not on ``worker``.
+    :param gone: replicas whose worker left; they stay listed as TERMINATED until they are deleted, or their number is given again.
+    :param labelled: replicas that were added: the server gives each of them a name, which no two that are listed may have.
+    :param adding: replicas that are being added, and until when they load; they get no requests, and do not count.
+    :param asked: how many requests for inference there were; replicas take them in turn.
     """
 
     body: dict[str, t.Any]
@@ -46,6 +51,11 @@ class Model:
     lost: bool = False
     extra_replicas: int = 0
     removed_replicas: set[int] = field(default_factory=set)
+    places: dict[int, str] = field(default_factory=dict)
+    gone: set[int] = field(default_factory=set)
+    labelled: set[int] = field(default_factory=set)
+    adding: dict[int, float] = field(default_factory=dict)
+    asked: int = 0
 
     @property
     def uid(self) -> str:
@@ -54,7 +64,11 @@ class Model:
     @property
     def replicas(self) -> list[int]:
         total = self.body.get("replica", 1) + self.extra_replicas
-        return [number for number in range(total) if number not in self.removed_replicas]
+        others = {*self.removed_replicas, *self.gone, *self.adding}
+        return [number for number in range(total) if number not in others]
+
+    def worker_of(self, number: int) -> str:
+        return self.places.get(number, self.worker)
 
     @property
     def dead(self) -> bool:
@@ -78,6 +92,8 @@ class Models:
         self.workers = list(workers)
         #: Worker -> GiB of each of its cards.
         self.cards: dict[str, t.Sequence[float]] = {}
+        #: Workers whose replicas answer every request with an error.
+        self.broken: set[str] = set()
         #: UID -> worker -> index of a card -> bytes that the model holds of it, as NVIDIA's driver tells.
         self.held: dict[str, dict[str, dict[str, int]]] = {}
         self.models: dict[str, Model] = {}
@@ -127,6 +143,8 @@ class Models:
             del self.behaviours[uid]
         model = Model(body, behaviour, time.time(), self._worker(body))
         model.error = self._impossible(body)
+        for number, config in enumerate(body.get("replica_config") or []):
+            model.places[number] = config["devices"][0]["worker_ip"]
         model.known = model.error is None
         self.models[uid] = model
         self.missing.pop(uid, None)
@@ -211,7 +229,9 @@ class Models:
             raise Refused(
                 503, f"Model is loading, please retry later: Model {uid} is launching, not yet ready for inference"
             )
-        if not model.behaviour.answers:
+        turn = model.replicas[model.asked % len(model.replicas)]
+        model.asked += 1
+        if not model.behaviour.answers or model.worker_of(turn) in self.broken:
             raise Refused(500, "The request failed. Check the server logs for details.", plain=True)
         return model
 
@@ -305,7 +325,9 @@ class Models:
             "status": model.status,
             "instance_created_ts": int(model.launched),
             "n_worker": 1,
-            "replica_statuses": [self._replica(model, number) for number in model.replicas],
+            "replica_statuses": [
+                self._replica(model, number) for number in sorted({*model.replicas, *model.gone, *model.adding})
+            ],
         }
 
     def _replica(self, model: Model, number: int) -> dict[str, t.Any]:
@@ -320,15 +342,21 @@ class Models:
         row = {
             "replica_id": number,
             "replica_model_uid": self.profile.replica(model.uid, number),
-            "worker_address": model.worker,
+            "worker_address": model.worker_of(number),
             "status": self._replica_status(model, number),
             "created_ts": int(model.launched),
             "error_message": model.error,
         }
+        if "replica_uid" in fields and number in model.labelled:
+            fields["replica_uid"] = f"{model.uid}-{number}"
         return {**row, **fields}
 
     @staticmethod
     def _replica_status(model: Model, number: int) -> str:
+        if number in model.gone:
+            return "TERMINATED"
+        if number in model.adding:
+            return "CREATING"
         if model.dead:
             return "TERMINATING"
         late = time.time() < model.launched + model.behaviour.seconds + model.behaviour.apart * number
@@ -345,22 +373,71 @@ class Models:
             row.pop("model_state", None)
         return [{**row, **(place if self.profile.progress_details else {})} for row in rows]
 
-    def add_replica(self, uid: str) -> dict[str, t.Any]:
+    def add_replica(self, uid: str, body: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """Another replica: where ``replica_config`` says, else on the worker with the fewest replicas."""
+        return self.added(uid, self.begin_replica(uid, body)["replica_id"])
+
+    def begin_replica(self, uid: str, body: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """It loads; ``added`` lets it serve. It takes the number after the last one that serves, also that of a lost one."""
         model = self._known(uid)
+        config, behaviour = (body or {}).get("replica_config"), self.behaviours.get(uid, self.default)
         number = max(model.replicas, default=-1) + 1
-        model.extra_replicas += 1
+        if config:
+            place = config["devices"][0]["worker_ip"]
+            if place not in self.workers and len(self.workers) > 1:
+                raise Refused(
+                    400,
+                    f"replica_config[0].worker_ip '{place}' is not in the cluster. Registered workers: {self.workers}",
+                )
+        else:
+            held = [m.worker_of(one) for m in self.models.values() for one in m.replicas]
+            place = min(self.workers, key=lambda worker: (held.count(worker), worker))
+        if number in model.labelled & {*model.gone, *model.adding}:
+            raise Refused(400, f"Replica uid already exists for model {uid}: {uid}-{number}")
+        if behaviour.full:
+            raise Refused(503, "No worker has capacity for 1 GPU(s)")
+        model.extra_replicas += number + 1 - (model.body.get("replica", 1) + model.extra_replicas)
+        model.removed_replicas.discard(number)
+        model.gone.discard(number)
+        model.labelled.add(number)
+        model.places[number] = place
+        model.adding[number] = time.time() + behaviour.added
         return {
             "replica_id": number,
             "replica_model_uid": self.profile.replica(uid, number),
-            "worker_address": model.worker,
+            "worker_address": place,
+        }
+
+    def added(self, uid: str, number: int) -> dict[str, t.Any]:
+        """A replica that was being added serves, or is listed no more where it does not come up."""
+        model, behaviour = self._known(uid), self.behaviours.get(uid, self.default)
+        del model.adding[number]
+        if behaviour.error:
+            model.removed_replicas.add(number)
+            raise Refused(500, behaviour.error)
+        return {
+            "replica_id": number,
+            "replica_model_uid": self.profile.replica(uid, number),
+            "worker_address": model.places[number],
         }
 
     def remove_replica(self, uid: str, number: int) -> dict[str, t.Any]:
         model = self._known(uid)
-        if number not in model.replicas:
+        if number not in {*model.replicas, *model.gone}:
             raise Refused(400, f"Replica not found in the model list, uid: {uid}, replica_id: {number}")
+        model.gone.discard(number)
         model.removed_replicas.add(number)
         return {"remaining_replicas": len(model.replicas)}
+
+    def leave(self, worker: str) -> None:
+        """A worker unregisters. 1.17 forgets every model that had a replica on it, the others those without another one."""
+        self.workers.remove(worker)
+        for uid, model in list(self.models.items()):
+            mine = {number for number in model.replicas if model.worker_of(number) == worker}
+            if mine == set(model.replicas) or (mine and self.profile.version == "1.17.1"):
+                del self.models[uid]
+            else:
+                model.gone |= mine
 
     def progress(self, uid: str) -> dict[str, t.Any]:
         model = self.models.get(uid)

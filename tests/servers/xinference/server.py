@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import re
@@ -136,6 +137,11 @@ class XinferenceServer:
         with self.lock:
             self.models.models[uid].back, self.models.models[uid].lost = time.time() + seconds, lost
 
+    def leave(self, worker: str) -> None:
+        """A worker takes leave and ends, as on SIGINT."""
+        with self.lock:
+            self.models.leave(worker)
+
     def fault(self, kind: str, **how: t.Any) -> None:
         self.faults.append(Fault(kind, **how))
 
@@ -222,7 +228,8 @@ def _handler(server: XinferenceServer) -> type[BaseHTTPRequestHandler]:
             if status == 401:
                 self.send_header("WWW-Authenticate", "Bearer")
             self.end_headers()
-            self.wfile.write(data)
+            with contextlib.suppress(BrokenPipeError):  # the client waited no longer
+                self.wfile.write(data)
 
         def _reset(self) -> None:
             # Closing with data unread makes the kernel send a reset.
@@ -347,7 +354,14 @@ def _remove_cached(server: XinferenceServer, call: _Call) -> tuple[int, t.Any]:
 def _add_replica(server: XinferenceServer, call: _Call) -> tuple[int, t.Any]:
     if not server.profile.add_replica:
         raise Refused(405, "Method Not Allowed", plain=True)
-    return 200, server.models.add_replica(call.args["uid"])
+    uid = call.args["uid"]
+    number = server.models.begin_replica(uid, call.body)["replica_id"]
+    server.lock.release()
+    try:
+        time.sleep(max(0, server.models.models[uid].adding[number] - time.time()))
+    finally:
+        server.lock.acquire()
+    return 200, server.models.added(uid, number)
 
 
 def _remove_replica(server: XinferenceServer, call: _Call) -> tuple[int, t.Any]:

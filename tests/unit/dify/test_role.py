@@ -126,7 +126,7 @@ def play(tmp_path):
         others=None,
         serial=0,
         verbose=True,
-        xinference_local=(),
+        groups=None,
         **variables,
     ):
         inventory = tmp_path / "inventory"
@@ -141,8 +141,8 @@ def play(tmp_path):
                 },
             }
         }
-        if xinference_local:
-            data["all"]["children"]["xinference_local"] = {"hosts": dict.fromkeys(xinference_local, {})}
+        for group, members in (groups or {}).items():
+            data["all"]["children"][group] = {"hosts": dict.fromkeys(members, {})}
         (inventory / "hosts.json").write_text(json.dumps(data))
         outcome = tmp_path / "outcome"
         outcome.mkdir(exist_ok=True)
@@ -165,7 +165,7 @@ def play(tmp_path):
             env=env,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=400,
             check=False,
         )
         return Run(done, outcome)
@@ -212,6 +212,7 @@ def test_registers_once_and_then_changes_nothing(newest, cluster, play):
         assert cluster.key not in run.out and PASSWORD not in run.out
 
 
+@pytest.mark.newest
 def test_every_workspace_of_every_dify(newest, cluster, play):
     """Plugin, models and defaults; two clusters with the same models; an absent model; in check mode first."""
     with DifyServer("0.15.3", backend=cluster.backend) as old:
@@ -287,6 +288,7 @@ def test_every_workspace_of_every_dify(newest, cluster, play):
 
 
 @pytest.mark.parametrize("unseen", ["nothing", "serial", "limit", "another play", "no source", "not served"])
+@pytest.mark.newest
 def test_only_a_run_that_sees_every_cluster_removes(newest, cluster, play, dify_models, unseen):
     """What two clusters registered is nobody's to a run that sees one of them."""
     mine = {"server_url": cluster.url, "api_key": cluster.key, "type": "llm", "model_uid": "qwen2.5-instruct"}
@@ -315,22 +317,30 @@ def test_only_a_run_that_sees_every_cluster_removes(newest, cluster, play, dify_
 
 
 @pytest.mark.parametrize(
-    ("group", "removed"),
-    [(["gpu01"], True), (["gpu01", "other"], False), ((), False)],
-    ids=["bastion", "gpu02", "no group"],
+    ("groups", "removed"),
+    [
+        ({"xinference_local": ["gpu01"]}, True),
+        ({"xinference_local": ["gpu01", "other"]}, False),
+        ({}, False),
+        ({"xinference_supervisors": ["gpu01"], "xinference_workers": ["gpu01", "gpu02", "other"]}, True),
+        ({"xinference_supervisors": ["gpu01", "other"], "xinference_workers": ["gpu02"]}, False),
+    ],
+    ids=["bastion", "gpu02", "no group", "workers", "two clusters"],
 )
-def test_only_hosts_of_clusters_keep_models(newest, cluster, play, dify_models, group, removed):
+@pytest.mark.newest
+def test_only_hosts_of_clusters_keep_models(newest, cluster, play, dify_models, groups, removed):
     """Another host, which sees the group_vars of all, is in the group of the clusters or not, or there is none."""
     old = {"server_url": cluster.url, "api_key": cluster.key, "type": "llm", "model_uid": CHAT["uid"], "name": "old"}
     assert not dify_models(newest, [old]).failed
     shared = {"xinference_models": [{"uid": "bge-m3"}], "dify_targets": [target(newest, prune=True)]}
-    hosts = {"gpu01": cluster.served("one", [EMBEDDING])}
-    run = play(hosts, others={"other": {}}, xinference_local=group, note=False, **shared)
+    hosts = {"gpu01": cluster.served("one", [EMBEDDING]), **({"gpu02": {}} if "xinference_workers" in groups else {})}
+    run = play(hosts, others={"other": {}}, groups=groups, note=False, **shared)
     assert run.rc == 0, run.out
     assert newest.workspace.models["old", "llm"].listed != removed
     assert ("does not see what every cluster" in run.out) != removed
 
 
+@pytest.mark.newest
 def test_what_fails_does_not_keep_the_rest_from_being_done(newest, cluster, play):
     """A wrong password, tried once for six modules; an address that serves something else; a model that is not served."""
     with DifyServer("1.8.1", backend=cluster.backend) as other:
@@ -360,6 +370,7 @@ def test_what_fails_does_not_keep_the_rest_from_being_done(newest, cluster, play
         assert cluster.key not in run.out and "Wrong1234567" not in run.out
 
 
+@pytest.mark.newest
 def test_a_dify_that_does_not_answer_is_told_once(newest, cluster, play):
     """Not for each of its workspaces, modules and models."""
     newest.state.add_workspace("Research", admin="owner")
@@ -380,6 +391,7 @@ def test_a_dify_that_does_not_answer_is_told_once(newest, cluster, play):
     assert len(newest.workspace.models) == 3
 
 
+@pytest.mark.newest
 def test_proven_from_where_dify_is(cluster, play):
     """An address that only Dify's network knows; here its only way is a proxy, which the test Xinference plays."""
     inside = "http://xinference.invalid:9997"
@@ -401,6 +413,7 @@ def test_proven_from_where_dify_is(cluster, play):
             assert cluster.key not in each.out
 
 
+@pytest.mark.newest
 def test_nothing_tells_a_user_in_a_server_url(newest, cluster, play):
     """Asked from both sides, which this Xinference refuses, as it knows no such user."""
     url = cluster.url.replace("://", "://svc:hunter2@")
@@ -411,6 +424,7 @@ def test_nothing_tells_a_user_in_a_server_url(newest, cluster, play):
     assert f"asked from Dify's network: {shown}: it answers 401 to GET /v1/models" in run.out
 
 
+@pytest.mark.newest
 def test_with_an_admin_key_and_the_plugin_removed(newest, cluster, play):
     newest.state.admin_key = "dify-admin-key-0123456789"
     space = newest.workspace
@@ -460,6 +474,7 @@ def adopt(play):
     return run
 
 
+@pytest.mark.newest
 def test_what_people_registered_is_adopted_without_a_change(cluster, play, adopt, dify_models):
     """Two workspaces of a Dify, clicked together: other names, other timeouts, one model under two names, a disabled model, a
     model of another server."""
@@ -497,6 +512,7 @@ def test_what_people_registered_is_adopted_without_a_change(cluster, play, adopt
 
 
 @pytest.mark.parametrize("known_by", ["server_urls", "url", "nothing"])
+@pytest.mark.newest
 def test_one_dify_with_models_of_several_clusters_is_adopted(cluster, adopt, dify_models, tmp_path, known_by):
     """Both declare the same UIDs; one address of theirs is Dify's own (localhost)."""
     with XinferenceServer() as server:
@@ -552,6 +568,7 @@ def test_capture_in_check_mode_compares_only_what_it_can_read(newest, cluster, p
     assert run.rc == 0, run.out  # not refused
 
 
+@pytest.mark.newest
 def test_after_a_failed_capture_no_login_stays(newest, cluster, play):
     office = target(newest, workspaces=["", "nosuch"])
     run = play({"gpu01": cluster.served("one")}, playbook="capture.yml", note=False, dify_targets=[office])
@@ -618,12 +635,18 @@ def test_refused_before_anything_is_asked(newest, cluster, play, changed, words)
         ({"plugin": {"pakage": "x"}}, "dify_targets, office, plugin: no key pakage; did you mean package?"),
         ({"prove_from": {"dokcer": "x"}}, "dify_targets, office, prove_from: no key dokcer; did you mean docker?"),
         ({"zzz": 1}, "dify_targets, office: no key zzz; there are name, url,"),
+        (
+            {"update_secret": "sometimes"},
+            "dify_targets, office, update_secret is 'sometimes', not one of on_create, always,",
+        ),
+        ({"plugin": "x"}, "dify_targets, office, plugin is of type str, which is no dict."),
         ({"models": {"tags": ["chat"]}, "overrides": {"m": {"name": "x"}}}, None),
     ],
 )
-def test_a_key_that_a_target_does_not_have(changed, words):
+def test_a_target_that_its_option_does_not_allow(changed, words):
     option = check_names.known_variables(["dify"])["dify_targets"]
-    found = check_names.wrong_keys([{"name": "office", **changed}], option, "dify_targets")
+    target = {"name": "office", "url": "http://dify", **changed}
+    found = check_names.mistakes([target], option, "dify_targets", lambda value, option: value)
     assert len(found) == bool(words) and all(line.startswith(words) for line in found)
 
 
@@ -636,6 +659,7 @@ def test_a_wrong_key_is_told_before_the_argument_spec(newest, cluster, play):
     assert "admin_key" not in run.out and PASSWORD not in run.out and newest.log == []
 
 
+@pytest.mark.newest
 def test_what_cannot_work_is_refused_before_anything_is_asked(newest, cluster, play):
     """By what the preflight of the role models left of each cluster."""
 

@@ -121,15 +121,13 @@ class FakeTools:
         raise CommandFailed(what, "no such package")
 
 
-def builder(tmp_path, answers, **settings):
-    made = release.Builder(FakeTools(answers), IndexSettings(**settings), str(tmp_path / "releases" / "r"), ">=3.10")
-    os.makedirs(made.directory)
-    return made
+def resolver(tmp_path, answers, **settings):
+    return release.Resolver(FakeTools(answers), IndexSettings(**settings), ["--python", "python3"], str(tmp_path))
 
 
 def test_cpu_torch_from_find_links_leaves_torchvision_out(tmp_path):
-    made = builder(tmp_path, {("torch", True): "torch==2.13.0+cpu\n"}, find_links=["/srv/wheels"])
-    pins, overrides, flags = made._cpu_torch(made.directory)
+    made = resolver(tmp_path, {("torch", True): "torch==2.13.0+cpu\n"}, find_links=["/srv/wheels"])
+    pins, overrides, flags = made._build_of_torch("cpu")
     assert pins == ["torch==2.13.0+cpu"]
     assert overrides == ["torchvision ; sys_platform == 'never'", "timm ; sys_platform == 'never'"]
     assert flags == []
@@ -137,32 +135,65 @@ def test_cpu_torch_from_find_links_leaves_torchvision_out(tmp_path):
 
 def test_cpu_torchvision_in_find_links_is_used(tmp_path):
     answers = {("torch", True): "torch==2.13.0+cpu", ("torchvision", True): "torchvision==0.28.0+cpu"}
-    made = builder(tmp_path, answers, find_links=["/srv/wheels"])
-    assert made._cpu_torch(made.directory)[1] == []
+    made = resolver(tmp_path, answers, find_links=["/srv/wheels"])
+    assert made._build_of_torch("cpu")[1] == []
 
 
 def test_cpu_torch_from_a_configured_index(tmp_path):
-    made = builder(tmp_path, {("torch", False): "torch==2.13.0+cpu"})
-    assert made._cpu_torch(made.directory) == (["torch==2.13.0+cpu"], [], [])
+    made = resolver(tmp_path, {("torch", False): "torch==2.13.0+cpu"})
+    assert made._build_of_torch("cpu") == (["torch==2.13.0+cpu"], [], [])
 
 
 def test_cpu_torch_from_pytorchs_own_index(tmp_path):
-    made = builder(tmp_path, {"--torch-backend cpu": "torch==2.15.0+cpu", ("torch", False): "torch==2.15.0"})
-    assert made._cpu_torch(made.directory) == ([], [], ["--torch-backend", "cpu"])
+    made = resolver(tmp_path, {"--torch-backend cpu": "torch==2.15.0+cpu", ("torch", False): "torch==2.15.0"})
+    assert made._build_of_torch("cpu") == ([], [], ["--torch-backend", "cpu"])
 
 
 def test_no_cpu_torch_anywhere_is_refused_with_what_to_do(tmp_path):
-    made = builder(tmp_path, {"--torch-backend": CommandFailed("x", "dns error"), ("torch", False): "torch==2.15.0"})
-    with pytest.raises(ModelopsError, match="no CPU build of torch is at hand.*dns error.*find_links"):
-        made._cpu_torch(made.directory)
+    made = resolver(tmp_path, {"--torch-backend": CommandFailed("x", "dns error"), ("torch", False): "torch==2.15.0"})
+    with pytest.raises(ModelopsError, match="no build cpu of torch.*is at hand.*dns error.*find_links"):
+        made._build_of_torch("cpu")
+
+
+@pytest.mark.parametrize(
+    ("build", "flags", "left_out"),
+    [
+        ("default", [], []),
+        ("cu126", ["--torch-backend", "cu126"], []),
+        ("rocm7.2", ["--torch-backend", "rocm7.2"], ["vllm ; sys_platform == 'never'"]),
+        ("cpu", ["--torch-backend", "cpu"], ["vllm ; sys_platform == 'never'"]),
+    ],
+)
+def test_each_build_of_torch_is_resolved_in_its_own_way(build, flags, left_out, tmp_path):
+    made = resolver(tmp_path, {"--torch-backend": "torch==2.15.0\n", ("torch", False): "torch==2.15.0", "": "found\n"})
+    declared = {"version": "4.1.0", "extras": [], "packages": [], "constraints": [], "torch": build}
+    assert made.resolve(**release.ingredients(declared))[1] == flags
+    assert [line for line in (tmp_path / "overrides.txt").read_text().splitlines() if "vllm" in line] == left_out
+
+
+def test_cuda_is_refused_beside_a_torch_for_rocm_and_taken_with_one_for_cuda(tmp_path):
+    answers = {"--torch-backend": "nvidia-cublas-cu12==12\n", ("torch", False): "torch==2.15.0"}
+    made = resolver(tmp_path, answers)
+    assert "cublas" in made.resolve(["xinference"], [], "cu126")[0]
+    with pytest.raises(ModelopsError, match="torch has no CUDA.*nvidia-cublas-cu12"):
+        made.resolve(["xinference"], [], "rocm7.2")
+
+
+def test_another_build_of_torch_comes_from_a_configured_index(tmp_path):
+    made = resolver(tmp_path, {("torch", False): "torch==2.13.0+cu126"})
+    assert made._build_of_torch("cu126") == (["torch==2.13.0+cu126"], [], [])
+    other = resolver(
+        tmp_path, {"--torch-backend": CommandFailed("x", "dns error"), ("torch", False): "torch==2.13.0+cu126"}
+    )
+    with pytest.raises(ModelopsError, match="no build rocm7.2 of torch"):
+        other._build_of_torch("rocm7.2")
 
 
 def test_cuda_packages_are_refused_on_a_cpu_host(tmp_path):
-    made = builder(tmp_path, {})
-    made._refuse_cuda("torch==2.13.0+cpu\nnvidia-ml-py==13.1\n", True)
-    made._refuse_cuda("nvidia-cublas==13\n", False)
+    made = resolver(tmp_path, {})
+    made._refuse_cuda("torch==2.13.0+cpu\nnvidia-ml-py==13.1\n")
     with pytest.raises(ModelopsError, match="nvidia-cublas==13"):
-        made._refuse_cuda("torch==2.15.0\nnvidia-cublas==13\n", True)
+        made._refuse_cuda("torch==2.15.0\nnvidia-cublas==13\n")
 
 
 def test_a_build_that_breaks_off_leaves_the_old_release_and_no_trace(tmp_path):
@@ -175,9 +206,45 @@ def test_a_build_that_breaks_off_leaves_the_old_release_and_no_trace(tmp_path):
         "3",
     )
     with pytest.raises(ModelopsError, match="no Python 3 was found"):
-        made.build(["a"], [], False, [], {})
+        made.build(["a"], [], "default", [], {})
     assert os.listdir(tmp_path / "releases") == ["r"]
     assert release.installed(str(target)) == {"a": "1"}
+
+
+DENIED = "No solution found when resolving dependencies: there is no version of a==2"
+
+
+@pytest.mark.parametrize(
+    "answers, installed",
+    [
+        ([DENIED, ""], ["a==2", "a==1"]),
+        ([DENIED, DENIED], ["a==2", "a==1"]),
+        (["no space left on device"], ["a==2"]),
+    ],
+    ids=["another machine answered", "twice", "another fault"],
+)
+def test_a_mirror_that_denies_what_it_named_is_asked_once_more(tmp_path, answers, installed):
+    resolved, left, lists = iter(["a==2", "a==1"]), iter(answers), []
+
+    class Mirror:
+        def call(self, settings, words, what, **kwargs):
+            if "compile" in words:
+                return next(resolved)
+            if "install" in words:
+                lists.append(open(words[-1]).read())
+                answer = next(left)
+                if answer:
+                    raise CommandFailed(what, answer)
+            elif "venv" in words:
+                os.makedirs(words[-1])
+
+    target = tmp_path / "releases" / "r"
+    target.parent.mkdir()
+    made = release.Builder(Mirror(), IndexSettings(), str(target), "3")
+    with pytest.raises(ModelopsError) as failed:  # without a Python in it no environment works
+        made.build(["a"], [], "default", [], {})
+    assert lists == installed
+    assert str(failed.value).startswith("installing a: " if answers[-1] else "the new environment")
 
 
 def test_link_is_replaced_in_one_step(tmp_path):
@@ -186,3 +253,12 @@ def test_link_is_replaced_in_one_step(tmp_path):
     release.point(str(link), "releases/b")
     assert os.readlink(link) == "releases/b"
     assert os.listdir(tmp_path) == ["current"]
+
+
+def test_the_previous_release_is_the_last_to_go(tmp_path):
+    for age, name in enumerate(["new", "current", "b", "a", "previous"]):
+        (tmp_path / name).mkdir()
+        os.utime(tmp_path / name, (1000 - age, 1000 - age))
+    assert xinference_release._surplus(str(tmp_path), ["new", "current", "previous"], 3) == ["b", "a"]
+    assert xinference_release._surplus(str(tmp_path), ["new", "current", None], 4) == ["previous"]
+    assert xinference_release._surplus(str(tmp_path), ["new", "current", "previous"], 2) == ["previous", "b", "a"]

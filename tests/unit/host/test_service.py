@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import http.server
 import socketserver
+import subprocess
+import sys
 import threading
 import xmlrpc.client
 
@@ -52,6 +54,44 @@ def test_files_are_written_and_never_shown():
     made = xinference_service.make_plan("x", dict(WANTED, files=files), RUNNING, "[Unit]\n", {"/e": "old"}, "new")
     assert made.lines == ["~ write file /e (content (hidden))"]
     assert "secret" not in str(made.result())
+
+
+@pytest.mark.parametrize("state", ["started", "stopped", "disabled", "absent"])
+def test_a_service_of_somebody_else_is_left_alone(run_module, tmp_path, state):
+    file = tmp_path / "supervisor" / "conf.d" / "x.conf"
+    file.parent.mkdir(parents=True)
+    file.write_text("[program:x]\n")
+    given = {"name": "x", "manager": "supervisord", "base": str(tmp_path), "state": state}
+    given.update(unit="[program:x]\n", supervisor="supervisor==4.3.0", uv="uv==0.13.9")
+    result = run_module("xinference_service", given)
+    assert result["failed"] and "x.conf is not a file of this collection" in result["msg"]
+
+
+def test_a_disabled_service_is_stopped_and_does_not_come_back():
+    assert plan(state=RUNNING) == []
+    stopped = State(installed=True, active="stopped", enabled=True)
+    gone = State(installed=True, active="stopped", enabled=False)
+    for state, lines in ((RUNNING, ["~ stop x (running)", "~ disable x"]), (stopped, ["~ disable x"]), (gone, [])):
+        assert xinference_service.make_plan("x", dict(WANTED, state="disabled"), state, "u", {}, "").lines == lines
+
+
+@pytest.mark.parametrize("child", [True, False])
+def test_a_worker_takes_leave_by_sigint(child):
+    """Since 4.1 it is a child of the main process, before it is that itself."""
+    worker = "import signal, sys, time\nsignal.signal(signal.SIGINT, lambda *_: sys.exit(0))\nprint(flush=True)\ntime.sleep(60)"
+    host = "import subprocess, sys, time\nsubprocess.Popen([sys.executable, '-c', sys.argv[1], 'worker_relaunch'])\ntime.sleep(60)"
+    command = [sys.executable, "-c", host, worker] if child else [sys.executable, "-c", worker]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        assert service.leave(process.pid, 10)
+        assert (process.poll() is None) == child
+        process.kill()
+
+
+def test_nobody_is_told_to_leave_twice():
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        process.wait()
+    assert not service.leave(process.pid)
 
 
 def test_stopping_and_removing():

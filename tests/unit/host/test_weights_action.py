@@ -15,7 +15,7 @@ import pytest
 from ansible.errors import AnsibleActionFail, AnsibleError
 
 from ansible_collections.modelops.inference.plugins.action import xinference_weights as action
-from ansible_collections.modelops.inference.plugins.plugin_utils import _slices
+from ansible_collections.modelops.inference.plugins.plugin_utils import _pieces, _slices
 
 DATA = random.Random(4).randbytes(2_500_000)
 SHA = "sha256:" + hashlib.sha256(DATA).hexdigest()
@@ -31,7 +31,7 @@ def screen(monkeypatch):
 @pytest.fixture
 def play(run_module, monkeypatch, tmp_path):
     """``play([source, ...])`` -> result of the plugin; module and transfer happen in this process."""
-    monkeypatch.setattr(action, "PIECE", 400_000)
+    monkeypatch.setattr(_pieces, "PIECE", 400_000)
     monkeypatch.setattr(action.ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
     (tmp_path / "files").mkdir()
     (tmp_path / "remote").mkdir()

@@ -45,6 +45,14 @@ def test_the_defaults_pass_the_roles_own_check(role):
     assert ArgumentSpecValidator(spec).validate(plain).error_messages == []
 
 
+@pytest.mark.parametrize("playbook", sorted(path.name for path in (ROOT / "playbooks").glob("*.yml")))
+def test_a_playbook_looks_at_the_names_of_variables_first_and_on_all_hosts(playbook):
+    first = load("playbooks", playbook)[0]
+    tasks = first.get("pre_tasks") or first["tasks"]
+    assert tasks[0]["modelops.inference.check_names"] == {"roles": ["accelerator", "xinference", "models", "dify"]}
+    assert "when" not in tasks[0] and ("serial" not in first or playbook == "site.yml")
+
+
 def test_derived_documents_are_fresh():
     done = subprocess.run(
         [sys.executable, ROOT / "docs" / "generate.py", "--check"], capture_output=True, text=True, check=False
@@ -70,6 +78,56 @@ KNOWN = check_names.known_variables(["xinference", "models"])
 )
 def test_misspelled_variables_are_told_from_own_ones(name, nearest):
     assert check_names.misspelled([name], KNOWN) == ({name: nearest} if nearest else {})
+
+
+KINDS = {
+    "port": {"type": "int", "default": 9997},
+    "open": {"type": "bool"},
+    "level": {"type": "str", "choices": ["INFO", "ERROR"]},
+    "ports": {"type": "list", "elements": "int"},
+    "levels": {"type": "list", "elements": "str", "choices": ["INFO", "ERROR"]},
+    "pin": {"type": "int", "no_log": True},
+    "environment": {"type": "dict"},
+    "users": {
+        "type": "list",
+        "elements": "dict",
+        "options": {"name": {"type": "str", "required": True}, "pin": {"type": "int", "no_log": True}},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    "name, value, told",
+    [
+        ("port", "http", ["port is 'http', which is no int (the default is 9997)."]),
+        ("port", [1], ["port is of type list, which is no int (the default is 9997)."]),
+        ("port", None, ["port is empty, which is no int (the default is 9997)."]),
+        ("port", "9998", []),
+        ("open", "maybe", ["open is 'maybe', which is no bool."]),
+        ("open", "yes", []),
+        ("level", "LOUD", ["level is 'LOUD', not one of INFO, ERROR."]),
+        ("ports", {"http": 80}, ["ports is of type dict, which is no list."]),
+        (
+            "ports",
+            ["http", 80, None],
+            ["ports, item 1 is 'http', which is no int.", "ports, item 3 is empty, which is no int."],
+        ),
+        ("ports", "80, http", ["ports, item 2 is ' http', which is no int."]),
+        ("levels", ["INFO", "LOUD"], ["levels, item 2 is 'LOUD', not one of INFO, ERROR."]),
+        ("pin", "12a4", ["pin is of type str, which is no int."]),
+        ("environment", "TOKEN", ["environment is of type str, which is no dict."]),
+        ("users", ["ann"], ["users, item 1 is of type str, which is no dict."]),
+        ("users", [{"name": "ann", "pin": "12a4"}], ["users, ann, pin is of type str, which is no int."]),
+        (
+            "users",
+            [{"nam": "ann"}],
+            ["users, item 1: no key nam; did you mean name?", "users, item 1: name is missing."],
+        ),
+        ("users", [{"name": "ann", "pin": None}], []),
+    ],
+)
+def test_a_value_of_another_type_is_told_in_a_sentence(name, value, told):
+    assert check_names.mistakes(value, KINDS[name], name, lambda value, option: value) == told
 
 
 @pytest.mark.parametrize(

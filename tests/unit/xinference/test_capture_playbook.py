@@ -59,6 +59,13 @@ def test_it_is_written_once_and_a_following_run_finds_it_unchanged(newest, play,
     assert after.returncode == 0 and "changed=0" in after.stdout, after.stdout + after.stderr
 
 
+def test_a_wrong_variable_is_refused_before_anything_is_asked(newest, play):
+    refused = play(newest, "-e", "capture_replac=true", "-e", "capture_replace=perhaps")
+    said = " ".join(refused.stdout.split())
+    assert refused.returncode and "did you mean capture_replace?" in said
+    assert "capture_replace is 'perhaps', which is no bool." in said and not newest.requests
+
+
 def test_another_file_is_not_overwritten_unless_told(newest, play, tmp_path):
     path = tmp_path / "mine.yml"
     path.write_text("xinference_models: [{uid: mine}]\n")

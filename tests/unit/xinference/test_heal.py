@@ -171,3 +171,115 @@ def test_a_launch_that_was_on_its_way_when_the_server_was_restarted_has_failed()
     assert heal.restarted(replace(now, launched=NOW, attempts=3), NOW, LIMITS).state == heal.GAVE_UP
     # Everything else starts anew.
     assert heal.restarted(known(heal.GAVE_UP, 20, attempts=3), NOW, LIMITS) == Known("d")
+
+
+def short(before, now=NOW, serving=1, **seen):
+    return heal.decide(before, Seen("ready", replicas=(serving, 2), **{"grows": True, "lost": 1, **seen}), now, LIMITS)
+
+
+@pytest.mark.parametrize("state", [*STATES, heal.FEWER])
+@pytest.mark.parametrize("attempts", [0, 1, 3])
+@pytest.mark.parametrize("launched", [None, NOW - 5, NOW - 50, NOW - 700])
+@pytest.mark.parametrize("next_try", [None, NOW - 1, NOW + 100])
+@pytest.mark.parametrize("ago", [0, 100, 10_000])
+@pytest.mark.parametrize("coming", [0, 1])
+def test_what_always_holds_of_a_model_with_fewer_replicas(state, attempts, launched, next_try, ago, coming):
+    before = known(state, ago, attempts=attempts, launched=launched, next_try=next_try, replicas=[1, 2])
+    now, action = short(before, coming=coming)
+    # Never ended, never launched anew; and no two replicas are added at once.
+    assert action in (heal.NOTHING, heal.ADD) and now.replicas == [1, 2]
+    if action == heal.ADD:
+        assert (now.state, now.launched, now.attempts) == (heal.FEWER, NOW, attempts + 1)
+        assert not coming and launched is None and state != heal.GAVE_UP and (next_try is None or next_try <= NOW)
+    # Nothing is added, and no failure counted, where replicas are not to be added.
+    for no in ({"grows": False}, *([] if attempts and before.restores else [{"lost": 0}])):
+        assert short(before, coming=coming, **no)[0].state == heal.READY
+        assert short(before, coming=coming, **no)[1] == heal.NOTHING
+
+
+def test_a_lost_replica_is_restored_when_its_worker_does_not_bring_it_back():
+    lost, action = short(known(heal.READY, 5000))
+    assert (lost.state, lost.since, lost.serves, action) == (heal.FEWER, NOW, True, heal.NOTHING)
+    assert short(lost, NOW + heal.RETURNS - 1) == (lost, heal.NOTHING)
+    assert short(lost, NOW + 60, serving=2)[0].state == heal.READY, "its worker was back in time"
+    added, action = short(lost, NOW + heal.RETURNS)
+    assert (added.state, added.attempts, added.launches, action) == (heal.FEWER, 1, 1, heal.ADD)
+    loading, action = short(added, NOW + 300, coming=1)
+    assert (loading, action) == (added, heal.NOTHING)
+    assert short(loading, NOW + 300, serving=2)[0] == replace(
+        loading, state=heal.READY, since=NOW + 300, launched=None, replicas=[2, 2]
+    )
+
+
+def test_a_replica_that_does_not_come_up_is_tried_later_and_given_up_while_the_others_serve():
+    state = known(heal.FEWER, heal.RETURNS)
+    for attempt, pause in ((1, 30), (2, 60)):
+        state, action = short(state, NOW)
+        assert (state.attempts, action) == (attempt, heal.ADD)
+        assert short(state, NOW + heal.LISTED - 1) == (state, heal.NOTHING)
+        state, action = short(state, NOW + heal.LISTED)
+        assert (state.state, state.next_try, action) == (heal.WAITING, NOW + heal.LISTED + pause, heal.NOTHING)
+        assert state.serves and "the server's log may say why" in state.error
+        assert short(state, state.next_try - 1) == (state, heal.NOTHING), "no storm of requests"
+        state = replace(state, next_try=NOW)
+    state, _action = short(state, NOW)
+    gave_up, action = short(state, NOW + heal.LISTED)
+    assert (gave_up.state, gave_up.serves, action) == (heal.GAVE_UP, True, heal.NOTHING)
+    assert short(gave_up, NOW + 1e6) == (gave_up, heal.NOTHING)
+    assert short(heal.retry(gave_up), NOW)[0].state == heal.FEWER
+
+
+@pytest.mark.parametrize("state", [heal.FEWER, heal.WAITING, heal.GAVE_UP])
+@pytest.mark.parametrize("launched", [None, NOW - 5])
+@pytest.mark.parametrize("end, wants", [("absent", (heal.MISSING, heal.LAUNCH)), ("failed", (heal.BROKEN, heal.CLEAR))])
+def test_what_then_ends_altogether_is_launched_anew_whatever_became_of_its_replicas(state, launched, end, wants):
+    before = known(state, 50, attempts=3, launched=launched, next_try=NOW + 900, error="no room", replicas=[1, 2])
+    gone, action = heal.decide(before, Seen(end, replicas=(0, 2)), NOW, LIMITS)
+    assert (gone.state, gone.attempts, gone.serves, action) == (wants[0], 0, False, heal.NOTHING)
+    assert heal.decide(gone, Seen(end, replicas=(0, 2)), NOW + 100, LIMITS)[1] == wants[1]
+    # So it is at a restart of the server, which is not the replica's doing.
+    assert heal.restarted(replace(before, launched=NOW), NOW, LIMITS) == Known("d")
+
+
+def several(serving):
+    return Seen("ready", replicas=(serving, 8), lost=8 - serving, grows=True)
+
+
+def test_each_of_several_replicas_that_comes_up_is_a_success():
+    now = NOW
+    state, action = heal.decide(known(heal.READY, 5000), several(4), now, LIMITS)
+    assert (state.state, action) == (heal.FEWER, heal.NOTHING)
+    now += heal.RETURNS
+    for serving in range(4, 8):
+        state, action = heal.decide(state, several(serving), now, LIMITS)
+        assert (state.state, state.attempts, state.error, action) == (heal.FEWER, 1, None, heal.ADD), serving
+        now += 60
+        state, action = heal.decide(state, replace(several(serving), coming=1), now, LIMITS)
+        assert action == heal.NOTHING
+        now += 60
+    state, action = heal.decide(state, Seen("ready", replicas=(8, 8)), now, LIMITS)
+    assert (state.state, action) == (heal.READY, heal.NOTHING)
+
+
+def test_a_worker_that_is_back_may_take_as_long_as_a_launch_for_what_it_had():
+    lost = known(heal.FEWER, heal.RETURNS + 1)
+    assert short(lost, returning=True) == (replace(lost, replicas=[1, 2]), heal.NOTHING)
+    assert short(lost, NOW + LIMITS.timeout, returning=True)[1] == heal.ADD
+
+
+def test_a_replica_that_hangs_is_a_failure_and_no_other_one_is_added_beside_it():
+    before = known(heal.FEWER, 700, attempts=1, launched=NOW - LIMITS.timeout - 1, replicas=[1, 2])
+    hangs, action = short(before, coming=1)
+    assert (hangs.state, hangs.error, action) == (
+        heal.WAITING,
+        "another replica is not ready within 600 s",
+        heal.NOTHING,
+    )
+    assert short(hangs, NOW + 1e6, coming=1) == (hangs, heal.NOTHING)
+
+
+def test_a_restored_replica_that_is_gone_again_counts_as_a_failure_and_its_worker_may_still_return():
+    now, action = short(known(heal.READY, 40, attempts=1))
+    assert (now.state, now.error, action) == (heal.WAITING, "a replica is gone 40 s after it was ready", heal.NOTHING)
+    assert now.next_try == NOW + heal.RETURNS, "a pause that is shorter than a worker takes to come back"
+    assert short(known(heal.READY, 40, attempts=3))[0].state == heal.GAVE_UP

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
@@ -300,6 +300,29 @@ def test_a_second_model_on_the_cpu_does_not_get_the_memory_of_the_first():
     one, two = (qwen(uid, quantization="Q4_K_M", engine="llama.cpp", context_length=1024) for uid in "ab")
     assert place([worker(ram=16)], one, two).problems == []
     assert len(place([worker(ram=8)], one, two).problems) == 1
+
+
+def on_the_cpu(replicas, *there, rams=(16, 15.9, 15.8)):
+    """Workers that get replicas of a model, of which it has some already on the workers with these numbers."""
+    workers = [worker(host=f"10.0.0.{number}", ram=ram) for number, ram in enumerate(rams, 1)]
+    given = qwen(quantization="Q4_K_M", engine="llama.cpp", context_length=1024, replicas=replicas)
+    rows = [{"worker_address": f"10.0.0.{n}:5000", "status": "READY"} for n in there]
+    rows.append({"worker_address": "10.0.0.3:5000", "status": "TERMINATED"})
+    instances = {"m": {"status": "READY", "replica_statuses": rows}} if there else {}
+    running = {"m": {"replica": len(there)}} if there else {}
+    actual = models.Actual(running, instances, version="4.1.0")
+    [model] = models.desired([given[0]], exists=lambda path: True)
+    decision = models.Decision(model, models.SCALE if there else models.LAUNCH)
+    result = place(workers, given, actual=actual, decisions=[decision])
+    assert result.problems == []
+    return [row["worker"].partition(":")[0][-1] for row in result.rows if row["source"] not in placement.THERE]
+
+
+def test_replicas_on_the_cpu_are_spread_while_there_is_room():
+    assert on_the_cpu(1) == ["1"]
+    assert on_the_cpu(3) == ["1", "2", "3"]
+    assert on_the_cpu(2, 1) == ["2"] and on_the_cpu(3, 1, 2) == ["3"]
+    assert on_the_cpu(2, 1, rams=(30, 1, 1)) == ["1"], "where no other worker has room"
 
 
 def test_a_download_that_does_not_fit_on_the_disk():
@@ -605,7 +628,7 @@ BUDGETS = st.lists(st.floats(min_value=1, max_value=30), min_size=1, max_size=8)
 KINDS = st.lists(st.sampled_from(["RTX 4090", "A100 40", "L4", "T4"]), min_size=1, max_size=4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(BUDGETS, KINDS)
 def test_no_card_is_ever_promised_beyond_its_memory(budgets, kinds):
     there = worker(*kinds, free=None)
@@ -619,7 +642,7 @@ def test_no_card_is_ever_promised_beyond_its_memory(budgets, kinds):
     assert placed | refused == {model["uid"] for model in declared} and not placed & refused
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(st.permutations(["a", "b", "c", "d"]))
 def test_the_order_of_the_list_does_not_decide_who_fits(order):
     sizes = {"a": "20 GiB", "b": "12 GiB", "c": "11 GiB", "d": "3 GiB"}

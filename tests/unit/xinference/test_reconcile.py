@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -13,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 import venv
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from servers.xinference.models import Refused
 
 from ansible_collections.modelops.inference.plugins.module_utils._host import program
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import heal, reconcile
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Memory, Store
 
 NAME = "ansible_collections.modelops.inference.plugins.module_utils._xinference.reconcile"
 SCOPES = ["models:list", "models:read", "models:write", "models:register"]
@@ -85,6 +87,22 @@ def status(directory):
     return lambda: json.loads((directory / "status.json").read_text())
 
 
+@pytest.fixture
+def later(server, monkeypatch):
+    """``later(seconds)``: so much later, for the reconciler and its server, without waiting. Pauses are as long as for users."""
+    monkeypatch.setattr(heal, "BACKOFF", 30.0)
+    ahead = 0.0
+
+    def move(seconds):
+        nonlocal ahead
+        ahead += seconds
+        server._started -= seconds
+
+    clock = types.SimpleNamespace(**{**vars(time), "time": lambda: time.time() + ahead})
+    monkeypatch.setattr(reconcile, "time", clock)
+    return move
+
+
 def restart(server):
     """The server forgets its models, as at a restart."""
     server.models.models.clear()
@@ -126,12 +144,265 @@ def test_after_a_restart_the_models_come_back_under_the_same_uids(declare, run, 
     assert launched["tiny"]["created"] == int(server.models.models["tiny"].launched)
 
 
+def test_what_belongs_on_a_drained_worker_waits_for_it(declare, run, server, status, directory, embedding, llm):
+    (address,) = server.models.workers
+    declare(llm(), embedding(worker=address))
+    memory = Memory(Store(str(directory / "declared.json")))
+    memory.drain(address, {"tiny": 0}, {})
+    restart(server)
+    assert run() == 0 and not server.models.models and not status()["models"]
+    memory.undrain(address)
+    assert run() in (0, 3) and set(server.models.models) == {"tiny", "minilm"}
+
+
+OTHER = "127.0.0.2:51955"
+ADDED = ("POST", "/v1/models/minilm/replicas")
+
+
+@pytest.fixture
+def spread(declare, run, server, embedding):
+    """``spread()``: minilm has a replica on each of two workers; returns it."""
+
+    def make(**options):
+        server.models.workers.append(OTHER)
+        declare(embedding(replicas=2, **options))
+        model = server.models.models["minilm"]
+        model.places[1] = OTHER
+        assert run() == 0
+        server.forget()
+        return model
+
+    return make
+
+
+@pytest.fixture
+def lose(spread, run, server, later):
+    """``lose()``: the other worker is gone for as long as one takes to come back."""
+
+    def gone(*more, **options):
+        model = spread(**options)
+        server.models.leave(OTHER)
+        run(*more)
+        later(heal.RETURNS)
+        return model
+
+    return gone
+
+
+def row_of(status):
+    return status()["models"]["minilm"]
+
+
+def test_a_replica_that_went_with_its_worker_is_restored(spread, run, server, status, directory, later, capsys):
+    model = spread()
+    server.models.leave(OTHER)
+    capsys.readouterr()
+    assert run() == 3 and server.changes() == []
+    assert capsys.readouterr().out.splitlines()[0].endswith("minilm  fewer replicas: 1 of 2")
+    row = row_of(status)
+    assert (row["state"], row["replicas"], row["differs"]) == ("fewer replicas", {"wanted": 2, "ready": 1}, [])
+    metrics = (directory / "metrics.prom").read_text().replace('{uid="minilm"}', "").splitlines()
+    for line in ("model_ready 1", "model_replicas_wanted 2", "model_replicas_ready 1", "exit_status 3"):
+        assert f"modelops_reconcile_{line}" in metrics
+    assert reconcile.main(["--directory", str(directory), "status"]) == 3
+    assert "minilm  fewer replicas for 0 s, 1 of 2 replicas serve" in capsys.readouterr().out
+    later(heal.RETURNS - 10)
+    assert run() == 3 and server.changes() == [], "its worker may be about to come back"
+    later(10)
+    run()
+    assert server.changes() == [ADDED]
+    assert len(model.replicas) == 2 and not model.gone
+    assert "another one loads (launch 1)" in capsys.readouterr().out
+    assert run() == 0
+    row = row_of(status)
+    assert (row["state"], row["replicas"], row["launches"]) == ("ready", {"wanted": 2, "ready": 2}, 1)
+    assert len(server.changes()) == 1
+
+
+def test_a_worker_that_comes_back_in_time_brings_its_own(lose, run, server):
+    model = lose()
+    server.models.workers.append(OTHER)
+    model.gone.clear()
+    assert run() == 0 and server.changes() == []
+
+
+def test_a_worker_that_is_back_is_given_the_time_of_a_launch_for_what_it_had(lose, run, server, later):
+    """It is registered before it loads, and lists what it had when all of it has loaded."""
+    model = lose()
+    server.models.workers.append(OTHER)
+    for _minute in range(5):
+        assert run() == 3 and server.changes() == []
+        later(60)
+    model.gone.clear()
+    assert run() == 0 and server.changes() == []
+
+
+def test_what_a_person_took_away_is_reported(spread, run, server, status, later):
+    model = spread()
+    server.models.remove_replica("minilm", 1)
+    for _turn in range(2):
+        assert run() == 0 and server.changes() == []
+        later(heal.RETURNS)
+    assert (row_of(status)["differs"], model.replicas) == (["replicas 1 -> 2"], [0])
+
+
+def test_nothing_is_added_beside_what_comes(lose, run, server, later):
+    model = lose()
+    model.extra_replicas, model.adding[2] = 1, time.time() + 10_000
+    for _turn in range(2):
+        assert run() == 3 and server.changes() == []
+        later(heal.RETURNS)
+
+
+def test_all_that_went_with_a_worker_is_restored_without_another_pause(declare, run, server, status, later, embedding):
+    server.models.workers.append(OTHER)
+    declare(embedding(replicas=4))
+    model = server.models.models["minilm"]
+    model.places.update(dict.fromkeys((1, 2, 3), OTHER))
+    assert run() == 0
+    server.models.leave(OTHER)
+    run("--attempts", "1")
+    later(heal.RETURNS)
+    for _replica in range(3):
+        assert run("--attempts", "1") == 3
+    assert run("--attempts", "1") == 0
+    assert (len(model.replicas), server.changes().count(ADDED)) == (4, 3)
+
+
+def test_a_model_that_gave_up_on_a_replica_is_launched_when_the_others_end(lose, run, server, status, later):
+    lose()
+    server.behave("minilm", full=True)
+    run("--attempts", "1")
+    assert run("--attempts", "1") == 5 and row_of(status)["serves"]
+    server.behave("minilm")
+    del server.models.models["minilm"]
+    run("--attempts", "1")
+    assert not row_of(status)["serves"] or "minilm" in server.models.models
+    later(heal.SETTLE)
+    run("--attempts", "1")
+    assert "minilm" in server.models.models and run("--attempts", "1") in (0, 3)
+
+
+def test_a_lost_replica_that_was_added_does_not_keep_its_number(lose, run, server):
+    model = lose()
+    model.labelled.add(1)
+    run()
+    assert server.changes() == [("DELETE", "/v1/models/minilm/replicas/1"), ADDED]
+    assert len(model.replicas) == 2 and run() == 0
+
+
+def test_where_no_worker_has_room_it_pauses_and_gives_up_and_the_rest_serves(
+    lose, run, server, status, directory, later
+):
+    lose()
+    server.behave("minilm", full=True)
+    assert run("--attempts", "2") == 3 and run("--attempts", "2") == 3
+    assert server.changes() == [ADDED], "it is not asked for before its time"
+    row = row_of(status)
+    assert (row["state"], row["serves"]) == ("waiting", True)
+    assert row["error"].startswith("another replica: ") and "No worker has capacity" in row["error"]
+    later(40)
+    assert run("--attempts", "2") == 5
+    later(10_000)
+    assert run("--attempts", "2") == 5 and len(server.changes()) == 2
+    row = row_of(status)
+    assert (row["state"], row["serves"], row["replicas"]["ready"]) == ("gave up", True, 1)
+    server.behave("minilm")
+    assert reconcile.main(["--directory", str(directory), "resume"]) == 0
+    run()
+    later(heal.RETURNS)
+    run()
+    assert run() == 0 and row_of(status)["replicas"]["ready"] == 2
+
+
+def test_a_replica_that_takes_long_is_not_waited_for_nor_asked_for_twice(lose, run, server, status, monkeypatch):
+    monkeypatch.setattr(reconcile, "_ADDED", 0.2)
+    lose()
+    server.behave("minilm", added=1.5)
+    assert run() == 3
+    assert run() == 3 and row_of(status)["serves"]
+    assert server.changes() == [ADDED]
+    time.sleep(1.5)
+    assert run() == 0 and len(server.changes()) == 1
+
+
+def test_a_replica_that_does_not_come_up_is_a_failure(lose, run, server, status, monkeypatch):
+    monkeypatch.setattr(reconcile, "_ADDED", 0.1)
+    monkeypatch.setattr(heal, "LISTED", 0.5)
+    lose()
+    server.behave("minilm", added=0.3, error="CUDA out of memory")
+    run()
+    time.sleep(0.5)
+    assert run() == 3 and len(server.changes()) == 1
+    assert (row_of(status)["state"], row_of(status)["attempts"]) == ("waiting", 1)
+    assert row_of(status)["error"] == "another replica did not come up; the server's log may say why"
+
+
+@pytest.mark.parametrize("why", ["before 3.2", "spread", "otherwise different"])
+def test_replicas_that_cannot_be_added_are_only_reported(lose, run, server, status, why):
+    more = ("--release", "3.1.0") if why == "before 3.2" else ()
+    model = lose(*more, **({"n_worker": 2} if why == "spread" else {}))
+    if why == "otherwise different":
+        model.body["model_engine"] = "vllm"
+    assert run(*more) == 0 and server.changes() == []
+    assert row_of(status)["state"] == "ready" and "replicas 1 -> 2" in row_of(status)["differs"]
+
+
+def test_what_a_drained_worker_had_waits_for_it(spread, run, server, status, directory, later):
+    model = spread()
+    memory = Memory(Store(str(directory / "declared.json")))
+    server.models.leave(OTHER)
+    had = {"minilm": {"here": 1, "of": 2, "created": int(model.launched)}}
+    memory.drain(OTHER, {}, had, left=True)
+    run()
+    later(heal.RETURNS)
+    assert run() == 0 and server.changes() == []
+    assert row_of(status)["differs"] == ["replicas 1 -> 2"]
+    # A person added it elsewhere. What goes from now on is none of the drained worker's.
+    third = "127.0.0.3:51955"
+    server.models.workers.append(third)
+    server.models.add_replica("minilm", {"replica_config": {"devices": [{"worker_ip": third}]}})
+    assert run() == 0
+    server.models.leave(third)
+    run()
+    later(heal.RETURNS)
+    run()
+    assert ADDED in server.changes() and run() == 0
+
+
+def test_nothing_is_added_while_a_drained_worker_may_get_it(lose, run, server, status, directory):
+    lose()
+    server.models.workers.append(OTHER)
+    memory = Memory(Store(str(directory / "declared.json")))
+    memory.drain(OTHER, {}, {})
+    assert run() == 0 and server.changes() == []
+    assert row_of(status)["differs"] == ["replicas 1 -> 2"]
+
+
+def test_a_replica_goes_where_the_declaration_says(lose, run, server):
+    model = lose(worker=server.models.workers[0])
+    server.models.workers.insert(0, "127.0.0.0:51955")
+    run()
+    assert model.worker_of(1) == model.worker == server.models.workers[1] and run() == 0
+
+
 def test_a_definition_that_vanished_is_registered_again(declare, run, server):
     declare()
     restart(server)
     server.models.definitions["LLM"].clear()
     assert run() == 0
     assert "tiny" in server.models.definitions["LLM"]
+
+
+def test_a_worker_that_came_later_gets_the_definition_before_the_model_is_launched(declare, run, server, directory):
+    (address,) = server.models.workers
+    declare(workers=[address])
+    server.models.workers.append("127.0.0.2:9998")
+    restart(server)
+    run()
+    posts = [path for method, path in server.requests if method == "POST" and path.startswith("/v1/model_reg")]
+    assert len(posts) == 2 and set(server.models.models) == {"tiny", "minilm"}
+    assert Store(str(directory / "declared.json")).load().told["LLM tiny"] == [address, "127.0.0.2:9998"]
 
 
 def test_a_model_that_the_server_brings_back_itself_is_waited_for(declare, run, server):
@@ -178,7 +449,7 @@ def test_what_runs_otherwise_is_reported_and_left_alone(declare, run, server, st
     assert "minilm  ready, runs otherwise than declared: replicas 2 -> 1" in capsys.readouterr().out
 
 
-def test_a_model_that_cannot_be_launched_is_tried_again_later_and_given_up(declare, run, server, status, capsys):
+def test_a_model_that_cannot_be_launched_is_tried_again_later_and_given_up(declare, run, server, status, later, capsys):
     declare()
     restart(server)
     server.behave("tiny", seconds=0.05, error="CUDA out of memory")
@@ -186,13 +457,13 @@ def test_a_model_that_cannot_be_launched_is_tried_again_later_and_given_up(decla
     assert status()["models"]["tiny"]["state"] == "waiting" and status()["models"]["minilm"]["state"] == "ready"
     launches = len(server.models.launches)
     assert run("--attempts", "2") == 3 and len(server.models.launches) == launches, "it is not tried before its time"
-    time.sleep(0.5)
+    later(40)
     assert run("--attempts", "2") == 5
     assert status()["result"] == "gave up"
     assert status()["models"]["tiny"]["error"] == "CUDA out of memory"
     assert "tiny  gave up: CUDA out of memory" in capsys.readouterr().out
     launches = len(server.models.launches)
-    time.sleep(0.5)
+    later(1000)
     assert run("--attempts", "2") == 5 and len(server.models.launches) == launches
     assert capsys.readouterr().out == "", "the log is not filled with what it said before"
 
@@ -328,7 +599,7 @@ def test_no_more_than_five_are_launched_at_once_and_the_urgent_ones_first(declar
     declare(*models)
     restart(server)
     for n in range(8):
-        server.behave(f"m{n}", seconds=0.3)
+        server.behave(f"m{n}", seconds=2)
     server.models.most_loading = 0
     assert run() == 0
     assert server.models.most_loading == 5
@@ -528,7 +799,7 @@ def test_the_servers_words_are_told_without_secrets(declare, run, server, direct
 
 
 def test_a_uid_cannot_break_the_metrics():
-    row = {"state": "ready", "differs": [], "attempts": 0, "launches": 1}
+    row = reconcile._shown(heal.Known("d", heal.READY, launches=1))
     text = reconcile.metrics({"time": 1.5, "exit": 0, "paused": None, "models": {'a"b\\c': row}})
     assert 'modelops_reconcile_model_ready{uid="a\\"b\\\\c"} 1\n' in text
 
@@ -597,25 +868,62 @@ def test_the_program_runs_without_ansible(installed, declare, server, directory)
     assert told.returncode == 0 and told.stdout.startswith("as declared")
 
 
-def test_the_loop_notices_a_restart(installed, declare, server, directory):
-    declare()
+@pytest.fixture
+def loop(installed, server, directory):
+    """The loop, with turns so far apart that none comes by itself."""
     options = ["--endpoint", server.url, "--release", "4.1.0", "--username", "admin", "--interval", "600"]
     (directory / "password").write_text(PASSWORD)
     command = [installed, "--directory", directory, "loop", *options, "--password-file", directory / "password"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        wait_for((directory / "status.json").exists)
+
+    @contextlib.contextmanager
+    def running():
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            wait_for((directory / "status.json").exists)
+            yield
+        finally:
+            process.terminate()
+            process.wait(10)
+
+    return running
+
+
+def test_the_loop_notices_a_restart(loop, declare, server):
+    declare()
+    with loop():
         restart(server)
         wait_for(lambda: len(server.models.launches) == 2)
-    finally:
-        process.terminate()
-        process.wait(10)
     assert sorted(server.models.launches) == ["minilm", "tiny"]
+
+
+def test_the_loop_notices_the_first_run_of_ansible_and_a_restart_after_it(loop, declare, server, status):
+    with loop():
+        assert status()["result"] == "nothing is declared"
+        declare()
+        wait_for(lambda: status()["result"] == "as declared")
+        assert {row["state"] for row in status()["models"].values()} == {"ready"}
+        restart(server)
+        wait_for(lambda: len(server.models.launches) == 2)
+    assert sorted(server.models.launches) == ["minilm", "tiny"]
+
+
+def test_the_status_of_before_a_run_of_ansible_says_so(installed, directory, declare, run, status):
+    run()
+    told = call(installed, "--directory", directory, "status").stdout
+    assert told.startswith("nothing is declared") and "Ansible" not in told
+    declare()
+    assert (
+        "a run of Ansible, or a drain, was at work since then"
+        in call(installed, "--directory", directory, "status").stdout
+    )
+    run()
+    assert "Ansible" not in call(installed, "--directory", directory, "status").stdout
 
 
 def wait_for(condition):
     end = time.monotonic() + 40
-    while not condition() and time.monotonic() < end:
+    while not condition():
+        assert time.monotonic() < end, "it did not happen within 40 s"
         time.sleep(0.1)
 
 

@@ -9,7 +9,7 @@ import json
 
 import pytest
 import yaml
-from servers.xinference import PASSWORD
+from servers.xinference import PASSWORD, XinferenceServer
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import capture, registration
 
@@ -143,6 +143,20 @@ def test_what_is_in_the_autostart_is_found_unchanged(xinference, captured, apply
         assert result["notes"] == {}
 
 
+@pytest.mark.parametrize("entered", [False, True])
+def test_what_a_cluster_serves_is_found_unchanged(captured, apply, several, tmp_path, entered):
+    worker, remember = "10.0.0.1:9998", str(tmp_path / "declared.json")
+    with XinferenceServer("4.1.0", workers=(worker,)) as server:
+        # By hand, with entries or without; and by this collection.
+        done = apply(server, several[1:], prove="never", cluster=not entered)
+        assert not done.failed, done["msg"]
+        done = apply(server, several[:1], prove="never", workers=[worker], remember=remember)
+        assert not done.failed, done["msg"]
+        result = captured(server, remember=remember)
+        unchanged(server, apply, result, workers=[worker], remember=remember)
+        assert sorted(server.models.autostart) == (sorted(m["uid"] for m in several[1:]) if entered else [])
+
+
 def test_what_the_collection_remembers_is_found_unchanged_to_the_last_option(
     xinference, captured, apply, several, tmp_path
 ):
@@ -244,7 +258,6 @@ def test_what_was_remembered_of_an_earlier_launch_does_not_count(newest, capture
 
 @pytest.mark.parametrize("version", ["1.17.1"])
 def test_an_engine_that_nobody_tells_is_asked_for(captured, version):
-    from servers.xinference import XinferenceServer
 
     with XinferenceServer(version) as server:
         server.serve("q", model_name="qwen3", model_engine="llama.cpp", model_format="ggufv2",

@@ -14,6 +14,7 @@ import time
 
 import pytest
 from servers.xinference import PASSWORD, PROFILES, XinferenceServer
+from servers.xinference.models import Refused
 
 from ansible_collections.modelops.inference.plugins.module_utils import _session
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import launch
@@ -243,6 +244,20 @@ def test_the_number_of_replicas_changes_in_place(apply, newest, llm):
     assert newest.models.models["tiny"].launched == first, "it was never launched anew"
 
 
+def test_a_lost_replica_does_not_keep_its_number(apply, newest, embedding):
+    """Of one that was added the server lists the name, as long as that is listed no other one may have it."""
+    apply(newest, [embedding()])
+    newest.models.workers.append("127.0.0.2:1")
+    newest.models.add_replica("minilm", {"replica_config": {"devices": [{"worker_ip": "127.0.0.2:1"}]}})
+    newest.models.leave("127.0.0.2:1")
+    newest.forget()
+    result = apply(newest, [embedding(replicas=2)])
+    assert not result.failed, result["msg"]
+    path = "/v1/models/minilm/replicas"
+    assert [r for r in newest.changes() if "replicas" in r[1]] == [("DELETE", path + "/1"), ("POST", path)]
+    assert row(result, "minilm")["replicas"] == {"wanted": 2, "ready": 2}
+
+
 def test_a_surge_starts_the_new_replica_first(apply, newest, embedding):
     apply(newest, [embedding()])
     longer = embedding(definition={"dimensions": 384, "max_tokens": 128})
@@ -423,6 +438,48 @@ def test_the_autostart_holds_what_runs_as_declared(apply, newest, llm, embedding
     assert newest.models.autostart == {}
 
 
+WORKER = "10.0.0.1:9998"
+
+
+@pytest.fixture
+def clustered():
+    with XinferenceServer("4.1.0", workers=(WORKER,)) as server:
+        yield server
+
+
+@pytest.mark.parametrize("cluster", [{"workers": [WORKER]}, {"cluster": True}])
+def test_a_cluster_has_no_entries(apply, clustered, llm, embedding, memory, cluster):
+    done = apply(clustered, [llm(), embedding()], remember=memory, **cluster)
+    assert not done.failed and clustered.models.autostart == {}, done
+    assert not apply(clustered, [llm(), embedding()], remember=memory, **cluster).changed
+
+
+def test_a_cluster_drops_the_entries_of_what_was_launched_here(apply, clustered, llm, embedding, memory):
+    for uid in ("hand", "other"):
+        clustered.serve(uid, model_name="bge-m3", model_type="embedding", model_engine="sentence_transformers")
+        launch = {"model_uid": uid, "model_name": "bge-m3"}
+        clustered.models.autostart[uid] = {"enabled": True, "priority": 1, "launch": launch}
+    hand = {"uid": "hand", "name": "bge-m3", "type": "embedding"}
+    declared = [llm(), hand]
+    assert not apply(clustered, [*declared, embedding()], remember=memory).failed
+    assert sorted(clustered.models.autostart) == ["hand", "minilm", "other", "tiny"]
+    seen = apply(clustered, declared, remember=memory, workers=[WORKER], check=True)
+    # Also of what is not declared any more; not of what somebody else launched.
+    assert sorted(seen["plan"]) == ["- drop from autostart minilm", "- drop from autostart tiny"]
+    assert sorted(clustered.models.autostart) == ["hand", "minilm", "other", "tiny"]
+    assert apply(clustered, declared, remember=memory, workers=[WORKER])["plan"] == seen["plan"]
+    assert sorted(clustered.models.autostart) == ["hand", "other"]
+    assert not apply(clustered, declared, remember=memory, workers=[WORKER]).changed
+
+
+def test_a_cluster_drops_the_entry_of_what_differs_too(apply, clustered, llm, memory):
+    assert not apply(clustered, [llm()], remember=memory).failed
+    other = [llm(engine_options={"n_ctx": 1024})]
+    result = apply(clustered, other, remember=memory, workers=[WORKER])
+    assert result["plan"] == ["- drop from autostart tiny"] and clustered.models.autostart == {}
+    assert result["models"][0]["state"] == "differs"
+
+
 def test_without_a_memory_the_placement_in_an_entry_stays(apply, newest, llm):
     apply(newest, [llm()])
     newest.models.autostart["tiny"]["launch"]["n_gpu_layers"] = 7
@@ -592,6 +649,14 @@ def test_a_custom_model_must_not_be_called_like_a_built_in_one(apply, xinference
 
 
 # -- launches that go wrong ----------------------------------------------------------------------------------------
+
+
+def test_a_failure_without_a_reason_names_the_log_and_the_worker_that_writes_it(apply, llm):
+    with XinferenceServer("4.1.0", workers=("10.0.0.2:9998",)) as server:
+        server.behave("tiny", seconds=0.1, error=" ")
+        result = apply(server, [llm()], log_path="/srv/home/logs/xinference.log")
+        assert "its log may tell: /srv/home/logs/xinference.log on the host of worker 10.0.0.2:9998" in result["msg"]
+        assert row(apply(server, [llm()]), "tiny")["error"] == "the server gives no reason; its log may tell"
 
 
 def test_a_model_that_fails_does_not_stop_the_others(apply, xinference, llm, embedding, tmp_path):
@@ -861,3 +926,87 @@ def test_the_download_is_shown(apply, newest):
     assert downloading and "GB)" in downloading[0] and " % (" in downloading[0]
     assert result["progress"][-2].startswith("bge-m3  loading on 127.0.0.1")
     assert result["progress"][-1].startswith("bge-m3  ready after ")
+
+
+# -- a worker that came later ---------------------------------------------------------------------------------------
+
+
+def test_definitions_are_registered_again_for_a_worker_that_came_later(apply, newest, embedding):
+    model, came = embedding(), {"new_workers": ["10.1.0.2:9998"]}
+    assert not apply(newest, [model]).failed
+    launched = newest.models.models[model["uid"]].launched
+    told = apply(newest, [model], check=True, **came)
+    assert told.changed and "10.1.0.2:9998" in json.dumps(told["diff"])
+    newest.forget()
+    result = apply(newest, [model], **came)
+    assert result.changed and not result.failed
+    assert [method for method, path in newest.requests if path.startswith("/v1/model_reg")].count("POST") == 1
+    # What runs does not notice.
+    assert row(result, model["uid"])["action"] == "none" and newest.models.models[model["uid"]].launched == launched
+    assert not apply(newest, [model]).changed
+
+
+def registered(server):
+    return [method for method, path in server.requests if path.startswith("/v1/model_reg")].count("POST")
+
+
+def test_a_worker_that_was_away_is_told_by_the_next_run_that_sees_it(apply, clustered, embedding, memory):
+    options = {"remember": memory, "workers": [WORKER]}
+    assert not apply(clustered, [embedding()], **options).failed
+    clustered.models.workers.append("10.0.0.2:9998")  # by a run that was limited to it
+    seen = apply(clustered, [embedding()], check=True, **options)
+    assert seen.changed and "10.0.0.2:9998" in json.dumps(seen["diff"])
+    clustered.forget()
+    told = apply(clustered, [embedding()], **options)
+    assert told.changed and not told.failed and registered(clustered) == 1
+    assert not apply(clustered, [embedding()], **options).changed
+    # One that leaves and comes back missed nothing.
+    clustered.leave("10.0.0.2:9998")
+    assert not apply(clustered, [embedding()], **options).changed
+    clustered.models.workers.append("10.0.0.2:9998")
+    assert not apply(clustered, [embedding()], **options).changed
+
+
+def test_what_a_worker_took_with_it_is_served_elsewhere_by_the_next_run(apply, embedding, memory):
+    second, third = "10.0.0.2:9998", "10.0.0.3:9998"
+    with XinferenceServer("4.1.0", workers=(WORKER, second)) as server:
+        declared = [embedding(replicas=2)]
+        assert not apply(server, declared, remember=memory, workers=[WORKER, second]).failed
+        model = server.models.models["minilm"]
+        model.places[1] = second
+        server.leave(second)
+        server.models.workers.append(third)
+        result = apply(server, declared, remember=memory, workers=[WORKER, third])
+        assert not result.failed and "~ scale minilm (replicas 1 -> 2)" in result["plan"]
+        assert sorted(model.worker_of(number) for number in model.replicas) == [WORKER, third]
+        assert not apply(server, declared, remember=memory, workers=[WORKER, third]).changed
+
+
+def test_a_server_of_its_own_is_told_nothing_twice(apply, newest, embedding, memory):
+    assert not apply(newest, [embedding()], remember=memory).failed
+    newest.models.workers[:] = ["127.0.0.1:40001"]  # its port is another one after each start
+    for model in newest.models.models.values():
+        model.places.clear()
+    assert not apply(newest, [embedding()], remember=memory).changed
+
+
+def test_what_somebody_else_registered_counts_as_told(apply, clustered, embedding, memory):
+    assert not apply(clustered, [embedding()]).failed
+    clustered.models.autostart.clear()
+    options = {"remember": memory, "workers": [WORKER]}
+    assert not apply(clustered, [embedding()], **options).changed
+    clustered.models.workers.append("10.0.0.2:9998")
+    assert apply(clustered, [embedding()], **options).changed
+
+
+def test_a_definition_that_only_the_supervisor_has_is_registered_all_the_same(apply, newest, embedding):
+    register, refused = newest.models.register, []
+
+    def refuses_once(model_type, body, worker=None):
+        if not refused:
+            refused.append(body["model_name"])
+            raise Refused(400, f"Model name conflicts with existing model {body['model_name']}")
+        return register(model_type, body, worker)
+
+    newest.models.register = refuses_once
+    assert not apply(newest, [embedding()]).failed and refused == ["minilm"]

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 import yaml
-from servers.xinference import PASSWORD
+from servers.xinference import PASSWORD, XinferenceServer
 
 from ansible_collections.modelops.inference.plugins.modules import xinference_models, xinference_registration
 
@@ -70,6 +72,27 @@ def test_every_type_is_registered_once_and_then_found_unchanged(xinference, defi
     assert xinference.models.definitions["image"]["painter"]["model_id"] == "me/painter"
     again = define(xinference, EVERY_TYPE)
     assert not again.changed and again["plan"] == [] and {row["action"] for row in again["definitions"]} == {"none"}
+
+
+def test_a_worker_that_came_later_is_told_of_what_is_not_for_one_worker_alone(define, memory):
+    first, second = "10.0.0.1:9998", "10.0.0.2:9998"
+    with XinferenceServer("4.1.0", workers=(first,)) as server:
+        items = [*EVERY_TYPE[1:3], {**EVERY_TYPE[3], "worker": first}]
+        assert not define(server, items, remember=memory).failed
+        assert not define(server, items, remember=memory).changed
+        server.models.workers.append(second)
+        seen = define(server, items, remember=memory, check=True)
+        told = define(server, items, remember=memory)
+        assert told["plan"] == seen["plan"] and [line.split()[:4] for line in told["plan"]] == [
+            ["~", "register", "embedding", "minilm"],
+            ["~", "register", "rerank", "ranker"],
+        ]
+        assert second in told["plan"][0] and not define(server, items, remember=memory).changed
+        # What somebody else registered counts as told to who is there.
+        os.unlink(memory)
+        assert not define(server, items, remember=memory).changed
+        server.models.workers.append("10.0.0.3:9998")
+        assert define(server, items, remember=memory).changed
 
 
 def test_the_requests_do_not_grow_with_the_number_of_definitions(newest, define):

@@ -1,0 +1,126 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What each firewall offers, and how its planned changes are done."""
+
+from __future__ import annotations
+
+import functools
+import os
+import shlex
+import shutil
+import typing as t
+
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.rules import Rules
+from ansible_collections.modelops.inference.plugins.module_utils._host.shell import (
+    CommandFailed,
+    read_file,
+    run,
+    write_file,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
+
+OURS = "Managed by modelops.inference"
+# Not every user's PATH has them.
+PATH = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin", "/sbin"])
+
+
+class Steps:
+    """Planned changes, the data of each being the function that does it."""
+
+    def __init__(self, name: str):
+        self.name = name
+        #: Texts that differ, for the diff: what -> (before, after).
+        self.texts: dict[str, tuple[str, str]] = {}
+        self._replaced: list[tuple[str, str | None]] = []
+
+    def apply(self, plan: Plan) -> None:
+        """Does what the plan says; where that fails, files are put back."""
+        try:
+            for change in plan:
+                change.data()
+        except ModelopsError:
+            for path, before in reversed(self._replaced):
+                put(path, before)
+            self._undone()
+            raise
+
+    def _undone(self) -> None:
+        """After files were put back."""
+
+    def _file(self, plan: Plan, path: str, text: str | None) -> None:
+        """Plans that a file has this text; None removes it."""
+        before = read_file(path)
+        if before == text:
+            return
+        self.texts[path] = (before or "", text or "")
+        sign = "add" if before is None else "remove" if text is None else "change"
+        verb = "remove file" if text is None else "write file"
+        plan.add(sign, verb, path, data=functools.partial(self._replace, path, before, text))
+
+    def _replace(self, path: str, before: str | None, text: str | None) -> None:
+        self._replaced.append((path, before))
+        put(path, text)
+
+    def _run(self, plan: Plan, argv: t.Sequence[str], sign: str = "change") -> None:
+        """Plans a command."""
+        plan.add(sign, "run", shlex.join(argv), data=functools.partial(run, argv, shlex.join(argv)))
+
+
+class Manager(Steps):
+    """What each firewall offers.
+
+    :param name: of the cluster; everything of ours is known by it.
+    """
+
+    kind = ""
+    #: What to do where it was asked for and cannot be used.
+    advice = ""
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        self.tag = f"modelops-{name}"
+        #: What works now and needs a person to stay so.
+        self.warnings: list[str] = []
+
+    @staticmethod
+    def usable() -> bool:
+        """It is the one that decides on this host. Needs no root."""
+        raise NotImplementedError
+
+    def known(self) -> bool:
+        """It has rules of ours, or may have."""
+        raise NotImplementedError
+
+    def plan(self, rules: Rules | None) -> Plan:
+        """What differs; None stands for no rules of ours.
+
+        :raises ModelopsError: it cannot work beside what is there.
+        """
+        raise NotImplementedError
+
+
+def put(path: str, text: str | None) -> None:
+    try:
+        if text is None:
+            if os.path.exists(path):
+                os.unlink(path)
+        else:
+            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            write_file(path, text, 0o644)
+    except OSError as exc:
+        raise ModelopsError(f"{path} cannot be changed: {exc.strerror}. Run as root (become: true).") from exc
+
+
+def find_program(name: str) -> str | None:
+    return shutil.which(name, path=PATH)
+
+
+def ask(argv: t.Sequence[str]) -> str | None:
+    """What a command printed; None where it failed."""
+    try:
+        return run(argv, shlex.join(argv), timeout=60)
+    except CommandFailed:
+        return None

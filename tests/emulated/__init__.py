@@ -1,0 +1,147 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The hosts of any inventory without a machine for each: playbooks, roles, filters and action plugins are the real ones.
+
+Emulated is what would touch a host, a server or a Dify: every module of the collection checks its arguments, and then answers by
+run.py instead of doing its work. It is called in Ansible's worker (callback_plugins/in_process.py). The connection is local.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+COLLECTION = "ansible_collections/modelops/inference"
+PROBE = COLLECTION.replace("/", ".") + ".plugins.modules.xinference_host_info"
+# Where the inventory says how a host is reached, and where things are there.
+HERE_INSTEAD = {
+    "ansible_connection": "local",
+    "ansible_become": False,
+    "ansible_python_interpreter": sys.executable,
+    "ansible_remote_tmp": "{{ emulated }}/tmp",
+    "xinference_dir": "{{ emulated }}/hosts/{{ inventory_hostname }}",
+    "xinference_home": "{{ xinference_dir }}/home",
+    "xinference_models_dir": "{{ xinference_dir }}/models",
+    "dify_connection_sheet": "{{ emulated }}/sheet-{{ xinference_cluster }}.txt",
+    "_accelerator_root": "{{ emulated }}/machines/{{ inventory_hostname }}",
+    "_accelerator_kernel": True,
+    "_accelerator_record": "{{ _accelerator_root }}{{ accelerator_found.facts.record_path }}",
+}
+# Of a host with a GPU: its card, and a driver that runs.
+GPU = {
+    "sys/bus/pci/devices/0000:1b:00.0/class": "0x030200",
+    "sys/bus/pci/devices/0000:1b:00.0/vendor": "0x10de",
+    "sys/bus/pci/devices/0000:1b:00.0/device": "0x26b9",
+    "sys/module/nvidia/version": "580.95.05",
+    "proc/driver/nvidia/version": "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build",
+    "dev/nvidia0": "",
+    "dev/nvidiactl": "",
+    "run/nvidia-persistenced/socket": "",
+}
+
+
+class Hosts:
+    """The hosts of an inventory, which have nothing yet but a service user, below a directory of their own.
+
+    :param gpus: names of those with a GPU.
+    """
+
+    def __init__(self, folder: Path, inventory: Path, gpus=()):
+        self.folder, self.inventory = folder, inventory
+        self.env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORKS": "50", "NO_COLOR": "1"}
+        self.env.update(ANSIBLE_COLLECTIONS_PATH=str(folder), ANSIBLE_HOME=str(folder / "home"))
+        callbacks = [os.environ.get("ANSIBLE_CALLBACKS_ENABLED", ""), "in_process"]
+        self.env.update(ANSIBLE_CALLBACK_PLUGINS=str(HERE / "callback_plugins"))
+        self.env.update(ANSIBLE_CALLBACKS_ENABLED=",".join(filter(None, callbacks)))
+        self._link()
+        found = self._found()
+        for host, variables in self.listed()["_meta"]["hostvars"].items():
+            top = folder / "hosts" / host
+            for name in ("secrets", "etc"):
+                (top / name).mkdir(parents=True)
+            (top / "secrets" / "client_key").write_text("sk-emulated0000")
+            for path, text in (GPU if host in gpus else {"proc/version": ""}).items():
+                place = folder / "machines" / host / path
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_text(text)
+            cards = [
+                {"vendor": "nvidia", "index": 0, "name": "emulated", "memory_bytes": 80 << 30, "free_bytes": 80 << 30}
+            ]
+            found["gpus"] = cards if host in gpus else []
+            found["system"].update(accelerators=["nvidia"] if host in gpus else [], root=True, kernel="Linux")
+            made = {str(path): {"sha256": "", "mode": mode, "uid": 990} for path, mode in self._directories(top)}
+            about = {"found": found, "files": made, "services": {}, "weights": {}}
+            about["address"] = variables.get("ansible_host", host)
+            Path(f"{top}.json").write_text(json.dumps(about))
+
+    def install(self):
+        """Every host gets what the roles would bring about in check mode; the modules note it."""
+        return self.play("playbooks/site.yml", "--check")
+
+    def play(self, playbook, *words):
+        """Runs ansible-playbook: (return code, output)."""
+        done = self._run("ansible-playbook", playbook, *words)
+        return done.returncode, done.stdout + done.stderr
+
+    def listed(self):
+        """What `ansible-inventory --list` says."""
+        return json.loads(self._run("ansible-inventory", "--list").stdout)
+
+    def sheets(self):
+        return sorted(self.folder.glob("sheet-*"))
+
+    def command(self, program, *words):
+        """A program of Ansible on these hosts, with a playbook of the collection, say."""
+        words = [str(ROOT / word) if word.endswith(".yml") else word for word in words]
+        extra = json.dumps({**HERE_INSTEAD, "emulated": str(self.folder)})
+        return [Path(sys.executable).parent / program, "-i", self.inventory, *words, "-e", extra]
+
+    def _run(self, *words):
+        return subprocess.run(self.command(*words), env=self.env, capture_output=True, text=True, check=False)
+
+    @staticmethod
+    def _directories(top):
+        return [(top, "0755"), (top / "models", "0755"), (top / "home", "0750"), (top / "reconciler", "0755")]
+
+    def _link(self):
+        """A collection of links to the real one, in which `run` is another."""
+        new, old = self.folder / COLLECTION, ROOT
+        frame = Path("plugins/module_utils/_module.py")
+        for part in [*frame.parts]:
+            new.mkdir(parents=True)
+            for path in old.iterdir():
+                if path.name != part and not path.name.startswith(".") or part == frame.name and path.name != part:
+                    (new / path.name).symlink_to(path)
+            new, old = new / part, old / part
+        new.write_text(
+            old.read_text() + "\n" + (HERE / "run.py").read_text().replace("from __future__", "# from __future__")
+        )
+
+    def _found(self):
+        """What the real probe says of a directory of this machine that is not there."""
+        nothing = str(self.folder / "nothing")
+        given = dict(
+            path=nothing, home=nothing, models_dir=nothing, service_manager="supervisord", _ansible_remote_tmp="/tmp"
+        )
+        with tempfile.TemporaryDirectory() as top:
+            Path(top, COLLECTION).parent.mkdir(parents=True)
+            Path(top, COLLECTION).symlink_to(ROOT)
+            done = subprocess.run(
+                [sys.executable, "-m", PROBE],
+                input=json.dumps({"ANSIBLE_MODULE_ARGS": given}),
+                env={**os.environ, "PYTHONPATH": top},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+        found = json.loads(done.stdout)
+        found["user"]["id"] = 990
+        found["disk"].update(free_bytes=1 << 40, writable=True)
+        return found

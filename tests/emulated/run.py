@@ -1,0 +1,167 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Takes the place of `run` in plugins/module_utils/_module.py: answers as a host, a server or a Dify would.
+
+A module comes here with its arguments checked. What a host has is in the file DIRECTORY.json beside its xinference_dir; what
+modules that bring something about would have made, in check mode, too, is noted there. Servers and Difys have what is declared.
+Its cards and their driver are read for real, from a tree of files that takes the place of /.
+
+Where $EMULATED_CALLS names a file, each execution is written to it; that file with ".fails" holds what is in the line of one that
+fails, once.
+"""
+
+import hashlib
+import json
+import os
+import time
+
+UNITS = "/etc/systemd/system"
+
+
+def _read(path, kind="json"):
+    with open(f"{path}.{kind}", encoding="utf-8") as file:
+        return json.load(file)
+
+
+def _note(path, **made):
+    """Keys of the host's file with what is new of each."""
+    host = _read(path)
+    for name, new in made.items():
+        host[name] = {**host[name], **new}
+    with open(f"{path}.json", "w", encoding="utf-8") as file:
+        json.dump(host, file)
+    return {"changed": True, "plan": ["+ emulated"]}
+
+
+def _file(content, mode="0644"):
+    content = content.encode() if isinstance(content, str) else content
+    return {"sha256": hashlib.sha256(content).hexdigest(), "mode": mode, "uid": 0}
+
+
+def _host_info(given, work):
+    host = _read(given["path"])
+    units = {name: {**_unit(name), **host["services"].get(name, {})} for name in [given["service"], *given["services"]]}
+    own = units.pop(given["service"])
+    # What other modules wrote is really there.
+    files = {path: _file("") for path in given["files"] if os.path.isfile(path)}
+    about = {"service": own, "services": units, "files": {**files, **host["files"]}, "weights": host["weights"]}
+    about["entries"] = os.listdir(given["path"])
+    about["bind"] = {"address": given["host"] or host["address"], "why_not": ""}
+    about["port"] = {"number": given["port"], "listening": own["installed"], "ours": own["installed"], "by": "emulated"}
+    of = work.__globals__
+    machine = of["facts"].base(of["Host"](given["path"].replace("/hosts/", "/machines/")))
+    about["accelerator"] = of["plan"].torch(machine, of["Wanted"](**given["accelerator"]))
+    return {**host["found"], **about}
+
+
+def _unit(name):
+    timer = f"{UNITS}/{name}.timer" if name.endswith("-reconcile") else ""
+    about = {"manager": "systemd", "scope": "system", "path": f"{UNITS}/{name}.service", "timer_path": timer}
+    off = {"installed": False, "active": "stopped", "enabled": False, "pid": 0, "config": "", "release": ""}
+    return {**about, **off, "commands": {word: f"systemctl {word} {name}" for word in ("stop", "start", "log")}}
+
+
+def _release(given, work):
+    found = _read(given["path"])["found"]
+    made = {"releases": sorted({*found["releases"], given["id"]})}
+    if given["activate"]:
+        made.update(current=given["id"], previous=given["previous"] or found["current"])
+    return {**_note(given["path"], found=made), "release": {}}
+
+
+def _service(given, work):
+    if given["state"] not in ("started", "restarted"):
+        return _note(given["base"], services={given["name"]: {"installed": True, "active": "stopped"}})
+    unit = _unit(given["name"])
+    files = {unit["path"]: _file(given["unit"]), unit["timer_path"]: _file(given["timer"] or "")}
+    files.update({each["path"]: _file(each["content"], each["mode"]) for each in given["files"]})
+    state = {"installed": True, "active": "running", "enabled": True, "pid": 1, "config": given["config"]}
+    state["release"] = _read(given["base"])["found"]["current"]
+    return {**_note(given["base"], services={given["name"]: state}, files=files), "service": unit}
+
+
+def _bootstrap(given, work):
+    return _note(given["home"].rpartition("/")[0], found={"auth_users": 2})
+
+
+def _reconciler(given, work):
+    program = work.__globals__["program"].reconciler(given["path"])
+    return _note(given["path"], files={f"{given['path']}/tools/modelops-reconcile": _file(program, "0755")})
+
+
+def _weights(given, work):
+    source = work.__globals__["Source"]
+    names = [source.of(each).name for each in given["sources"]]
+    found = {name: {"path": "/weights", "directory": "/weights"} for name in names}
+    told = _note(given["base"], weights=found)
+    return {**told, "weights": _read(given["base"])["weights"]}
+
+
+def _network(given, work):
+    resolved = {peer["name"]: peer["address"] for peer in given["peers"]}
+    about = {"address": resolved[given["name"]], "resolved": resolved, "problems": []}
+    return {**about, "now": time.time(), "seconds": 0.0, "time_synchronised": True}
+
+
+def _models(given, work):
+    rows = []
+    for model in given["models"]:
+        ready = {"ready": model["replicas"], "wanted": model["replicas"]}
+        abilities = (model["definition"] or {}).get("abilities") or ["chat"]
+        about = {"abilities": abilities, "tags": model["tags"] or [], "dify": {}, "replicas": ready}
+        about["proof"] = {"ok": True, "detail": "emulated", "latency_ms": 1}
+        rows.append({"uid": model["uid"], "type": model["type"], "declared": "present", "state": "ready", **about})
+    return {"version": "4.1.0", "pending": False, "plan": [], "progress": [], "requests": {}, "models": rows}
+
+
+def _proof(given, work):
+    os.makedirs(os.path.dirname(given["record"]), exist_ok=True)
+    with open(given["record"], "w", encoding="utf-8") as file:
+        json.dump({"proven": given["proves"]}, file)
+    return {"devices": []}
+
+
+def _dify_models(given, work):
+    rows = [{"name": model["name"], "type": model["type"]} for model in given["models"]]
+    return {"models": [{**row, "state": "present", "action": "none", "why": ""} for row in rows]}
+
+
+ANSWERS = {
+    "xinference_host_info": _host_info,
+    "xinference_network": _network,
+    "accelerator_proof": _proof,
+    "xinference_release": _release,
+    "xinference_weights": _weights,
+    "xinference_bootstrap": _bootstrap,
+    "xinference_service": _service,
+    "xinference_reconciler": _reconciler,
+    "xinference_models": _models,
+    "xinference_probe": lambda given, work: {"ok": True, "models": [{"uid": uid, "ok": True} for uid in given["uids"]]},
+    "dify_plugin": lambda given, work: {
+        "plugin": {"id": "langgenius/xinference", "state": "present"},
+        "action": "none",
+    },
+    "dify_models": _dify_models,
+    "dify_default_models": lambda given, work: {"defaults": []},
+}
+
+
+def _called(module, call, calls):
+    with open(calls, "a", encoding="utf-8") as file:
+        file.write(f"{call}\n")
+    if os.path.exists(f"{calls}.fails"):
+        fails = _read(calls, "fails")
+        if fails and all(words in call for words in fails):
+            os.unlink(f"{calls}.fails")
+            module.fail_json(msg="emulated failure")
+
+
+def run(module, work):
+    call = json.dumps([module._name.rpartition(".")[2], module.params])
+    if "EMULATED_CALLS" in os.environ:
+        _called(module, call, os.environ["EMULATED_CALLS"])
+    if module._name.endswith("accelerator_facts"):
+        module.exit_json(**work(module))
+    answer = ANSWERS.get(module._name.rpartition(".")[2], lambda given, work: {})
+    module.exit_json(**{"changed": False, "plan": [], **answer(module.params, work)})

@@ -1,0 +1,110 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who belongs to which cluster, and models on workers by their hosts' names."""
+
+from __future__ import annotations
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.modelops.inference.plugins.filter.cluster_members import cluster_members
+from ansible_collections.modelops.inference.plugins.filter.known_hosts import known_hosts
+from ansible_collections.modelops.inference.plugins.filter.on_workers import on_workers
+from ansible_collections.modelops.inference.plugins.filter.role_variables import role_variables
+
+GROUPS = {
+    "xinference_supervisors": ["a1", "b1"],
+    "xinference_workers": ["a1", "a2", "b2"],
+    "all": ["a1", "a2", "b1", "b2"],
+}
+HOSTVARS = {
+    "a1": {"xinference_cluster": "a", "ansible_host": "10.0.0.1"},
+    "a2": {"xinference_cluster": "a", "xinference_host": "192.168.0.2", "ansible_host": "10.0.0.2"},
+    "b1": {"xinference_port": 8000, "xinference_supervisor_port": "8002"},
+    "b2": {"xinference_worker_port": "8001"},
+}
+
+
+def test_several_clusters_and_a_host_that_is_both():
+    clusters = cluster_members(GROUPS, HOSTVARS)
+    assert clusters["a"] == {
+        "supervisor": {"host": "a1", "address": "10.0.0.1", "port": 9997},
+        "workers": [
+            {"host": "a1", "address": "10.0.0.1", "port": 9998},
+            {"host": "a2", "address": "192.168.0.2", "port": 9998},
+        ],
+        "hosts": [
+            {"name": "a1", "address": "10.0.0.1", "ports": [9997, 9999, 9998]},
+            {"name": "a2", "address": "192.168.0.2", "ports": [9998]},
+        ],
+    }
+    assert clusters["default"] == {
+        "supervisor": {"host": "b1", "address": "b1", "port": 8000},
+        "workers": [{"host": "b2", "address": "b2", "port": 8001}],
+        "hosts": [
+            {"name": "b1", "address": "b1", "ports": [8000, 8002]},
+            {"name": "b2", "address": "b2", "ports": [8001]},
+        ],
+    }
+    assert cluster_members({"xinference_local": ["c"]}, {"c": {}}) == {}
+
+
+@pytest.mark.parametrize(
+    ("groups", "hostvars", "why"),
+    [
+        ({"xinference_supervisors": ["a", "b"]}, {"a": {}, "b": {}}, "cluster 'default' has two supervisors, a and b"),
+        ({"xinference_workers": ["a"]}, {"a": {}}, "a: its cluster 'default' has no supervisor"),
+        (
+            {"xinference_supervisors": ["a"], "xinference_workers": ["b"]},
+            {"a": {"xinference_cluster": "x"}, "b": {"xinference_cluster": "y"}},
+            "b: its cluster 'y' has no supervisor.*there are supervisors of x",
+        ),
+        (
+            {"xinference_local": ["a"], "xinference_workers": ["a"], "xinference_supervisors": ["a"]},
+            {"a": {}},
+            "a: in xinference_local and in xinference_supervisors or xinference_workers, too",
+        ),
+    ],
+)
+def test_what_is_no_cluster_is_refused(groups, hostvars, why):
+    with pytest.raises(AnsibleFilterError, match=why):
+        cluster_members(groups, hostvars)
+
+
+def test_a_worker_is_named_like_any_host():
+    workers = {"gpu02": "10.1.2.4:9998"}
+    models = [{"uid": "a", "worker": "gpu02"}, {"uid": "b"}, {"uid": "c", "worker": "10.9.9.9"}]
+    assert on_workers(models, workers) == [{"uid": "a", "worker": "10.1.2.4:9998"}, models[1], models[2]]
+
+
+def test_variables_of_another_host_have_the_defaults_of_the_roles():
+    names = ["models_prune", "xinference_models", "xinference_port", "xinference_admin_user"]
+    assert role_variables({"xinference_models": [1], "xinference_port": None, "other": 1}, names) == {
+        "models_prune": False,
+        "xinference_models": [1],
+        "xinference_port": 9997,
+        "xinference_admin_user": "admin",
+    }
+    with pytest.raises(AnsibleFilterError, match="models_pruned: no such variable"):
+        role_variables({}, ["models_pruned"])
+
+
+def test_a_cluster_that_is_named_by_a_number():
+    hostvars = {**HOSTVARS, "a1": {"xinference_cluster": 7}, "a2": {"xinference_cluster": "7"}}
+    assert [worker["host"] for worker in cluster_members(GROUPS, hostvars)["7"]["workers"]] == ["a1", "a2"]
+    with pytest.raises(AnsibleFilterError, match="b2: its cluster 'default' has no supervisor.*supervisors of 7"):
+        cluster_members({**GROUPS, "xinference_supervisors": ["a1"]}, hostvars)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["a2", "a2,b2", "xinference_workers:!b2", "&xinference_workers,a*", "b[1:2]", "~a.|b.", ["a2", "b2"]]
+)
+def test_a_pattern_of_hosts_that_are_there(pattern):
+    assert known_hosts(pattern, GROUPS) == (pattern if isinstance(pattern, str) else "a2,b2")
+
+
+@pytest.mark.parametrize("pattern", ["a22", "a2,a22", "xinference_workers:!a22", ["a2", "a22"]])
+def test_a_pattern_that_names_a_host_that_is_not_there(pattern):
+    with pytest.raises(AnsibleFilterError, match="^a22: no host and no group of this inventory has that name"):
+        known_hosts(pattern, GROUPS)

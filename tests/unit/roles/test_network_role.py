@@ -1,0 +1,119 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the hosts of a cluster refuse of each other before anything is changed, run by ansible-playbook."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PLAYBOOKS = Path(__file__).parent / "playbooks"
+# This machine; and an address to which the kernel sends no TCP, as where there is no route.
+HERE, NOWHERE = {"xinference_host": "127.0.0.1"}, {"xinference_host": "224.0.0.1"}
+
+
+def port_of(number):
+    return {
+        "xinference_worker_port": 1 + number,
+        "xinference_port": 11 + number,
+        "xinference_supervisor_port": 21 + number,
+    }
+
+
+@pytest.fixture
+def play(tmp_path):
+    """``play(supervisors, workers)`` -> (return code, output on one line, what each host found); variables by host."""
+
+    def run(supervisors, workers, *options):
+        for number, variables in enumerate({**workers, **supervisors}.values()):
+            variables.update({**port_of(number), "probed": {"bind": {"address": "127.0.0.1"}}, **variables})
+        inventory = tmp_path / "hosts.json"
+        groups = {"xinference_supervisors": {"hosts": supervisors}, "xinference_workers": {"hosts": workers}}
+        inventory.write_text(json.dumps(groups))
+        common = {"outcome": str(tmp_path), "ansible_python_interpreter": sys.executable}
+        done = subprocess.run(
+            [
+                Path(sys.executable).parent / "ansible-playbook",
+                *("-i", inventory, "-c", "local", "-e", json.dumps(common), PLAYBOOKS / "network.yml", *options),
+            ],
+            env={**os.environ, "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        found = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.json") if path != inventory}
+        return done.returncode, " ".join((done.stdout + done.stderr).split()), found
+
+    return run
+
+
+def test_two_clusters_and_a_host_that_is_both(play):
+    supervisors = {"a": {**HERE, "xinference_cluster": "one"}, "b": {**HERE, "xinference_cluster": "two"}}
+    workers = {"a": {}, "a1": {**HERE, "xinference_cluster": "one"}, "b1": {**HERE, "xinference_cluster": "two"}}
+    code, output, found = play(supervisors, workers)
+    assert code == 0, output
+    assert {host: set(row["addresses"]) for host, row in found.items()} == {
+        "a": {"a", "a1"},
+        "a1": {"a", "a1"},
+        "b": {"b", "b1"},
+        "b1": {"b", "b1"},
+    }
+    assert found["a1"]["endpoint"] == f"http://127.0.0.1:{supervisors['a']['xinference_port']}"
+
+
+def test_the_pair_that_fails_is_named(play):
+    code, output, _found = play({"s": dict(NOWHERE)}, {"w": dict(HERE)}, "--limit", "w")
+    assert code != 0
+    assert "w does not reach s at 224.0.0.1, TCP ports 12, 22: no route, or a firewall rejects it." in output
+
+
+@pytest.mark.newest
+def test_a_worker_that_is_not_in_the_run_may_be_down(play):
+    gone = {"xinference_host": "no-such-host.invalid"}
+    code, output, found = play({"s": dict(HERE)}, {"w": dict(HERE), "gone": gone}, "--limit", "w")
+    assert code == 0, output
+    assert "[WARNING]: w: the address of gone, no-such-host.invalid, does not resolve" in output
+    assert found["w"]["addresses"] == {"gone": "", "s": "127.0.0.1", "w": "127.0.0.1"}
+
+
+@pytest.mark.newest
+def test_no_firewall_is_closed_to_a_host_whose_name_means_nothing_just_now(play):
+    gone = {"xinference_host": "no-such-host.invalid"}
+    code, output, _found = play(
+        {"s": dict(HERE)}, {"w": dict(HERE), "gone": gone}, "--limit", "w", "-e", "xinference_firewall=true"
+    )
+    assert code != 0
+    assert "w (cluster default): the address of gone is not known here, so the firewall would be closed" in output, (
+        output
+    )
+
+
+@pytest.mark.parametrize(
+    "variables, words",
+    [
+        (
+            {"ansible_host": "203.0.113.9"},
+            "w: the address of w, 203.0.113.9, is no address of this host: the other hosts",
+        ),
+        (
+            {"ansible_host": "fd00::5"},
+            "the address of w, fd00::5, is IPv6, and Xinference joins address and port by a colon",
+        ),
+        ({"ansible_host": "no-such-host.invalid"}, "the address of w, no-such-host.invalid, does not resolve"),
+        # Of several addresses it tells one, and the others know it by another.
+        (
+            {"ansible_host": "127.0.0.1", "probed": {"bind": {"address": "127.0.0.2"}}},
+            "s would reach w at 127.0.0.1, by xinference_host, ansible_host or the name, but what is to be told cluster default is "
+            "w at 127.0.0.2. Set xinference_host",
+        ),
+    ],
+)
+def test_an_address_that_cannot_be_is_refused_with_the_reason(play, variables, words):
+    code, output, _found = play({"s": dict(HERE)}, {"w": dict(variables)})
+    assert code != 0 and words in output, output

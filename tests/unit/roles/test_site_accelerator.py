@@ -1,0 +1,208 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What site.yml makes of accelerators, on emulated hosts: what is executed when and how often, and which PyTorch follows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+from emulated import Hosts
+
+# Its runs are long: on one ansible-core.
+pytestmark = pytest.mark.newest
+
+#: A supervisor only, a supervisor that is its own worker, another one that waits for a restart, a worker, and servers of their own: one
+#: without a GPU, one that waits for a restart.
+GROUPS = {
+    "xinference_supervisors": {
+        "head": {"xinference_cluster": "one"}, "both": {"xinference_cluster": "two"}, "night": {"xinference_cluster": "three"}
+    },
+    "xinference_workers": {"both": {}, "night": {}, "far": {"xinference_cluster": "one"}},
+    "xinference_local": {"solo": {}, "dark": {}},
+}  # fmt: skip
+GPUS = ("head", "both", "night", "far", "dark")
+WAIT = ("night", "dark")
+#: Of a host that may load modules, and whose kernel still has its own driver.
+DARK = {
+    "proc/sys/kernel/osrelease": "6.1.0",
+    "proc/self/status": "CapBnd: 000001ffffffffff",
+    "lib/modules/6.1.0/modules.dep": "",
+    "sys/module/nouveau/initstate": "live",
+    "etc/modprobe.d/off.conf": "blacklist nouveau\noptions nouveau modeset=0\n",
+}
+
+
+class Site(Hosts):
+    def run(self, *words):
+        """Executions [module, arguments] of a run, in their order."""
+        (self.folder / "calls").write_text("")
+        self.env["EMULATED_CALLS"] = str(self.folder / "calls")
+        code, self.said = self.play("playbooks/site.yml", *words)
+        assert code == 0, self.said
+        return [json.loads(line) for line in (self.folder / "calls").read_text().splitlines()]
+
+
+def names(calls, host):
+    return [
+        name for name, given in calls if any(f"{part}/{host}" in json.dumps(given) for part in ("hosts", "machines"))
+    ]
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """The site, and the executions of its runs: installed, with nothing to do, after another driver came to `far`."""
+    folder = tmp_path_factory.mktemp("site")
+    model = {"name": "bge-m3", "type": "embedding", "uid": "m"}
+    children = {group: {"hosts": hosts} for group, hosts in GROUPS.items()}
+    variables = {"xinference_models": [model], "models_reconcile": False}
+    (folder / "hosts.json").write_text(json.dumps({"all": {"vars": variables, "children": children}}))
+    site = Site(folder, folder / "hosts.json", gpus=GPUS)
+    for host in WAIT:
+        for path, text in DARK.items():
+            place = folder / "machines" / host / path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(text)
+    made = {"check": site.run("--check")}
+    site.checked = site.said
+    made |= {"first": site.run(), "again": site.run()}
+    site.summary = site.said
+    (folder / "machines" / "far" / "sys/module/nvidia/version").write_text("580.105.08")
+    return site, {**made, "driver": site.run("--limit", "far")}
+
+
+def test_facts_are_read_once_a_host_and_never_where_no_model_runs(runs):
+    for calls in runs[1].values():
+        hosts = ("far",) if calls is runs[1]["driver"] else ("both", "far", "solo")
+        assert [names(calls, host).count("accelerator_facts") for host in hosts] == [1] * len(hosts)
+        assert "accelerator_facts" not in names(calls, "head") and "accelerator_proof" not in names(calls, "head")
+
+
+def test_what_is_there_is_read_before_anything_else_of_the_host(runs):
+    for host in ("both", "far", "solo"):
+        assert names(runs[1]["check"], host)[0] == "accelerator_facts"
+
+
+def test_the_proof_comes_between_environment_and_models_and_not_in_check_mode(runs):
+    assert not [name for name, _given in runs[1]["check"] if name == "accelerator_proof"]
+    calls = [name for name, _given in runs[1]["first"]]
+    assert max(n for n, name in enumerate(calls) if name == "accelerator_proof") < calls.index("xinference_models")
+
+
+def test_what_was_proven_is_proven_again_only_where_it_changed(runs):
+    def proven(run):
+        return {
+            given["record"].split("machines/")[1].split("/")[0]: given
+            for name, given in runs[1][run]
+            if name == "accelerator_proof"
+        }
+
+    first = proven("first")
+    assert {host: (given["kind"], given["devices"]) for host, given in first.items()} == {
+        "both": ("cuda", 1), "far": ("cuda", 1), "solo": ("cpu", 1)
+    }  # fmt: skip
+    assert proven("again") == {}
+    again = proven("driver")
+    assert list(again) == ["far"] and again["far"]["proves"]["driver"] == "580.105.08"
+
+
+def test_a_run_with_nothing_to_do_costs_one_execution_more(runs):
+    for host in ("both", "far", "solo"):
+        assert len([name for name in names(runs[1]["again"], host) if name.startswith("accelerator")]) == 1
+
+
+def test_the_build_of_pytorch_follows_from_the_facts(runs):
+    def build(host):
+        calls = [
+            given
+            for name, given in runs[1]["check"]
+            if name == "xinference_release" and f"hosts/{host}" in given["path"]
+        ]
+        return {given["torch"] for given in calls if given["build"]}
+
+    # A supervisor runs no model, whatever card it has.
+    assert {host: build(host) for host in ("head", "both", "far", "solo")} == {
+        "head": {"cpu"}, "both": {"default"}, "far": {"default"}, "solo": {"cpu"}
+    }  # fmt: skip
+
+
+def test_who_waits_for_a_restart_is_not_proven_and_stands_in_the_summary(runs):
+    site, made = runs
+    assert "accelerator_proof" not in names(made["first"] + made["again"], "dark")
+    for said in (site.summary, site.checked):
+        summary = said.rpartition("\nAccelerators\n")[2]
+        lines = [line for line in summary.splitlines() if line.startswith("  dark")]
+        assert lines[-1] == (
+            "  dark has to start again (nouveau is loaded). Do it by hand, or let the role do it with accelerator_reboot_ok: true; "
+            "then run this once more, which launches its models."
+        )
+
+
+def test_no_model_is_launched_on_a_server_whose_cards_answer_only_after_a_restart(runs):
+    site, made = runs
+    for run in ("first", "again"):
+        launches = [given for name, given in made[run] if name == "xinference_models" and given["endpoint"]]
+        # A cluster goes on, whichever of its hosts wait.
+        assert len(launches) == len(("one", "two", "three", "solo"))
+    assert "\ndark: Xinference" not in site.summary
+    solo = site.summary.partition("\nsolo: Xinference")[2].splitlines()
+    assert solo[2] == "  computes with      its CPU (there is no card here to compute with)"
+    # The table of models that check mode makes, too.
+    assert [line.split()[0] for line in site.checked.splitlines() if "  embedding  " in line] == [
+        "one",
+        "two",
+        "three",
+        "solo",
+    ]
+
+
+def local(folder, **hosts):
+    """The site of servers of their own with a GPU each, installed; its executions are in ``calls``."""
+    variables = {"xinference_models": [], "models_reconcile": False}
+    children = {"xinference_local": {"hosts": hosts}}
+    (folder / "hosts.json").write_text(json.dumps({"all": {"vars": variables, "children": children}}))
+    site = Site(folder, folder / "hosts.json", gpus=[*hosts])
+    site.calls = site.run("--check") + site.run()
+    return site
+
+
+def test_a_host_whose_driver_is_absent_computes_on_its_cpu_and_proves_nothing(tmp_path):
+    calls = local(tmp_path, solo={"accelerator_state": "absent"}).calls
+    assert {given["torch"] for name, given in calls if name == "xinference_release" and given["build"]} == {"cpu"}
+    assert "accelerator_proof" not in names(calls, "solo")
+
+
+def planned_for(calls):
+    """The builds of PyTorch that plans are made for."""
+    facts = {given["torch"] for name, given in calls if name == "accelerator_facts"}
+    return facts, {given["accelerator"]["torch"] for name, given in calls if name == "xinference_host_info"}
+
+
+def test_remove_takes_the_record_along_unless_the_driver_is_to_stay(tmp_path):
+    site = local(tmp_path, gone={}, kept={"xinference_torch": "cu126"})
+    records = {host: tmp_path / "machines" / host / "var/lib/modelops/accelerator.json" for host in ("gone", "kept")}
+    assert all(record.exists() for record in records.values())
+    assert planned_for(site.calls) == ({"auto", "cu126"},) * 2
+    (tmp_path / "calls").write_text("")
+    code, out = site.play("playbooks/remove.yml", "--limit", "kept", "-e", "accelerator_state=present")
+    assert code == 0 and "accelerator_facts" not in (tmp_path / "calls").read_text(), out
+    # A driver of the role's is there: a program of somebody's stops the run before it removes anything, the server itself does not.
+    recorded, process = records["gone"].read_text(), tmp_path / "machines" / "gone" / "proc" / "4711"
+    records["gone"].write_text(json.dumps({**json.loads(recorded), "packages": ["nvidia-driver-cuda"]}))
+    (process / "fd").mkdir(parents=True)
+    (process / "fd" / "3").symlink_to("/dev/nvidia0")
+    (process / "comm").write_text("trainer\n")
+    (tmp_path / "calls").write_text("")
+    code, out = site.play("playbooks/remove.yml", "--limit", "gone")
+    assert code and "cards are in use by trainer 4711: stop these first" in " ".join(out.split()), out
+    assert "xinference_service" not in (tmp_path / "calls").read_text()
+    (process / "cgroup").write_text("0::/system.slice/xinference.service\n")
+    code, out = site.play("playbooks/remove.yml", "--limit", "gone", "--check")
+    assert code == 0 and "remove nvidia-driver-cuda, " in out, out
+    shutil.rmtree(process)
+    records["gone"].write_text(recorded)
+    code, out = site.play("playbooks/remove.yml", "--limit", "gone")
+    assert code == 0, out
+    assert records["kept"].exists() and not records["gone"].parent.exists()

@@ -1,0 +1,115 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The start script of hosts without systemd, run: what it ends before it starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROLE = Path(__file__).resolve().parents[3] / "roles" / "xinference"
+PARTS = ("local", "supervisor", "worker")
+# In the place of the server: a main process with a model process in its group.
+SERVER = "#!/bin/sh\nsleep 600 &\necho $! > model-of-$$\nwait\n"
+
+
+@pytest.fixture
+def script(tmp_path):
+    """``script(part)`` -> the part's start script, for a directory in which programs are there that do nothing."""
+    found = {"system": {"root": False, "accelerators": []}, "service": {"manager": "supervisord", "scope": "user"}}
+    found.update(bind={"address": "127.0.0.1"}, release={"built": "today"}, accelerator={"groups": []})
+    members = {"supervisor": {"host": "s", "address": "127.0.0.1", "port": 9997}}
+    extra = {"xinference_found": found, "_xinference_members": members, "xinference_dir": str(tmp_path / "dir")}
+    files = [str(ROLE / folder / "main.yml") for folder in ("defaults", "vars")]
+    copies = [
+        {
+            "ansible.builtin.copy": {
+                "dest": str(tmp_path / part),
+                "content": "{{ _xinference_script }}",
+                "mode": "0600",
+            },
+            "vars": {"_xinference_part": part},
+        }
+        for part in PARTS
+    ]
+    (tmp_path / "play.yml").write_text(
+        json.dumps([{"hosts": "localhost", "gather_facts": False, "vars_files": files, "tasks": copies}])
+    )
+    (tmp_path / "templates").symlink_to(ROLE / "templates")
+    extra["ansible_python_interpreter"] = sys.executable
+    command = [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "-c", "local"]
+    done = subprocess.run(
+        [*command, tmp_path / "play.yml", "-e", json.dumps(extra)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    programs = tmp_path / "dir" / "current" / "bin"
+    programs.mkdir(parents=True)
+    for name, text in {**{f"xinference-{part}": SERVER for part in PARTS}, "python": "#!/bin/sh\n"}.items():
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    for folder in ("etc", "home"):
+        (tmp_path / "dir" / folder).mkdir()
+    for service in ("xinference", "xinference-supervisor", "xinference-worker"):
+        (tmp_path / "dir" / "etc" / f"{service}.env").write_text("")
+    return lambda part: tmp_path / part
+
+
+@pytest.fixture
+def start(script, tmp_path):
+    """``start(part)`` -> its main process, in a group of its own as supervisord starts it, and its model process."""
+    home, started = tmp_path / "dir" / "home", []
+
+    def run(part):
+        process = subprocess.Popen(["/bin/sh", script(part)], cwd=home, start_new_session=True)
+        started.append(process)
+        noted = home / f"model-of-{process.pid}"
+        until = time.monotonic() + 20
+        while not (noted.exists() and noted.read_text().strip()):
+            assert process.poll() is None and time.monotonic() < until
+            time.sleep(0.05)
+        return process, int(noted.read_text())
+
+    yield run
+    for process in started:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+
+
+def runs(pid):
+    try:
+        # A zombie ended.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_what_a_killed_main_process_left_is_ended(start, part):
+    main, model = start(part)
+    main.kill()
+    main.wait()
+    assert runs(model)
+    start(part)
+    assert not runs(model)
+
+
+def test_two_parts_of_a_host_leave_each_other_alone(start):
+    supervisor, _model = start("supervisor")
+    start("worker")
+    assert supervisor.poll() is None
+    killed, model = start("worker")
+    killed.kill()
+    killed.wait()
+    start("worker")
+    assert supervisor.poll() is None and not runs(model)
