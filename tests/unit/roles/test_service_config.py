@@ -28,7 +28,8 @@ def digests(tmp_path):
     def run(manager):
         found = {
             "system": {"root": True, "accelerators": []},
-            "service": {"manager": manager, "scope": "system"},
+            "service": {"manager": manager, "scope": "system", "active": "stopped"},
+            "files": {},
             "release": {"built": "today"},
             "accelerator": {"torch": {"backend": "cpu"}, "groups": []},
         }
@@ -37,7 +38,7 @@ def digests(tmp_path):
             {
                 "ansible.builtin.copy": {
                     "dest": str(tmp_path / name),
-                    "content": "{{ _xinference_config }}",
+                    "content": "{{ _xinference_service_wanted.config }}",
                     "mode": "0600",
                 },
                 "vars": change,
