@@ -47,6 +47,12 @@ GPU = {
 }
 
 
+def called_in_process(callbacks: str = "") -> dict[str, str]:
+    """Environment variables by which a program of Ansible calls modules of the collection in its worker instead of sending them."""
+    enabled = ",".join(filter(None, [callbacks, "in_process"]))
+    return {"ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback_plugins"), "ANSIBLE_CALLBACKS_ENABLED": enabled}
+
+
 class Hosts:
     """The hosts of an inventory, which have nothing yet but a service user, below a directory of their own.
 
@@ -57,9 +63,7 @@ class Hosts:
         self.folder, self.inventory = folder, inventory
         self.env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORKS": "50", "NO_COLOR": "1"}
         self.env.update(ANSIBLE_COLLECTIONS_PATH=str(folder), ANSIBLE_HOME=str(folder / "home"))
-        callbacks = [os.environ.get("ANSIBLE_CALLBACKS_ENABLED", ""), "in_process"]
-        self.env.update(ANSIBLE_CALLBACK_PLUGINS=str(HERE / "callback_plugins"))
-        self.env.update(ANSIBLE_CALLBACKS_ENABLED=",".join(filter(None, callbacks)))
+        self.env.update(called_in_process(os.environ.get("ANSIBLE_CALLBACKS_ENABLED", "")))
         self._link()
         found = self._found()
         for host, variables in self.listed()["_meta"]["hostvars"].items():

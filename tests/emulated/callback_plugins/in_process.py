@@ -1,26 +1,37 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Calls a module of the collection in the worker that is about to send it to an emulated host, which takes 20 times as long.
+"""Calls a module of the collection in the worker that is about to send it to this machine, which takes 20 times as long.
 
 Its arguments are those that would be sent. Modules of ansible-core are sent and executed: their work is real.
+
+Workers are forks of a process that has loaded none of the collection, so each compiles what it needs of its Python and its templates
+anew. Below $PYTHONPYCACHEPREFIX that is kept.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib
 import io
 import json
+import marshal
+import os
+import sys
+from pathlib import Path
 
 from ansible.module_utils import basic
 from ansible.plugins.action import ActionBase
 from ansible.plugins.callback import CallbackBase
+from ansible.utils.collection_loader import _collection_finder
+from ansible.utils.display import Display
 
 try:
+    from ansible._internal._templating import _jinja_bits
     from ansible.module_utils import _internal
 except ImportError:  # before ansible-core 2.19
-    _internal = None
+    _jinja_bits = _internal = None
 
 DOCUMENTATION = """
 name: in_process
@@ -30,6 +41,50 @@ description: Ansible loads a callback before it forks its workers, which is what
 """
 COLLECTION = "modelops.inference."
 
+KEPT = Path(os.environ.get("PYTHONPYCACHEPREFIX", "/nonexistent"), "in_process")
+
+
+def kept(key, compiled):
+    """The code that ``compiled`` makes, from a file where another process has made it."""
+    file = KEPT / hashlib.sha256(repr((sys.version, key)).encode()).hexdigest()
+    try:
+        return marshal.loads(file.read_bytes())
+    except (OSError, EOFError, ValueError):
+        code = compiled()
+    with contextlib.suppress(OSError):
+        KEPT.mkdir(exist_ok=True)
+        new = file.with_suffix(f".{os.getpid()}")
+        new.write_bytes(marshal.dumps(code))
+        new.rename(file)
+    return code
+
+
+def code_of(self, fullname):
+    source = self.get_source(fullname)
+    if source is not None and not self._compiled_code:
+        key = (self.get_filename(fullname), source)
+        self._compiled_code = kept(key, lambda: get_code(self, fullname))
+    return get_code(self, fullname)
+
+
+get_code = _collection_finder._AnsibleCollectionPkgLoaderBase.get_code
+_collection_finder._AnsibleCollectionPkgLoaderBase.get_code = code_of
+
+
+def template_of(self, source, *how, **more):
+    if not isinstance(source, str) or how or more:
+        return compile_template(self, source, *how, **more)
+    context = _jinja_bits._TemplateCompileContext.current(optional=True)
+    marks = [getattr(self, name) for name in dir(self) if name.endswith(("_start_string", "_blocks", "_newline"))]
+    key = (str(source), marks, context and context.escape_backslashes)
+    return kept(key, lambda: compile_template(self, source))
+
+
+if _jinja_bits:
+    compile_template = _jinja_bits.AnsibleEnvironment.compile
+    _jinja_bits.AnsibleEnvironment.compile = template_of
+
+display = Display()
 send = ActionBase._execute_module
 
 
@@ -40,6 +95,7 @@ def call(self, module_name=None, module_args=None, tmp=None, task_vars=None, **o
     given = dict(self._task.args if module_args is None else module_args)
     self._update_module_args(name, given, task_vars or {})
     module = importlib.import_module(f"ansible_collections.{COLLECTION}plugins.modules.{name.removeprefix(COLLECTION)}")
+    display.vvv(f"Using module file {module.__file__}")
     basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": given}, default=str).encode()
     basic._ANSIBLE_PROFILE = "legacy"
     controller = getattr(_internal, "is_controller", None)

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import emulated
 import pytest
 import yaml
 from servers.dify import DifyServer
@@ -154,6 +155,7 @@ def play(tmp_path):
         command += ["-e", f"serial_batch={serial}"] if serial else []
         env = {
             **os.environ,
+            **emulated.called_in_process(),
             "ANSIBLE_CONFIG": str(HERE / "playbooks" / "ansible.cfg"),
             "ANSIBLE_COLLECTIONS_PATH": collections_path(),
             "ANSIBLE_LOCAL_TEMP": str(tmp_path / "local"),
