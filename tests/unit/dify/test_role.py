@@ -378,18 +378,17 @@ def test_a_dify_that_does_not_answer_is_told_once(newest, cluster, play):
     newest.state.add_workspace("Research", admin="owner")
     more = {"workspaces": ["Research", "Support"], "defaults": {"llm": CHAT["uid"]}}
     dead = target(newest, name="dead", url="http://127.0.0.1:9", **more)
-    for plugin in ({"plugin": {"state": "present"}}, {}):
-        for check in (True, False):
-            hosts = {"gpu01": cluster.served("one")}
-            run = play(hosts, check=check, dify_targets=[{**dead, **plugin}, target(newest)], verbose=False)
-            assert run.rc != 0 and "Something failed at 1 of 2 Difys (dead)" in run.out
-            assert run.out.count("Connection refused") == 1
-            row, *untried = re.findall(r"^dead .*", run.out, re.M)
-            shown = ["plugin"] if plugin else []
-            assert row.split() == ["dead", "Research,", "Support", *shown, "failed", "none", "(1)"]
-            # Three models, and the default of one.
-            assert len(untried) == 4 and all("not tried" in each and each.endswith("(1)") for each in untried)
-            assert "What does not depend on it was done." in " ".join(run.out.split())
+    for plugin, check in (({"plugin": {"state": "present"}}, True), ({}, False)):
+        hosts = {"gpu01": cluster.served("one")}
+        run = play(hosts, check=check, dify_targets=[{**dead, **plugin}, target(newest)], verbose=False)
+        assert run.rc != 0 and "Something failed at 1 of 2 Difys (dead)" in run.out
+        assert run.out.count("Connection refused") == 1
+        row, *untried = re.findall(r"^dead .*", run.out, re.M)
+        shown = ["plugin"] if plugin else []
+        assert row.split() == ["dead", "Research,", "Support", *shown, "failed", "none", "(1)"]
+        # Three models, and the default of one.
+        assert len(untried) == 4 and all("not tried" in each and each.endswith("(1)") for each in untried)
+        assert "What does not depend on it was done." in " ".join(run.out.split())
     assert len(newest.workspace.models) == 3
 
 
@@ -551,6 +550,7 @@ def test_one_dify_with_models_of_several_clusters_is_adopted(cluster, adopt, dif
             assert captured == wanted
 
 
+@pytest.mark.newest
 def test_capture_in_check_mode_compares_only_what_it_can_read(newest, cluster, play, dify_models):
     """Not a workspace that is not the account's current one: what it has is no deletion."""
     mine = {"server_url": cluster.url, "api_key": cluster.key, "type": "llm", "model_uid": CHAT["uid"], "name": "Chat"}
@@ -579,6 +579,7 @@ def test_after_a_failed_capture_no_login_stays(newest, cluster, play):
     assert not list(play.temp.glob("modelops-dify-*"))
 
 
+@pytest.mark.newest
 def test_connection_sheet(cluster, play):
     key = Path(cluster.key_file)
     chat = {**CHAT, "dify": {"name": "Chat"}}

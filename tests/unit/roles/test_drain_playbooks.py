@@ -52,7 +52,12 @@ def hosts(server, tmp_path, installed):
 @pytest.fixture
 def play(hosts):
     def run(name, *more):
-        env = {**os.environ, **emulated.called_in_process(), "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS, "ANSIBLE_NOCOLOR": "1"}
+        env = {
+            **os.environ,
+            **emulated.called_in_process(),
+            "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
+            "ANSIBLE_NOCOLOR": "1",
+        }
         command = [Path(sys.executable).parent / "ansible-playbook", "-i", hosts, f"modelops.inference.{name}", *more]
         done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
         return done.returncode, " ".join((done.stdout + done.stderr).split())

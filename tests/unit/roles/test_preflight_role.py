@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import emulated
 import pytest
 
 PLAYBOOKS = Path(__file__).parent / "playbooks"
@@ -26,7 +27,12 @@ def play():
                 Path(sys.executable).parent / "ansible-playbook",
                 *("-i", "localhost,", "-c", "local", "-e", json.dumps(variables), PLAYBOOKS / playbook),
             ],
-            env={**os.environ, "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
+            env={
+                **os.environ,
+                **emulated.called_in_process(),
+                "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
+                "ANSIBLE_FORCE_COLOR": "0",
+            },
             capture_output=True,
             text=True,
             check=False,

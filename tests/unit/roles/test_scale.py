@@ -13,7 +13,7 @@ import json
 import emulated
 import pytest
 
-SMALL, LARGE = 2, 6
+SMALL, LARGE = 2, 4
 
 
 def inventory(folder, count):

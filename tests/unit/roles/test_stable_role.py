@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import emulated
 import pytest
 import yaml
 from servers.xinference import PASSWORD, XinferenceServer
@@ -59,7 +60,12 @@ def stable(server, tmp_path, installed):
         (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": variables, "children": groups}}))
         (tmp_path / "play.yml").write_text(json.dumps([play]))
         (tmp_path / "host1" / "reconciler" / "declared.json").write_text(json.dumps(remember))
-        env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS, "ANSIBLE_NOCOLOR": "1"}
+        env = {
+            **os.environ,
+            **emulated.called_in_process(),
+            "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
+            "ANSIBLE_NOCOLOR": "1",
+        }
         command = [
             Path(sys.executable).parent / "ansible-playbook",
             "-i",

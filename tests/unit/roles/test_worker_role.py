@@ -12,6 +12,7 @@ import sys
 import time
 from pathlib import Path
 
+import emulated
 import pytest
 from servers.xinference import XinferenceServer
 
@@ -41,7 +42,12 @@ def play(tmp_path):
         command = [Path(sys.executable).parent / "ansible-playbook", "-i", tmp_path / "hosts.json"]
         done = subprocess.run(
             [*command, PLAYBOOKS / "worker.yml", "--limit", "w", "-e", json.dumps(variables)],
-            env={**os.environ, "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
+            env={
+                **os.environ,
+                **emulated.called_in_process(),
+                "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
+                "ANSIBLE_FORCE_COLOR": "0",
+            },
             capture_output=True,
             text=True,
             check=False,
