@@ -441,7 +441,7 @@ class Builder:
     def _compile(self, modules: t.Sequence[str]) -> None:
         """Leaves bytecode of what a start imports: the service may not write it, and would compile it at every start."""
         # Xinference makes its directories when it is imported.
-        env = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": "", "HOME": os.path.join(self.directory, "build")}
+        env = {"PYTHONDONTWRITEBYTECODE": "", "HOME": os.path.join(self.directory, "build")}
         for module in modules:
             with contextlib.suppress(CommandFailed):
                 run([self.python, "-c", f"import {module}"], "compiling", env=env, timeout=600)

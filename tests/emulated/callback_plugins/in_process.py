@@ -21,9 +21,11 @@ import os
 import sys
 from pathlib import Path
 
+import jinja2
 from ansible.module_utils import basic
 from ansible.plugins.action import ActionBase
 from ansible.plugins.callback import CallbackBase
+from ansible.release import __version__ as ansible_version
 from ansible.utils.collection_loader import _collection_finder
 from ansible.utils.display import Display
 
@@ -46,7 +48,7 @@ KEPT = Path(os.environ.get("PYTHONPYCACHEPREFIX", "/nonexistent"), "in_process")
 
 def kept(key, compiled):
     """The code that ``compiled`` makes, from a file where another process has made it."""
-    file = KEPT / hashlib.sha256(repr((sys.version, key)).encode()).hexdigest()
+    file = KEPT / hashlib.sha256(repr((sys.version, ansible_version, jinja2.__version__, key)).encode()).hexdigest()
     try:
         return marshal.loads(file.read_bytes())
     except (OSError, EOFError, ValueError):

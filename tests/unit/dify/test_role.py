@@ -378,7 +378,7 @@ def test_a_dify_that_does_not_answer_is_told_once(newest, cluster, play):
     newest.state.add_workspace("Research", admin="owner")
     more = {"workspaces": ["Research", "Support"], "defaults": {"llm": CHAT["uid"]}}
     dead = target(newest, name="dead", url="http://127.0.0.1:9", **more)
-    for plugin, check in (({"plugin": {"state": "present"}}, True), ({}, False)):
+    for plugin, check in (({"plugin": {"state": "present"}}, False), ({}, True)):
         hosts = {"gpu01": cluster.served("one")}
         run = play(hosts, check=check, dify_targets=[{**dead, **plugin}, target(newest)], verbose=False)
         assert run.rc != 0 and "Something failed at 1 of 2 Difys (dead)" in run.out
