@@ -17,6 +17,9 @@ import pytest
 import yaml
 from servers.xinference import PASSWORD, XinferenceServer
 
+# Of these roles an inventory is run on the oldest ansible-core, too.
+pytestmark = pytest.mark.newest
+
 COLLECTIONS = next(path for path in sys.path if (Path(path) / "ansible_collections" / "modelops").is_dir())
 SECOND, THIRD = "127.0.0.2:9998", "127.0.0.3:9998"
 
@@ -127,7 +130,6 @@ def test_a_worker_is_drained_once_and_comes_back(play, server, marker, leaves):
     assert not status and "changed: [gpu3]" in said.partition("Service xinference-worker]")[2]
 
 
-@pytest.mark.newest
 def test_a_card_that_the_server_does_not_share_is_no_place(play):
     cards = {SECOND: [24], THIRD: [24]}
     llm = {"model_name": "qwen3", "model_engine": "vLLM", "model_size_in_billions": "0_6", "model_format": "pytorch"}
@@ -151,7 +153,6 @@ def test_what_would_stop_is_refused_by_name(play, server, marker):
     assert status and "emb stops: there is no other worker" in said and not marker.exists(), said
 
 
-@pytest.mark.newest
 def test_a_worker_is_decommissioned(play, server, leaves, tmp_path):
     (tmp_path / "host3" / "models").mkdir()
     status, said = play("decommission", "--limit", "gpu3", "-e", "xinference_keep_models=true")

@@ -10,6 +10,9 @@ import json
 import pytest
 from emulated import Hosts
 
+# Its runs are long: on one ansible-core.
+pytestmark = pytest.mark.newest
+
 MODEL = {"name": "bge-m3", "type": "embedding", "uid": "m"}
 OFFICE = {"name": "office", "url": "https://dify.example.org", "email": "a@example.org", "password": "Secret123"}
 
@@ -40,7 +43,6 @@ def site(tmp_path):
     return make
 
 
-@pytest.mark.newest
 def test_a_drained_worker_gets_the_new_release_and_stays_stopped(site):
     groups = {"xinference_supervisors": ["head"], "xinference_workers": ["w1"]}
     made = site(groups, xinference_firewall=True, xinference_api_networks=["10.0.0.0/8"])
@@ -59,7 +61,6 @@ def test_a_firewall_is_applied_where_nothing_else_differs(site):
     assert code == 0 and [name for name, _given in calls].count("xinference_firewall") == 1, out
 
 
-@pytest.mark.newest
 def test_by_batches_a_target_that_names_no_cluster_is_refused_when_all_are_seen(site):
     made = site({"xinference_local": ["paris", "lyon"]})
     target = {**OFFICE, "prune": True, "models": {"clusters": ["lyom"]}}

@@ -18,6 +18,9 @@ from pathlib import Path
 
 import pytest
 
+# Of these roles an inventory is run on the oldest ansible-core, too.
+pytestmark = pytest.mark.newest
+
 HERE = Path(__file__).parent
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 HOSTS = ("gpu01.example.com", "gpu02.example.com")
@@ -117,7 +120,6 @@ def test_one_host_fetches_and_gives_to_the_others(play, origin, tmp_path):
     assert changed(output) == dict.fromkeys(HOSTS, 0) and "Weights from where they come" not in output
 
 
-@pytest.mark.newest
 def test_a_host_that_came_later_gets_them_from_the_first(play, origin, tmp_path):
     assert play(hosts=HOSTS[:1], xinference_weights_seed=HOSTS[0])[0] == 0
     origin.asked.clear()
@@ -127,28 +129,24 @@ def test_a_host_that_came_later_gets_them_from_the_first(play, origin, tmp_path)
     assert changed(output) == {HOSTS[0]: 0, HOSTS[1]: 1}
 
 
-@pytest.mark.newest
 def test_a_host_gives_what_only_others_declare(play, origin, tmp_path):
     code, output, found = play(xinference_weights_seed=HOSTS[0], only={HOSTS[0]: {"xinference_models": []}})
     assert code == 0, output
     assert len(origin.asked) == 2 and content(tmp_path, HOSTS[1]) == MODEL
 
 
-@pytest.mark.newest
 def test_without_a_seed_each_fetches(play, origin, tmp_path):
     code, output, _found = play()
     assert code == 0, output
     assert len(origin.asked) == 4 and all(content(tmp_path, host) == MODEL for host in HOSTS)
 
 
-@pytest.mark.newest
 def test_a_run_without_the_seed_fetches_from_afar(play, origin, tmp_path):
     code, output, _found = play("--limit", HOSTS[1], xinference_weights_seed=HOSTS[0])
     assert code == 0, output
     assert len(origin.asked) == 2 and content(tmp_path, HOSTS[1]) == MODEL
 
 
-@pytest.mark.newest
 def test_a_seed_that_fails_is_named(play, origin, tmp_path):
     models = [
         {"uid": "x", "engine": "llama.cpp", "source": {"url": f"{origin.url}/no.gguf", "checksum": SHA, "name": "x"}}
@@ -178,7 +176,6 @@ def test_prune(play, origin, tmp_path):
     assert not (tmp_path / HOSTS[0] / "models" / NAME).exists()
 
 
-@pytest.mark.newest
 def test_a_file_of_the_controller(play, tmp_path):
     """Through the action plugin and a real connection."""
     (tmp_path / "house.gguf").write_bytes(MODEL)
