@@ -680,6 +680,7 @@ def test_what_cannot_work_is_refused_before_anything_is_asked(newest, cluster, p
 
 
 @pytest.mark.parametrize("limited", [False, True])
+@pytest.mark.newest
 def test_a_selector_that_matches_nothing(newest, cluster, play, dify_models, limited):
     """Is refused; in a run that does not see every cluster told, and then nothing is removed."""
     mine = {
