@@ -12,7 +12,6 @@ from __future__ import annotations
 import http.client
 import json
 import re
-import time
 import typing as t
 from pathlib import Path
 from urllib.parse import urlencode, urlsplit
@@ -28,6 +27,8 @@ TELLS_LESS = re.compile(r"^/v1/(chat|completions|embeddings|model_registrations/
 HANDED_OUT = ("access_token", "refresh_token", "key")
 # Errors whose text is made by a validation library, or lists every model that there is.
 OPEN_TEXT = re.compile(r"validation error|available models|Available model uids|Internal Server Error")
+# Seconds, longer than a replay takes on any machine.
+LOADING = 3600
 # Texts that name what the recording machine had.
 ADDRESS = re.compile(r"\[address=[^\]]*\] ?|\d+\.\d+\.\d+\.\d+:\d+")
 
@@ -50,8 +51,8 @@ def server_of(version: str, kind: str) -> XinferenceServer:
     """A server as the recorded one was set up."""
     if kind == "plain":
         server = XinferenceServer(version, auth=False)
-        if version == "2.12.0":  # where the model was still loading when it was told to end
-            server.behave("embasync", hangs=True)
+        # Loading for as long as the recordings say so. That of 2.12.0 still was when it was told to end.
+        server.behave("embasync", seconds=LOADING, hangs=version == "2.12.0")
         return server
     if kind == "unclaimed":
         return XinferenceServer(version, claimed=False, setup_token="SETUPTOKEN-001")
@@ -81,7 +82,8 @@ class Replay:
 
     def _settle(self) -> None:
         """What loads is ready before this request, as it was when recording."""
-        time.sleep(0.12)
+        for model in self.server.models.models.values():
+            model.launched -= LOADING
 
     def _send(self, row: dict[str, t.Any]) -> tuple[int, t.Any]:
         text = json.dumps([row["path"], row["authorization"], row["body"]])
