@@ -396,7 +396,7 @@ def test_check_mode_needs_no_place_to_remember(apply, newest, llm, tmp_path):
 
 def test_a_slice_keeps_its_secrets_out_of_the_result(apply, newest, llm, memory):
     apply(newest, [llm(envs={"HF_TOKEN": "hf_of_yesterday"})], remember=memory)
-    newest.behave("tiny", seconds=0.5, error="CUDA out of memory", once=True)
+    newest.behave("tiny", seconds=1, error="CUDA out of memory", once=True)
     models = [llm(envs={"HF_TOKEN": "hf_of_today__"})]
     options = {"remember": memory, "replace": True, "wait": 0}
     result = apply(newest, models, **options)
@@ -728,7 +728,14 @@ def test_a_server_that_stops_answering_while_models_load(apply, newest, llm, mon
     monkeypatch.setattr(launch, "_SILENCE", 0.2)
     monkeypatch.setitem(_session.Session.__init__.__kwdefaults__, "retries", 0)
     newest.behave("tiny", hangs=True)
-    threading.Timer(0.5, lambda: newest.fault("reset", times=1000)).start()
+
+    def stop():
+        while not newest.models.launches:
+            time.sleep(0.05)
+        time.sleep(0.3)  # until the launch was answered
+        newest.fault("reset", times=1000)
+
+    threading.Thread(target=stop, daemon=True).start()
     result = apply(newest, [llm()])
     assert result.failed and "tiny: the server stopped answering" in result["msg"]
     assert result.changed
@@ -743,19 +750,12 @@ def test_a_worker_in_place_is_waited_for(apply):
 
 
 def test_no_more_than_the_servers_limit_load_at_once_and_priority_goes_first(apply, newest):
-    newest.models.default.seconds = 0.2
+    newest.models.default.seconds = 0.6
     models = [{"uid": f"m{n}", "name": "bge-m3", "type": "embedding", "priority": 100 - n} for n in range(12)]
     result = apply(newest, models)
     assert not result.failed, result["msg"]
     assert newest.models.most_loading == 5
     assert newest.models.launches == [f"m{n}" for n in reversed(range(12))]
-
-
-def test_models_load_in_parallel(apply, newest):
-    newest.models.default.seconds = 0.5
-    started = time.monotonic()
-    apply(newest, [{"uid": f"m{n}", "name": "bge-m3", "type": "embedding"} for n in range(5)], prove="never")
-    assert time.monotonic() - started < 1.5
 
 
 # -- the server and the login ----------------------------------------------------------------------------------------
@@ -882,7 +882,7 @@ def test_environment_variables_are_kept_out_of_the_result(apply, newest, llm):
 
 
 def test_a_run_can_be_taken_up_by_a_later_execution(apply, xinference, llm, embedding):
-    xinference.behave("tiny", seconds=0.8)
+    xinference.behave("tiny", seconds=2)
     models = [llm(), embedding(), {"uid": "gone", "state": "absent"}]
     xinference.serve("gone", model_name="bge-m3", model_type="embedding")
     result, lines = apply(xinference, models, wait=1), []
