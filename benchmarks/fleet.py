@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -60,7 +61,10 @@ def memory(pid):
 
 
 def measured(hosts, *words):
-    """Runs a program of Ansible on the hosts: seconds, CPU seconds, peak bytes of it alone and with its workers and modules."""
+    """Runs a program of Ansible on the hosts.
+
+    :return: seconds, CPU seconds, peak bytes of it alone and with its workers and modules; and its output.
+    """
     start, peak = time.monotonic(), 0
     with tempfile.TemporaryFile("w+") as out:
         program = subprocess.Popen(hosts.command(*words), env=hosts.env, stdout=out, stderr=subprocess.STDOUT)
@@ -74,7 +78,7 @@ def measured(hosts, *words):
         text = out.read()
     if status:
         raise SystemExit(text)
-    return time.monotonic() - start, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, peak
+    return (time.monotonic() - start, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024, peak), text
 
 
 def main():
@@ -94,11 +98,13 @@ def main():
             hosts = Hosts(folder, file, gpus=workers)
             code, out = hosts.install()
             # The sheets of the clusters, which check mode does not write.
-            code, out = hosts.play("playbooks/site.yml") if not code else (code, out)
+            code, out = hosts.play("playbooks/site.yml", "--limit", "xinference_supervisors") if not code else (code, out)
             if code:
                 raise SystemExit(out)
-            ping = measured(hosts, "ansible", "all", "-m", "ansible.builtin.ping")
-            site = measured(hosts, "ansible-playbook", "playbooks/site.yml")
+            ping, _said = measured(hosts, "ansible", "all", "-m", "ansible.builtin.ping")
+            site, said = measured(hosts, "ansible-playbook", "playbooks/site.yml")
+            if re.search(r"changed=[1-9]", said):
+                raise SystemExit(said)
             row = [f"{ping[0]:.1f}", f"{site[0]:.1f}", f"{site[0] / ping[0]:.1f}", f"{ping[1]:.1f}", f"{site[1]:.1f}"]
             print("|", " | ".join([str(count), *row, *(f"{size / 2**20:.0f}" for size in site[2:])]), "|", flush=True)
     print(f"\nLoad after: {os.getloadavg()[0]:.1f}")
