@@ -98,7 +98,8 @@ def main():
             hosts = Hosts(folder, file, gpus=workers)
             code, out = hosts.install()
             # The sheets of the clusters, which check mode does not write.
-            code, out = hosts.play("playbooks/site.yml", "--limit", "xinference_supervisors") if not code else (code, out)
+            if not code:
+                code, out = hosts.play("playbooks/site.yml", "--limit", "xinference_supervisors")
             if code:
                 raise SystemExit(out)
             ping, _said = measured(hosts, "ansible", "all", "-m", "ansible.builtin.ping")
