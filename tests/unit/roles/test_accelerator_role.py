@@ -11,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import emulated
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "accelerator"))
@@ -20,6 +21,12 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator im
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Wanted
 
 PLAYBOOKS = Path(__file__).parent / "playbooks"
+ENVIRONMENT = {
+    **os.environ,
+    **emulated.called_in_process(),
+    "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
+    "ANSIBLE_FORCE_COLOR": "0",
+}
 NVIDIA = "https://developer.download.nvidia.com/compute/cuda/repos"
 
 SERVER_580 = {
@@ -173,7 +180,7 @@ def made(tmp_path_factory):
     inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": common}}))
     done = subprocess.run(
         [Path(sys.executable).parent / "ansible-playbook", "-i", inventory, PLAYBOOKS / "accelerator.yml"],
-        env={**os.environ, "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,
@@ -429,7 +436,7 @@ def test_variables_that_cannot_be_right(tmp_path, variables, words):
             Path(sys.executable).parent / "ansible-playbook",
             *("-i", "localhost,", "-c", "local", "-e", given, PLAYBOOKS / "accelerator.yml"),
         ],
-        env={**os.environ, "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,
@@ -452,7 +459,7 @@ def checked(folder, machine, **given):
     command = [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "-c", "local", "--check", "--diff"]
     done = subprocess.run(
         [*command, folder / "play.yml", "-e", json.dumps(given)],
-        env={**os.environ, "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,

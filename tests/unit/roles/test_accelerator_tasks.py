@@ -14,6 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import emulated
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "accelerator"))
@@ -23,6 +24,12 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator im
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Wanted
 
 PLAYBOOKS = Path(__file__).parent / "playbooks"
+ENVIRONMENT = {
+    **os.environ,
+    **emulated.called_in_process(),
+    "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
+    "ANSIBLE_FORCE_COLOR": "0",
+}
 ROLE = Path(__file__).parents[3] / "roles" / "accelerator"
 CUDA = "https://developer.download.nvidia.com/compute/cuda/repos/debian12/x86_64/"
 MODULES = ("apt", "dnf", "dpkg_selections", "get_url", "reboot", "systemd_service", "user")
@@ -363,7 +370,7 @@ def made(tmp_path_factory):
     (base / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": common, "children": groups}}))
     done = subprocess.run(
         [Path(sys.executable).parent / "ansible-playbook", "-i", base / "inventory.json", base / "play.yml"],
-        env={**os.environ, "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
+        env=ENVIRONMENT,
         capture_output=True,
         text=True,
         check=False,
