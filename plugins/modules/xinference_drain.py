@@ -171,14 +171,15 @@ requests:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import drain
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import drain, undrain
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.drain_run import Settings
 
 
 def work(module: AnsibleModule) -> dict:
     p = module.params
-    settings = drain.Settings(
+    settings = Settings(
         **{
             name: p[name]
             for name in (
@@ -194,8 +195,12 @@ def work(module: AnsibleModule) -> dict:
             )
         }
     )
-    run = drain.Drain(Client.of(module), settings, Store(p["remember"], writes=not module.check_mode))
-    result = {"drained": run.drained, "left": run.left, "undrained": run.undrained}[p["state"]]()
+    client, store = Client.of(module), Store(p["remember"], writes=not module.check_mode)
+    if p["state"] == "undrained":
+        result = undrain.Undrain(client, settings, store).undrained()
+    else:
+        run = drain.Drain(client, settings, store)
+        result = run.left() if p["state"] == "left" else run.drained()
     for warning in result.pop("warnings"):
         module.warn(warning)
     return result

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import typing as t
 
@@ -22,23 +21,18 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator.dr
     unsupported,
     users_of,
 )
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.needs_nvidia import (
+    OPEN,
+    PROPRIETARY,
+    Needs,
+    name_of,
+    needs_of,
+    newest_cuda,
+)
 
 Facts = t.Mapping[str, t.Any]
 Cards = t.Sequence[t.Mapping[str, t.Any]]
-OPEN, PROPRIETARY = "open", "proprietary"
 DISTRIBUTION, VENDOR = "distribution", "vendor"
-
-
-@dataclasses.dataclass(frozen=True)
-class Needs:
-    """What the cards and the build of PyTorch ask of a driver."""
-
-    cuda: int
-    floor: int
-    floor_reason: str
-    last: int | None
-    modules: str  # open or proprietary; "" where both will do
-    first_cuda: int  # oldest major of a build of PyTorch with code for all cards
 
 
 def plan(draft: Draft, facts: Facts, wanted: Wanted) -> None:
@@ -77,25 +71,20 @@ def torch(draft: Draft, facts: Facts, wanted: Wanted) -> None:
 
 def _asked(draft: Draft, facts: Facts, wanted: Wanted, cards: Cards) -> Needs:
     if only_checks(facts, wanted):
-        return _needs(draft, cards, wanted, facts["nvidia"]["driver"])
+        return needs_of(draft, cards, wanted, facts["nvidia"]["driver"])
     current = _current(facts)
     # What runs with a build of PyTorch stays.
-    if current and not wanted.branch and _fits(current, _needs(Draft(), cards, wanted, current)):
-        return _needs(draft, cards, wanted, current)
+    if current and not wanted.branch and needs_of(Draft(), cards, wanted, current).fit(current):
+        return needs_of(draft, cards, wanted, current)
     offered = products.NVIDIA_OFFERED.get(facts["system"]["distribution"]["repository"], ())
     newest = str(max(offered, default="")) if wanted.source == DISTRIBUTION else ""
-    return _needs(draft, cards, wanted, wanted.branch or newest)
+    return needs_of(draft, cards, wanted, wanted.branch or newest)
 
 
 def _current(facts: Facts) -> str:
     """The driver's version. After an upgrade whose module was not built for this kernel, that of the libraries is meant."""
     found = facts["nvidia"]
     return t.cast(str, max(found["installed"], found["library"], key=versions.numbers) or found["loaded"])
-
-
-def _fits(version: str, needs: Needs) -> bool:
-    branch = versions.branch(version)
-    return needs.floor <= branch <= (needs.last or branch)
 
 
 def _usable(draft: Draft, cards: Cards) -> Cards:
@@ -112,7 +101,7 @@ def _usable(draft: Draft, cards: Cards) -> Cards:
     old = [card for card in kept if too_old(card)]
     for card in old:
         generation = products.GENERATIONS[card["generation"]]
-        what = f"{_name(card)} is {generation.name}: its last driver was {generation.last_branch}, and no PyTorch of today runs on it"
+        what = f"{name_of(card)} is {generation.name}: its last driver was {generation.last_branch}, and no PyTorch of today runs on it"
         if old == kept:
             draft.refuse("card_unsupported", f"{what}. Say accelerator: none, or take the card out")
         else:
@@ -125,104 +114,6 @@ def too_old(card: t.Mapping[str, t.Any]) -> bool:
     """Whether no driver of today has it."""
     generation = products.GENERATIONS.get(card["generation"])
     return bool(generation and generation.last_branch and generation.last_branch < products.CUDA_FLOORS[12])
-
-
-def _name(card: t.Mapping[str, t.Any]) -> str:
-    return f"{card['address']} ({card['name'] or card['id']})"
-
-
-def _needs(draft: Draft, cards: Cards, wanted: Wanted, fixed: str) -> Needs:
-    """:param fixed: the driver that PyTorch has to follow, as it stays or is asked for; "" where the driver follows PyTorch."""
-    generations = {card["generation"]: card for card in cards if card["generation"] in products.GENERATIONS}
-    kinds = [products.GENERATIONS[name] for name in generations]
-    for name, card in generations.items():
-        if name == "newer":
-            draft.warn(
-                "card_unknown",
-                f"{_name(card)} is newer than what is known here: it is taken to need the newest of everything",
-            )
-    asked = wanted.cuda or products.cuda_of(wanted.torch)
-    if wanted.cuda and wanted.cuda not in products.TORCH_CUDA:
-        majors = " or ".join(map(str, products.TORCH_CUDA))
-        draft.refuse("cuda_unknown", f"no build of PyTorch for CUDA {wanted.cuda} is known here: say cuda: {majors}")
-    first_cuda = _first_cuda(draft, generations, wanted, asked)
-    last_cuda = min((kind.last_cuda for kind in kinds if kind.last_cuda), default=None)
-    cuda = asked or min(products.CUDA_DEFAULT, last_cuda or products.CUDA_DEFAULT)
-    if asked and last_cuda and asked > last_cuda:
-        oldest = next(kind.name for kind in kinds if kind.last_cuda == last_cuda)
-        draft.refuse(
-            "card_too_old_for_cuda",
-            f"{_name(generations[oldest])} is {oldest}, which CUDA {asked} has no code for: {_other(wanted, last_cuda)}",
-        )
-    if not asked and fixed:
-        # The newest build of PyTorch that it can run.
-        cuda = max(_newest_cuda(fixed, cuda), first_cuda)
-    floor = products.CUDA_FLOORS.get(cuda, max(products.CUDA_FLOORS.values()))
-    reason = f"CUDA {cuda} needs driver {floor} or later"
-    newest = max(kinds, key=lambda kind: kind.first_branch, default=None)
-    if newest and not asked and cuda == first_cuda > min(products.TORCH_CUDA):
-        reason = f"{_name(generations[newest.name])} is {newest.name}, which PyTorch has code for from CUDA {cuda} on; {reason}"
-    if newest and newest.first_branch > floor:
-        floor, reason = (
-            newest.first_branch,
-            f"{_name(generations[newest.name])} is {newest.name}, driven since {newest.first_branch}",
-        )
-    last = min((kind.last_branch for kind in kinds if kind.last_branch), default=None)
-    if last and last < floor:
-        oldest = next(kind.name for kind in kinds if kind.last_branch == last)
-        draft.refuse(
-            "cards_conflict",
-            f"no driver fits all: {_name(generations[oldest])} is {oldest}, whose last driver is {last}, and {reason}",
-        )
-    return Needs(cuda, floor, reason, last, _modules(draft, generations, wanted), first_cuda)
-
-
-def _first_cuda(draft: Draft, generations: t.Mapping[str, t.Mapping[str, t.Any]], wanted: Wanted, asked: int) -> int:
-    """The oldest CUDA major of a build of PyTorch with code for the cards; refuses an older one."""
-    if wanted.torch == "cpu":
-        return min(products.TORCH_CUDA)
-    newest = max(generations, key=lambda name: products.GENERATIONS[name].first_cuda, default="")
-    first = products.GENERATIONS[newest].first_cuda if newest else (0, 0)
-    oldest = min(cuda for cuda, build in products.TORCH_CUDA.items() if products.cuda_version(build) >= first)
-    # One that is named may be another than the plan takes of its major, such as cu128.
-    named = "" if wanted.cuda else wanted.torch
-    build = named if products.cuda_version(named)[0] else products.TORCH_CUDA.get(asked, "")
-    if build and products.cuda_version(build) < first:
-        draft.refuse(
-            "card_too_new_for_cuda",
-            f"{_name(generations[newest])} is {newest}, which PyTorch's build {build} has no code for: {_other(wanted, oldest)}",
-        )
-    return oldest
-
-
-def _other(wanted: Wanted, cuda: int) -> str:
-    return f"say cuda: {cuda}" if wanted.cuda else f"name a build for CUDA {cuda}, or none"
-
-
-def _modules(draft: Draft, generations: t.Mapping[str, t.Mapping[str, t.Any]], wanted: Wanted) -> str:
-    def of(kind: str) -> list[str]:
-        return [name for name in generations if products.GENERATIONS[name].open_modules == kind]
-
-    required, impossible = of(products.OPEN_REQUIRED), of(products.OPEN_IMPOSSIBLE)
-    if required and impossible:
-        draft.refuse(
-            "modules_conflict",
-            f"{_name(generations[required[0]])} needs the open kernel modules, and {_name(generations[impossible[0]])} "
-            f"({impossible[0]}) does not run with them: one of the two has to leave this host",
-        )
-    if wanted.kernel_modules == PROPRIETARY and required:
-        draft.refuse(
-            "modules",
-            f"{_name(generations[required[0]])} ({required[0]}) needs the open kernel modules: say kernel_modules: auto",
-        )
-    if wanted.kernel_modules == OPEN and impossible:
-        draft.refuse(
-            "modules",
-            f"{_name(generations[impossible[0]])} is {impossible[0]}, too old for the open kernel modules: say kernel_modules: auto",
-        )
-    if wanted.kernel_modules != "auto":
-        return wanted.kernel_modules
-    return PROPRIETARY if impossible else (OPEN if required else "")
 
 
 def _compat(draft: Draft, found: Facts) -> None:
@@ -255,7 +146,7 @@ def _check(draft: Draft, facts: Facts, needs: Needs, why_not: str) -> None:
             "GPUs (docker run --gpus all, with nvidia-container-toolkit on the host)",
         )
     elif versions.branch(found["driver"]) < needs.floor:
-        older = _newest_cuda(found["driver"], needs.cuda - 1)
+        older = newest_cuda(found["driver"], needs.cuda - 1)
         draft.refuse(
             "driver_too_old",
             f"the driver is {found['driver']}; {needs.floor_reason}, and {why_not}. Update the driver"
@@ -272,12 +163,6 @@ def _check(draft: Draft, facts: Facts, needs: Needs, why_not: str) -> None:
     elif found["tool_error"]:
         draft.warn("nvidia_smi", f"nvidia-smi fails: {found['tool_error']}")
     _fabric_state(draft, facts)
-
-
-def _newest_cuda(version: str, most: int) -> int:
-    """The newest CUDA major, up to ``most``, of a PyTorch that this driver runs; 0 where there is none."""
-    able = (cuda for cuda in products.TORCH_CUDA if versions.branch(version) >= products.CUDA_FLOORS[cuda])
-    return max((cuda for cuda in able if cuda <= most), default=0)
 
 
 def _mismatch(found: Facts) -> str:
@@ -297,40 +182,47 @@ def _change(draft: Draft, facts: Facts, wanted: Wanted, needs: Needs, cards: Car
     if draft.refusals:
         return
     installed = found["installed"] or found["loaded"]
-    fits = (
-        _whole(found) and versions.same(installed, target) and _flavor(found) in ("", needs.modules or _flavor(found))
-    )
-    newer = "" if wanted.branch or fits else _built_elsewhere(facts)
+    stays = _whole(found) and versions.same(installed, target) and _flavor_fits(found, needs)
+    newer = "" if wanted.branch or stays else _built_elsewhere(facts)
     # Of a driver that stays the whole version: what is installed beside it has to be of the same.
-    stays = installed if fits else found["library"] if newer else ""
-    by_age = OPEN if versions.branch(target) >= products.NVIDIA_OPEN_DEFAULT else PROPRIETARY
+    version = installed if stays else found["library"] if newer else ""
     draft.driver.update(
         branch=versions.branch(target),
-        version=stays or (target if "." in target else ""),
-        kernel_modules=needs.modules or (_flavor(found) if fits else by_age),
+        version=version or (target if "." in target else ""),
+        kernel_modules=needs.modules or (_flavor(found) if stays else _flavor_of(target)),
         fabric=_fabric(facts, cards),
     )
+    _broken(draft, found)
+    if newer:
+        draft.driver["text"] = f"{installed}, with modules for kernel {newer}; stays ({needs.floor_reason})"
+        draft.reboot.append(f"the libraries are {found['library']}, and their modules are there for kernel {newer}")
+    elif stays:
+        modules = draft.driver["kernel_modules"]
+        draft.driver["text"] = f"{installed}, {modules} kernel modules; stays ({needs.floor_reason})"
+        _load(draft, facts, installed)
+    else:
+        _install(draft, facts, wanted, target)
+    _nouveau(draft, facts)
+    _around(draft, facts, wanted, cards)
+    _fabric_state(draft, facts)
+
+
+def _broken(draft: Draft, found: Facts) -> None:
+    """What is there does not work; the change mends it, or a restart."""
     mismatch = _mismatch(found)
     if mismatch:
         draft.warn("mismatch", mismatch)
     elif found["tool_error"]:
         draft.warn("nvidia_smi", f"nvidia-smi fails: {found['tool_error']}")
-    if newer:
-        draft.driver["text"] = f"{installed}, with modules for kernel {newer}; stays ({needs.floor_reason})"
-        draft.reboot.append(f"the libraries are {found['library']}, and their modules are there for kernel {newer}")
-    elif not fits:
-        _install(draft, facts, wanted, target)
-    else:
-        draft.driver["text"] = (
-            f"{installed}, {draft.driver['kernel_modules']} kernel modules; stays ({needs.floor_reason})"
-        )
-        if not found["loaded"]:
-            draft.step("load", f"load the installed kernel module {installed}")
-        elif versions.numbers(found["loaded"]) != versions.numbers(installed):
-            _reload(draft, facts)
-    _nouveau(draft, facts)
-    _around(draft, facts, wanted, cards)
-    _fabric_state(draft, facts)
+
+
+def _load(draft: Draft, facts: Facts, installed: str) -> None:
+    """Brings the kernel to run the installed module."""
+    loaded = facts["nvidia"]["loaded"]
+    if not loaded:
+        draft.step("load", f"load the installed kernel module {installed}")
+    elif versions.numbers(loaded) != versions.numbers(installed):
+        _reload(draft, facts)
 
 
 def _whole(found: Facts) -> bool:
@@ -366,39 +258,46 @@ def _reload(draft: Draft, facts: Facts) -> None:
 
 
 def _target(draft: Draft, facts: Facts, wanted: Wanted, needs: Needs) -> str:
-    """The branch or version that is to be there."""
-    found = facts["nvidia"]
+    """The branch or version that is to be there; "" where that is refused."""
     if wanted.branch:
-        asked = versions.branch(wanted.branch)
-        if not re.fullmatch(r"\d{3,}(\.\d+){0,2}", wanted.branch):
-            draft.refuse("branch", f"'{wanted.branch}' is no branch of the driver (580) and no version (580.95.05)")
-        elif asked < needs.floor:
-            draft.refuse("branch_too_old", f"driver branch {wanted.branch} is too old: {needs.floor_reason}")
-        if needs.last and asked > needs.last:
-            draft.refuse(
-                "branch_too_new",
-                f"driver branch {wanted.branch} no longer drives all cards of this host: their last is {needs.last}",
-            )
-        if needs.modules == PROPRIETARY and asked >= products.NVIDIA_OPEN_ONLY:
-            draft.refuse(
-                "modules",
-                f"driver branch {asked} has no proprietary kernel modules any more: their last is below {products.NVIDIA_OPEN_ONLY}",
-            )
+        _check_branch(draft, wanted.branch, needs)
         return wanted.branch
-    current = _current(facts)
-    if _fits(current, needs):
+    found, current = facts["nvidia"], _current(facts)
+    if needs.fit(current):
         # Packages that have to be installed come in the newest version of the branch, not in the one that is there.
-        stays = _whole(found) and _flavor(found) in ("", needs.modules or _flavor(found))
-        return current if stays else str(versions.branch(current))
+        return current if _whole(found) and _flavor_fits(found, needs) else str(versions.branch(current))
     if wanted.source == DISTRIBUTION:
-        offered = products.NVIDIA_OFFERED.get(facts["system"]["distribution"]["repository"], ())
-        fitting = [b for b in offered if b >= needs.floor and b <= (needs.last or b)]
-        if not fitting:
-            _not_offered(draft, facts, f"driver of {needs.floor} or later ({needs.floor_reason})")
-            return ""
-        chosen = products.NVIDIA_DEFAULT if products.NVIDIA_DEFAULT in fitting else max(fitting)
-        return str(chosen)
+        return _target_of_distribution(draft, facts, needs)
     return str(max(min(products.NVIDIA_DEFAULT, needs.last or products.NVIDIA_DEFAULT), needs.floor))
+
+
+def _check_branch(draft: Draft, wanted: str, needs: Needs) -> None:
+    """Refuses a branch or version that is asked for and cannot drive the cards."""
+    asked = versions.branch(wanted)
+    if not re.fullmatch(r"\d{3,}(\.\d+){0,2}", wanted):
+        draft.refuse("branch", f"'{wanted}' is no branch of the driver (580) and no version (580.95.05)")
+    elif asked < needs.floor:
+        draft.refuse("branch_too_old", f"driver branch {wanted} is too old: {needs.floor_reason}")
+    if needs.last and asked > needs.last:
+        draft.refuse(
+            "branch_too_new",
+            f"driver branch {wanted} no longer drives all cards of this host: their last is {needs.last}",
+        )
+    if needs.modules == PROPRIETARY and asked >= products.NVIDIA_OPEN_ONLY:
+        draft.refuse(
+            "modules",
+            f"driver branch {asked} has no proprietary kernel modules any more: their last is below {products.NVIDIA_OPEN_ONLY}",
+        )
+
+
+def _target_of_distribution(draft: Draft, facts: Facts, needs: Needs) -> str:
+    """The default branch where the distribution has it and it fits, else its newest that fits."""
+    offered = products.NVIDIA_OFFERED.get(facts["system"]["distribution"]["repository"], ())
+    fitting = [branch for branch in offered if needs.fit(str(branch))]
+    if not fitting:
+        _not_offered(draft, facts, f"driver of {needs.floor} or later ({needs.floor_reason})")
+        return ""
+    return str(products.NVIDIA_DEFAULT if products.NVIDIA_DEFAULT in fitting else max(fitting))
 
 
 def _ended(draft: Draft, facts: Facts, branch: int) -> None:
@@ -444,7 +343,17 @@ def _source(draft: Draft, facts: Facts, wanted: Wanted, target: str) -> str:
 
 
 def _flavor(found: Facts) -> str:
-    return found["installed_flavor"] or found["loaded_flavor"]
+    return t.cast(str, found["installed_flavor"] or found["loaded_flavor"])
+
+
+def _flavor_of(target: str) -> str:
+    """The kernel modules that the packages of a branch take by themselves."""
+    return OPEN if versions.branch(target) >= products.NVIDIA_OPEN_DEFAULT else PROPRIETARY
+
+
+def _flavor_fits(found: Facts, needs: Needs) -> bool:
+    """Whether the kernel modules that are there drive the cards; of unknown ones that is taken for granted."""
+    return not needs.modules or _flavor(found) in ("", needs.modules)
 
 
 def _install(draft: Draft, facts: Facts, wanted: Wanted, target: str) -> None:
@@ -517,33 +426,45 @@ def _nouveau(draft: Draft, facts: Facts) -> None:
 
 def _around(draft: Draft, facts: Facts, wanted: Wanted, cards: Cards) -> None:
     """Services and holds that belong to the driver."""
-    found, packages = facts["nvidia"], facts["packages"]
+    packages = facts["packages"]
     # A driver that somebody else installed, and that works, is left as it is.
     ours = draft.driver["change"] or not set(packages["driver"]).isdisjoint(facts["record"].get("packages", ()))
     target = draft.driver["version"] or str(draft.driver["branch"])
-    if draft.driver["fabric"] in (products.NVSWITCH, products.NVLINK5):
-        manager = [v for name, v in packages["driver"].items() if "fabricmanager" in name.replace("-", "")]
-        if not any(versions.same(version, target) for version in manager) or not found["fabric_manager"]:
+    _fabric_services(draft, facts, target)
+    if draft.driver["change"] or (ours and not _persists(facts, cards)):
+        draft.step("persistence", "enable nvidia-persistenced, so that the driver stays initialised without a program")
+    if wanted.container_toolkit and "nvidia-container-toolkit" not in packages["installed"]:
+        draft.step("container_toolkit", "install nvidia-container-toolkit")
+    added = any(step["name"] in ("driver", "fabric_manager") for step in draft.steps)
+    if wanted.hold and (added or (ours and _loose(packages, target))) and packages["manager"]:
+        draft.step("hold", "hold the driver's packages, so that no upgrade splits module and libraries")
+
+
+def _persists(facts: Facts, cards: Cards) -> bool:
+    """Whether the driver stays initialised without a program. Ubuntu's daemon runs without that, too."""
+    answering = [card["persistence"] for card in cards if card["answers"]]
+    return all(answering) if answering else bool(facts["nvidia"]["persistence_daemon"])
+
+
+def _loose(packages: Facts, target: str) -> list[str]:
+    """Packages of the driver that are not held; not those that only have its vendor's name."""
+    of_driver = [name for name, version in packages["driver"].items() if versions.same(version, target)]
+    return [name for name in of_driver if name not in packages["held"]]
+
+
+def _fabric_services(draft: Draft, facts: Facts, target: str) -> None:
+    """The service that makes the GPUs of one fabric reach each other, where it is missing or of another version."""
+    installed, fabric = facts["packages"]["driver"], draft.driver["fabric"]
+    if fabric in (products.NVSWITCH, products.NVLINK5):
+        manager = [version for name, version in installed.items() if "fabricmanager" in name.replace("-", "")]
+        same = any(versions.same(version, target) for version in manager)
+        if not same or not facts["nvidia"]["fabric_manager"]:
             _fabric_manager(draft, facts, target)
-    if draft.driver["fabric"] == products.IMEX and not any("imex" in name for name in packages["driver"]):
+    if fabric == products.IMEX and not any("imex" in name for name in installed):
         draft.warn(
             "imex",
             "this is a tray of a rack: GPUs of other trays are reached with nvidia-imex, which is not installed here",
         )
-    # Ubuntu's daemon runs without persistence, too.
-    answering = [card["persistence"] for card in cards if card["answers"]]
-    persists = all(answering) if answering else found["persistence_daemon"]
-    if draft.driver["change"] or (ours and not persists):
-        draft.step("persistence", "enable nvidia-persistenced, so that the driver stays initialised without a program")
-    if wanted.container_toolkit and "nvidia-container-toolkit" not in packages["installed"]:
-        draft.step("container_toolkit", "install nvidia-container-toolkit")
-    # Held are the packages of the driver, not those that only have its vendor's name.
-    loose = [
-        name for name, v in packages["driver"].items() if versions.same(v, target) and name not in packages["held"]
-    ]
-    added = any(step["name"] in ("driver", "fabric_manager") for step in draft.steps)
-    if wanted.hold and (added or (ours and loose)) and packages["manager"]:
-        draft.step("hold", "hold the driver's packages, so that no upgrade splits module and libraries")
 
 
 def _fabric_manager(draft: Draft, facts: Facts, target: str) -> None:

@@ -54,60 +54,101 @@ def capture(
     :param sources: ``cluster``, ``url`` and ``uids`` of each; what other servers have is not ours.
     """
     found = Captured([], {}, [])
-    declaring: dict[str, set[str]] = {}
-    for source in sources:
-        for uid in source["uids"]:
-            declaring.setdefault(uid, set()).add(source["cluster"])
     found.notes.extend(result["not_read"] for result in results if result["models"] is None)
     results = [result for result in results if result["models"] is not None]
+    declaring = _declaring(sources)
     known = _clusters_at(results, targets, sources, declaring)
     for result in results:
         key, space = result["_call"]["key"], result["workspace"]
         target = targets[key]
-        models = result["models"]
-        shared = any(len(declaring.get(_uid(model), ())) > 1 for model in models)
-        # An override is by UID alone, so a target has each UID of a cluster once.
-        groups: dict[tuple[str, int], dict[str, dict[str, t.Any]]] = {}
-        for model in models:
-            uid, url = _uid(model), _url(model)
-            what = f"{target['name']}, {space['name']}: {model['type']} {model['name']}"
-            clusters = declaring.get(uid, set())
-            here = clusters & known.get((key, url), set())
-            if not clusters:
-                found.notes.append(f"{what} has the UID {uid}, which no cluster declares. It is left alone.")
-            elif len(here) != 1:
-                found.notes.append(
-                    f"{what} has the UID {uid} at {url}, and nothing tells that this is cluster "
-                    f"{' or '.join(sorted(clusters))}. It is left alone. "
-                    + (
-                        "This Dify hides the address: look there, and add the model to overrides."
-                        if MASK in url
-                        else f"If it is, say so in server_urls of {target['name']} (cluster: address), and capture again."
-                    )
-                )
-            else:
-                cluster = min(here) if shared else ""
-                number = sum(1 for (of, _number), taken in groups.items() if of == cluster and uid in taken)
-                given = (target.get("server_urls") or {}).get(min(here)) or target.get("server_url") or ""
-                groups.setdefault((cluster, number), {})[uid] = _entry(model, what, given, found.notes)
+        groups = _groups(result, target, declaring, known, found.notes)
         single = sum(1 for call in results if call["_call"]["key"] == key) == 1
         for (cluster, number), overrides in groups.items():
             words = [target["name"], "" if single else space["name"], cluster, str(number + 1) if number else ""]
             name = " ".join(word for word in words if word)
-            connection = _connection(target, found.variables)
-            if any(is_loopback(entry.get("server_url", "")) for entry in overrides.values()):
-                connection["allow_loopback"] = True  # it is in use
-            found.targets.append(
-                {
-                    "name": name,
-                    **connection,
-                    "workspaces": [space["id"] if target.get("admin_key") else space["name"]],
-                    # Nobody can read a key from Dify, so the one that is there stays.
-                    "update_secret": "on_create",
-                    "models": {**({"clusters": [cluster]} if cluster else {}), "uids": list(overrides)},
-                    "overrides": _referred(overrides, (name, "overrides"), found.variables),
-                }
-            )
+            found.targets.append(_target(target, name, space, cluster, overrides, found.variables))
+    return found
+
+
+# (cluster, "" where it need not be named; number of the target) -> UID -> override. An override is by UID alone, so a target
+# has each UID of a cluster once.
+_Groups = dict[tuple[str, int], dict[str, dict[str, t.Any]]]
+
+
+def _groups(
+    result: t.Mapping[str, t.Any],
+    target: t.Mapping[str, t.Any],
+    declaring: t.Mapping[str, set[str]],
+    known: t.Mapping[tuple[int, str], set[str]],
+    notes: list[str],
+) -> _Groups:
+    """The models of a workspace that are ours, by the target that declares them; of the others it is noted why they are not."""
+    models, key = result["models"], result["_call"]["key"]
+    shared = any(len(declaring.get(_uid(model), ())) > 1 for model in models)
+    groups: _Groups = {}
+    for model in models:
+        uid, url = _uid(model), _url(model)
+        what = f"{target['name']}, {result['workspace']['name']}: {model['type']} {model['name']}"
+        clusters = declaring.get(uid, set())
+        here = clusters & known.get((key, url), set())
+        if len(here) != 1:
+            notes.append(_left_alone(what, uid, url, clusters, target))
+            continue
+        of = min(here)
+        cluster = of if shared else ""
+        number = sum(1 for (other, _number), taken in groups.items() if other == cluster and uid in taken)
+        given = (target.get("server_urls") or {}).get(of) or target.get("server_url") or ""
+        groups.setdefault((cluster, number), {})[uid] = _entry(model, what, given, notes)
+    return groups
+
+
+def _left_alone(what: str, uid: str, url: str, clusters: set[str], target: t.Mapping[str, t.Any]) -> str:
+    """Why a model is not taken for one of a cluster, and how to say that it is."""
+    if not clusters:
+        return f"{what} has the UID {uid}, which no cluster declares. It is left alone."
+    step = (
+        "This Dify hides the address: look there, and add the model to overrides."
+        if MASK in url
+        else f"If it is, say so in server_urls of {target['name']} (cluster: address), and capture again."
+    )
+    return (
+        f"{what} has the UID {uid} at {url}, and nothing tells that this is cluster {' or '.join(sorted(clusters))}. "
+        f"It is left alone. {step}"
+    )
+
+
+def _target(
+    target: t.Mapping[str, t.Any],
+    name: str,
+    space: t.Mapping[str, t.Any],
+    cluster: str,
+    overrides: dict[str, dict[str, t.Any]],
+    variables: dict[str, str],
+) -> dict[str, t.Any]:
+    """A target of one workspace and these models.
+
+    :param target: the declared one that it comes from.
+    """
+    connection = _connection(target, variables)
+    if any(is_loopback(entry.get("server_url", "")) for entry in overrides.values()):
+        connection["allow_loopback"] = True  # it is in use
+    return {
+        "name": name,
+        **connection,
+        "workspaces": [space["id"] if target.get("admin_key") else space["name"]],
+        # Nobody can read a key from Dify, so the one that is there stays.
+        "update_secret": "on_create",
+        "models": {**({"clusters": [cluster]} if cluster else {}), "uids": list(overrides)},
+        "overrides": _referred(overrides, (name, "overrides"), variables),
+    }
+
+
+def _declaring(sources: t.Iterable[t.Mapping[str, t.Any]]) -> dict[str, set[str]]:
+    """UID -> clusters that declare it."""
+    found: dict[str, set[str]] = {}
+    for source in sources:
+        for uid in source["uids"]:
+            found.setdefault(uid, set()).add(source["cluster"])
     return found
 
 
@@ -130,7 +171,7 @@ def _clusters_at(
     for (key, uid), urls in addresses.items():
         clusters = declaring.get(uid, set())
         if len(clusters) == len(urls) == 1:
-            found.setdefault((key, *urls), set()).update(clusters)
+            found.setdefault((key, min(urls)), set()).update(clusters)
     return found
 
 

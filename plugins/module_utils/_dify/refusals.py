@@ -75,30 +75,32 @@ def unknown(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.Ma
     A run that does not see every cluster cannot refuse for it.
     """
     models = [model for source in sources for model in source.get("models") or ()]
-    uids = [model["uid"] for model in models]
     known = {
         "clusters": [source["cluster"] for source in sources],
         "tags": [tag for model in models for tag in model.get("tags") or ()],
-        "uids": uids,
+        "uids": [model["uid"] for model in models],
     }
     found = []
     for target in targets:
-        chosen = target.get("models") or {}
-        wrong = [
-            f"models.{key} has {value!r}, which no declared {'cluster' if key == 'clusters' else 'model'} has{_near(value, has)}"
-            for key, has in known.items()
-            for value in _values(chosen, key)
-            if value not in has
-        ]
-        wrong += [
-            f"overrides has {uid!r}, which is no declared model's UID{_near(uid, uids)}"
-            for uid in target.get("overrides") or {}
-            if uid not in uids
-        ]
-        if not wrong:
-            wrong += _default_refusals(sources, target)
+        wrong = list(_undeclared(target, known)) or list(_default_refusals(sources, target))
         found += [f"{target['name']}: {sentence}" for sentence in wrong]
     return found
+
+
+def _undeclared(target: t.Mapping[str, t.Any], known: t.Mapping[str, t.Sequence[str]]) -> t.Iterator[str]:
+    """Values of a target's selectors and overrides that no cluster declares.
+
+    :param known: selector -> the declared values.
+    """
+    chosen = target.get("models") or {}
+    for key, declared in known.items():
+        of = "cluster" if key == "clusters" else "model"
+        for value in _values(chosen, key):
+            if value not in declared:
+                yield f"models.{key} has {value!r}, which no declared {of} has{_near(value, declared)}"
+    for uid in target.get("overrides") or {}:
+        if uid not in known["uids"]:
+            yield f"overrides has {uid!r}, which is no declared model's UID{_near(uid, known['uids'])}"
 
 
 def _values(chosen: t.Mapping[str, t.Any], key: str) -> t.Sequence[t.Any]:
@@ -139,37 +141,71 @@ def _prunes(target: t.Mapping[str, t.Any], other: t.Mapping[str, t.Any]) -> bool
 
 def _target_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     """What is wrong with a target itself."""
+    for check in (
+        _url_refusals,
+        _login_refusals,
+        _model_name_refusals,
+        _selector_refusals,
+        _credential_name_refusals,
+        _declared_default_refusals,
+        _proof_refusals,
+    ):
+        yield from check(target)
+
+
+def _url_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     url = str(target.get("url") or "")
     if not re.match("https?://[^/]", url):
         yield f"url starts with http:// or https://; it is '{shown(url)}'."
     elif url.rstrip("/").endswith("/console/api"):
         yield f"url is Dify's address without /console/api; it is '{shown(url)}'."
+
+
+def _login_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     account = [name for name in ("email", "password") if target.get(name)]
     if len(account) == 1 or bool(account) == bool(target.get("admin_key")):
         yield "give email and password, or admin_key and the workspaces' IDs."
-    if target.get("admin_key") and not [name for name in target.get("workspaces") or () if name]:
+    if target.get("admin_key") and not any(target.get("workspaces") or ()):
         yield "an admin_key works in workspaces that are named by their ID: give workspaces."
-    unknown_places = [
-        name for name in re.findall(r"{(.*?)}", str(target.get("model_name") or "")) if name not in PLACES
-    ]
-    if unknown_places:
-        yield f"model_name has no {{{unknown_places[0]}}}; it may have {{uid}} and {{cluster}}."
+
+
+def _model_name_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    named = re.findall(r"{(.*?)}", str(target.get("model_name") or ""))
+    unknown_place = next((name for name in named if name not in PLACES), None)
+    if unknown_place is not None:
+        yield f"model_name has no {{{unknown_place}}}; it may have {{uid}} and {{cluster}}."
+
+
+def _selector_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     chosen = target.get("models") or {}
-    for key in [key for key, values in chosen.items() if isinstance(values, str)]:
-        yield f"models.{key} is a list: [{chosen[key]}]."
+    for key, values in chosen.items():
+        if isinstance(values, str):
+            yield f"models.{key} is a list: [{values}]."
     types = [*TYPES, *DIALOG_TYPES]
+    known = {name.lower() for name in types}
     for name in _values(chosen, "types"):
-        if str(name).lower() not in [known.lower() for known in types]:
+        if str(name).lower() not in known:
             yield f"models.types has {name!r}, which is no type of Xinference or of Dify{_near(name, types)}"
+
+
+def _credential_name_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     name = str(target.get("credential_name") or "")
     if len(name) > NAME_LIMIT:
         yield f"credential_name has {len(name)} characters; Dify takes {NAME_LIMIT}: '{name}'."
-    if (target.get("plugin") or {}).get("state") == "absent" and target.get("defaults"):
+
+
+def _declared_default_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """Of the defaults as they are declared; whether the target has such models is for _default_refusals."""
+    given = target.get("defaults") or {}
+    if given and (target.get("plugin") or {}).get("state") == "absent":
         yield "with plugin.state absent there are no models that could be defaults."
-    for sentence in defaults.refusals(target.get("defaults") or {}):
+    for sentence in defaults.refusals(given):
         yield f"defaults: {sentence}."
-    asked_by = [name for name, value in (target.get("prove_from") or {}).items() if value and name in HOOKS]
-    if target.get("prove_from") and len(asked_by) != 1:
+
+
+def _proof_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    given = target.get("prove_from") or {}
+    if given and sum(1 for hook in HOOKS if given.get(hook)) != 1:
         yield f"prove_from takes one of {', '.join(HOOKS)}."
 
 
@@ -216,25 +252,39 @@ def _loopback_refusals(target: t.Mapping[str, t.Any], chosen: t.Sequence[Choice]
     """One sentence, without the reason, which is every target's."""
     if boolean(target.get("allow_loopback") or False):
         return
-    urls = target.get("server_urls") or {}
-    given = {"server_url": target.get("server_url")}
-    given.update({f"server_urls of {cluster}": url for cluster, url in urls.items()})
-    given.update({f"dify.server_url of {c.model['uid']}": override(c.model, "server_url") for c in chosen})
     wrong = [
-        f"{where} is a loopback address ({shown(url)})" for where, url in given.items() if url and is_loopback(url)
+        f"{where} is a loopback address ({shown(url)})"
+        for where, url in _given_urls(target, chosen).items()
+        if url and is_loopback(url)
     ]
-    by_default = {
-        source["cluster"]
-        for source, model, _name, _kind in chosen
-        if source["loopback"]
-        and not (override(model, "server_url") or urls.get(source["cluster"]) or target.get("server_url"))
-    }
     wrong += [
         f"there is no server_url, and cluster {cluster} listens on loopback only (xinference_host)"
-        for cluster in sorted(by_default)
+        for cluster in sorted(_loopback_clusters(target, chosen))
     ]
     if wrong:
         yield f"{'; '.join(wrong)}."
+
+
+def _given_urls(target: t.Mapping[str, t.Any], chosen: t.Iterable[Choice]) -> dict[str, t.Any]:
+    """The addresses of Xinference that are declared: where -> URL."""
+    return {
+        "server_url": target.get("server_url"),
+        **{f"server_urls of {cluster}": url for cluster, url in (target.get("server_urls") or {}).items()},
+        **{f"dify.server_url of {choice.model['uid']}": override(choice.model, "server_url") for choice in chosen},
+    }
+
+
+def _loopback_clusters(target: t.Mapping[str, t.Any], chosen: t.Iterable[Choice]) -> set[str]:
+    """The clusters whose own address is a loopback one, and that no declared address replaces."""
+    if target.get("server_url"):
+        return set()
+    urls = target.get("server_urls") or {}
+    return {
+        choice.source["cluster"]
+        for choice in chosen
+        if choice.source["loopback"]
+        and not (override(choice.model, "server_url") or urls.get(choice.source["cluster"]))
+    }
 
 
 def _twice_refusals(chosen: t.Sequence[Choice]) -> t.Iterator[str]:

@@ -143,45 +143,25 @@ def registrations(
     :returns: ``models``, ``server_urls`` and ``defaults`` as the modules take them, and ``skipped`` with the reasons.
     """
     chosen = choices(sources, target)
-    unproven = {
-        (row["cluster"], row["uid"]): row["why"] for row in proofs if row["dify"] == target["name"] and not row["ok"]
-    }
+    wanted = [choice for choice in chosen if choice.wanted]
+    unproven = _unproven(proofs, target)
+    registered = {(choice.name, choice.kind) for choice in wanted}
     # A model that moved to another cluster is declared absent where it was, and is not gone from Dify.
-    given = {(choice.name, choice.kind) for choice in chosen if choice.wanted}
-    taken = {(choice.name, kind) for choice in chosen if choice.wanted for kind in _kinds(choice.model, choice.kind)}
+    taken = {(choice.name, kind) for choice in wanted for kind in _kinds(choice)}
     models: list[dict[str, t.Any]] = []
     skipped: list[dict[str, t.Any]] = []
     for choice in chosen:
-        source, model, name, kind = choice
-        row = {"cluster": source["cluster"], "uid": model["uid"], "model": name, "type": kind or model["type"]}
-        if not choice.wanted:
-            going = [gone for gone in _kinds(model, kind) if (name, gone) not in taken]
-            taken.update((name, gone) for gone in going)
-            models += [{"name": name, "type": gone, "state": "absent" if complete else "ignored"} for gone in going]
-            if going and not complete:
-                why = "not removed: this run does not see every cluster, and another one may serve it"
-                skipped.append({**row, "state": "skipped", "why": why})
-            continue
-        why = unproven.get((source["cluster"], model["uid"]))
-        if kind is None and model["type"] == "audio" and not served(model):
-            why = f"Xinference ({source['cluster']}) does not serve it now, and tells only then whether it transcribes or speaks"
-            skipped.append({**row, "state": "skipped", "why": why})
-            # As whichever it is registered, it stays.
-            staying = [kept for kept in _kinds(model, kind) if (name, kept) not in given]
-            given.update((name, kept) for kept in staying)
-            models += [{"name": name, "type": kept, "state": "ignored"} for kept in staying]
-        elif kind is None:
-            skipped.append({**row, "state": "skipped", "why": why_not(model)})
-        elif why:
-            skipped.append({**row, "state": "failed", "why": why})
-        elif not not_ready and not served(model):
-            why = f"Xinference ({source['cluster']}) does not serve it now"
-            skipped.append({**row, "state": "skipped", "why": why})
+        if choice.wanted:
+            skip = _skip(choice, unproven, not_ready)
+            models += (
+                _entries(choice, _staying(choice, registered), "ignored") if skip else [_registration(target, choice)]
+            )
         else:
-            models.append(_registration(target, choice))
-            continue
-        if kind is not None:  # not registered now, and not to be pruned either
-            models.append({"name": name, "type": kind, "state": "ignored"})
+            going = _claim(choice, taken)
+            models += _entries(choice, going, "absent" if complete else "ignored")
+            skip = _MAY_BE_SERVED if going and not complete else None
+        if skip:
+            skipped.append(_skipped(choice, skip))
     return {
         "models": models,
         "skipped": skipped,
@@ -190,11 +170,67 @@ def registrations(
     }
 
 
-def _kinds(model: t.Mapping[str, t.Any], kind: str | None) -> tuple[str, ...]:
+class _Skip(t.NamedTuple):
+    """Why a model is not registered: ``skipped`` where nobody can, ``failed`` where something is broken."""
+
+    state: str
+    why: str
+
+
+_MAY_BE_SERVED = _Skip("skipped", "not removed: this run does not see every cluster, and another one may serve it")
+
+
+def _unproven(proofs: t.Iterable[t.Mapping[str, t.Any]], target: t.Mapping[str, t.Any]) -> dict[tuple[str, str], str]:
+    """(cluster, UID) -> why the model was not found at its URL."""
+    return {
+        (row["cluster"], row["uid"]): row["why"] for row in proofs if row["dify"] == target["name"] and not row["ok"]
+    }
+
+
+def _skip(choice: Choice, unproven: t.Mapping[tuple[str, str], str], not_ready: bool) -> _Skip | None:
+    """Why a wanted model is not registered now; None where it is."""
+    source, model = choice.source, choice.model
+    away = f"Xinference ({source['cluster']}) does not serve it now"
+    if choice.kind is None:
+        if model["type"] == "audio" and not served(model):
+            return _Skip("skipped", f"{away}, and tells only then whether it transcribes or speaks")
+        return _Skip("skipped", why_not(model))
+    problem = unproven.get((source["cluster"], model["uid"]))
+    if problem:
+        return _Skip("failed", problem)
+    return None if not_ready or served(model) else _Skip("skipped", away)
+
+
+def _skipped(choice: Choice, skip: _Skip) -> dict[str, t.Any]:
+    source, model, name, kind = choice
+    row = {"cluster": source["cluster"], "uid": model["uid"], "model": name, "type": kind or model["type"]}
+    return {**row, **skip._asdict()}
+
+
+def _entries(choice: Choice, kinds: t.Iterable[str], state: str) -> list[dict[str, t.Any]]:
+    """What dify_models takes of a model that it does not register."""
+    return [{"name": choice.name, "type": kind, "state": state} for kind in kinds]
+
+
+def _staying(choice: Choice, registered: set[tuple[str, t.Any]]) -> list[str]:
+    """The types under which a model that is not registered now may be there already: as those it is not pruned."""
+    if choice.kind is not None:
+        return [choice.kind]
+    return [] if served(choice.model) else _claim(choice, registered)
+
+
+def _claim(choice: Choice, claimed: set[tuple[str, t.Any]]) -> list[str]:
+    """The types under which the model may be registered and that are not claimed under its name; they are from now on."""
+    free = [kind for kind in _kinds(choice) if (choice.name, kind) not in claimed]
+    claimed.update((choice.name, kind) for kind in free)
+    return free
+
+
+def _kinds(choice: Choice) -> tuple[str, ...]:
     """The types under which a model may be registered: both of an audio model that does not run, as nobody knows."""
-    if kind is None:
-        return tuple(_BY_ABILITY.values()) if model["type"] == "audio" else ()
-    return (kind,)
+    if choice.kind is None:
+        return tuple(_BY_ABILITY.values()) if choice.model["type"] == "audio" else ()
+    return (choice.kind,)
 
 
 def _registration(target: t.Mapping[str, t.Any], choice: Choice) -> dict[str, t.Any]:

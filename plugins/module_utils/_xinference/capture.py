@@ -92,7 +92,8 @@ class Captured:
 def read(client: Client, declared: Declared, workers: dict[str, dict[str, t.Any]]) -> Found:
     """Six requests, one for each type that can be defined, and one for each custom model and each family of them."""
     running = client.models()
-    custom, families = {}, {}
+    custom: dict[tuple[str, str], dict[str, t.Any]] = {}
+    families: dict[str, dict[str, t.Any]] = {}
     for model_type in registration.TYPES:
         names = {row["model_name"]: row["is_builtin"] for row in client.registrations(model_type)}
         for name in sorted(name for name, builtin in names.items() if not builtin):
@@ -101,7 +102,7 @@ def read(client: Client, declared: Declared, workers: dict[str, dict[str, t.Any]
                 continue
             custom[(model_type, name)] = body
             family = body.get("model_family")
-            if model_type == "LLM" and names.get(family) and family not in families:
+            if model_type == "LLM" and family and names.get(family) and family not in families:
                 families[family] = client.registration(model_type, family) or {}
     return Found(
         version=client.version,
@@ -125,7 +126,7 @@ def _lacks_engine(row: t.Mapping[str, t.Any]) -> bool:
 def _engines(client: Client, row: t.Mapping[str, t.Any]) -> list[str]:
     """The installed engines that can run an LLM as it runs."""
     told = catalog.engines_of(client.engines("LLM", row["model_name"]) or {})
-    wanted = {option: (offers.values(row, option) or [None])[0] for option in offers.SPEC}
+    wanted = {option: next(iter(offers.values(row, option)), None) for option in offers.SPEC}
     return [name for name, engine in told.items() if engine["installed"] and wanted in engine["specs"]]
 
 
@@ -171,7 +172,6 @@ def _model(found: Found, result: Captured, uid: str, row: dict[str, t.Any]) -> d
     if mine is not None:
         options = _hidden(result, uid, "", mine)
         return {**options, "replicas": row["replica"]} if row["replica"] != options.get("replicas", 1) else options
-    key = (row["model_type"], row["model_name"])
     listed = uid in (found.autostart or {})
     body = _launch(found, result, uid, row)
     options = {"uid": uid, **({} if row["model_name"] == uid else {"name": row["model_name"]})}
@@ -181,15 +181,23 @@ def _model(found: Found, result: Captured, uid: str, row: dict[str, t.Any]) -> d
         options["replicas"] = row["replica"]
     if not listed:
         _place(found, result, uid, options, cards=body is None)
-    if found.autostart is not None and not listed:
-        options["autostart"] = False
-    elif listed and found.autostart and found.autostart[uid].get("priority", 100) != 100:
-        options["priority"] = found.autostart[uid]["priority"]
+    options.update(_autostarted(found, uid))
+    key = (row["model_type"], row["model_name"])
     if key in found.custom and len(found.custom[key].get("model_specs") or []) <= 1:
         for name in ("format", "size", "quantization", "download_hub"):
             options.pop(name, None)
         options.update(_definition(found, result, key, uid))
     return options
+
+
+def _autostarted(found: Found, uid: str) -> dict[str, t.Any]:
+    """The options of the server's autostart that are not the defaults."""
+    if found.autostart is None:
+        return {}
+    if uid not in found.autostart:
+        return {"autostart": False}
+    priority = found.autostart[uid].get("priority", _DEFAULTS["priority"])
+    return {} if priority == _DEFAULTS["priority"] else {"priority": priority}
 
 
 def _ordered(options: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -222,44 +230,61 @@ _OF_REPLICA = ("model_uid", "replica", "worker_ip", "gpu_idx", "envs")
 
 def _launch(found: Found, result: Captured, uid: str, row: t.Mapping[str, t.Any]) -> dict[str, t.Any] | None:
     """The launch request of a running model, None where nobody tells it."""
-    replicas = (found.instances.get(uid) or {}).get("replica_statuses") or []
-    names = [replica.get("replica_model_uid") for replica in replicas]
-    kept = [_clean(found.workers[name]) for name in names if name in found.workers]
-    worker = kept[0] if kept else None
-    if worker and worker.get("gpu_idx"):
-        worker["gpu_idx"] = [index for body in kept for index in body["gpu_idx"]]
-    entry = _clean(((found.autostart or {}).get(uid) or {}).get("launch"))
-    if entry and worker:
-        agrees = all(
-            name in _OF_REPLICA or autostart.hides(value) or value == worker.get(name) for name, value in entry.items()
-        )
-        # The worker knows what the server hides.
-        entry = {k: worker.get(k, v) if autostart.hides(v) else v for k, v in entry.items()} if agrees else None
-    for what, body in (
-        ("the server's autostart", entry),
-        ("the worker's file of launch arguments", worker),
-        ("the web interface's history", _clean(found.history.get(uid))),
+    worker = _kept_by_workers(found, uid)
+    for who, body, of_this_launch in (
+        ("the server's autostart", _kept_by_autostart(found, uid, worker), True),
+        ("the worker's file of launch arguments", worker, True),
+        ("the web interface's history", _clean(found.history.get(uid)), False),
     ):
         if not body:
             continue
-        differs = [
-            key
-            for option, key in models.REPORTED.items()
-            if option != "replicas" and None not in (body.get(key), row.get(key))
-            and models.comparable(option, body[key]) != models.comparable(option, row[key])
-        ]  # fmt: skip
-        if not differs:
-            if body is not entry and body is not worker:
-                result.note(
-                    uid, f"How it was launched is taken from {what}; it may have been launched otherwise since."
-                )
-            return body
-        result.note(uid, f"{what[0].upper()}{what[1:]} says otherwise ({', '.join(differs)}), so it was not used.")
+        differs = _differences(body, row)
+        if differs:
+            result.note(uid, f"{who[0].upper()}{who[1:]} says otherwise ({', '.join(differs)}), so it was not used.")
+            continue
+        if not of_this_launch:
+            result.note(uid, f"How it was launched is taken from {who}; it may have been launched otherwise since.")
+        return body
     result.note(
         uid,
         "Nobody tells its engine options, environment variables and virtual environment; add them where it has any.",
     )
     return None
+
+
+def _kept_by_workers(found: Found, uid: str) -> dict[str, t.Any]:
+    """What the workers keep of the launch of a model, with the cards of all its replicas; empty where they keep nothing."""
+    replicas = (found.instances.get(uid) or {}).get("replica_statuses") or []
+    names = [replica.get("replica_model_uid") for replica in replicas]
+    kept = [_clean(found.workers[name]) for name in names if name in found.workers]
+    if not kept:
+        return {}
+    cards = {"gpu_idx": [index for body in kept for index in body["gpu_idx"]]} if kept[0].get("gpu_idx") else {}
+    return {**kept[0], **cards}
+
+
+def _kept_by_autostart(found: Found, uid: str, worker: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What the autostart keeps of the launch of a model; empty where it keeps nothing, or of another launch.
+
+    :param worker: what the workers keep, who know what the server hides.
+    """
+    entry = _clean(((found.autostart or {}).get(uid) or {}).get("launch"))
+    if not worker:
+        return entry
+    shown = {name: value for name, value in entry.items() if not autostart.hides(value)}
+    if any(value != worker.get(name) for name, value in shown.items() if name not in _OF_REPLICA):
+        return {}
+    return {name: value if name in shown else worker.get(name, value) for name, value in entry.items()}
+
+
+def _differences(body: t.Mapping[str, t.Any], row: t.Mapping[str, t.Any]) -> list[str]:
+    """Keys of a launch request that are not what the server reports of the running model."""
+    return [
+        key
+        for option, key in models.REPORTED.items()
+        if option != "replicas" and None not in (body.get(key), row.get(key))
+        and models.comparable(option, body[key]) != models.comparable(option, row[key])
+    ]  # fmt: skip
 
 
 def _clean(body: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
@@ -279,42 +304,54 @@ def _reported(row: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {name: value for name, value in told.items() if value is not None}
 
 
+def _lora(value: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
+    return [
+        {
+            "name": lora["lora_name"],
+            "path": lora["local_path"],
+            **({} if lora.get("lora_scale") in (None, 1.0) else {"scale": lora["lora_scale"]}),
+        }
+        for lora in value.get("lora_list") or []
+    ]
+
+
+# Keys of a launch request that say which model it is, and with how many replicas.
+_OF_MODEL = ("model_uid", "model_name", "replica")
+# Key of a launch request -> the option that it comes from, and how.
+_OPTION_OF: dict[str, tuple[str, t.Callable[[t.Any], t.Any]]] = {
+    **{key: (option, lambda value: value) for option, key in models.LAUNCH_KEYS.items() if key not in _OF_MODEL},
+    "model_size_in_billions": ("size", str),
+    "n_gpu": ("gpus_per_replica", lambda value: "none" if value is None else str(value)),
+    "model_path": ("path", lambda value: value),
+    "peft_model_config": ("lora", _lora),
+}
+# Key -> key of the draft model, which one of the first two asks for; without them the others are options of the engine.
+_DRAFT_OF = {
+    "enable_mtp": "",
+    "draft_model_path": "path",
+    "draft_quantization": "quantization",
+    "num_speculative_tokens": "tokens",
+}
+
+
 def _options(result: Captured, uid: str, body: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The options of a launch request."""
-    named = {key: option for option, key in models.LAUNCH_KEYS.items()}
+    has_draft = "enable_mtp" in body or "draft_model_path" in body
     options: dict[str, t.Any] = {}
-    engine: dict[str, t.Any] = {}
     draft: dict[str, t.Any] = {}
-    drafts = {"enable_mtp": None, "draft_model_path": "path", "draft_quantization": "quantization"}
-    drafts["num_speculative_tokens"] = "tokens"
+    engine: dict[str, t.Any] = {}
     for key, value in body.items():
-        if key in ("model_uid", "model_name", "replica"):
-            continue
-        if key in named:
-            options[named[key]] = str(value) if named[key] == "size" else value
-        elif key == "n_gpu":
-            options["gpus_per_replica"] = "none" if value is None else str(value)
-        elif key == "model_path":
-            options["path"] = value
-        elif key == "peft_model_config":
-            options["lora"] = [
-                {
-                    "name": lora["lora_name"],
-                    "path": lora["local_path"],
-                    **({"scale": s} if s not in (None, 1.0) else {}),
-                }
-                for lora in value.get("lora_list") or []
-                for s in [lora.get("lora_scale")]
-            ]
-        elif key in drafts and ("enable_mtp" in body or "draft_model_path" in body):
-            if drafts[key]:
-                draft[str(drafts[key])] = value
+        if key in _OPTION_OF:
+            option, convert = _OPTION_OF[key]
+            options[option] = convert(value)
+        elif has_draft and key in _DRAFT_OF:
+            draft[_DRAFT_OF[key]] = value
         elif key == "replica_config":
             result.note(uid, "Its replicas were placed one by one (replica_config), which cannot be declared.")
-        elif value is not None:
+        elif value is not None and key not in _OF_MODEL:
             engine[key] = value
-    if "enable_mtp" in body or "draft_model_path" in body:
-        options["draft_model"] = draft
+    if has_draft:
+        options["draft_model"] = {name: value for name, value in draft.items() if name}
     if options.get("type") == "LLM":
         del options["type"]
     if engine:
@@ -438,7 +475,8 @@ def _items(name: str, items: t.Sequence[dict[str, t.Any]], notes: t.Mapping[str,
 
 
 def _block(value: dict[str, t.Any], first: str) -> list[str]:
-    lines, indent = [], " " * len(first)
+    lines: list[str] = []
+    indent = " " * len(first)
     for key, item in value.items():
         start = first if not lines else indent
         name = _scalar(str(key))

@@ -34,7 +34,7 @@ AUTH_PATH = "/v1/cluster/auth"
 # Seconds between two looks at a server that does not answer yet.
 _READY_PAUSE = 1.0
 
-# Begins the UID of a model that tries a worker which has come back, and that nobody but the drain sees (drain.py).
+# Begins the UID of a model that tries a worker which has come back, and that nobody but the drain sees (undrain.py).
 TRY = "modelops-try-"
 
 RESET_HINT = (

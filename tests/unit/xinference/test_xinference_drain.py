@@ -10,7 +10,7 @@ import json
 import pytest
 from servers.xinference import PASSWORD, XinferenceServer
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import drain
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import drain, plan_drain, undrain
 
 ONE, TWO, THREE = "10.0.0.1:9998", "10.0.0.2:9998", "10.0.0.3:9998"
 TRIAL = "modelops-try-10.0.0.1-9998"
@@ -148,7 +148,7 @@ def test_a_replica_that_lands_on_a_worker_of_the_batch_is_taken_back(cluster, ru
     cluster.serve("emb", **EMBEDDING, worker_ip=ONE)
     assert not run(cluster, worker=TWO).failed
     place = {"replica_config": {"devices": [{"worker_ip": TWO}]}}
-    monkeypatch.setattr(drain, "_place", lambda rows, rest: place)
+    monkeypatch.setattr(plan_drain, "_place", lambda rows, rest: place)
     result = run(cluster)
     why = f"put the new replica on {TWO}, which is drained; what was added was removed"
     assert result.failed and why in result["msg"]
@@ -481,14 +481,14 @@ def test_what_does_not_answer_on_the_worker_is_taken_back_and_the_next_run_goes_
 def test_a_run_that_broke_between_adding_and_proving_is_proven_by_the_next_one(pair, run, monkeypatch):
     spread(pair)
     goes_and_comes(pair, run, ONE)
-    add = drain.Drain._add
+    add = undrain.Undrain._add
 
     def add_and_die(self, move):
         add(self, move)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(drain.Drain, "_add", add_and_die)
+        patch.setattr(undrain.Undrain, "_add", add_and_die)
         with pytest.raises(KeyboardInterrupt):
             run(pair, "undrained")
     assert places(pair, "emb") == [ONE, TWO]
