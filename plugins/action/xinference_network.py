@@ -41,7 +41,7 @@ class ActionModule(ActionBase):
         max_skew, fail = (options.validated_parameters[name] for name in HERE)
         args = {"name": (task_vars or {}).get("inventory_hostname"), **self._task.args}
         before = time.time()
-        result = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
+        result: dict[str, t.Any] = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
         after = time.time()
         if result.get("failed") or "now" not in result:
             return result

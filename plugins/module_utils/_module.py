@@ -14,6 +14,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
+AnyModule = t.TypeVar("AnyModule", bound=AnsibleModule)
+
 
 class Module(AnsibleModule):
     """An AnsibleModule that, for a misspelled option at any depth, names the nearest known one."""
@@ -49,7 +51,7 @@ def misspelled(spec: t.Mapping[str, t.Any], params: t.Any, path: str = "") -> li
     return found
 
 
-def run(module: AnsibleModule, work: t.Callable[[AnsibleModule], dict[str, t.Any]]) -> t.NoReturn:
+def run(module: AnyModule, work: t.Callable[[AnyModule], dict[str, t.Any]]) -> t.NoReturn:
     """Calls ``work`` and exits with its result; a ModelopsError becomes a message, anything else a traceback."""
     try:
         result = work(module)

@@ -66,7 +66,9 @@ class Plan:
         self.header = header
         self.changes: list[Change] = []
 
-    def add(self, sign: str, verb: str, name: str, fields: t.Iterable[Field] = (), why: str = "", data: t.Any = None):
+    def add(
+        self, sign: str, verb: str, name: str, fields: t.Iterable[Field] = (), why: str = "", data: t.Any = None
+    ) -> Change:
         change = Change(sign, verb, name, list(fields), why, data)
         self.changes.append(change)
         return change

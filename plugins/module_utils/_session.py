@@ -16,15 +16,13 @@ from collections import Counter
 
 try:
     import requests
+    import urllib3
     from requests.adapters import HTTPAdapter
     from urllib3.util.retry import Retry
-
+except ImportError as exc:  # reported by _connection with the name of the interpreter
+    REQUESTS_IMPORT_ERROR: ImportError | None = exc
+else:
     REQUESTS_IMPORT_ERROR = None
-except ImportError as exc:  # reported by _module.run with the name of the interpreter
-    requests = None
-    HTTPAdapter = object
-    Retry = None
-    REQUESTS_IMPORT_ERROR = exc
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
@@ -130,7 +128,7 @@ class Session:
         if proxy is not None:
             self._options["proxies"] = {"http": proxy, "https": proxy}
         if not validate_certs:
-            requests.packages.urllib3.disable_warnings()
+            urllib3.disable_warnings()
         # `connect` counts failures before anything was sent, so it is safe for every verb.
         retry = Retry(
             total=retries,

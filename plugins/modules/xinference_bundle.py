@@ -159,6 +159,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host import bu
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import readable
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run, write_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights import RECORD
 from ansible_collections.modelops.inference.plugins.module_utils._host.wheelhouse import Wheelhouse
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 
@@ -355,7 +356,7 @@ def prune(directory: str, before: t.Mapping[str, t.Any], after: t.Mapping[str, t
 
 def owned(manifest: t.Mapping[str, t.Any]) -> set[str]:
     """A bundle's files, and the records by which a further run knows that weights are there; no host is given them. Pure."""
-    return {*manifest.get("files", {}), *(f"weights/{name}/{seed.RECORD}" for name in manifest.get("weights", {}))}
+    return {*manifest.get("files", {}), *(f"weights/{name}/{RECORD}" for name in manifest.get("weights", {}))}
 
 
 def main() -> None:

@@ -274,7 +274,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     secrets = os.path.join(p["path"], "secrets")
     cards = facts.base(Host())
     accelerator = plan.torch(cards, Wanted(**p["accelerator"]))
-    found = {
+    found: dict[str, t.Any] = {
         "changed": False,
         "system": {**probe.system(), "accelerators": cards["vendors"]},
         "accelerator": accelerator,

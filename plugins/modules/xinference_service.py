@@ -165,11 +165,7 @@ def make_plan(
     plan = Plan("service")
     up = state.active in ("running", "starting")
     if wanted["state"] == "absent":
-        if unit is not None or state.installed:
-            plan.add("remove", "remove service", name)
-        for path, text in files.items():
-            if text is not None:
-                plan.add("remove", "remove file", path)
+        _plan_removal(plan, name, unit is not None or state.installed, files)
         return plan
     if wanted["state"] in ("stopped", "disabled"):
         if up:
@@ -177,6 +173,35 @@ def make_plan(
         if wanted["state"] == "disabled" and state.enabled:
             plan.add("change", "disable", name)
         return plan
+    _plan_files(plan, name, wanted, unit, files, timer)
+    if not state.enabled:
+        plan.add("change", "enable", name)
+    if not up:
+        plan.add("change", "start", name, why=state.active)
+    elif wanted["state"] == "restarted":
+        plan.add("change", "restart", name, why="asked for")
+    elif wanted["config"] and running_config != wanted["config"]:
+        plan.add("change", "restart", name, why="it runs with another configuration")
+    return plan
+
+
+def _plan_removal(plan: Plan, name: str, installed: bool, files: t.Mapping[str, str | None]) -> None:
+    if installed:
+        plan.add("remove", "remove service", name)
+    for path, text in files.items():
+        if text is not None:
+            plan.add("remove", "remove file", path)
+
+
+def _plan_files(
+    plan: Plan,
+    name: str,
+    wanted: t.Mapping[str, t.Any],
+    unit: str | None,
+    files: t.Mapping[str, str | None],
+    timer: str | None,
+) -> None:
+    """Adds the files to write, then the unit that reads them."""
     for file in wanted["files"]:
         before = files[file["path"]]
         if before != file["content"]:
@@ -193,15 +218,6 @@ def make_plan(
         ]
         if changed:
             plan.add("change", "install service", name, changed)
-    if not state.enabled:
-        plan.add("change", "enable", name)
-    if not up:
-        plan.add("change", "start", name, why=state.active)
-    elif wanted["state"] == "restarted":
-        plan.add("change", "restart", name, why="asked for")
-    elif wanted["config"] and running_config != wanted["config"]:
-        plan.add("change", "restart", name, why="it runs with another configuration")
-    return plan
 
 
 def _digest(text: str | None) -> str | None:

@@ -24,9 +24,9 @@ class Pieces:
     """A part of an action plugin."""
 
     _connection: t.Any
-    _make_tmp_path: t.Callable[[], str]
+    _make_tmp_path: t.Callable[..., str]
     _transfer_file: t.Callable[[str, str], str]
-    _fixup_perms2: t.Callable[[tuple[str, str]], t.Any]
+    _fixup_perms2: t.Callable[..., t.Any]
 
     def _send(self, files: t.Sequence[tuple[str, int]], offset: int) -> dict[str, str]:
         """Sends the piece at an offset of files that follow one another.
@@ -36,7 +36,7 @@ class Pieces:
         """
         tmp = self._connection._shell.tmpdir or self._make_tmp_path()
         remote = self._connection._shell.join_path(tmp, "piece")
-        with tempfile.NamedTemporaryFile(dir=C.DEFAULT_LOCAL_TMP) as piece:
+        with tempfile.NamedTemporaryFile(dir=C.DEFAULT_LOCAL_TMP) as piece:  # type: ignore[attr-defined] # set at run time
             sha256 = cut(files, offset, piece)
             self._transfer_file(piece.name, remote)
         self._fixup_perms2((tmp, remote))

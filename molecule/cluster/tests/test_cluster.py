@@ -92,7 +92,7 @@ def test_nothing_fails_while_workers_come_and_go(counts, model, phase):
 def test_what_a_worker_had_that_stays_away_is_restored_while_the_rest_serves(counts):
     away = counts["a worker stays away"]
     assert away["minilm"]["failed"] == 0
-    # Its worker is away for longer than the two minutes after which the replica is restored.
+    # Its worker is away for longer than models_reconcile_return_timeout, after which the replica is restored.
     assert away["gemma3-270m"]["longest_gap"] < 120 and away["gemma3-270m"]["answered"] > away["gemma3-270m"]["failed"]
 
 

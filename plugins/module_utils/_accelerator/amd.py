@@ -96,13 +96,14 @@ def _amd_smi(document: t.Any) -> dict[str, dict[str, t.Any]]:
     rows = document.get("gpu_data", []) if isinstance(document, dict) else document
     cards = {}
     for row in rows:
-        size = row.get("vram", {}).get("size") or {}
-        amount = size.get("value") if isinstance(size, dict) else None
+        told = row.get("vram", {}).get("size")
+        size: dict[str, t.Any] = told if isinstance(told, dict) else {}
+        amount, unit = size.get("value"), UNITS.get(size.get("unit", ""), 1)
         cards[pci.address(row["bus"]["bdf"])] = {
             "index": row["gpu"],
             "name": row["asic"].get("market_name", ""),
             "uuid": row["asic"].get("asic_serial", ""),
-            "memory_bytes": int(amount) * UNITS.get(size.get("unit"), 1) if isinstance(amount, (int, float)) else None,
+            "memory_bytes": int(amount) * unit if isinstance(amount, (int, float)) else None,
             "driver": row.get("driver", {}).get("version", ""),
         }
     return cards

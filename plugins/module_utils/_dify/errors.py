@@ -230,6 +230,6 @@ def advice(found: Failure, release: Release, **about: t.Any) -> str:
     return f"See the log of Dify's container {release.validator}."
 
 
-class _About(dict):
+class _About(dict[str, str]):
     def __missing__(self, key: str) -> str:
         return f"<{key}>"

@@ -85,9 +85,10 @@ def verdicts(
     rows = []
     for key, target in enumerate(targets):
         for place, uids in _asked(sources, target).items():
+            hook = (key, *place)
             for uid in sorted(uids):
                 here = near[place](uid)
-                there = far[(key, *place)](uid) if (key, *place) in far else None
+                there = far[hook](uid) if hook in far else None
                 rows.append(
                     {
                         "dify": target["name"],

@@ -81,16 +81,17 @@ def _untar(path: str, target: str, what: str) -> None:
     with subprocess.Popen(  # pylint: disable=ansible-bad-function
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:
+        stdout, stderr = t.cast("t.IO[bytes]", process.stdout), t.cast("t.IO[bytes]", process.stderr)
         try:
-            with tarfile.open(fileobj=process.stdout, mode="r|") as archive:
+            with tarfile.open(fileobj=stdout, mode="r|") as archive:
                 _members(archive, target, what)
             # What follows the archive's end is padding.
-            while process.stdout.read(1 << 20):
+            while stdout.read(1 << 20):
                 pass
         except BaseException:
             process.kill()
             raise
-        said = process.stderr.read().decode("utf-8", errors="replace")
+        said = stderr.read().decode("utf-8", errors="replace")
         if process.wait():
             raise ModelopsError(f"{what} cannot be unpacked: {last_lines(said)}")
 

@@ -65,7 +65,10 @@ def _inside(name: str) -> bool:
 
 
 def choose(
-    environments: t.Sequence[t.Mapping[str, t.Any]], wanted: str, declared: t.Mapping[str, t.Any], system: t.Mapping
+    environments: t.Sequence[t.Mapping[str, t.Any]],
+    wanted: str,
+    declared: t.Mapping[str, t.Any],
+    system: t.Mapping[str, str],
 ) -> t.Mapping[str, t.Any]:
     """The environment that a host takes. Pure.
 
@@ -95,7 +98,8 @@ def _difference(environments: t.Sequence[t.Mapping[str, t.Any]], declared: t.Map
         ]
         for entry in environments
     ]
-    return "; ".join(min(found, key=len)) if found else "it has none at all"
+    nearest = min(found, key=len, default=["it has none at all"])
+    return "; ".join(nearest)
 
 
 def _short(value: t.Any) -> str:

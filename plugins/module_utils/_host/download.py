@@ -131,7 +131,7 @@ class _Proxies(urllib.request.ProxyHandler):
         super().__init__({scheme: url for scheme, url in self.known.items() if scheme in ("http", "https")})
 
     def proxy_open(self, req: t.Any, proxy: str, type: str) -> t.Any:
-        if urllib.request.proxy_bypass_environment(req.host, self.known):
+        if urllib.request.proxy_bypass_environment(req.host, self.known):  # type: ignore[attr-defined] # not in typeshed
             return None
         return super().proxy_open(req, proxy, type)
 
@@ -314,14 +314,14 @@ class Web:
                     file.write(block)
                     size += len(block)
                     yield len(block), resumable and size != total
-        if part.total is None:
-            part.about["total"] = part.size
+        if total is None:
+            part.about["total"] = total = part.size
             part.write()
-        if part.size > part.total:
+        if part.size > total:
             part.discard()
             raise Interrupted("more came than the server had announced")
-        if part.size < part.total:
-            raise Interrupted(f"the connection ended after {amount(part.size, part.total)}")
+        if part.size < total:
+            raise Interrupted(f"the connection ended after {amount(part.size, total)}")
 
 
 def expected(source: Source, web: Web) -> tuple[str, str]:

@@ -161,7 +161,7 @@ def _listeners(host: str, number: int) -> dict[str, int]:
     """Inodes of the sockets that listen where a server on ``host``:``number`` would have to, each with its user's ID."""
     everywhere = {"0.0.0.0", "::", ""}
     try:
-        wanted = {info[4][0] for info in socket.getaddrinfo(host or "0.0.0.0", number, type=socket.SOCK_STREAM)}
+        wanted = {str(info[4][0]) for info in socket.getaddrinfo(host or "0.0.0.0", number, type=socket.SOCK_STREAM)}
     except OSError:
         wanted = everywhere
     inodes: dict[str, int] = {}

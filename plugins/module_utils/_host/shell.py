@@ -47,7 +47,9 @@ def run(
     :param stdin: text for its standard input (the way for secrets, which must not stand in argv).
     :raises CommandFailed: it did not end with 0 within ``timeout`` seconds.
     """
-    rights = {} if user is None else dict(user=user, group=pwd.getpwnam(user).pw_gid, extra_groups=list(groups))
+    rights: dict[str, t.Any] = {}
+    if user is not None:
+        rights = dict(user=user, group=pwd.getpwnam(user).pw_gid, extra_groups=list(groups))
     try:
         # AnsibleModule.run_command has neither a time-out nor another user's rights.
         done = subprocess.run(  # pylint: disable=ansible-bad-function

@@ -247,7 +247,8 @@ class Fetcher:
                 {"file": source.where, "offset": part.size},
             )
         if source.checksum:
-            verify(part, *source.checksum.split(":"), source.where)
+            algorithm, _colon, wanted = source.checksum.partition(":")
+            verify(part, algorithm, wanted, source.where)
         return draft.finish(draft.content(part, source, listing["files"]), source.record)
 
     def _from_seed(self, source: Source, draft: Draft) -> dict[str, t.Any]:
@@ -266,16 +267,18 @@ class Fetcher:
                 self._take(os.path.join(seed.url, source.name, name), place, file["sha256"])
             elif not os.path.exists(place):
                 where = f"{seed.url}/{quote(source.name)}/{quote(name)}"
-                before = came
+
+                def told(before: int = came) -> str:
+                    stage = _stage(f"copying from {urlsplit(seed.url).hostname}", before + part.size, total)
+                    return f"{source.name}  {stage}"
+
                 self.near.download(
                     where,
                     {"Authorization": f"Bearer {seed.token}"},
                     part,
                     f"{name} {file['sha256']}",
                     self.clock,
-                    lambda done=before: (
-                        f"{source.name}  {_stage(f'copying from {urlsplit(seed.url).hostname}', done + part.size, total)}"
-                    ),
+                    told,
                 )
                 verify(part, "sha256", file["sha256"], where)
                 os.makedirs(os.path.dirname(place), exist_ok=True)

@@ -232,8 +232,8 @@ class Wheelhouse:
         parts = urlsplit(url)
         netloc = parts.netloc.rpartition("@")[2]
         bare = urlunsplit(parts._replace(netloc=netloc))
-        for known in (url, self.settings.index_url, *self.settings.extra_index_urls):
-            index = urlsplit(known or "")
+        for known in (url, self.settings.index_url or "", *self.settings.extra_index_urls):
+            index = urlsplit(known)
             if index.username and origin(bare) == origin(known):
                 pair = f"{unquote(index.username)}:{unquote(index.password or '')}"
                 return bare, {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}

@@ -366,7 +366,7 @@ def _create_key(client: Client, actual: Actual, key: Key) -> None:
     key.value = answer.json["key"]
     client.session.hide(key.value)
     try:
-        write("keys", key.path, key.value)
+        write("keys", key.options["path"], answer.json["key"])
     except ModelopsError:
         # A key that nobody has would be in the way of the next run.
         client.request("DELETE", f"/v1/admin/keys/{answer.json['id']}")
@@ -389,7 +389,7 @@ def _reveal(client: Client, key: Key, row: dict[str, t.Any]) -> None:
             f"keys: {key.name!r} exists on {client.endpoint} but does not work (enabled: {row.get('enabled')}{ends}). "
             "Remove it (state: absent) and have a new one made"
         )
-    write("keys", key.path, key.value)
+    write("keys", key.options["path"], answer.json["key"])
 
 
 def write(what: str, path: str, value: str) -> None:

@@ -64,7 +64,7 @@ def entry(told: t.Mapping[str, t.Any]) -> Entry:
         path=path,
         # Left out where the directory is empty.
         real_path=told.get("real_path") or path,
-        spec={option: (offers.values(told, option) or [None])[0] for option in offers.SPEC},
+        spec=offers.spec_of(told),
         size=told.get("size_bytes"),
     )
 
@@ -101,14 +101,14 @@ def users(
     :param declared: models as xinference_models takes them.
     :raises ModelopsError: one of them is none.
     """
-    found = [User(f"{uid} runs", row["model_name"], _spec(row)) for uid, row in running.items()]
+    found = [User(f"{uid} runs", row["model_name"], offers.spec_of(row)) for uid, row in running.items()]
     found += [
         User(f"{uid} is there", row["model_name"], {})
         for uid, row in instances.items()
         if uid not in running and row["status"] not in ("ERROR", "TERMINATED")
     ]
     found += [
-        User(f"{uid} is in the autostart", row["launch"]["model_name"], _spec(row["launch"]))
+        User(f"{uid} is in the autostart", row["launch"]["model_name"], offers.spec_of(row["launch"]))
         for uid, row in autostart.items()
     ]
     for model in declared:
@@ -117,10 +117,6 @@ def users(
         if model.get("state") != "absent":
             found.append(User(f"{model['uid']} is declared", model.get("name") or model["uid"], _declared_spec(model)))
     return found
-
-
-def _spec(row: t.Mapping[str, t.Any]) -> dict[str, str | None]:
-    return {option: (offers.values(row, option) or [None])[0] for option in offers.SPEC}
 
 
 def _declared_spec(model: t.Mapping[str, t.Any]) -> dict[str, str | None]:
@@ -172,7 +168,8 @@ def keep_together(entries: t.Sequence[Entry], version: str) -> None:
 
     :param version: the server's release.
     """
-    groups = [lambda item: item.version]  # the server deletes by version, and a version may have several entries
+    # The server deletes by version, and a version may have several entries.
+    groups: list[t.Callable[[Entry], str]] = [lambda item: item.version]
     if not releases.spares_shared_files(version):
         groups.append(lambda item: item.real_path)
     for group in groups * 2:  # twice, because one of the second kind may be kept for one of the first

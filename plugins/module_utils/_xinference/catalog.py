@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import typing as t
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -91,7 +92,7 @@ def listed(client: Client, filters: Filters) -> list[Row]:
 def _row(model_type: str, told: t.Mapping[str, t.Any]) -> Row:
     specs: list[dict[str, t.Any]] = []
     for spec in told.get("model_specs") or []:
-        found = {option: (offers.values(spec, option) or [None])[0] for option in offers.SPEC}
+        found = offers.spec_of(spec)
         if found not in specs and any(found.values()):
             specs.append(found)
     languages = told.get("model_lang") or told.get("language") or []
@@ -151,12 +152,8 @@ def engines_of(told: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
 
 
 def _specs(offer: offers.Offer) -> list[dict[str, t.Any]]:
-    return [
-        {"format": model_format, "size": size, "quantization": quantization}
-        for model_format in offers.values(offer, "format") or [None]
-        for size in offers.values(offer, "size") or [None]
-        for quantization in offers.values(offer, "quantization") or [None]
-    ]
+    each: list[t.Sequence[str | None]] = [offers.values(offer, option) or (None,) for option in offers.SPEC]
+    return [dict(zip(offers.SPEC, combination)) for combination in itertools.product(*each)]
 
 
 # -- can this server serve it? -----------------------------------------------------------------------------------------

@@ -24,8 +24,9 @@ NOTHING, LAUNCH, ADD, CLEAR = "nothing", "launch", "add", "clear"
 
 # Seconds for which a model has to be missing before it is launched: a worker that comes back reports its models only then.
 SETTLE = 5.0
-# Seconds for which a model has to have fewer replicas before another one is added: so long may a worker take to restart. One that
-# is back brings back its own, and may take as long for them as for a launch: it lists them when all have loaded (seen on 4.1.0).
+# Seconds for which a model must have fewer replicas before another one is added, unless configured otherwise: a worker may take as
+# long to restart. Then it brings back its own, and may take as long for them as for a launch: it lists them when all have loaded
+# (seen on 4.1.0).
 RETURNS = 120.0
 # Seconds for which a model may be broken before it is ended: a worker needs ten to bring back a process that died.
 BROKEN_FOR = 60.0
@@ -97,10 +98,16 @@ class Known:
 
 @dataclass(frozen=True)
 class Limits:
-    """:param attempts: launches after which it gives up.  :param timeout: seconds that a launch may take."""
+    """The reconciler's settings.
+
+    :param attempts: launches after which it gives up.
+    :param timeout: seconds that a launch may take.
+    :param returns: seconds that a lost worker may take to register again.
+    """
 
     attempts: int
     timeout: float
+    returns: float = RETURNS
 
 
 def forget(known: Known) -> Known:
@@ -195,7 +202,7 @@ def _fewer(known: Known, seen: Seen, now: float, limits: Limits) -> tuple[Known,
         if now - known.launched < LISTED:
             return known, NOTHING
         return failed(known, "another replica did not come up; the server's log may say why", now, limits), NOTHING
-    return _lacking(known, seen, now, limits, FEWER, limits.timeout if seen.returning else RETURNS)
+    return _lacking(known, seen, now, limits, FEWER, limits.timeout if seen.returning else limits.returns)
 
 
 def _absent(known: Known, seen: Seen, now: float, limits: Limits) -> tuple[Known, str]:

@@ -478,7 +478,8 @@ def _outcome(decision: models.Decision, actual: models.Actual, launch_timeout: f
 def what_runs(decision: models.Decision, actual: models.Actual) -> dict[str, t.Any]:
     """How to launch again what runs under the UID of a model: as remembered, else as far as the server tells it. Pure."""
     model = decision.model
-    body, placed = actual.remembered(model.uid), {}
+    body = actual.remembered(model.uid)
+    placed: dict[str, t.Any] = {}
     if body is not None:
         placed = actual.launched[model.uid].get("placed") or {}
     else:

@@ -193,8 +193,8 @@ def _parameters(text: t.Mapping[str, t.Any], billions: float | None, tied: bool 
         # The catalogue does not say. Models of 7 billion and more have an output matrix of their own, but those with
         # a very large vocabulary; of smaller ones the nominal size tells.
         untied = linear + 2 * embedding
-        small = billions is not None and (billions < 7 or vocab >= 200_000)
-        tied = small and abs(billions * 1e9 - untied) > abs(billions * 1e9 - untied + embedding)
+        nominal = billions * 1e9 if billions is not None and (billions < 7 or vocab >= 200_000) else None
+        tied = nominal is not None and abs(nominal - untied) > abs(nominal - untied + embedding)
     return linear, embedding if tied else 2 * embedding
 
 

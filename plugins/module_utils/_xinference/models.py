@@ -487,8 +487,8 @@ def worker_differs(model: Model, actual: Actual) -> Field | None:
     if not wanted:
         return None
     meant = {address for address in actual.workers if wanted in (address, host(address))}
-    used = {row.get("worker_address") for row in replicas(actual.instances.get(model.uid) or {})}
-    used.discard(None)
+    running = replicas(actual.instances.get(model.uid) or {})
+    used = {row["worker_address"] for row in running if row.get("worker_address") is not None}
     if not meant or used <= meant:
         return None
     return Field("worker", ", ".join(sorted(used)), wanted)

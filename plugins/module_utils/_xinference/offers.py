@@ -126,6 +126,11 @@ def values(offer: Offer, option: str) -> list[str]:
     return [models.comparable(option, item) for item in (value if isinstance(value, list) else [value])]
 
 
+def spec_of(offer: Offer) -> dict[str, str | None]:
+    """The first value of an offer for each option, None where it names none."""
+    return {option: next(iter(values(offer, option)), None) for option in SPEC}
+
+
 def _check_engine_name(client: Client, model: models.Model) -> None:
     wanted = model.options["engine"]
     if not wanted or wanted.lower() in (engine.lower() for engine in ENGINES):

@@ -100,6 +100,7 @@ class Settings:
     password_file: str = ""
     attempts: int = 5
     ready_timeout: float = 300
+    return_timeout: float = heal.RETURNS
     metrics_dir: str = ""
     interval: float = 60
 
@@ -310,7 +311,7 @@ class Turn:
             if was.launched is not None and seen.state == "ready":
                 memory.became({model.uid: actual.created(model.uid)})
             timeout = model.options["launch_timeout"] or declared.settings.get("launch_timeout") or 1800
-            limits = heal.Limits(self.settings.attempts, timeout)
+            limits = heal.Limits(self.settings.attempts, timeout, self.settings.return_timeout)
             now, action = heal.decide(was, seen, clock, limits)
             if action in (heal.LAUNCH, heal.ADD) and loading >= _PARALLEL:
                 now = replace(was, state=heal.MISSING if action == heal.LAUNCH else heal.FEWER)
@@ -710,6 +711,12 @@ def _parser() -> argparse.ArgumentParser:
             "--attempts", type=int, default=5, help="failed launches of a model after which it gives up"
         )
         command.add_argument("--ready-timeout", type=float, default=300, help="seconds to wait for the server")
+        command.add_argument(
+            "--return-timeout",
+            type=float,
+            default=heal.RETURNS,
+            help="seconds to wait for a lost worker before its replicas are restored on another one",
+        )
         command.add_argument("--metrics-dir", default="", help="directory of node_exporter's textfile collector")
         if name == "loop":
             command.add_argument("--interval", type=float, default=60, help="seconds between two turns")

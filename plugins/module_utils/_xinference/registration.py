@@ -294,8 +294,9 @@ def differences(wanted: Definition, actual: t.Mapping[str, t.Any]) -> list[Field
         if key == "model_specs":
             for spec in value:
                 found += _spec_differences(spec, before or [])
-            if wanted.whole and len(before or []) > len(value):
-                found.append(Field("definition.specs", len(before), len(value)))
+            registered = len(before or [])
+            if wanted.whole and registered > len(value):
+                found.append(Field("definition.specs", registered, len(value)))
         elif key == "model_ability":
             if not _same_abilities(wanted.model_type, value, before or []):
                 found.append(Field("definition.abilities", before, value))

@@ -156,6 +156,22 @@ class XinferenceServer:
 
     # -- answering -------------------------------------------------------------------------------------------------
 
+    def receive(self, verb: str, path: str) -> Fault | None:
+        """Counts a request, and tells the fault that meets it."""
+        self.counts[verb] += 1
+        self.requests.append((verb, path))
+        fault = next((f for f in self.faults if f.matches(verb, path)), None)
+        if fault:
+            fault.times -= 1
+        return fault
+
+    def refusal(self, refused: Refused) -> str:
+        """The text of a refusal, with the address of the actor that it comes from."""
+        where = "" if refused.plain else f"[address={(self.models.workers or ['127.0.0.1:1'])[0]}, pid=1] "
+        if refused.text.startswith("Model is loading, please retry later: "):
+            return refused.text.replace("later: ", f"later: {where}", 1)
+        return where + refused.text
+
     def answer(self, verb: str, path: str, query: dict[str, str], body: t.Any, token: str | None) -> tuple[int, t.Any]:
         if self.auth and not path.startswith(OPEN):
             self.accounts.authorize(token, verb, path)
@@ -183,15 +199,11 @@ def _handler(server: XinferenceServer) -> type[BaseHTTPRequestHandler]:
             parts = urlsplit(self.path)
             raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             with server.lock:
-                server.counts[self.command] += 1
-                server.requests.append((self.command, parts.path))
-                fault = next((f for f in server.faults if f.matches(self.command, parts.path)), None)
-                if fault:
-                    fault.times -= 1
-                    if fault.kind == "reset":
-                        return self._reset()
-                    if fault.kind == "status":
-                        return self._send(fault.status, {"detail": f"fault {fault.status}"})
+                fault = server.receive(self.command, parts.path)
+                if fault and fault.kind == "reset":
+                    return self._reset()
+                if fault and fault.kind == "status":
+                    return self._send(fault.status, {"detail": f"fault {fault.status}"})
                 if server.strict_check and self.command != "GET" and parts.path not in READING_POSTS:
                     server.violations.append(f"{self.command} {parts.path}")
                     return self._send(599, {"detail": "refused in check mode"})
@@ -213,11 +225,7 @@ def _handler(server: XinferenceServer) -> type[BaseHTTPRequestHandler]:
             try:
                 return server.answer(self.command, path, query, body, self.headers.get("Authorization"))
             except Refused as exc:
-                where = "" if exc.plain else f"[address={(server.models.workers or ['127.0.0.1:1'])[0]}, pid=1] "
-                text = exc.text
-                if text.startswith("Model is loading, please retry later: "):
-                    text, where = text.replace("later: ", f"later: {where}", 1), ""
-                return exc.status, {"detail": where + text}
+                return exc.status, {"detail": server.refusal(exc)}
 
         def _send(self, status: int, body: t.Any) -> None:
             plain = isinstance(body, _Text)

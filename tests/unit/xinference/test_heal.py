@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -25,35 +26,36 @@ def decide(before, state, error=""):
     return heal.decide(before, Seen(state, error), NOW, LIMITS)
 
 
-@pytest.mark.parametrize("state", STATES)
-@pytest.mark.parametrize("attempts", [0, 1, 3])
-@pytest.mark.parametrize("launched", [None, NOW - 5, NOW - 50])
-@pytest.mark.parametrize("next_try", [None, NOW - 1, NOW + 100])
-@pytest.mark.parametrize("ago", [0, 10, 100, 10_000])
-@pytest.mark.parametrize("seen", ["ready", "loading", "absent", "failed", "unlisted"])
-def test_what_always_holds(state, attempts, launched, next_try, ago, seen):
-    before = known(state, ago, attempts=attempts, launched=launched, next_try=next_try)
-    now, action = decide(before, seen)
-    # Only what is missing is launched, only what is broken or hangs is ended: never what serves.
-    assert (
-        action
-        in {
-            "ready": (heal.NOTHING,),
-            "loading": (heal.NOTHING, heal.CLEAR),
-            "absent": (heal.NOTHING, heal.LAUNCH),
-            "failed": (heal.NOTHING, heal.CLEAR),
-            "unlisted": (heal.NOTHING, heal.CLEAR),
-        }[seen]
-    )
-    if action == heal.LAUNCH:
-        assert (now.state, now.launched, now.attempts) == (heal.LOADING, NOW, attempts + 1)
-        assert state != heal.GAVE_UP and (next_try is None or next_try <= NOW)
-    if action == heal.CLEAR:
-        assert now.error and now.launched is None and now.state in (heal.WAITING, heal.GAVE_UP)
-    if now.state == heal.WAITING and before.state != heal.WAITING:
-        assert now.next_try == NOW + heal.backoff(attempts)
-    if now.state == heal.GAVE_UP and state != heal.GAVE_UP:
-        assert attempts >= LIMITS.attempts and now.error
+# Each combination of them is checked by one test per observed state: 756 runs of a function that takes microseconds.
+EVERY = list(product(STATES, (0, 1, 3), (None, NOW - 5, NOW - 50), (None, NOW - 1, NOW + 100), (0, 10, 100, 10_000)))
+
+
+@pytest.mark.parametrize(
+    "seen, actions",
+    [
+        # Only a missing model is launched, only a broken or hanging one is ended: never one that serves.
+        ("ready", (heal.NOTHING,)),
+        ("loading", (heal.NOTHING, heal.CLEAR)),
+        ("absent", (heal.NOTHING, heal.LAUNCH)),
+        ("failed", (heal.NOTHING, heal.CLEAR)),
+        ("unlisted", (heal.NOTHING, heal.CLEAR)),
+    ],
+)
+def test_what_always_holds(seen, actions):
+    for case in EVERY:
+        state, attempts, launched, next_try, ago = case
+        before = known(state, ago, attempts=attempts, launched=launched, next_try=next_try)
+        now, action = decide(before, seen)
+        assert action in actions, case
+        if action == heal.LAUNCH:
+            assert (now.state, now.launched, now.attempts) == (heal.LOADING, NOW, attempts + 1), case
+            assert state != heal.GAVE_UP and (next_try is None or next_try <= NOW), case
+        if action == heal.CLEAR:
+            assert now.error and now.launched is None and now.state in (heal.WAITING, heal.GAVE_UP), case
+        if now.state == heal.WAITING and before.state != heal.WAITING:
+            assert now.next_try == NOW + heal.backoff(attempts), case
+        if now.state == heal.GAVE_UP and state != heal.GAVE_UP:
+            assert attempts >= LIMITS.attempts and now.error, case
 
 
 def test_what_is_missing_is_launched_when_it_stays_missing():
@@ -178,23 +180,23 @@ def short(before, now=NOW, serving=1, **seen):
 
 
 @pytest.mark.parametrize("state", [*STATES, heal.FEWER])
-@pytest.mark.parametrize("attempts", [0, 1, 3])
-@pytest.mark.parametrize("launched", [None, NOW - 5, NOW - 50, NOW - 700])
-@pytest.mark.parametrize("next_try", [None, NOW - 1, NOW + 100])
-@pytest.mark.parametrize("ago", [0, 100, 10_000])
 @pytest.mark.parametrize("coming", [0, 1])
-def test_what_always_holds_of_a_model_with_fewer_replicas(state, attempts, launched, next_try, ago, coming):
-    before = known(state, ago, attempts=attempts, launched=launched, next_try=next_try, replicas=[1, 2])
-    now, action = short(before, coming=coming)
-    # Never ended, never launched anew; and no two replicas are added at once.
-    assert action in (heal.NOTHING, heal.ADD) and now.replicas == [1, 2]
-    if action == heal.ADD:
-        assert (now.state, now.launched, now.attempts) == (heal.FEWER, NOW, attempts + 1)
-        assert not coming and launched is None and state != heal.GAVE_UP and (next_try is None or next_try <= NOW)
-    # Nothing is added, and no failure counted, where replicas are not to be added.
-    for no in ({"grows": False}, *([] if attempts and before.restores else [{"lost": 0}])):
-        assert short(before, coming=coming, **no)[0].state == heal.READY
-        assert short(before, coming=coming, **no)[1] == heal.NOTHING
+def test_what_always_holds_of_a_model_with_fewer_replicas(state, coming):
+    launches, tries, ages = (None, NOW - 5, NOW - 50, NOW - 700), (None, NOW - 1, NOW + 100), (0, 100, 10_000)
+    for case in product((0, 1, 3), launches, tries, ages):
+        attempts, launched, next_try, ago = case
+        before = known(state, ago, attempts=attempts, launched=launched, next_try=next_try, replicas=[1, 2])
+        now, action = short(before, coming=coming)
+        # Never ended, never launched anew; and no two replicas are added at once.
+        assert action in (heal.NOTHING, heal.ADD) and now.replicas == [1, 2], case
+        if action == heal.ADD:
+            assert (now.state, now.launched, now.attempts) == (heal.FEWER, NOW, attempts + 1), case
+            assert not coming and launched is None and state != heal.GAVE_UP, case
+            assert next_try is None or next_try <= NOW, case
+        # Nothing is added, and no failure counted, where replicas are not to be added.
+        for no in ({"grows": False}, *([] if attempts and before.restores else [{"lost": 0}])):
+            unchanged, action = short(before, coming=coming, **no)
+            assert (unchanged.state, action) == (heal.READY, heal.NOTHING), (case, no)
 
 
 def test_a_lost_replica_is_restored_when_its_worker_does_not_bring_it_back():

@@ -193,6 +193,19 @@ def row_of(status):
     return status()["models"]["minilm"]
 
 
+@pytest.mark.parametrize("seconds", [20, 600])
+def test_a_lost_worker_has_the_configured_time_to_come_back(spread, run, server, later, seconds):
+    spread()
+    server.models.leave(OTHER)
+    run("--return-timeout", str(seconds))
+    later(seconds - 10)
+    run("--return-timeout", str(seconds))
+    assert server.changes() == []
+    later(10)
+    run("--return-timeout", str(seconds))
+    assert server.changes() == [ADDED]
+
+
 def test_a_replica_that_went_with_its_worker_is_restored(spread, run, server, status, directory, later, capsys):
     model = spread()
     server.models.leave(OTHER)

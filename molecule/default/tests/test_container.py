@@ -10,6 +10,8 @@ import time
 
 import pytest
 
+testinfra_hosts = ["ansible://modelops-container"]
+
 DIR = "/opt/xinference"
 
 EMBED = f"""
@@ -56,6 +58,13 @@ def test_the_reconciler_runs_and_has_nothing_to_do(host):
     while not (told := host.run(f"{DIR}/tools/modelops-reconcile status").stdout).startswith("as declared"):
         assert time.monotonic() < end, told
         time.sleep(3)
+
+
+def test_everything_listens_on_loopback_only(host):
+    assert host.socket("tcp://127.0.0.1:9997").is_listening
+    addresses = {line.split()[3].rsplit(":", 1)[0] for line in host.check_output("ss -Hltn").splitlines()}
+    # 127.0.0.11 is the name server that Docker puts into the namespace of a container.
+    assert addresses <= {"127.0.0.1", "127.0.0.11", "[::1]"}
 
 
 def test_embedding(host):

@@ -11,7 +11,7 @@ import pytest
 
 testinfra_hosts = ["ansible://modelops-dify"]
 
-URL = "http://modelops-xinference:9997"
+URL = "http://modelops-systemd:9997"
 
 # Run in Dify's container: logs in as the console does, and asks for what is given.
 ASK = """
