@@ -168,6 +168,8 @@ requests:
   sample: {GET: 9, POST: 2}
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
@@ -177,7 +179,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.drain_run import Settings
 
 
-def work(module: AnsibleModule) -> dict:
+def work(module: AnsibleModule) -> dict[str, t.Any]:
     p = module.params
     settings = Settings(
         **{
