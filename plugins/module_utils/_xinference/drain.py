@@ -6,7 +6,8 @@
 
 ``decide`` is pure. Replicas of the worker are not deleted: while the server deletes one it still gives it requests, which
 fail (4.1.0: for seconds). A worker that leaves by SIGINT gives up all its routes at once, so it is left to do that, and what
-then remains of its replicas in the server's lists is cleared afterwards.
+then remains of its replicas in the server's lists is cleared afterwards. It ends in that moment, and with it the requests that it
+has; so before, `Drain.answered` has the supervisor give it no more of them, and waits for those.
 
 A worker that comes back is given what it had, as far as that was not served elsewhere meanwhile. Where nothing comes back to it, one
 of the models that it had is launched there under a UID that nobody uses (`client.TRY`), asked, and ended again.
@@ -14,6 +15,7 @@ of the models that it had is launched there under a UID that nobody uses (`clien
 
 from __future__ import annotations
 
+import re
 import time
 import typing as t
 from dataclasses import dataclass, field, replace
@@ -22,6 +24,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 from ansible_collections.modelops.inference.plugins.module_utils._session import TimedOut
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
+    actors,
     autostart,
     cluster,
     definitions,
@@ -40,6 +43,9 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
 ADD, RELAUNCH, FEWER, STOP, MOVED = "add", "relaunch", "fewer", "stop", "moved"
 # Seconds for which the reconciler keeps away, between the moving and the end of the worker.
 _AWAY = 900.0
+# Seconds without a request under way after which none comes any more: the API asks for a replica a moment before it sends it one.
+_QUIET = 3.0
+_PAUSE = 0.2
 # Keys of a launch request that name a place.
 _PLACES = ("worker_ip", "gpu_idx", "replica_config")
 
@@ -110,6 +116,7 @@ class Settings:
     launch_timeout: float = 1800
     ready_timeout: float = 300
     prove_timeout: float = 60
+    requests_timeout: float = 60
 
 
 # -- pure ------------------------------------------------------------------------------------------------------------
@@ -124,6 +131,26 @@ def leftovers(instances: t.Mapping[str, t.Mapping[str, t.Any]], worker: str) -> 
         for row in instance.get("replica_statuses") or []
         if row.get("worker_address") == worker and row.get("status") == "TERMINATED"
     ]
+
+
+def spared(instances: t.Mapping[str, t.Mapping[str, t.Any]], worker: str, leaving: t.Collection[str]) -> set[str]:
+    """The replicas of a worker that their models can do without: others serve elsewhere. Pure.
+
+    :param leaving: addresses of other workers that are drained: what is there does not count.
+    """
+    spare = set()
+    for instance in instances.values():
+        rows = models.replicas(instance)
+        away = [row for row in rows if row.get("worker_address") not in {worker, *leaving}]
+        if any(row["status"] == "READY" for row in away):
+            spare |= {str(row["replica_model_uid"]) for row in rows if row.get("worker_address") == worker}
+    return spare
+
+
+def unlisted(held: t.Iterable[str], instances: t.Mapping[str, t.Mapping[str, t.Any]]) -> set[str]:
+    """Of the replicas whose processes a worker has, those that the server gives no requests. Pure."""
+    known = {row.get("replica_model_uid") for one in instances.values() for row in one.get("replica_statuses") or []}
+    return {replica for replica in held if replica not in known and re.search(r"-rep\d+$", replica)}
 
 
 def model_of(uid: str, actual: models.Actual) -> models.Model:
@@ -566,6 +593,30 @@ class Drain:
                 memory.busy(None)
             return self._result(result)
 
+    def answered(self) -> dict[str, t.Any]:
+        """Before the worker's service is stopped: the server gives it no more requests, and those that it has are answered.
+
+        For a model that has no other replica nothing changes. Where it cannot be done, the worker ends all the same, with a warning.
+        """
+        client, worker = self.client, self.settings.worker
+        client.wait_ready(self.settings.ready_timeout, workers=False)
+        client.login()
+        result = {
+            **Plan(f"requests of {worker} of {client.endpoint}").result(),
+            "version": client.version,
+            "models": [],
+        }
+        there = worker in ((client.get("/status").json or {}).get("workers") or {})
+        if client.session.check_mode or not there or not releases.takes_out(client.version):
+            return self._result(result)
+        try:
+            with self._calls() as calls:
+                taken = self._take_out(calls)
+                self._wait_answered(calls, taken)
+        except ModelopsError as exc:
+            self.warnings.append(f"requests that {worker} has when it ends may fail: {exc}")
+        return self._result(result)
+
     def left(self) -> dict[str, t.Any]:
         """After the worker's service was stopped: the server no longer has the worker, nor what it had there."""
         client, worker = self.client, self.settings.worker
@@ -608,6 +659,8 @@ class Drain:
             if asks:
                 client.wait_ready(self.settings.ready_timeout, declared=[] if client.session.check_mode else [worker])
                 client.login()
+                if not memory.left(worker):
+                    self._refuse_taken_out()
                 actual = self._settled(noted, memory)
                 back = [model for model in back if not models.replicas(actual.instances.get(model.uid) or {})]
                 live = [uid for uid in noted if models.replicas(actual.instances.get(uid) or {})]
@@ -625,6 +678,52 @@ class Drain:
                 if plan.changes:
                     memory.undrain(worker, self._grown(noted) if asks else {})
             return self._result(result)
+
+    def _calls(self) -> actors.Actors:
+        return actors.Actors(str(self.client.get("/v1/address").json), self.settings.worker)
+
+    def _take_out(self, calls: actors.Actors) -> list[str]:
+        """The replicas of the worker that get no more requests, by this run or by one that broke off."""
+        # By the lock no other worker's run takes out at the same time what this one counts on.
+        with self.store.lock():
+            listed = self.client.instances()
+            spare = spared(listed, self.settings.worker, set(Memory(self.store).drained) - {self.settings.worker})
+            for replica in sorted(spare):
+                calls.take_out(replica)
+        return sorted(spare | unlisted(calls.held(), listed))
+
+    def _refuse_taken_out(self) -> None:
+        """Of a worker that never left: replicas that get no requests any more keep new ones from their numbers."""
+        if self.client.session.check_mode or not releases.takes_out(self.client.version):
+            return
+        worker = self.settings.worker
+        try:
+            with self._calls() as calls:
+                out = sorted(unlisted(calls.held(), self.client.instances()))
+        except ModelopsError:  # then nothing was taken out
+            return
+        if out:
+            raise ModelopsError(
+                f"{worker} of {self.client.endpoint} did not leave, but gets no more requests for {', '.join(out)}: its drain broke off. "
+                "Drain it again (ansible-playbook modelops.inference.drain), then undrain it."
+            )
+
+    def _wait_answered(self, calls: actors.Actors, replicas: t.Sequence[str]) -> None:
+        begun = quiet = time.monotonic()
+        while replicas and time.monotonic() - quiet < _QUIET:
+            count = calls.under_way(replicas)
+            if count:
+                quiet = time.monotonic()
+            if count and quiet - begun > self.settings.requests_timeout:
+                self.warnings.append(
+                    f"{count} requests of {self.settings.worker} are not answered after {self.settings.requests_timeout:.0f} s "
+                    "(requests_timeout, of the role xinference_drain_requests_timeout) and fail as it ends"
+                )
+                return
+            time.sleep(_PAUSE)
+        if replicas:
+            took = progress.duration(time.monotonic() - begun)
+            self.lines.append(f"{', '.join(replicas)}  no more requests after {took}")
 
     def _plan_return(self, plan: Plan, gets: Return, noted: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
         worker = self.settings.worker
