@@ -21,7 +21,7 @@ _TIMEOUT = 30
 
 
 class Actors:
-    """Calls to one worker and its supervisor; a context manager.
+    """Calls to one worker and its supervisor; a context manager, of which a process has one: xoscar keeps its connections.
 
     :param supervisor: address as ``GET /v1/address`` has it.  :param worker: as ``GET /status`` has it.
     :raises ModelopsError: a call failed.
@@ -29,13 +29,18 @@ class Actors:
 
     def __init__(self, supervisor: str, worker: str):
         self._addresses = {"supervisor": supervisor, "worker": worker}
-        # xoscar's connections belong to a loop, so all calls are made on one.
+        # They belong to a loop, so all calls are made on one.
         self._loop = asyncio.new_event_loop()
 
     def __enter__(self) -> Actors:
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        listening = asyncio.all_tasks(self._loop)
+        for task in listening:
+            task.cancel()
+        if listening:
+            self._loop.run_until_complete(asyncio.wait(listening, timeout=_TIMEOUT))
         self._loop.close()
 
     def held(self) -> list[str]:
