@@ -103,7 +103,7 @@ class Hosts:
 
     def command(self, program, *words):
         """A program of Ansible on these hosts, with a playbook of the collection, say."""
-        words = [str(ROOT / word) if word.endswith(".yml") else word for word in words]
+        words = [str(self.folder / COLLECTION / word) if word.endswith(".yml") else word for word in words]
         extra = json.dumps({**HERE_INSTEAD, "emulated": str(self.folder)})
         return [Path(sys.executable).parent / program, "-i", self.inventory, *words, "-e", extra]
 
