@@ -108,7 +108,6 @@ def test_nobody_is_stopped_where_the_others_do_not_serve(hosts, supervisor):
     assert not cluster.called("xinference_service", "")
 
 
-@pytest.mark.newest
 def test_a_failed_upgrade_goes_on_and_every_host_goes_back_where_its_cluster_came_from(hosts):
     cluster = hosts({})
     code, out = cluster.install()
@@ -144,7 +143,6 @@ def test_a_failed_upgrade_goes_on_and_every_host_goes_back_where_its_cluster_cam
     assert changed["head"] == changed["w1"] == "0" != changed["w2"], out
 
 
-@pytest.mark.newest
 def test_a_worker_comes_back_and_what_fails_on_it_returns(hosts):
     cluster = hosts({})
     cluster.runs(f"{OLD}-aaaaaaaaaaaa")

@@ -74,6 +74,7 @@ def places(server, uid):
     return sorted(model.worker_of(number) for number in model.replicas)
 
 
+@pytest.mark.each_core("xinference_drain")
 def test_a_replica_is_added_elsewhere_and_the_worker_is_forgotten(cluster, run, memory):
     cluster.serve("emb", **EMBEDDING, worker_ip=ONE)
     result = run(cluster)
@@ -132,6 +133,7 @@ def test_a_worker_that_does_not_answer_can_be_drained(cluster, run, warned):
     assert "emb did not answer before" in warned[-1]
 
 
+@pytest.mark.each_core("xinference_drain")
 def test_check_mode_tells_and_sends_nothing(run, memory):
     with XinferenceServer("4.1.0", workers=(ONE, TWO), strict_check=True) as server:
         server.serve("emb", **EMBEDDING, worker_ip=ONE)
