@@ -42,6 +42,7 @@ def test_the_links_stay_in_the_clone_and_end(clone):
     assert links == {"collections": "playbooks/collections", **wanted, **through}
 
 
+@pytest.mark.each_core("site.yml")
 def test_site_runs_against_this_machine(clone, tmp_path):
     words = ["ansible-playbook", "site.yml", "--check", "-e", "xinference_verison=4.1.0"]
     code, out = run(words, clone, tmp_path)
@@ -50,6 +51,7 @@ def test_site_runs_against_this_machine(clone, tmp_path):
     assert "localhost (cluster local): xinference_verison is no variable of this collection" in out
 
 
+@pytest.mark.each_core("site.yml")
 @pytest.mark.parametrize("where", ["site.yml", "playbooks"])
 def test_every_playbook_finds_the_collection(clone, tmp_path, where):
     names = [path.relative_to(clone) for path in sorted((clone / "playbooks").glob("*.yml"))]
@@ -66,6 +68,7 @@ def test_another_directory_needs_only_an_inventory(clone, tmp_path):
     assert code == 0 and "hosts (1): localhost" in out, out
 
 
+@pytest.mark.each_core("site.yml")
 def test_an_inventory_without_hosts_for_xinference_is_refused(clone, tmp_path):
     code, out = run(["ansible-playbook", clone / "site.yml"], tmp_path, tmp_path)
     assert code == 2, out
