@@ -157,7 +157,9 @@ MISTAKES = {
 
 
 def test_wrong_input_is_refused_before_anything_changes(site):
-    hosts = {name: {**variables, "xinference_dir": str(site.dir / name)} for name, (variables, _) in MISTAKES.items()}
+    hosts = {
+        name: {**variables, "xinference_dir": str(site.dir / name)} for name, (variables, _message) in MISTAKES.items()
+    }
     inventory = site.folder / "mistakes.json"
     about = {
         "ansible_connection": "local",
@@ -170,7 +172,7 @@ def test_wrong_input_is_refused_before_anything_changes(site):
     code, changed, out = site.run("-i", str(inventory))
     assert code != 0
     words = " ".join(out.split())
-    for name, (_, message) in MISTAKES.items():
+    for name, (_variables, message) in MISTAKES.items():
         assert message in words, name
         assert re.search(rf"{name} +: ok=\d+ +changed=0 +unreachable=0 +failed=1 ", out), name
     assert not site.dir.exists() or os.listdir(site.dir) == []
