@@ -21,6 +21,8 @@ import stat
 import sys
 import typing as t
 
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, examine, opened
+from ansible_collections.modelops.inference.plugins.module_utils._host.database import copied
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
 
 TCP_LISTEN = "0A"
@@ -113,13 +115,19 @@ def files(paths: t.Iterable[str]) -> dict[str, dict[str, t.Any]]:
     found: dict[str, dict[str, t.Any]] = {}
     for path in paths:
         with contextlib.suppress(OSError):
-            about = os.stat(path)
-            digest = ""
+            about, digest = examine(path), ""
             if stat.S_ISREG(about.st_mode):
-                with open(path, "rb") as file:
-                    digest = hashlib.sha256(file.read()).hexdigest()
+                with opened(path) as file:
+                    about, digest = os.fstat(file.fileno()), _digest(file)
             found[path] = {"sha256": digest, "mode": f"{stat.S_IMODE(about.st_mode):04o}", "uid": about.st_uid}
     return found
+
+
+def _digest(file: t.BinaryIO) -> str:
+    value = hashlib.sha256()
+    for block in iter(lambda: file.read(1 << 20), b""):
+        value.update(block)
+    return value.hexdigest()
 
 
 def environment_of(pid: int, name: str) -> str:
@@ -206,11 +214,8 @@ def _descends(pid: int, ancestor: int) -> bool:
 
 def auth_users(home: str) -> int | None:
     """Number of users in Xinference's own database (3.0 and later); None where there is none yet."""
-    path = os.path.join(home, "auth", "auth.db")
-    if not os.path.exists(path):
-        return None
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as connection:
-            return int(connection.execute("SELECT count(*) FROM users").fetchone()[0])
-    except sqlite3.Error:
+        with Directory.at(os.path.join(home, "auth")) as directory, copied(directory, "auth.db") as database:
+            return int(database.execute("SELECT count(*) FROM users").fetchone()[0])
+    except (sqlite3.Error, FileNotFoundError, PermissionError):
         return None

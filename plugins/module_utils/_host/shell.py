@@ -6,12 +6,14 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pwd
 import subprocess
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 
@@ -79,28 +81,24 @@ def last_lines(text: str, count: int = 15) -> str:
     return "\n".join(lines[-count:])
 
 
-def write_file(path: str, content: str | bytes, mode: int, owner: tuple[int, int] | None = None) -> None:
-    """Replaces a file in one step, so that a reader never sees half of it; the mode holds from the first byte.
+def write_file(
+    path: str, content: str | bytes, mode: int, owner: tuple[int, int] | None = None, sync: bool = False
+) -> None:
+    """Replaces a file in one step, so that a reader never sees half of it; mode and owner hold from the first byte.
 
-    The directory may be another user's, who can swap the draft for a link: it is made anew, and mode and owner are set by
-    the open file.
+    The directory may be another user's, see _directory.py.
+
+    :param owner: user and group, set where this process may choose them (root).
+    :param sync: it is on the disk before it takes its place.
     """
-    temporary = f"{path}.new"
-    try:
-        os.unlink(temporary)
-    except FileNotFoundError:
-        pass
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        os.fchmod(file.fileno(), mode)
-        if owner is not None:
-            os.fchown(file.fileno(), *owner)
-        file.write(content.encode() if isinstance(content, str) else content)
-    os.replace(temporary, path)
+    with Directory.at(os.path.dirname(path)) as directory:
+        directory.write(os.path.basename(path), content, mode, owner, sync)
 
 
 def read_file(path: str) -> str | None:
+    """The text of a regular file; None where there is none, none that can be read, or a link that is not followed there."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with io.TextIOWrapper(opened(path), encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError:
         return None

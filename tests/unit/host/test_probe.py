@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
 import sqlite3
 import subprocess
 import sys
 
+import attacker
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._host import probe
@@ -110,6 +112,43 @@ def test_users_of_the_servers_database(tmp_path):
         assert probe.auth_users(str(tmp_path)) == 0
         connection.execute("INSERT INTO users VALUES (1)")
     assert probe.auth_users(str(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("name", ["100%25 #1", "x?mode=rwc"])
+def test_users_below_a_home_with_signs_of_a_url(tmp_path, name):
+    (tmp_path / name / "auth").mkdir(parents=True)
+    with sqlite3.connect(tmp_path / name / "auth" / "auth.db") as connection:
+        connection.execute("CREATE TABLE users (id INTEGER)")
+    assert probe.auth_users(str(tmp_path / name)) == 0
+
+
+def test_a_user_who_swaps_all_the_time_is_told_nothing_of_roots(tmp_path):
+    """Digests of files in the reconciler's directory, and the number of users in a database."""
+    outside, theirs = tmp_path / "outside", tmp_path / "reconciler"
+    secret = attacker.secret(outside)
+    secret_digest = hashlib.sha256(attacker.SECRET.encode()).hexdigest()
+    for directory in (theirs, tmp_path / "auth"):
+        directory.mkdir()
+    (theirs / "password").write_text("{}")
+    for place, users in ((tmp_path / "auth", 1), (outside, 7)):
+        with sqlite3.connect(place / "auth.db") as connection:
+            connection.execute("CREATE TABLE users (id INTEGER)")
+            connection.executemany("INSERT INTO users VALUES (?)", [(number,) for number in range(users)])
+    theirs.rename(tmp_path / "home")
+    (tmp_path / "auth").rename(tmp_path / "home" / "auth")
+    home = tmp_path / "home"
+    attacker.owns(home)
+    seen, users = set(), {probe.auth_users(str(home))}
+    assert users == {1}
+    with attacker.swaps(home / "password", secret), attacker.swaps(home / "auth", outside):
+        for _number in attacker.times(0.9):
+            seen |= {about["sha256"] for about in probe.files([str(home / "password")]).values()}
+            users.add(probe.auth_users(str(home)))
+    assert secret_digest not in seen
+    assert users <= {1, None}
+    (home / "password").unlink()
+    os.mkfifo(home / "password")
+    assert probe.files([str(home / "password")])[str(home / "password")]["sha256"] == ""
 
 
 def test_variable_of_a_process():
