@@ -11,6 +11,7 @@ import sys
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _session
+from ansible_collections.modelops.inference.plugins.module_utils._directory import opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 if t.TYPE_CHECKING:  # the reconciler runs this file where there is no Ansible
@@ -79,7 +80,7 @@ def secret(value: str | None, path: str | None, what: str) -> str | None:
     if value or not path:
         return value
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read().rstrip("\n")
+        with opened(path) as file:
+            return file.read().decode().rstrip("\n")
     except OSError as exc:
         raise ModelopsError(f"{what}: {path} cannot be read ({exc.strerror})") from exc

@@ -90,7 +90,7 @@ class Directory:
         about = self.stat(name)
         if about is None or not stat.S_ISLNK(about.st_mode):
             return f"it is no {wanted}"
-        return f"it is a symbolic link that the user {self.owner[0]} can change, so it is not followed; name what it points to"
+        return f"it is a symbolic link in a directory of the user {self.owner[0]}, so it is not followed; name what it points to"
 
     def walk(self, levels: int = _LEVELS) -> t.Iterator[tuple[str, Directory, list[str]]]:
         """The path inside, the open directory and the names of what is no directory, of this one and each below it."""
@@ -160,6 +160,21 @@ class Directory:
             os.close(handle)
             raise
 
+    def lasting(self, name: str, mode: int) -> t.BinaryIO:
+        """A file that stays, such as a lock; made where it is missing or something else is there, with this directory's owner."""
+        try:
+            return self.open(name)
+        except FileNotFoundError:
+            pass
+        except Refused:
+            self.unlink(name)
+        # Where somebody else makes it meanwhile, that one is it.
+        with contextlib.suppress(FileExistsError):
+            handle = os.open(name, _WRITE, 0o600, dir_fd=self.handle)
+            with os.fdopen(handle, "wb"):
+                self._adopt(handle, mode, self.owner)
+        return self.open(name)
+
     # -- change ----------------------------------------------------------------------------------------------------
 
     def make(self, name: str, mode: int) -> None:
@@ -199,9 +214,7 @@ class Directory:
         draft, handle = self._draft(name)
         try:
             with os.fdopen(handle, "wb") as file:
-                os.fchmod(handle, mode)
-                if owner is not None and os.geteuid() == 0:
-                    os.fchown(handle, *owner)
+                self._adopt(handle, mode, owner)
                 yield file
             os.replace(draft, name, src_dir_fd=self.handle, dst_dir_fd=self.handle)
         except BaseException:
@@ -239,6 +252,12 @@ class Directory:
             draft = f"{name}.{secrets.token_hex(8)}.new"
             return draft, os.open(draft, _WRITE, 0o600, dir_fd=self.handle)
 
+    @staticmethod
+    def _adopt(handle: int, mode: int, owner: tuple[int, int] | None) -> None:
+        os.fchmod(handle, mode)
+        if owner is not None and os.geteuid() == 0:
+            os.fchown(handle, *owner)
+
     def _deeper(self, name: str, levels: int) -> Directory:
         if not levels:
             raise OSError(errno.ENAMETOOLONG, f"more than {_LEVELS} directories in one another", self.path)
@@ -258,6 +277,18 @@ def opened(path: str) -> t.BinaryIO:
     holder, name = _reach(path)
     with holder:
         return holder.open(name)
+
+
+def followed(path: str) -> t.BinaryIO:
+    """The regular file at a path, whoever has put links there: for what is only measured, and neither shown nor kept.
+
+    :raises OSError: there is none.
+    """
+    handle = os.open(path, _READ & ~os.O_NOFOLLOW)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise Refused("it is no regular file", path)
+    return os.fdopen(handle, "rb")
 
 
 def examine(path: str) -> os.stat_result:

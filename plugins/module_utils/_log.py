@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import typing as t
 
+from ansible_collections.modelops.inference.plugins.module_utils._directory import opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 LINES = 15
@@ -51,7 +53,7 @@ def setup_token(path: str) -> str | None:
     :raises ModelopsError: the file cannot be read.
     """
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with io.TextIOWrapper(opened(path), encoding="utf-8", errors="replace") as file:
             found = [match.group(2) for match in map(_SETUP_TOKEN.search, file) if match]
     except OSError as exc:
         raise ModelopsError(f"setup_log: {path} cannot be read ({exc.strerror})") from exc
@@ -62,7 +64,8 @@ def _end_of(path: str | None) -> str:
     if not path:
         return ""
     try:
-        with open(path, "rb") as file:
+        # The log is the service's, whose user could have another file of root's printed by a link in its place.
+        with opened(path) as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - _TAIL_BYTES))
             return file.read().decode("utf-8", errors="replace")

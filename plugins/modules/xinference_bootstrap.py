@@ -93,6 +93,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import probe
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run, write_file
@@ -166,7 +167,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     text = read_file(p["auth_config"]) if p["auth_config"] else None
     names = ("admin_password", "client_key")
     kept = {name: value for name in names for value in [read_file(os.path.join(p["secrets"], name))] if value}
-    if p["reconciler_password"] and os.path.exists(p["reconciler_password"]):
+    if p["reconciler_password"] and read_file(p["reconciler_password"]) is not None:
         kept[RECONCILER] = ""
     known = None if text is None else json.loads(text)
     plan = make_plan(p, users, known, kept)
@@ -214,9 +215,8 @@ def _has_reconciler(auth_config: t.Mapping[str, t.Any]) -> bool:
 def _reconciler(p: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The reconciler's user; its password goes to its file, which belongs to whoever owns the directory."""
     password = _random(24)
-    about = os.stat(os.path.dirname(p["reconciler_password"]))
-    owner = (about.st_uid, about.st_gid) if os.geteuid() == 0 else None
-    write_file(p["reconciler_password"], password + "\n", 0o600, owner)
+    with Directory.at(os.path.dirname(p["reconciler_password"])) as directory:
+        directory.write(os.path.basename(p["reconciler_password"]), password + "\n", 0o600, directory.owner)
     return {"username": RECONCILER, "password": password, "permissions": RECONCILER_SCOPES, "api_keys": []}
 
 

@@ -321,7 +321,7 @@ def test_a_link_in_place_of_a_password_is_not_followed(admin, newest, tmp_path):
     path.symlink_to("other")
     user = {"name": "reconciler", "password_path": str(path), "permissions": []}
     result = admin(newest, users=[user])
-    assert result.failed and f"users: {path} cannot be read (it is a link" in result["msg"]
+    assert result.failed and f"users: {path} is not read: it is a symbolic link" in result["msg"]
     path.unlink()
     os.mkfifo(path)
     assert "it is no regular file" in admin(newest, users=[user])["msg"]
@@ -334,17 +334,17 @@ def test_a_file_of_somebody_else_is_not_read(tmp_path, monkeypatch):
     stat_of = os.fstat
 
     def fstat(handle):
-        fields = list(stat_of(handle))
-        fields[4] = 54321  # st_uid
-        return os.stat_result(fields)
+        about = stat_of(handle)
+        return os.stat_result([*about[:4], 54321, *about[5:]]) if stat.S_ISREG(about.st_mode) else about
 
     monkeypatch.setattr(os, "fstat", fstat)
-    with pytest.raises(ModelopsError, match="belongs neither to root nor to the owner of its directory"):
+    with pytest.raises(ModelopsError, match="belongs to the user 54321, who is not the directory's owner"):
         accounts._read("users", str(path))
 
 
 def test_a_file_is_given_to_its_owner_before_it_has_a_name_to_swap(tmp_path, monkeypatch):
     given = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "fchown", lambda handle, *owner: given.append((isinstance(handle, int), *owner)))
     monkeypatch.setattr(os, "chown", lambda *args, **kwargs: pytest.fail("by its name"))
     path = tmp_path / "password"
