@@ -172,7 +172,7 @@ class Directory:
         with contextlib.suppress(FileExistsError):
             handle = os.open(name, _WRITE, 0o600, dir_fd=self.handle)
             with os.fdopen(handle, "wb"):
-                self._adopt(handle, mode, self.owner)
+                self.adopt(handle, mode, self.owner)
         return self.open(name)
 
     # -- change ----------------------------------------------------------------------------------------------------
@@ -214,7 +214,7 @@ class Directory:
         draft, handle = self._draft(name)
         try:
             with os.fdopen(handle, "wb") as file:
-                self._adopt(handle, mode, owner)
+                self.adopt(handle, mode, owner)
                 yield file
             os.replace(draft, name, src_dir_fd=self.handle, dst_dir_fd=self.handle)
         except BaseException:
@@ -253,7 +253,8 @@ class Directory:
             return draft, os.open(draft, _WRITE, 0o600, dir_fd=self.handle)
 
     @staticmethod
-    def _adopt(handle: int, mode: int, owner: tuple[int, int] | None) -> None:
+    def adopt(handle: int, mode: int, owner: tuple[int, int] | None) -> None:
+        """Sets an open file's mode, and its owner and group where this process may choose them (root)."""
         os.fchmod(handle, mode)
         if owner is not None and os.geteuid() == 0:
             os.fchown(handle, *owner)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import getpass
 import glob
-import hashlib
 import importlib.util
 import os
 import platform
@@ -23,6 +22,7 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, examine, opened
 from ansible_collections.modelops.inference.plugins.module_utils._host.database import copied
+from ansible_collections.modelops.inference.plugins.module_utils._host.download import digest_of
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
 
 TCP_LISTEN = "0A"
@@ -118,16 +118,9 @@ def files(paths: t.Iterable[str]) -> dict[str, dict[str, t.Any]]:
             about, digest = examine(path), ""
             if stat.S_ISREG(about.st_mode):
                 with opened(path) as file:
-                    about, digest = os.fstat(file.fileno()), _digest(file)
+                    about, digest = os.fstat(file.fileno()), digest_of(file)
             found[path] = {"sha256": digest, "mode": f"{stat.S_IMODE(about.st_mode):04o}", "uid": about.st_uid}
     return found
-
-
-def _digest(file: t.BinaryIO) -> str:
-    value = hashlib.sha256()
-    for block in iter(lambda: file.read(1 << 20), b""):
-        value.update(block)
-    return value.hexdigest()
 
 
 def environment_of(pid: int, name: str) -> str:
