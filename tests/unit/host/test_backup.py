@@ -303,6 +303,7 @@ def test_a_file_that_the_services_user_could_not_read_is_not_given_to_him(server
     assert kept is (os.geteuid() != 0)
 
 
+@pytest.mark.each_core("xinference_backup")
 def test_the_newest_of_each_release_stays(run_module, server, tmp_path):
     home, _declared = server
     path = tmp_path / "backups"
