@@ -37,12 +37,13 @@ import os, sys
 path, target, scratch = sys.argv[1:4]
 aside, draft = os.path.join(scratch, "aside"), os.path.join(scratch, "draft")
 while True:
-    os.rename(path, aside)
-    os.symlink(target, path)
+    for step in (os.rename, path, aside), (os.symlink, target, path), (os.unlink, path), (os.rename, aside, path):
+        try:
+            step[0](*step[1:])
+        except OSError:  # what is attacked removes it
+            pass
     if "started" not in globals():
         started = not print(flush=True)
-    os.unlink(path)
-    os.rename(aside, path)
 """
 
 

@@ -4,11 +4,13 @@
 
 """Whole trees that another user wrote, and may still write: taken over, handed over, removed. Private to the collection.
 
-Each directory becomes root's before its entries are looked at, and from then on nobody else can swap them.
+Files are opened before they are looked at. A tree that is taken over becomes root's from its top on, and from then on nobody
+else can swap what is in it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 
@@ -23,6 +25,22 @@ def remove(path: str) -> None:
             holder.remove(os.path.basename(path))
     except FileNotFoundError:
         pass
+
+
+def make(path: str, mode: int | None, owner: tuple[int, int] | None) -> None:
+    """Makes a directory, and those above it that are missing, each with the owner of the one that holds it."""
+    missing: list[str] = []
+    place = os.path.normpath(path)
+    while True:
+        try:
+            with Directory.at(place) as holder, holder.below("/".join(missing), make=0o755) as made:
+                made.own(mode, owner)
+            return
+        except FileNotFoundError:
+            if place == os.path.dirname(place):
+                raise
+            missing.insert(0, os.path.basename(place))
+            place = os.path.dirname(place)
 
 
 def take(path: str, giver: int, what: str) -> None:
@@ -81,31 +99,27 @@ def _refusal(what: str, path: str, why: str) -> ModelopsError:
 
 
 def hand_over(directory: Directory, owner: tuple[int, int]) -> list[str]:
-    """Gives a tree to a user and group; modes stay, and a link is given itself, not what it leads to.
+    """Gives the directories and regular files of a tree to a user and group; modes stay.
+
+    A directory comes after what is in it, so that a run that broke off is seen and goes on.
 
     :returns: paths that were left as they are: neither the old nor the new owner's, and not for everybody to read. The old
         owner can have linked or moved them here.
     """
-    former, mode = directory.owner[0], stat.S_IMODE(os.fstat(directory.handle).st_mode)
-    directory.own(mode & ~0o022, (os.geteuid(), os.getegid()))
     left: list[str] = []
     for name in directory.names():
         about = directory.stat(name)
-        if about is None:
-            continue
-        if stat.S_ISDIR(about.st_mode):
-            with directory.enter(name) as below:
-                left += hand_over(below, owner)
-        elif about.st_uid in (former, owner[0]) or _harmless(about):
-            if (about.st_uid, about.st_gid) != owner:
-                os.chown(name, *owner, dir_fd=directory.handle, follow_symlinks=False)
-        else:
-            left.append(os.path.join(directory.path, name))
-    directory.own(mode, owner)
+        with contextlib.suppress(Refused, FileNotFoundError):
+            if about is not None and stat.S_ISDIR(about.st_mode):
+                with directory.enter(name) as below:
+                    left += hand_over(below, owner)
+            elif about is not None and stat.S_ISREG(about.st_mode):
+                with directory.open(name, (about.st_uid,)) as file:
+                    about = os.fstat(file.fileno())
+                    public = about.st_nlink == 1 and about.st_mode & stat.S_IROTH
+                    if about.st_uid not in (directory.owner[0], owner[0]) and not public:
+                        left.append(os.path.join(directory.path, name))
+                    elif (about.st_uid, about.st_gid) != owner:
+                        os.fchown(file.fileno(), *owner)
+    directory.own(owner=owner)
     return left
-
-
-def _harmless(about: os.stat_result) -> bool:
-    if stat.S_ISLNK(about.st_mode):
-        return True
-    return about.st_nlink == 1 and bool(not stat.S_ISREG(about.st_mode) or about.st_mode & stat.S_IROTH)
