@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import secrets
 import stat
@@ -267,6 +268,9 @@ class Directory:
     def _may_read(self, about: os.stat_result) -> bool:
         if os.geteuid() != 0 or (self.safe and not self._shared) or about.st_mode & stat.S_IROTH:
             return True
+        # The kernel's own: what a process keeps for itself is root's in a directory of its user.
+        if self.path.startswith("/proc/"):
+            return True
         return about.st_nlink == 1 if self._shared else about.st_uid == self.owner[0]
 
 
@@ -312,9 +316,14 @@ def relative(path: str, directory: str) -> str | None:
 
 
 def _trusted() -> tuple[int, ...]:
-    """Root, the user of this process, and who became root by sudo."""
+    """Root, the user of this process, and who became root by sudo; and whoever owns /, who is root of another user namespace."""
     by = os.environ.get("SUDO_UID", "")
-    return (0, os.geteuid(), *([int(by)] if by.isdigit() else []))
+    return (0, os.geteuid(), _owner_of_all(), *([int(by)] if by.isdigit() else []))
+
+
+@functools.cache
+def _owner_of_all() -> int:
+    return os.stat("/").st_uid
 
 
 def _parts(path: str) -> list[str]:
