@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
 
+import attacker
 import pytest
 from servers.xinference import PASSWORD, SETUP_TOKEN, XinferenceServer
 
@@ -356,6 +358,23 @@ def test_a_file_is_given_to_its_owner_before_it_has_a_name_to_swap(tmp_path, mon
     accounts.write("users", str(path), "secret")
     assert given == [(True, about.st_uid, about.st_gid)] and not path.is_symlink()
     assert path.read_text() == "secret\n" and [p.name for p in tmp_path.iterdir()] == ["password"]
+
+
+def test_a_user_who_swaps_the_file_of_a_password(tmp_path):
+    path = tmp_path / "reconciler" / "password"
+    path.parent.mkdir()
+    path.write_text("theirs")
+    attacker.owns(path.parent)
+    other = attacker.secret(tmp_path / "outside")
+    read = set()
+    with attacker.swaps(path, other, "theirs"):
+        for number in attacker.times(0.9):
+            with contextlib.suppress(ModelopsError):
+                read.add(accounts._read("users", str(path))[0])
+                accounts.write("users", str(path), f"new {number}")
+    assert attacker.SECRET not in read
+    assert other.read_text() == attacker.SECRET and stat.S_IMODE(other.stat().st_mode) == 0o600
+    assert other.stat().st_uid == os.geteuid()
 
 
 def test_what_was_done_before_a_failure_is_told(admin, newest, key_file):
