@@ -205,10 +205,16 @@ secrets:
   elements: str
   sample: [admin_password, client_key]
 auth_users:
-  description: Number of users in the server's database; V(-1) where there is no database.
+  description: Number of users in the server's database; V(-1) where there is no database, or one that cannot be read.
   returned: success
   type: int
   sample: 2
+auth_unreadable:
+  description: Why the users in the server's database cannot be counted, and the commands that mend it; empty where they can, and
+    where there is no database.
+  returned: success
+  type: str
+  sample: ""
 service:
   description:
     - Manager, scope, file and state of the service, the same under every manager.
@@ -258,7 +264,14 @@ from ansible_collections.modelops.inference.plugins.module_utils import _log, _m
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import facts, plan
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Wanted
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
-from ansible_collections.modelops.inference.plugins.module_utils._host import network, probe, release, service, weights
+from ansible_collections.modelops.inference.plugins.module_utils._host import (
+    auth_database,
+    network,
+    probe,
+    release,
+    service,
+    weights,
+)
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
@@ -270,7 +283,6 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     releases = os.path.join(p["path"], "releases")
     built = sorted(os.listdir(releases)) if os.path.isdir(releases) else []
     current = release.pointed_at(os.path.join(p["path"], "current")) or ""
-    users = probe.auth_users(p["home"])
     secrets = os.path.join(p["path"], "secrets")
     cards = facts.base(Host())
     accelerator = plan.torch(cards, Wanted(**p["accelerator"]))
@@ -289,7 +301,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         "lock_drift": release.lock_drift(os.path.join(releases, current)) if current else [],
         "files": probe.files([*p["files"], *unit_files]),
         "secrets": sorted(os.listdir(secrets)) if os.path.isdir(secrets) else [],
-        "auth_users": -1 if users is None else users,
+        **_auth(p, managers[p["service"]]),
         "service": services.pop(p["service"]),
         "services": services,
         "log": _log.redacted(managers[p["service"]].log_tail(p["log_lines"])) if p["log_lines"] else "",
@@ -298,6 +310,15 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     }
     listens = found["bind"]["address"] or p["host"]
     return {**found, "port": probe.port(listens, p["port"], found["service"]["pid"])}
+
+
+def _auth(p: t.Mapping[str, t.Any], manager: service.Manager) -> dict[str, t.Any]:
+    try:
+        number = auth_database.users(p["home"])
+    except auth_database.UnreadableDatabase as exc:
+        remedy = auth_database.remedy(p["home"], os.path.join(p["path"], "backups"), manager.commands()["stop"])
+        return {"auth_users": -1, "auth_unreadable": f"{exc}, so the server is left as it is. {remedy}"}
+    return {"auth_users": -1 if number is None else number, "auth_unreadable": ""}
 
 
 def _bind(host: str, networks: list[str], known_as: str) -> dict[str, str]:

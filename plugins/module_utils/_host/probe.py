@@ -16,7 +16,6 @@ import platform
 import pwd
 import re
 import socket
-import sqlite3
 import stat
 import sys
 import typing as t
@@ -202,15 +201,3 @@ def _descends(pid: int, ancestor: int) -> bool:
         status = read_file(f"/proc/{pid}/status") or ""
         pid = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:")), 0)
     return False
-
-
-def auth_users(home: str) -> int | None:
-    """Number of users in Xinference's own database (3.0 and later); None where there is none yet."""
-    path = os.path.join(home, "auth", "auth.db")
-    if not os.path.exists(path):
-        return None
-    try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as connection:
-            return int(connection.execute("SELECT count(*) FROM users").fetchone()[0])
-    except sqlite3.Error:
-        return None

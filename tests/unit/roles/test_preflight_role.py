@@ -133,6 +133,15 @@ def test_a_host_whose_build_of_pytorch_nobody_knows_is_refused_unless_it_is_name
     assert code == 0, output
 
 
+def test_a_server_whose_users_cannot_be_read_is_left_as_it_is(play):
+    code, output = play("preflight.yml", auth_unreadable="/x/auth.db cannot be read.")
+    assert code != 0 and "localhost (cluster localhost): /x/auth.db cannot be read." in output
+    # Nobody asks for its users.
+    for variables in ({"xinference_auth": False}, {"xinference_version": "2.12.0"}, {"_xinference_part": "worker"}):
+        code, output = play("preflight.yml", auth_unreadable="/x/auth.db cannot be read.", **variables)
+        assert code == 0, output
+
+
 @pytest.mark.parametrize("port", [0, 20001])
 def test_weights_through_a_firewall_of_another_cluster_need_a_port(play, port):
     code, output = play("preflight_seed.yml", seed_port=port)

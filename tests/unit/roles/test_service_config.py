@@ -54,7 +54,8 @@ def digests(tmp_path):
                     "content": "{{ " + name + " }}",
                     "mode": "0600",
                 },
-                "vars": CHANGES["groups"],
+                # A % means something to systemd.
+                "vars": {**CHANGES["groups"], "xinference_home": "/srv/a#b?c%20d"},
             }
             for name in ("_xinference_unit", "_xinference_script")
         ]
@@ -81,10 +82,9 @@ def test_another_command_and_another_environment_are_another_configuration(diges
 
 def test_systemd_gives_the_service_the_groups_of_the_cards(digests, tmp_path):
     digests("systemd")
-    assert (
-        "\nGroup=xinference\n# Of the cards' device nodes.\nSupplementaryGroups=render video\n"
-        in (tmp_path / "_xinference_unit").read_text()
-    )
+    unit = (tmp_path / "_xinference_unit").read_text()
+    assert "\nGroup=xinference\n# Of the cards' device nodes.\nSupplementaryGroups=render video\n" in unit
+    assert "\nWorkingDirectory=/srv/a#b?c%%20d\n" in unit and "\nReadWritePaths=/srv/a#b?c%%20d\n" in unit
 
 
 def test_under_supervisord_the_start_script_changes_the_user_with_his_groups_and_those(digests, tmp_path):

@@ -18,12 +18,12 @@ OFFICE = {"name": "office", "url": "https://dify.example.org", "email": "a@examp
 
 
 class Site(Hosts):
-    def run(self, *words):
+    def run(self, *words, playbook="site"):
         """(return code, output, names and arguments of the modules that were executed)"""
         calls = self.folder / "calls"
         calls.write_text("")
         self.env["EMULATED_CALLS"] = str(calls)
-        code, out = self.play("playbooks/site.yml", *words)
+        code, out = self.play(f"playbooks/{playbook}.yml", *words)
         return code, " ".join(out.split()), [json.loads(line) for line in calls.read_text().splitlines()]
 
 
@@ -67,3 +67,15 @@ def test_by_batches_a_target_that_names_no_cluster_is_refused_when_all_are_seen(
     code, out, calls = made.run("-e", "xinference_serial=1", "-e", json.dumps({"dify_targets": [target]}))
     assert code and "lyom" in out and "did you mean" in out.lower(), out
     assert "dify_models" not in [name for name, _given in calls]
+
+
+@pytest.mark.parametrize("playbook", ["site", "restart"])
+def test_a_server_whose_users_cannot_be_read_is_not_stopped(site, playbook):
+    made = site({"xinference_local": ["solo"]})
+    file = made.folder / "hosts/solo.json"
+    about = json.loads(file.read_text())
+    about["found"].update(auth_users=-1, auth_unreadable="auth.db cannot be read, so the server is left as it is.")
+    file.write_text(json.dumps(about))
+    code, out, calls = made.run(playbook=playbook)
+    assert code and "solo (cluster solo): auth.db cannot be read, so the server is left as it is." in out, out
+    assert not {name for name, _given in calls} - {"xinference_host_info", "accelerator_facts", "check_names"}
