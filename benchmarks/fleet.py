@@ -96,6 +96,7 @@ def main():
             folder = Path(top)
             file, workers = inventory(folder, count, options.clusters)
             hosts = Hosts(folder, file, gpus=workers)
+            hosts.env["SENT"] = "ansible."
             code, out = hosts.install()
             # The sheets of the clusters, which check mode does not write.
             if not code:

@@ -3,15 +3,15 @@
 
 """What all Python tests share: a module is run in-process through its main(), as Ansible would run it.
 
-Tests that use ansible-core are marked `ansible`. The others have nothing that another release of it could break. Long ones of which
-smaller ones beside them run the same roles are marked `newest`: those are enough on each of the other releases.
+Tests run on the newest ansible-core. Those marked `each_core` run on each of the others, too: of every module, action plugin, role and
+playbook the smallest that would notice another release's argument parsing, check mode, action plugins or templates. Which ones a test
+is for stands in its mark (tests/unit/core/test_each_core.py).
 """
 
 from __future__ import annotations
 
-import functools
 import importlib
-import inspect
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -25,26 +25,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 COLLECTION = "ansible_collections.modelops.inference.plugins"
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
+    """Tests that share a fixture of their module run in one process; of the others each runs in the one that is free."""
     for item in items:
-        uses = "run_module" in item.fixturenames or uses_ansible(item.module.__name__)
-        if uses and not item.get_closest_marker("newest"):
-            item.add_marker("ansible")
-
-
-@functools.cache
-def uses_ansible(name: str) -> bool:
-    """Whether a test's module, or what it takes from the collection or the tests, has anything of ansible-core or starts it."""
-    seen, todo = set(), {name}
-    while todo:
-        module = sys.modules[todo.pop()]
-        seen.add(module.__name__)
-        values = vars(module).values()
-        taken = {each.__name__ if inspect.ismodule(each) else str(getattr(each, "__module__", "")) for each in values}
-        if any(other.startswith("ansible.") for other in taken) or '"ansible-' in inspect.getsource(module):
-            return True
-        todo |= {other for other in taken - seen if other.startswith((COLLECTION, "servers", "emulated", "conftest"))}
-    return False
+        definitions = itertools.chain(*item._fixtureinfo.name2fixturedefs.values())
+        if any(definition.scope == "module" for definition in definitions):
+            item.add_marker(pytest.mark.xdist_group(item.module.__name__))
 
 
 class Result(dict):

@@ -4,11 +4,12 @@
 
 """Sends requests to both models and counts what fails in each phase.
 
-    client.py URL KEY_FILE DIRECTORY
+    client.py URL KEY_FILE DIRECTORY [long]
 
 The file DIRECTORY/phase names the phase; without it the client ends, as it does after LONGEST seconds. DIRECTORY/counts.json has
 for each phase and model: how many were answered, how many failed, the longest time without an answer in seconds, and the
-first error of each kind.
+first error of each kind. With "long" it also counts, under the name LONG, requests to the first model that take seconds, so
+that mostly one of them is under way.
 """
 
 from __future__ import annotations
@@ -28,17 +29,22 @@ QUESTIONS = {
     "gemma3-270m": ("chat/completions", {"messages": [{"role": "user", "content": "Hello"}], "max_tokens": 2}),
     "minilm": ("embeddings", {"input": "hello"}),
 }
+LONG = "gemma3-270m long"
+LONG_TIMEOUT = 60
+LONG_BODY = {"messages": [{"role": "user", "content": "Count from 1 to 1000."}], "max_tokens": 60}
 Counts = dict[str, dict[str, dict]]
 
 
-def ask(url: str, key: str, uid: str) -> str:
+def ask(url: str, key: str, name: str) -> str:
     """What went wrong; "" for an answer."""
+    uid = name.partition(" ")[0]
     path, body = QUESTIONS[uid]
+    body, timeout = (LONG_BODY, LONG_TIMEOUT) if name == LONG else (body, TIMEOUT)
     request = urllib.request.Request(f"{url}/v1/{path}", json.dumps({**body, "model": uid}).encode())
     request.add_header("Content-Type", "application/json")
     request.add_header("Authorization", f"Bearer {key}")
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
             json.load(answer)
         return ""
     except urllib.error.HTTPError as exc:
@@ -47,7 +53,7 @@ def ask(url: str, key: str, uid: str) -> str:
         return f"{type(exc).__name__}: {exc}"
 
 
-def main(url: str, key_file: str, directory: str) -> None:
+def main(url: str, key_file: str, directory: str, *more: str) -> None:
     with open(key_file, encoding="utf-8") as file:
         key = file.read().strip()
     counts: Counts = {}
@@ -62,16 +68,16 @@ def main(url: str, key_file: str, directory: str) -> None:
         except FileNotFoundError:
             return ""
 
-    def work(uid: str) -> None:
+    def work(name: str) -> None:
         answered = time.monotonic()
         while time.monotonic() < end:
             now = phase()
             if not now:
                 return
-            problem = ask(url, key, uid)
+            problem = ask(url, key, name)
             with lock:
                 row = counts.setdefault(now, {}).setdefault(
-                    uid, {"answered": 0, "failed": 0, "longest_gap": 0.0, "errors": {}}
+                    name, {"answered": 0, "failed": 0, "longest_gap": 0.0, "errors": {}}
                 )
                 row["longest_gap"] = max(row["longest_gap"], round(time.monotonic() - answered, 1))
                 if problem:
@@ -85,7 +91,7 @@ def main(url: str, key_file: str, directory: str) -> None:
                 os.replace(file.name, os.path.join(directory, "counts.json"))
             time.sleep(PAUSE)
 
-    threads = [threading.Thread(target=work, args=(uid,)) for uid in QUESTIONS]
+    threads = [threading.Thread(target=work, args=(name,)) for name in [*QUESTIONS, *[LONG] * (more == ("long",))]]
     for thread in threads:
         thread.start()
     for thread in threads:

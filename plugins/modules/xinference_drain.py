@@ -13,7 +13,9 @@ author: The modelops.inference maintainers (@modelops)
 description:
   - A worker that ends takes its replicas with it. With O(state=drained) each of them gets a successor on another worker first, where
     there is room, whoever launched the model, and the model has to answer. The worker itself goes on until its service is stopped.
-  - Then, with O(state=left), the server is waited for to have forgotten the worker, and what is left of its replicas is cleared.
+  - Then, with O(state=leaving), the server gives the worker no more requests for models that serve elsewhere, too, and those that it has
+    are answered. With O(state=left), after the service was stopped, the server is waited for to have forgotten the worker, and what is
+    left of its replicas is cleared.
   - Refused, before anything is changed, where a model would stop (O(force)) or would not answer for a while (O(gaps)). A model that has
     replicas elsewhere goes on with those, with a warning, where there is no room for more.
   - A worker that comes back (O(state=undrained)) gets the replicas that went with it, and each model that gets one has to answer. Where
@@ -25,6 +27,8 @@ description:
 notes:
   - Stop the worker with O(modelops.inference.xinference_service#module:leaves=true). Then the server gives it no more requests before its
     processes end.
+  - O(state=leaving) calls the server's processes as they call each other, so it needs the Python of the server's environment
+    (C(ansible_python_interpreter)). Before Xinference 3.5 it does nothing.
   - Replicas are added by Xinference 3.2 and later. Before, a model is ended and launched elsewhere, which is a gap of some seconds
     to minutes; Xinference 2.12 and later goes on with replicas that a model has on other workers.
   - Run again after a failure, it goes on with what is left, by the number of replicas that a model had before the first run. So a worker
@@ -43,6 +47,8 @@ options:
   state:
     description:
       - V(drained) serves elsewhere what the worker serves, and has the reconciler leave out what belongs on it.
+      - V(leaving) has the server give the worker no more requests, and waits for those that it has, for O(requests_timeout). The service
+        has to be stopped next. Where it fails that is a warning. Check mode does nothing.
       - V(left) waits until the server no longer has the worker, whose service was stopped, and clears what is left of its replicas.
       - V(undrained), after the worker has joined again, launches the declared models that were stopped for it, adds the replicas that
         went with it of models that run and are not complete, proves that it serves, and lets the reconciler use it. A model that loads is
@@ -50,7 +56,7 @@ options:
         something does not come up or answer there; what was added and does not answer is removed. Of a worker that had nothing it
         sends no request, and of one that never left it only forgets that it was to be drained.
     type: str
-    choices: [drained, left, undrained]
+    choices: [drained, leaving, left, undrained]
     default: drained
   force:
     description: Lets models stop that have no place elsewhere. Implies O(gaps).
@@ -92,6 +98,10 @@ options:
     description: Seconds that a model may take to answer.
     type: int
     default: 60
+  requests_timeout:
+    description: Seconds that requests may take to be answered with O(state=leaving). Those that take longer fail as the worker ends.
+    type: int
+    default: 60
   log_path:
     description:
       - The server's log file on this host, whose last lines end up in errors that it may explain.
@@ -106,6 +116,16 @@ EXAMPLES = r"""
     password_file: /opt/xinference/secrets/admin_password
     worker: 10.1.2.6:9998
     remember: /opt/xinference/reconciler/declared.json
+
+- name: It gets no more requests
+  modelops.inference.xinference_drain:
+    endpoint: http://10.1.2.3:9997
+    password_file: /opt/xinference/secrets/admin_password
+    worker: 10.1.2.6:9998
+    remember: /opt/xinference/reconciler/declared.json
+    state: leaving
+  vars:
+    ansible_python_interpreter: /opt/xinference/current/bin/python
 
 - name: After its service was stopped
   modelops.inference.xinference_drain:
@@ -173,7 +193,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import drain, undrain
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import drain, leave, undrain
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Store
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.drain_run import Settings
@@ -194,15 +214,18 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
                 "launch_timeout",
                 "ready_timeout",
                 "prove_timeout",
+                "requests_timeout",
             )
         }
     )
     client, store = Client.of(module), Store(p["remember"], writes=not module.check_mode)
-    if p["state"] == "undrained":
-        result = undrain.Undrain(client, settings, store).undrained()
-    else:
-        run = drain.Drain(client, settings, store)
-        result = run.left() if p["state"] == "left" else run.drained()
+    run: dict[str, t.Callable[[Client, Settings, Store], dict[str, t.Any]]] = {
+        "drained": lambda *given: drain.Drain(*given).drained(),
+        "leaving": lambda *given: leave.Leave(*given).answered(),
+        "left": lambda *given: drain.Drain(*given).left(),
+        "undrained": lambda *given: undrain.Undrain(*given).undrained(),
+    }
+    result = run[p["state"]](client, settings, store)
     for warning in result.pop("warnings"):
         module.warn(warning)
     return result
@@ -212,7 +235,7 @@ def main() -> None:
     module = _module.Module(
         argument_spec=dict(
             worker=dict(type="str", required=True),
-            state=dict(type="str", choices=["drained", "left", "undrained"], default="drained"),
+            state=dict(type="str", choices=["drained", "leaving", "left", "undrained"], default="drained"),
             force=dict(type="bool", default=False),
             gaps=dict(type="bool", default=False),
             returns=dict(type="bool", default=False),
@@ -222,6 +245,7 @@ def main() -> None:
             launch_timeout=dict(type="int", default=1800),
             ready_timeout=dict(type="int", default=300),
             prove_timeout=dict(type="int", default=60),
+            requests_timeout=dict(type="int", default=60),
             log_path=dict(type="path"),
             **_connection.XINFERENCE_OPTIONS,
         ),

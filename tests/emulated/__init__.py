@@ -4,11 +4,12 @@
 """The hosts of any inventory without a machine for each: playbooks, roles, filters and action plugins are the real ones.
 
 Emulated is what would touch a host, a server or a Dify: every module of the collection checks its arguments, and then answers by
-run.py instead of doing its work. It is called in Ansible's worker (callback_plugins/in_process.py). The connection is local.
+run.py instead of doing its work. Modules are called in Ansible's worker (callback_plugins/in_process.py). The connection is local.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -48,7 +49,7 @@ GPU = {
 
 
 def called_in_process(callbacks: str = "") -> dict[str, str]:
-    """Environment variables by which a program of Ansible calls modules of the collection in its worker instead of sending them."""
+    """Environment variables by which a program of Ansible calls modules in its worker instead of sending them."""
     enabled = ",".join(filter(None, [callbacks, "in_process"]))
     return {"ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback_plugins"), "ANSIBLE_CALLBACKS_ENABLED": enabled}
 
@@ -66,7 +67,7 @@ class Hosts:
         self.env.update(called_in_process(os.environ.get("ANSIBLE_CALLBACKS_ENABLED", "")))
         self._link()
         found = self._found()
-        for host, variables in self.listed()["_meta"]["hostvars"].items():
+        for host, variables in self.listed["_meta"]["hostvars"].items():
             top = folder / "hosts" / host
             for name in ("secrets", "etc"):
                 (top / name).mkdir(parents=True)
@@ -94,6 +95,7 @@ class Hosts:
         done = self._run("ansible-playbook", playbook, *words)
         return done.returncode, done.stdout + done.stderr
 
+    @functools.cached_property
     def listed(self):
         """What `ansible-inventory --list` says."""
         return json.loads(self._run("ansible-inventory", "--list").stdout)
@@ -103,7 +105,7 @@ class Hosts:
 
     def command(self, program, *words):
         """A program of Ansible on these hosts, with a playbook of the collection, say."""
-        words = [str(ROOT / word) if word.endswith(".yml") else word for word in words]
+        words = [str(self.folder / COLLECTION / word) if word.endswith(".yml") else word for word in words]
         extra = json.dumps({**HERE_INSTEAD, "emulated": str(self.folder)})
         return [Path(sys.executable).parent / program, "-i", self.inventory, *words, "-e", extra]
 

@@ -88,12 +88,6 @@ def test_secrets_are_for_root_alone(host, path, permissions):
     assert mode(host, f"{DIR}/{path}") == ("root", permissions)
 
 
-def test_the_api_is_the_only_thing_that_listens_for_others(host):
-    listening = {line.split()[3] for line in host.check_output("ss -Hltn").splitlines()}
-    assert "0.0.0.0:9997" in listening
-    assert {one.rsplit(":", 1)[0] for one in listening - {"0.0.0.0:9997"}} <= {"127.0.0.1", "[::1]", "127.0.0.11"}
-
-
 @pytest.mark.parametrize("unit, most", [(UNIT, 2.5), (RECONCILER, 1.5)])
 def test_units_are_sound_and_confined(host, unit, most):
     verified = host.run("systemd-analyze verify %s", unit)

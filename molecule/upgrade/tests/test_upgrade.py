@@ -18,8 +18,10 @@ STEPS = {
     "upgrade": ["broken start", "broken serve", "upgrade", "same", "rollback"],
     "upgrade_major": ["upgrade", "reload", "restart", "rollback"],
 }[SCENARIO]
-# What the client gets while a supervisor is replaced. TimeoutError (20 s) was seen once, on a busy machine; whether the supervisor that
-# ended held the request is not known. The gap is bounded below all the same.
+# What the client asks of the model with two replicas. Of the scenario upgrade some requests take seconds.
+ASKED = {"upgrade": ["gemma3-270m", "gemma3-270m long"], "upgrade_major": ["gemma3-270m"]}[SCENARIO]
+# What the client gets while a supervisor is replaced. TimeoutError (20 s) is of a start that takes longer: 4.1.0 takes connections
+# before its API answers (read in deploy/api_host.py; on a busy machine 119 s before). The gap is bounded below all the same.
 REPLACED = ("URLError", "ConnectionResetError", "RemoteDisconnected", "TimeoutError", "404 ")
 
 # Run on the supervisor's host: the key goes from its file into the request, never into a command line.
@@ -66,15 +68,16 @@ def test_the_models_have_the_same_uids_and_replicas(host):
 
 
 @pytest.mark.parametrize("step", sorted({"upgrade", "rollback", "reload", "restart"} & set(STEPS)))
-def test_a_model_with_two_replicas_fails_only_while_its_supervisor_is_replaced(counts, step):
+@pytest.mark.parametrize("asked", ASKED)
+def test_a_model_with_two_replicas_fails_only_while_its_supervisor_is_replaced(counts, step, asked):
     """Every request goes through it: its port is closed, and then it knows no models before its workers have told it of them."""
-    row = counts[step]["gemma3-270m"]
+    row = counts[step][asked]
     assert [error for error in row["errors"] if not error.startswith(REPLACED)] == [] and row["answered"] > 0
     assert row["longest_gap"] < 60
 
 
 @pytest.mark.parametrize("step", sorted({"broken start", "same", "reload"} & set(STEPS)))
-@pytest.mark.parametrize("model", ["gemma3-270m", "minilm"])
+@pytest.mark.parametrize("model", [*ASKED, "minilm"])
 def test_nothing_fails_where_the_supervisor_goes_on(counts, step, model):
     row = counts[step][model]
     assert (row["failed"], row["errors"]) == (0, {}) and row["answered"] > 0

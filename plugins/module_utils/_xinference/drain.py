@@ -6,7 +6,7 @@
 
 Replicas of the worker are not deleted: while the server deletes one it still gives it requests, which fail (4.1.0: for
 seconds). A worker that leaves by SIGINT gives up all its routes at once, so it is left to do that, and what then remains of
-its replicas in the server's lists is cleared afterwards.
+its replicas in the server's lists is cleared afterwards. It ends in that moment, and its requests with it: see leave.py.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import TimedOut
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
+    actors,
     cluster,
     launch,
     models,
@@ -37,6 +38,7 @@ class Settings:
     launch_timeout: float = 1800
     ready_timeout: float = 300
     prove_timeout: float = 60
+    requests_timeout: float = 60
 
 
 class Run:
@@ -69,6 +71,10 @@ class Run:
         return cluster.read(
             self.client, decisions, actual, self.settings.devices or None, sharing=self.settings.gpu_sharing
         )
+
+    def calls(self) -> actors.Actors:
+        """Calls to the processes of the worker and its supervisor."""
+        return actors.Actors(str(self.client.get("/v1/address").json), self.settings.worker)
 
     def live(self, uid: str) -> list[dict[str, t.Any]]:
         """The replicas of a model that the server has now."""

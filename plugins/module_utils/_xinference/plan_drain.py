@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from dataclasses import dataclass, field, replace
 
@@ -57,6 +58,26 @@ def leftovers(instances: t.Mapping[str, t.Mapping[str, t.Any]], worker: str) -> 
         for row in instance.get("replica_statuses") or []
         if row.get("worker_address") == worker and row.get("status") == "TERMINATED"
     ]
+
+
+def spared(instances: t.Mapping[str, t.Mapping[str, t.Any]], worker: str, leaving: t.Collection[str]) -> set[str]:
+    """The replicas of a worker that their models can do without: others serve elsewhere.
+
+    :param leaving: addresses of other workers that are drained: what is there does not count.
+    """
+    spare = set()
+    for instance in instances.values():
+        rows = models.replicas(instance)
+        away = [row for row in rows if row.get("worker_address") not in {worker, *leaving}]
+        if any(row["status"] == "READY" for row in away):
+            spare |= {str(row["replica_model_uid"]) for row in rows if row.get("worker_address") == worker}
+    return spare
+
+
+def unlisted(held: t.Iterable[str], instances: t.Mapping[str, t.Mapping[str, t.Any]]) -> set[str]:
+    """Of the replicas whose processes a worker has, those to which the server routes no requests."""
+    known = {row.get("replica_model_uid") for one in instances.values() for row in one.get("replica_statuses") or []}
+    return {replica for replica in held if replica not in known and re.search(r"-rep\d+$", replica)}
 
 
 def model_of(uid: str, actual: models.Actual) -> models.Model:

@@ -89,6 +89,11 @@ def survives_worker(version: str) -> bool:
     return numbers(version) >= (2, 12)
 
 
+def takes_out(version: str) -> bool:
+    """Whether the supervisor can stop giving a replica requests while it serves those that it has: read in 3.5.0 to 4.1.0."""
+    return numbers(version) >= (3, 5)
+
+
 def places_replicas(version: str) -> bool:
     """Whether a launch can name the worker and the GPUs of each replica (replica_config): since 3.2."""
     return numbers(version) >= (3, 2)

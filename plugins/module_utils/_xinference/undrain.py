@@ -21,10 +21,16 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference imp
     models,
     progress,
     proof,
+    releases,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Memory
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.drain_run import Run
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.plan_drain import is_on, model_of, row_of
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.plan_drain import (
+    is_on,
+    model_of,
+    row_of,
+    unlisted,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.plan_undrain import (
     Return,
     Trial,
@@ -74,12 +80,30 @@ class Undrain(Run):
         client, worker = self.client, self.settings.worker
         client.wait_ready(self.settings.ready_timeout, declared=[] if client.session.check_mode else [worker])
         client.login()
+        if not memory.left(worker):
+            self._refuse_taken_out()
         actual = self._settled(noted, memory)
         back = [model for model in back if not models.replicas(actual.instances.get(model.uid) or {})]
         live = [uid for uid in noted if models.replicas(actual.instances.get(uid) or {})]
         wanted = {uid: model_of(uid, actual) for uid in live if actual.state(uid) in ("ready", "loading")}
         found = self.read_cluster(wanted, actual)
         return actual, comes_back(actual, found, back, wanted, worker, noted, memory.left(worker))
+
+    def _refuse_taken_out(self) -> None:
+        """Of a worker that never left: replicas that get no requests any more keep new ones from their numbers."""
+        if self.client.session.check_mode or not releases.takes_out(self.client.version):
+            return
+        worker = self.settings.worker
+        try:
+            with self.calls() as calls:
+                out = sorted(unlisted(calls.held(), self.client.instances()))
+        except ModelopsError:  # then nothing was taken out
+            return
+        if out:
+            raise ModelopsError(
+                f"{worker} of {self.client.endpoint} did not leave, but gets no more requests for {', '.join(out)}: its drain broke off. "
+                "Drain it again (ansible-playbook modelops.inference.drain), then undrain it."
+            )
 
     def _settled(self, noted: t.Iterable[str], memory: Memory) -> models.Actual:
         """What the server has as soon as nothing loads of what the worker had: until then no replica can be added to it."""

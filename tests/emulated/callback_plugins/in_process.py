@@ -1,9 +1,10 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Calls a module of the collection in the worker that is about to send it to this machine, which takes 20 times as long.
+"""Calls a module in the worker that is about to send it to this machine, which takes 20 times as long.
 
-Its arguments are those that would be sent. Modules of ansible-core are sent and executed: their work is real.
+Its arguments and its environment are those that would be sent, and so is what it does: modules of ansible-core work on this machine
+as they would after they were sent. That a module of the collection can be sent is tested by tests/unit/host/test_reconciler.py.
 
 Workers are forks of a process that has loaded none of the collection, so each compiles what it needs of its Python and its templates
 anew. Below $PYTHONPYCACHEPREFIX that is kept.
@@ -11,6 +12,7 @@ anew. Below $PYTHONPYCACHEPREFIX that is kept.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import hashlib
 import importlib
@@ -54,7 +56,7 @@ def kept(key, compiled):
     except (OSError, EOFError, ValueError):
         code = compiled()
     with contextlib.suppress(OSError):
-        KEPT.mkdir(exist_ok=True)
+        KEPT.mkdir(parents=True, exist_ok=True)
         new = file.with_suffix(f".{os.getpid()}")
         new.write_bytes(marshal.dumps(code))
         new.rename(file)
@@ -90,18 +92,51 @@ display = Display()
 send = ActionBase._execute_module
 
 
+def imported(name):
+    """The module of that name, of the collection or of ansible-core; None for others, which are sent, as are those of $SENT."""
+    if name.startswith(os.environ.get("SENT", "none of them")):
+        return None
+    if name.startswith(COLLECTION):
+        return importlib.import_module(
+            f"ansible_collections.{COLLECTION}plugins.modules.{name.removeprefix(COLLECTION)}"
+        )
+    if name.startswith(("ansible.builtin.", "ansible.legacy.")):
+        return importlib.import_module("ansible.modules." + name.rpartition(".")[2])
+    return None
+
+
+@contextlib.contextmanager
+def as_sent(environment):
+    """A process of its own, as far as a module can tell: its environment, directory and what it does as it ends."""
+    before, directory, umask = dict(os.environ), os.getcwd(), os.umask(0)
+    os.umask(umask)
+    os.environ.update(environment)
+    atexit._clear()  # what the controller registered; a worker never runs it
+    try:
+        yield
+    finally:
+        atexit._run_exitfuncs()
+        os.environ.clear()
+        os.environ.update(before)
+        os.chdir(directory)
+        os.umask(umask)
+
+
 def call(self, module_name=None, module_args=None, tmp=None, task_vars=None, **options):
     name = module_name or self._task.action
-    if not name.startswith(COLLECTION):
+    module = None if options.get("wrap_async") or self._connection.transport != "local" else imported(name)
+    if module is None:
         return send(self, module_name, module_args, tmp, task_vars, **options)
     given = dict(self._task.args if module_args is None else module_args)
-    self._update_module_args(name, given, task_vars or {})
-    module = importlib.import_module(f"ansible_collections.{COLLECTION}plugins.modules.{name.removeprefix(COLLECTION)}")
+    unknown = {key: value for key, value in options.items() if key == "ignore_unknown_opts"}
+    self._update_module_args(name, given, task_vars or {}, **unknown)
+    environment = {}
+    self._compute_environment_string(environment)
     display.vvv(f"Using module file {module.__file__}")
     basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": given}, default=str).encode()
     basic._ANSIBLE_PROFILE = "legacy"
     controller = getattr(_internal, "is_controller", None)
-    with contextlib.redirect_stdout(io.StringIO()) as said:
+    with contextlib.redirect_stdout(io.StringIO()) as said, as_sent(environment):
         try:
             if controller:  # otherwise it would show warnings instead of returning them
                 _internal.is_controller = False
@@ -111,7 +146,10 @@ def call(self, module_name=None, module_args=None, tmp=None, task_vars=None, **o
         finally:
             if controller:
                 _internal.is_controller = controller
-    return {**json.loads(said.getvalue().splitlines()[-1]), "_ansible_parsed": True}
+    told = json.loads(said.getvalue().splitlines()[-1])
+    for stream in {"stdout", "stderr"} & {*told}:
+        told.setdefault(f"{stream}_lines", told[stream].splitlines())
+    return {**told, "_ansible_parsed": True}
 
 
 ActionBase._execute_module = call

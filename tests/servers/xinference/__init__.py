@@ -9,6 +9,7 @@ Models "load" for as long as it is told. It shares no code with the collection, 
 
 from __future__ import annotations
 
+from .actors import package
 from .behaviour import Behaviour
 from .profiles import PROFILES, Profile
 from .server import PASSWORD, SETUP_TOKEN, USERNAME, Fault, XinferenceServer
@@ -22,4 +23,5 @@ __all__ = [
     "SETUP_TOKEN",
     "USERNAME",
     "XinferenceServer",
+    "package",
 ]

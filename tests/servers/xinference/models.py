@@ -38,6 +38,8 @@ class Model:
     :param labelled: replicas that were added: the server gives each of them a name, which no two that are listed may have.
     :param adding: replicas that are being added, and until when they load; they get no requests, and do not count.
     :param asked: how many requests for inference there were; replicas take them in turn.
+    :param taken_out: replicas that get no more requests and are not listed; their processes go on.
+    :param under_way: the requests of each replica that are not answered yet: until when.
     """
 
     body: dict[str, t.Any]
@@ -56,6 +58,8 @@ class Model:
     labelled: set[int] = field(default_factory=set)
     adding: dict[int, float] = field(default_factory=dict)
     asked: int = 0
+    taken_out: set[int] = field(default_factory=set)
+    under_way: dict[int, list[float]] = field(default_factory=dict)
 
     @property
     def uid(self) -> str:
@@ -64,7 +68,7 @@ class Model:
     @property
     def replicas(self) -> list[int]:
         total = self.body.get("replica", 1) + self.extra_replicas
-        others = {*self.removed_replicas, *self.gone, *self.adding}
+        others = {*self.removed_replicas, *self.gone, *self.adding, *self.taken_out}
         return [number for number in range(total) if number not in others]
 
     def worker_of(self, number: int) -> str:
@@ -110,6 +114,8 @@ class Models:
         #: UIDs of launches in the order in which they came.
         self.launches: list[str] = []
         self.most_loading = 0
+        #: Requests that failed because their worker ended.
+        self.cut = 0
 
     # -- launches --------------------------------------------------------------------------------------------------
 
@@ -229,11 +235,47 @@ class Models:
             raise Refused(
                 503, f"Model is loading, please retry later: Model {uid} is launching, not yet ready for inference"
             )
-        turn = model.replicas[model.asked % len(model.replicas)]
-        model.asked += 1
+        turn = self.turn(model)
         if not model.behaviour.answers or model.worker_of(turn) in self.broken:
             raise Refused(500, "The request failed. Check the server logs for details.", plain=True)
         return model
+
+    @staticmethod
+    def turn(model: Model) -> int:
+        """The replica that gets the next request."""
+        number = model.replicas[model.asked % len(model.replicas)]
+        model.asked += 1
+        return number
+
+    # -- what the processes of a cluster do by themselves ------------------------------------------------------------
+
+    def take_out(self, replica: str) -> None:
+        """The supervisor's mark_replica_dead: 4.1.0 ends a model whose last replica that is, and looks into its autostart."""
+        for model in list(self.models.values()):
+            for number in model.replicas:
+                if self.profile.replica(model.uid, number) == replica:
+                    model.taken_out.add(number)
+            if not model.replicas:
+                del self.models[model.uid]
+
+    def held_by(self, worker: str) -> list[str]:
+        """The replicas whose processes a worker has."""
+        return [
+            self.profile.replica(model.uid, number)
+            for model in self.models.values()
+            for number in sorted({*model.replicas, *model.taken_out})
+            if model.worker_of(number) == worker
+        ]
+
+    def under_way(self, replica: str) -> int:
+        """How many requests a replica has."""
+        return sum(
+            end > time.time()
+            for model in self.models.values()
+            for number, ends in model.under_way.items()
+            if self.profile.replica(model.uid, number) == replica
+            for end in ends
+        )
 
     # -- what is told ----------------------------------------------------------------------------------------------
 
@@ -394,6 +436,8 @@ class Models:
             place = min(self.workers, key=lambda worker: (held.count(worker), worker))
         if number in model.labelled & {*model.gone, *model.adding}:
             raise Refused(400, f"Replica uid already exists for model {uid}: {uid}-{number}")
+        if self.profile.replica(uid, number) in self.held_by(place):
+            raise Refused(500, "")  # an AssertionError of the worker
         if behaviour.full:
             raise Refused(503, "No worker has capacity for 1 GPU(s)")
         model.extra_replicas += number + 1 - (model.body.get("replica", 1) + model.extra_replicas)
@@ -430,9 +474,13 @@ class Models:
         return {"remaining_replicas": len(model.replicas)}
 
     def leave(self, worker: str) -> None:
-        """A worker unregisters. 1.17 forgets every model that had a replica on it, the others those without another one."""
+        """A worker unregisters, and ends at once. 1.17 forgets every model that had a replica on it, others those without another one."""
+        self.cut += sum(map(self.under_way, self.held_by(worker)))
         self.workers.remove(worker)
         for uid, model in list(self.models.items()):
+            lost = {number for number in model.taken_out if model.worker_of(number) == worker}
+            model.taken_out -= lost
+            model.removed_replicas |= lost
             mine = {number for number in model.replicas if model.worker_of(number) == worker}
             if mine == set(model.replicas) or (mine and self.profile.version == "1.17.1"):
                 del self.models[uid]

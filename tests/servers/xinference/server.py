@@ -142,6 +142,12 @@ class XinferenceServer:
         with self.lock:
             self.models.leave(worker)
 
+    def ask(self, uid: str, seconds: float) -> None:
+        """Somebody's request, which takes so long."""
+        with self.lock:
+            model = self.models.models[uid]
+            model.under_way.setdefault(self.models.turn(model), []).append(time.time() + seconds)
+
     def fault(self, kind: str, **how: t.Any) -> None:
         self.faults.append(Fault(kind, **how))
 

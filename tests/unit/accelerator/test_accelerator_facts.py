@@ -77,6 +77,7 @@ def test_another_root_starts_no_program(tmp_path, run_module):
     assert result["facts"]["nvidia"]["driver"] == "580.95.05" and result["facts"]["cards"][0]["answers"] is None
 
 
+@pytest.mark.each_core("accelerator_facts")
 def test_the_module_reads_and_plans_for_this_machine(run_module):
     result = run_module("accelerator_facts", {"accelerator": "none"})
     assert result["plan"]["torch"]["kind"] == "cpu"

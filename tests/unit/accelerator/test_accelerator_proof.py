@@ -127,6 +127,7 @@ def test_no_environment(run_module, tmp_path):
     assert result.failed and "install the environment first (role xinference)" in result["msg"]
 
 
+@pytest.mark.each_core("accelerator_proof")
 def test_what_was_proven_is_remembered_beside_what_was_installed(run_module, prove, tmp_path):
     record = tmp_path / "lib" / "record.json"
     given = {"python": sys.executable, "kind": "cuda", "devices": 2, "record": str(record), "proves": {"driver": "580"}}

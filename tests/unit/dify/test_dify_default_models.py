@@ -93,6 +93,7 @@ def test_plan():
 # --- the module ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.each_core("dify_default_models")
 def test_set_then_nothing(dify, set_defaults):
     result = set_defaults(dify, WANTED)
     assert not result.failed, result["msg"]

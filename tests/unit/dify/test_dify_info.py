@@ -54,6 +54,7 @@ def dify_info(run_module):
     return run
 
 
+@pytest.mark.each_core("dify_info")
 def test_everything_in_one_login(dify, dify_info):
     other = dify.state.add_workspace("Research", admin="editor")
     result = dify_info(dify)

@@ -45,6 +45,7 @@ def writes(server):
 # --- the way of a model --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.each_core("dify_models")
 def test_register_then_nothing(dify, dify_models):
     result = dify_models(dify, ALL_TYPES)
     assert not result.failed, result["msg"]
@@ -107,6 +108,7 @@ def test_hidden_url_can_be_forced(dify_models):
         assert stored(server).shown["server_url"] == "http://10.1.2.3:9997"
 
 
+@pytest.mark.each_core("dify_models")
 def test_absent(dify, dify_models):
     dify_models(dify, [model(), EMBEDDING])
     gone = {"name": "my-llm", "type": "llm", "state": "absent"}
@@ -125,6 +127,7 @@ def test_absent(dify, dify_models):
         assert writes(dify) == [("DELETE", "models"), ("DELETE", "credentials")]
 
 
+@pytest.mark.each_core("dify_models")
 def test_check_mode_tells_and_sends_nothing(dify, dify_models):
     dify_models(dify, [model(), EMBEDDING])
     wanted = [model(max_retries=7), {**EMBEDDING, "state": "absent"}, model(name="new", model_uid="qwen2-vl")]

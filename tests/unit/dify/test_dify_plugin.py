@@ -202,6 +202,7 @@ def test_files_that_are_no_package(package, tmp_path):
 # --- from the marketplace ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.each_core("dify_plugin")
 def test_present_upgrade_absent(dify, dify_plugin):
     check = dify_plugin(dify, check=True)
     result = dify_plugin(dify)

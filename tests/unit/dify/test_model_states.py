@@ -21,8 +21,6 @@ from servers.dify.server import EMAIL, PASSWORD
 
 from ansible_collections.modelops.inference.plugins.module_utils._dify import session
 
-pytestmark = pytest.mark.newest
-
 OTHER = "http://10.1.2.3:9997"
 
 

@@ -190,6 +190,7 @@ def target(server, **more):
     return {**named, **more}
 
 
+@pytest.mark.each_core("dify")
 def test_registers_once_and_then_changes_nothing(newest, cluster, play):
     first = play({"gpu01": cluster.served("one")}, dify_targets=[target(newest)])
     assert first.rc == 0, first.out
@@ -214,7 +215,6 @@ def test_registers_once_and_then_changes_nothing(newest, cluster, play):
         assert cluster.key not in run.out and PASSWORD not in run.out
 
 
-@pytest.mark.newest
 def test_every_workspace_of_every_dify(newest, cluster, play):
     """Plugin, models and defaults; two clusters with the same models; an absent model; in check mode first."""
     with DifyServer("0.15.3", backend=cluster.backend) as old:
@@ -290,7 +290,6 @@ def test_every_workspace_of_every_dify(newest, cluster, play):
 
 
 @pytest.mark.parametrize("unseen", ["nothing", "serial", "limit", "another play", "no source", "not served"])
-@pytest.mark.newest
 def test_only_a_run_that_sees_every_cluster_removes(newest, cluster, play, dify_models, unseen):
     """What two clusters registered is nobody's to a run that sees one of them."""
     mine = {"server_url": cluster.url, "api_key": cluster.key, "type": "llm", "model_uid": "qwen2.5-instruct"}
@@ -329,7 +328,6 @@ def test_only_a_run_that_sees_every_cluster_removes(newest, cluster, play, dify_
     ],
     ids=["bastion", "gpu02", "no group", "workers", "two clusters"],
 )
-@pytest.mark.newest
 def test_only_hosts_of_clusters_keep_models(newest, cluster, play, dify_models, groups, removed):
     """Another host, which sees the group_vars of all, is in the group of the clusters or not, or there is none."""
     old = {"server_url": cluster.url, "api_key": cluster.key, "type": "llm", "model_uid": CHAT["uid"], "name": "old"}
@@ -342,7 +340,6 @@ def test_only_hosts_of_clusters_keep_models(newest, cluster, play, dify_models, 
     assert ("does not see what every cluster" in run.out) != removed
 
 
-@pytest.mark.newest
 def test_what_fails_does_not_keep_the_rest_from_being_done(newest, cluster, play):
     """A wrong password, tried once for six modules; an address that serves something else; a model that is not served."""
     with DifyServer("1.8.1", backend=cluster.backend) as other:
@@ -372,7 +369,6 @@ def test_what_fails_does_not_keep_the_rest_from_being_done(newest, cluster, play
         assert cluster.key not in run.out and "Wrong1234567" not in run.out
 
 
-@pytest.mark.newest
 def test_a_dify_that_does_not_answer_is_told_once(newest, cluster, play):
     """Not for each of its workspaces, modules and models."""
     newest.state.add_workspace("Research", admin="owner")
@@ -392,7 +388,6 @@ def test_a_dify_that_does_not_answer_is_told_once(newest, cluster, play):
     assert len(newest.workspace.models) == 3
 
 
-@pytest.mark.newest
 def test_proven_from_where_dify_is(cluster, play):
     """An address that only Dify's network knows; here its only way is a proxy, which the test Xinference plays."""
     inside = "http://xinference.invalid:9997"
@@ -414,7 +409,6 @@ def test_proven_from_where_dify_is(cluster, play):
             assert cluster.key not in each.out
 
 
-@pytest.mark.newest
 def test_nothing_tells_a_user_in_a_server_url(newest, cluster, play):
     """Asked from both sides, which this Xinference refuses, as it knows no such user."""
     url = cluster.url.replace("://", "://svc:hunter2@")
@@ -425,7 +419,6 @@ def test_nothing_tells_a_user_in_a_server_url(newest, cluster, play):
     assert f"asked from Dify's network: {shown}: it answers 401 to GET /v1/models" in run.out
 
 
-@pytest.mark.newest
 def test_with_an_admin_key_and_the_plugin_removed(newest, cluster, play):
     newest.state.admin_key = "dify-admin-key-0123456789"
     space = newest.workspace
@@ -475,7 +468,6 @@ def adopt(play):
     return run
 
 
-@pytest.mark.newest
 def test_what_people_registered_is_adopted_without_a_change(cluster, play, adopt, dify_models):
     """Two workspaces of a Dify, clicked together: other names, other timeouts, one model under two names, a disabled model, a
     model of another server."""
@@ -513,7 +505,6 @@ def test_what_people_registered_is_adopted_without_a_change(cluster, play, adopt
 
 
 @pytest.mark.parametrize("known_by", ["server_urls", "url", "nothing"])
-@pytest.mark.newest
 def test_one_dify_with_models_of_several_clusters_is_adopted(cluster, adopt, dify_models, tmp_path, known_by):
     """Both declare the same UIDs; one address of theirs is Dify's own (localhost)."""
     with XinferenceServer() as server:
@@ -550,7 +541,6 @@ def test_one_dify_with_models_of_several_clusters_is_adopted(cluster, adopt, dif
             assert captured == wanted
 
 
-@pytest.mark.newest
 def test_capture_in_check_mode_compares_only_what_it_can_read(newest, cluster, play, dify_models):
     """Not a workspace that is not the account's current one: what it has is no deletion."""
     mine = {"server_url": cluster.url, "api_key": cluster.key, "type": "llm", "model_uid": CHAT["uid"], "name": "Chat"}
@@ -570,7 +560,6 @@ def test_capture_in_check_mode_compares_only_what_it_can_read(newest, cluster, p
     assert run.rc == 0, run.out  # not refused
 
 
-@pytest.mark.newest
 def test_after_a_failed_capture_no_login_stays(newest, cluster, play):
     office = target(newest, workspaces=["", "nosuch"])
     run = play({"gpu01": cluster.served("one")}, playbook="capture.yml", note=False, dify_targets=[office])
@@ -579,7 +568,6 @@ def test_after_a_failed_capture_no_login_stays(newest, cluster, play):
     assert not list(play.temp.glob("modelops-dify-*"))
 
 
-@pytest.mark.newest
 def test_connection_sheet(cluster, play):
     key = Path(cluster.key_file)
     chat = {**CHAT, "dify": {"name": "Chat"}}
@@ -616,17 +604,20 @@ def test_connection_sheet(cluster, play):
 
 
 @pytest.mark.parametrize(
-    ("changed", "words"),
+    ("wrong", "words"),
     [
-        ({"url": "dify.example.com"}, "office: url starts with http"),
-        ({"server_url": "http://localhost:9997", "allow_loopback": False}, "loopback address"),
-        ({"update_secret": "sometimes"}, "update_secret"),
-        ({"worksapces": ["Research"]}, "worksapces"),
+        # By the role's rules, all of them at once.
+        (
+            [{"url": "dify.example.com"}, {"server_url": "http://localhost:9997", "allow_loopback": False}],
+            ["office: url starts with http", "loopback address", "office: is the name of more than one target"],
+        ),
+        # By its argument specification.
+        ([{"update_secret": "sometimes"}, {"worksapces": ["Research"]}], ["update_secret", "worksapces"]),
     ],
 )
-def test_refused_before_anything_is_asked(newest, cluster, play, changed, words):
-    run = play({"gpu01": cluster.served("one")}, dify_targets=[target(newest, **changed)])
-    assert run.rc != 0 and words in run.out
+def test_refused_before_anything_is_asked(newest, cluster, play, wrong, words):
+    run = play({"gpu01": cluster.served("one")}, dify_targets=[target(newest, **changed) for changed in wrong])
+    assert run.rc != 0 and all(each in run.out for each in words), run.out
     assert newest.log == [] and run.executed == []
 
 
@@ -662,7 +653,6 @@ def test_a_wrong_key_is_told_before_the_argument_spec(newest, cluster, play):
     assert "admin_key" not in run.out and PASSWORD not in run.out and newest.log == []
 
 
-@pytest.mark.newest
 def test_what_cannot_work_is_refused_before_anything_is_asked(newest, cluster, play):
     """By what the preflight of the role models left of each cluster."""
 
@@ -680,7 +670,6 @@ def test_what_cannot_work_is_refused_before_anything_is_asked(newest, cluster, p
 
 
 @pytest.mark.parametrize("limited", [False, True])
-@pytest.mark.newest
 def test_a_selector_that_matches_nothing(newest, cluster, play, dify_models, limited):
     """Is refused; in a run that does not see every cluster told, and then nothing is removed."""
     mine = {
@@ -705,8 +694,3 @@ def test_a_selector_that_matches_nothing(newest, cluster, play, dify_models, lim
     if not limited:
         assert f"office: overrides of {CHAT['uid']}: no key nam; did you mean 'name'?" in run.out
         assert newest.log == [] and run.executed == []
-
-
-def test_names_of_targets_are_unique(newest, cluster, play):
-    run = play({"gpu01": cluster.served("one")}, dify_targets=[target(newest), target(newest)])
-    assert run.rc != 0 and "office: is the name of more than one target" in run.out and newest.log == []

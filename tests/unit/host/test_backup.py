@@ -131,6 +131,7 @@ def test_nothing_is_put_back_through_a_link(server, tmp_path):
     assert not list((tmp_path / "cron.d").iterdir())
 
 
+@pytest.mark.each_core("xinference_backup")
 def test_the_newest_of_each_release_stays(run_module, server, tmp_path):
     home, _declared = server
     path = tmp_path / "backups"

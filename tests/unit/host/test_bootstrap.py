@@ -44,6 +44,7 @@ def args(tmp_path):
     return dict(home=str(tmp_path / "home"), secrets=str(tmp_path / "secrets"))
 
 
+@pytest.mark.each_core("xinference_bootstrap")
 def test_file_for_auth_config(tmp_path, args, run_module):
     path = tmp_path / "home" / "auth" / "auth_config.json"
     result = run_module("xinference_bootstrap", dict(args, auth_config=str(path)))
@@ -63,6 +64,7 @@ def test_file_for_auth_config(tmp_path, args, run_module):
     assert run_module("xinference_bootstrap", dict(args, auth_config=str(path))).changed is False
 
 
+@pytest.mark.each_core("xinference_bootstrap")
 def test_check_mode_writes_nothing(tmp_path, args, run_module):
     result = run_module("xinference_bootstrap", args, check=True)
     assert result.changed and os.listdir(tmp_path) == []

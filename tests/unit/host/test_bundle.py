@@ -238,6 +238,7 @@ def test_a_host_asks_for_the_files_that_it_lacks(made, tmp_path, run_module):
     assert result["plan"] == [f"+ bring 5 files of {made} (0.0 MB)"]
 
 
+@pytest.mark.each_core("xinference_bundle_files")
 def test_check_mode_brings_nothing(made, tmp_path, run_module):
     manifest = bundle.load(str(made))
     result = run_module("xinference_bundle_files", files_args(made, tmp_path, manifest=manifest), check=True)
@@ -303,6 +304,7 @@ def bundle_args(made, tmp_path, **more):
     return {**args, **more}
 
 
+@pytest.mark.each_core("xinference_bundle")
 def test_check_mode_says_that_a_bundle_is_as_it_was_made(made, tmp_path, run_module):
     result = run_module("xinference_bundle", bundle_args(made, tmp_path), check=True)
     assert (result.changed, result["plan"], result["files"]) == (False, [], 7)

@@ -51,6 +51,7 @@ def play(run_module, monkeypatch, tmp_path, made):  # noqa: F811
     return run
 
 
+@pytest.mark.each_core("xinference_bundle_files")
 def test_what_a_host_lacks_is_sent_and_a_second_run_sends_nothing(play, made, tmp_path):  # noqa: F811
     manifest = bundle.load(str(made))
     result = play(sources=[{"package": "tiny-gguf"}])

@@ -403,6 +403,7 @@ OPTIONS = {
 ABSENT = {"name": "b", "state": "absent"}
 
 
+@pytest.mark.each_core("xinference_firewall")
 def test_nftables_from_nothing_to_nothing(run_module, host, tmp_path):
     host("nft", NFT)
     file = tmp_path / "etc/nftables.d/modelops-b.nft"

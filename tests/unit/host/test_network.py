@@ -220,6 +220,7 @@ def test_this_machine_is_read():
 # The module
 
 
+@pytest.mark.each_core("xinference_network")
 def test_the_module_reads_and_changes_nothing(run_module, listening, closed):
     params = {
         "name": "w1",

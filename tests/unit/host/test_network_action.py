@@ -49,6 +49,7 @@ def test_the_skew_lies_between_what_both_ends_allow(before, after, now, seconds,
     assert action.skew(before, after, now, seconds) == pytest.approx(expected)
 
 
+@pytest.mark.each_core("xinference_network")
 def test_a_clock_that_is_right(play):
     result = play(address="127.0.0.1")
     assert not result["failed"] and result["problems"] == []

@@ -126,6 +126,7 @@ def test_address_is_one():
     assert probe.address() == "" or len(probe.address().split(".")) == 4
 
 
+@pytest.mark.each_core("xinference_host_info")
 def test_info_module_on_an_empty_host(tmp_path, run_module):
     path = str(tmp_path / "x")
     result = run_module("xinference_host_info", dict(path=path, home=f"{path}/home", models_dir=f"{path}/models"))

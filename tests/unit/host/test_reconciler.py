@@ -13,9 +13,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.modelops.inference.plugins.filter.reconciler_digest import reconciler_digest
 
 
+@pytest.mark.each_core("xinference_reconciler")
 def test_it_is_installed_once_and_removed(run_module, tmp_path):
     options = {"path": str(tmp_path)}
     path = tmp_path / "tools" / "modelops-reconcile"
@@ -42,6 +45,7 @@ def test_another_program_is_replaced(run_module, tmp_path):
     assert done["plan"][0].startswith(f"~ install {path} (program ")
 
 
+@pytest.mark.each_core("xinference_reconciler")
 def test_the_payload_of_the_module_holds_what_the_controller_has(tmp_path):
     """Run by Ansible: what it sends to a host makes the program that the filter tells the digest of."""
     collections = next(path for path in sys.path if (Path(path) / "ansible_collections" / "modelops").is_dir())

@@ -86,12 +86,14 @@ def module_args(path, **more):
     return dict(path=str(path), id="4.1.0-x", version="4.1.0", torch="cpu", uv="uv==1", cache=str(path / "c"), **more)
 
 
+@pytest.mark.each_core("xinference_release")
 def test_module_in_check_mode_changes_nothing(tmp_path, run_module):
     result = run_module("xinference_release", module_args(tmp_path), check=True)
     assert result.changed
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.each_core("xinference_release")
 def test_module_keeps_the_newest_releases(tmp_path, run_module):
     for age, name in enumerate(["4.1.0-x", "4.0.0-b", "3.9.0-c", "3.8.0-d"]):
         path = environment(tmp_path / "releases" / name, {"a": "1"})

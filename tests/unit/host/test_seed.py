@@ -186,7 +186,6 @@ def test_weights_that_are_not_complete_are_not_given(near):
         seed.start(str(near), ["house-1"], "127.0.0.1", 0, "t")
 
 
-@pytest.mark.newest
 def test_a_peer_that_was_interrupted_goes_on(near, give, take, tmp_path):
     """Slices of no length: each execution takes at least a block of one file."""
     given = give(["house-1"])
@@ -202,7 +201,6 @@ def test_a_peer_that_was_interrupted_goes_on(near, give, take, tmp_path):
     assert seen[0].startswith("house-1  copying from 127.0.0.1 0 % (0.0 of 4.0 MB)")
 
 
-@pytest.mark.newest
 def test_a_seed_that_dies_and_one_that_comes_back(near, give, take, tmp_path, pauses):
     given = give(["house-1"])
     first = take(given, wait=0)
@@ -215,7 +213,6 @@ def test_a_seed_that_dies_and_one_that_comes_back(near, give, take, tmp_path, pa
     assert kept > 0 and not take(give(["house-1"])).failed and same(near, tmp_path)
 
 
-@pytest.mark.newest
 def test_a_seed_that_is_killed_in_the_middle(near, give, take, tmp_path, pauses, monkeypatch):
     """A real SIGKILL of the process that serves, between two blocks of one file."""
     given = give(["house-1"])
@@ -248,7 +245,6 @@ def read(path):
         return b""
 
 
-@pytest.mark.newest
 def test_what_was_changed_on_the_way_is_refused(near, give, take, tmp_path):
     given = give(["house-1"])
     with open(near / "house-1/z.bin", "r+b") as file:
@@ -260,7 +256,6 @@ def test_what_was_changed_on_the_way_is_refused(near, give, take, tmp_path):
     assert not take(give(["house-1"])).failed and same(near, tmp_path)
 
 
-@pytest.mark.newest
 def test_other_weights_of_the_same_name_begin_anew(near, give, take, tmp_path):
     assert take(give(["house-1"]), wait=0)["pending"]
     with open(near / "house-1/config.json", "wb") as file:
@@ -268,7 +263,6 @@ def test_other_weights_of_the_same_name_begin_anew(near, give, take, tmp_path):
     assert not take(give(["house-1"])).failed and same(near, tmp_path)
 
 
-@pytest.mark.newest
 def test_a_peer_trusts_no_path(give, near, take, tmp_path):
     given = give(["house-1"])
     given["weights"]["house-1"]["files"][0]["path"] = "../evil"
@@ -276,7 +270,6 @@ def test_a_peer_trusts_no_path(give, near, take, tmp_path):
     assert result.failed and "names a file outside the weights" in result["msg"]
 
 
-@pytest.mark.newest
 def test_what_the_seed_does_not_have_comes_from_its_source(near, give, take, tmp_path, run_module):
     result = run_module(
         "xinference_weights",
@@ -285,6 +278,7 @@ def test_what_the_seed_does_not_have_comes_from_its_source(near, give, take, tmp
     assert result.failed and "needs the options base" in result["msg"] and result.changed and same(near, tmp_path)
 
 
+@pytest.mark.each_core("xinference_weights_seed")
 def test_the_module(near, run_module, monkeypatch):
     started = {"url": "u", "weights": {}}
     monkeypatch.setattr(seed, "start", lambda *args: calls.append(args) or started)

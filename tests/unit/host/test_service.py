@@ -57,6 +57,7 @@ def test_files_are_written_and_never_shown():
 
 
 @pytest.mark.parametrize("state", ["started", "stopped", "disabled", "absent"])
+@pytest.mark.each_core("xinference_service")
 def test_a_service_of_somebody_else_is_left_alone(run_module, tmp_path, state):
     file = tmp_path / "supervisor" / "conf.d" / "x.conf"
     file.parent.mkdir(parents=True)

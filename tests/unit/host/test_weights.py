@@ -158,6 +158,7 @@ def test_a_package_needs_an_installer(tmp_path, run_module):
     assert result.failed and "needs the options base, python, uv, cache" in result["msg"]
 
 
+@pytest.mark.each_core("xinference_weights")
 def test_check_mode(tmp_path, run_module):
     args = dict(path=str(tmp_path / "m"), sources=[{"package": "a"}, {"package": "A"}, {"package": "b==2"}])
     assert run_module("xinference_weights", args, check=True)["plan"] == ["+ fetch a", "+ fetch b-2"]
@@ -233,6 +234,7 @@ def only(result):
     return found
 
 
+@pytest.mark.each_core("xinference_weights")
 def test_a_file(apply, server, tmp_path):
     server.files["/a/Tiny.gguf"] = GGUF
     result = apply(["/a/Tiny.gguf"])
@@ -379,6 +381,7 @@ def test_nothing_is_removed_unless_asked(apply, old, tmp_path):
     assert len(os.listdir(tmp_path / "m")) == 5
 
 
+@pytest.mark.each_core("xinference_weights")
 def test_prune(apply, old, tmp_path):
     args = dict(prune=True, paths=[old["path"]["path"]])
     checked = apply(["/m.gguf"], check=True, **args)

@@ -89,6 +89,7 @@ def test_a_run_that_changes_nothing_is_one_execution(play, screen, server):
     assert not play([source])["changed"] and play.executions == 1 and screen == []
 
 
+@pytest.mark.each_core("xinference_weights")
 def test_a_file_of_the_controller(play, tmp_path, screen):
     (tmp_path / "files/tiny.gguf").write_bytes(DATA)
     result = play([{"file": "tiny.gguf", "checksum": SHA}])

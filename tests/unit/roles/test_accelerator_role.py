@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -186,10 +187,7 @@ def made(tmp_path_factory):
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    read = {name: json.loads((base / f"{name}.json").read_text()) for name in HOSTS}
-    for name, row in read.items():
-        row["sources"] = "".join((base / f"{name}.{key}").read_text() for key in row["needs"])
-    return read
+    return json.loads((base / "made.json").read_text())
 
 
 @pytest.mark.parametrize(
@@ -391,51 +389,54 @@ def test_settings_of_memory_and_processors(made):
     ]
 
 
-@pytest.mark.parametrize(
-    ("variables", "words"),
-    [
-        (
-            {"accelerator_ascend_files": [{"part": "driver", "path": "{file}", "checksum": "0" * 64}]},
-            "accelerator_ascend_files, driver: {file} has the SHA-256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
-        ),
-        (
-            {"accelerator_ascend_files": [{"part": "cann", "path": "/nowhere.run", "checksum": "0" * 64}]},
-            "accelerator_ascend_files, cann: /nowhere.run is not on the controller.",
-        ),
-        (
-            {"accelerator_repositories": {"nvidia": {"url": "https://me:secret@mirror.example/", "key": "/a@b.asc"}}},
-            "accelerator_repositories: the url or key of nvidia has a login in it",
-        ),
-        (
-            {"accelerator_driver_branch": "latest"},
-            "accelerator_driver_branch must be a branch such as 580, or a version such as 580.95.05",
-        ),
-        (
-            {"accelerator_driver_branch": 580.10},
-            "accelerator_driver_branch is the number 580.1: a version stands in quotes",
-        ),
-        (
-            {"accelerator_repositories": {"nvidia": {"url": "mirror.local/x", "key": "/nope/key.asc"}}},
-            "accelerator_repositories: the url of nvidia must begin with https://, http:// or file:///. localhost: "
-            "accelerator_repositories: the key of nvidia is neither a URL nor a file on the controller.",
-        ),
-        (
-            {"accelerator_proof_timeout": 0},
-            "accelerator_reboot_timeout and accelerator_proof_timeout are seconds, at least 1",
-        ),
-        ({"accelerator_cuda": 11}, "accelerator_cuda must be one of: 0, 12, 13, got: 11"),
-        ({"accelerator_governor": "performnce"}, "accelerator_governor must be one of"),
-    ],
-)
-def test_variables_that_cannot_be_right(tmp_path, variables, words):
+#: Host: variables, and what is said of them after its name.
+WRONG = {
+    "file_is_another": (
+        {"accelerator_ascend_files": [{"part": "driver", "path": "{file}", "checksum": "0" * 64}]},
+        "accelerator_ascend_files, driver: {file} has the SHA-256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    ),
+    "file_is_missing": (
+        {"accelerator_ascend_files": [{"part": "cann", "path": "/nowhere.run", "checksum": "0" * 64}]},
+        "accelerator_ascend_files, cann: /nowhere.run is not on the controller.",
+    ),
+    "login": (
+        {"accelerator_repositories": {"nvidia": {"url": "https://me:secret@mirror.example/", "key": "/a@b.asc"}}},
+        "accelerator_repositories: the url or key of nvidia has a login in it",
+    ),
+    "word": (
+        {"accelerator_driver_branch": "latest"},
+        "accelerator_driver_branch must be a branch such as 580, or a version such as 580.95.05",
+    ),
+    "number": (
+        {"accelerator_driver_branch": 580.10},
+        "accelerator_driver_branch is the number 580.1: a version stands in quotes",
+    ),
+    "url_and_key": (
+        {"accelerator_repositories": {"nvidia": {"url": "mirror.local/x", "key": "/nope/key.asc"}}},
+        "accelerator_repositories: the url of nvidia must begin with https://, http:// or file:///. url_and_key: "
+        "accelerator_repositories: the key of nvidia is neither a URL nor a file on the controller.",
+    ),
+    "seconds": (
+        {"accelerator_proof_timeout": 0},
+        "accelerator_reboot_timeout and accelerator_proof_timeout are seconds, at least 1",
+    ),
+}
+#: By the role's argument specification, which names no host.
+NO_CHOICE = {
+    "cuda": ({"accelerator_cuda": 11}, "accelerator_cuda must be one of: 0, 12, 13, got: 11"),
+    "governor": ({"accelerator_governor": "performnce"}, "accelerator_governor must be one of"),
+}
+
+
+def test_variables_that_cannot_be_right(tmp_path):
     file = tmp_path / "driver.run"
     file.write_text("test")
-    given = json.dumps(variables).replace("{file}", str(file))
+    hosts = {name: variables for name, (variables, _words) in {**WRONG, **NO_CHOICE}.items()}
+    common = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    inventory = tmp_path / "inventory.json"
+    inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": common}}).replace("{file}", str(file)))
     done = subprocess.run(
-        [
-            Path(sys.executable).parent / "ansible-playbook",
-            *("-i", "localhost,", "-c", "local", "-e", given, PLAYBOOKS / "accelerator.yml"),
-        ],
+        [Path(sys.executable).parent / "ansible-playbook", "-i", inventory, PLAYBOOKS / "accelerator.yml"],
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
@@ -443,22 +444,35 @@ def test_variables_that_cannot_be_right(tmp_path, variables, words):
     )
     # ansible-core 2.18 may show it as JSON.
     output = " ".join((done.stdout + done.stderr).replace("\\n", " ").split())
-    assert done.returncode != 0 and words.replace("{file}", str(file)) in output, output
+    assert len(re.findall(r" : ok=\d+ \S+ unreachable=0 failed=1 ", output)) == len(hosts), output
+    for name, (_variables, words) in WRONG.items():
+        assert f"{name}: {words}".replace("{file}", str(file)) in output, output
+    for _variables, words in NO_CHOICE.values():
+        assert words in output, output
     assert "secret" not in output
 
 
-def checked(folder, machine, **given):
-    """What the role says in check mode of a machine that is a tree."""
-    tree = folder / "tree"
-    machines.build(tree, machine)
-    play = [{"hosts": "localhost", "gather_facts": False, "roles": ["modelops.inference.accelerator"]}]
+def checked(folder, places, **hosts):
+    """What the role says in check mode of machines that are trees; of each (machine, variables).
+
+    :param places: variables of the role that are paths.
+    """
+    for name, (machine, _variables) in hosts.items():
+        machines.build(folder / name, machine)
+    play = [{"hosts": "all", "gather_facts": False, "roles": ["modelops.inference.accelerator"]}]
     (folder / "play.yml").write_text(json.dumps(play))
     # Whoever runs the tests need not be root.
-    given |= {"_accelerator_root": str(tree), "_accelerator_own_refusals": []}
-    given |= {"ansible_python_interpreter": sys.executable}
-    command = [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "-c", "local", "--check", "--diff"]
+    common = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "_accelerator_own_refusals": [],
+    }
+    common |= {"_accelerator_root": f"{folder}/{{{{ inventory_hostname }}}}", **places}
+    variables = {name: variables for name, (_machine, variables) in hosts.items()}
+    (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": variables}}))
+    command = [Path(sys.executable).parent / "ansible-playbook", "-i", folder / "hosts.json", "--check", "--diff"]
     done = subprocess.run(
-        [*command, folder / "play.yml", "-e", json.dumps(given)],
+        [*command, folder / "play.yml", "-e", json.dumps(common)],
         env=ENVIRONMENT,
         capture_output=True,
         text=True,
@@ -469,18 +483,23 @@ def checked(folder, machine, **given):
 
 
 def test_check_mode_says_what_waits_for_a_restart(tmp_path):
-    nouveau = checked(tmp_path, "rtx_nouveau", _accelerator_nouveau=str(tmp_path / "nouveau"))
-    assert "localhost would have to start again (nouveau is loaded)." in nouveau
-    # A driver that may take the place of the one before without a restart.
-    (tmp_path / "other").mkdir()
-    other = checked(tmp_path / "other", "a100_mig", accelerator_driver_branch="580")
-    assert "in place of 535.183.01" in other and "localhost has to" not in other and "localhost would have" not in other
+    said = checked(
+        tmp_path,
+        {"_accelerator_nouveau": str(tmp_path / "nouveau")},
+        loaded=("rtx_nouveau", {}),
+        # A driver that may take the place of the one before without a restart.
+        other=("a100_mig", {"accelerator_driver_branch": "580"}),
+    )
+    assert "loaded would have to start again (nouveau is loaded)." in said
+    assert "in place of 535.183.01" in said and "other has to" not in said and "other would have" not in said
 
 
 def test_check_mode_shows_the_files_and_writes_none(tmp_path):
-    places = {f"_accelerator_{name}": str(tmp_path / name) for name in ("tmpfiles", "nouveau", "preferences")}
+    places = {f"_accelerator_{name}": str(tmp_path / "etc" / name) for name in ("tmpfiles", "nouveau", "preferences")}
     mirror = {"nvidia": {"url": "https://mirror.example/"}}
-    said = checked(tmp_path, "h100_bare", accelerator_huge_pages=64, accelerator_repositories=mirror, **places)
+    (tmp_path / "etc").mkdir()
+    bare = {"accelerator_huge_pages": 64, "accelerator_repositories": mirror}
+    said = checked(tmp_path, places, bare=("h100_bare", bare))
     for line in (
         "+URIs: https://mirror.example/",
         "+Pin: version 580.*",

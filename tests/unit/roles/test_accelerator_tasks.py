@@ -33,19 +33,21 @@ ENVIRONMENT = {
 ROLE = Path(__file__).parents[3] / "roles" / "accelerator"
 CUDA = "https://developer.download.nvidia.com/compute/cuda/repos/debian12/x86_64/"
 MODULES = ("apt", "dnf", "dpkg_selections", "get_url", "reboot", "systemd_service", "user")
-# Says that it changed something, or fails where the host has a file failing/NAME.
-MODULE = """#!/usr/bin/python
-# WANT_JSON
-import json, os, sys
-given = {key: value for key, value in json.load(open(sys.argv[1])).items() if not key.startswith("_")}
-place = os.environ["PLACE"]
-with open(place + "/log", "a") as log:
-    log.write("NAME " + json.dumps(given, sort_keys=True) + "\\n")
-failing = os.path.exists(place + "/failing/NAME")
-if given.get("dest"):
-    open(given["dest"], "w").write("a key")
-made = {"changed": True, "failed": failing, "msg": "NAME fails" if failing else "", "dest": given.get("dest"), "rebooted": True}
-print(json.dumps({**made, "name": given.get("name")}))
+# Says that it changed something, or fails where the host has a file failing/NAME. An action needs no process of its own.
+MODULE = """
+import json, os
+from ansible.plugins.action import ActionBase
+
+class ActionModule(ActionBase):
+    def run(self, tmp=None, task_vars=None):
+        given, place = dict(self._task.args), task_vars["place"]
+        with open(place + "/log", "a") as log:
+            log.write("NAME " + json.dumps(given, sort_keys=True) + "\\n")
+        failing = os.path.exists(place + "/failing/NAME")
+        if given.get("dest"):
+            open(given["dest"], "w").write("a key")
+        made = {"changed": True, "failed": failing, "msg": "NAME fails" if failing else "", "dest": given.get("dest"), "rebooted": True}
+        return {**made, "name": given.get("name")}
 """
 PROGRAM = '#!/bin/sh\necho "${0##*/} $*" >> "$PLACE/log"\n'
 PROGRAMS = dict.fromkeys(("apt-get", "dnf", "dpkg-query", "rpm", "modprobe", "dkms", "systemd-tmpfiles"), "")
@@ -350,10 +352,6 @@ class Made:
         return [line for line in self.log if all(word in line for word in words)]
 
 
-# Long: on one ansible-core.
-pytestmark = pytest.mark.newest
-
-
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     """``made[host]``, a Made. One run for all."""
@@ -362,9 +360,9 @@ def made(tmp_path_factory):
     groups = {row["group"]: {"hosts": {}} for row in HOSTS.values() if row["group"] != "all"}
     for name, row in HOSTS.items():
         groups.get(row["group"], {"hosts": {}})["hosts"][name] = {}
-    (base / "library").mkdir()
+    (base / "action_plugins").mkdir()
     for module in MODULES:
-        (base / "library" / f"fake_{module}.py").write_text(MODULE.replace("NAME", module))
+        (base / "action_plugins" / f"fake_{module}.py").write_text(MODULE.replace("NAME", module))
     shutil.copy(PLAYBOOKS / "accelerator_tasks.yml", base / "play.yml")
     common = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     (base / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": common, "children": groups}}))

@@ -36,7 +36,6 @@ GROUPS = {
 }
 
 
-LONG = dict.fromkeys(("single_gpu", "fleet"), pytest.mark.newest)
 #: On these hosts of it an inventory is run a second time: every part, and two parts on one host, is among them.
 AGAIN = {"local": "localhost", "fleet": "frankfurt"}
 
@@ -51,11 +50,11 @@ def members(listed, group):
     return {*about.get("hosts", ())}.union(*(members(listed, child) for child in about.get("children", ())))
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=LONG.get(name, ())) for name in EXPECTED])
+@pytest.mark.parametrize("name", EXPECTED)
 def test_an_inventory_is_installed_and_then_nothing_is_left_to_do(tmp_path, name):
     expected = EXPECTED[name]
     hosts = Hosts(tmp_path, INVENTORIES / name, gpus=[host for host, parts in expected.items() if "gpu" in parts])
-    listed = hosts.listed()
+    listed = hosts.listed
     for part, group in GROUPS.items():
         assert members(listed, group) == {host for host, parts in expected.items() if part in parts}
     secrets = re.compile(r"(password|token|key)$")

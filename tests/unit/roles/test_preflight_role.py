@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,15 +19,15 @@ PLAYBOOKS = Path(__file__).parent / "playbooks"
 
 
 @pytest.fixture
-def play():
-    """``play(playbook, variables)`` -> (return code, output on one line)."""
+def play(tmp_path):
+    """``play(playbook, host={...}, ...)`` -> Said of one run, with variables for each host."""
 
-    def run(playbook, **variables):
+    def run(playbook, *, groups=None, **hosts):
+        children = {group: {"hosts": dict.fromkeys(members, {})} for group, members in (groups or {}).items()}
+        inventory = {"all": {"hosts": hosts, "children": children, "vars": {"ansible_connection": "local"}}}
+        (tmp_path / "hosts.json").write_text(json.dumps(inventory))
         done = subprocess.run(
-            [
-                Path(sys.executable).parent / "ansible-playbook",
-                *("-i", "localhost,", "-c", "local", "-e", json.dumps(variables), PLAYBOOKS / playbook),
-            ],
+            [Path(sys.executable).parent / "ansible-playbook", "-i", tmp_path / "hosts.json", PLAYBOOKS / playbook],
             env={
                 **os.environ,
                 **emulated.called_in_process(),
@@ -37,32 +38,45 @@ def play():
             text=True,
             check=False,
         )
-        return done.returncode, " ".join((done.stdout + done.stderr).split())
+        return Said(done.stdout + done.stderr, hosts)
 
     return run
 
 
-@pytest.mark.parametrize(
-    "name, words", [("models_replace", "false or true or surge"), ("models_prove", "never or changed or always")]
-)
-def test_a_word_that_means_nothing_is_refused_without_a_dump_of_all_variables(play, name, words):
-    code, output = play("models_preflight.yml", **{name: "banana"})
-    assert code != 0 and f"localhost: {name} must be {words} (it is 'banana')." in output
-    assert "argument_spec_data" not in output and "models_reconcile_attempts" not in output
+class Said:
+    """What a run said, on one line; and the hosts that failed."""
+
+    def __init__(self, output, hosts):
+        self.output = " ".join(output.split())
+        self.failed = {*re.findall(r"(\S+) : ok=\d+ changed=\d+ unreachable=0 failed=1 ", self.output)}
+        assert self.output.count(" unreachable=0 ") == len(hosts), output
 
 
-def test_all_mistakes_of_a_host_come_at_once_and_what_is_right_prints_nothing(play):
-    code, output = play("models_preflight.yml", models_replace="banana", models_prove="pear")
-    assert code != 0 and "(item=" not in output
-    assert output.count("localhost: models_replace must be false or true or surge (it is 'banana').") == output.count(
-        "localhost: models_prove must be never or changed or always (it is 'pear')."
+def test_words_that_mean_nothing_are_refused_all_at_once_without_a_dump_of_all_variables(play):
+    said = play(
+        "models_preflight.yml",
+        replace={"models_replace": "banana"},
+        prove={"models_prove": "banana"},
+        both={"models_replace": "banana", "models_prove": "pear"},
+        **{
+            f"right{number}": {"models_replace": word}
+            for number, word in enumerate(["false", "true", "surge", True, False])
+        },
     )
-    assert "(it is 'pear')" in output
+    assert said.failed == {"replace", "prove", "both"}, said.output
+    assert "replace: models_replace must be false or true or surge (it is 'banana')." in said.output
+    assert "prove: models_prove must be never or changed or always (it is 'banana')." in said.output
+    assert (
+        "both: models_replace must be false or true or surge (it is 'banana'). "
+        "both: models_prove must be never or changed or always (it is 'pear')."
+    ) in said.output.replace("\\n", " ")
+    assert "argument_spec_data" not in said.output and "models_reconcile_attempts" not in said.output
+    assert "(item=" not in said.output
 
 
+@pytest.mark.each_core("check_names")
 def test_values_of_another_type_are_told_in_a_line_each_before_the_argument_spec(play):
-    code, output = play(
-        "names.yml",
+    wrong = dict(
         xinference_port="{{ my_port }}",
         my_port="http",
         xinference_firewall="maybe",
@@ -70,103 +84,77 @@ def test_values_of_another_type_are_told_in_a_line_each_before_the_argument_spec
         xinference_users=[{"name": "ann", "state": "{{ 'go' ~ 'ne' }}", "password": "{{ secret }}"}],
         secret="Orange-7-Kettle",
     )
-    assert code != 0 and "argument_spec_data" not in output and "Orange-7-Kettle" not in output
-    for line in (
-        "localhost (cluster localhost): xinference_port is 'http', which is no int (the default is 9997).",
-        "localhost (cluster localhost): xinference_firewall is 'maybe', which is no bool (the default is false).",
-        "localhost (cluster localhost): xinference_models is of type dict, which is no list.",
-        "localhost (cluster localhost): xinference_users, ann, state is 'gone', not one of present, absent.",
-    ):
-        assert line in output
-
-
-def test_templates_of_what_nobody_knows_yet_are_left_to_the_role(play):
-    code, output = play(
-        "names.yml",
+    # Templates of what nobody knows yet are left to the role.
+    later = dict(
         xinference_port="{{ nowhere.port }}",
         xinference_firewall="{{ 1 / 0 }}",
         xinference_users=[{"name": "ann", "permissions": "{{ nowhere.permissions }}", "password": "{{ nowhere }}"}],
         xinference_worker_port="{{ 9000 + 998 }}",
     )
-    assert code == 0, output
-
-
-@pytest.mark.parametrize("value", ["false", "true", "surge", True, False])
-def test_words_that_mean_something(play, value):
-    code, output = play("models_preflight.yml", models_replace=value)
-    assert code == 0, output
+    said = play("names.yml", wrong=wrong, later=later)
+    assert said.failed == {"wrong"}, said.output
+    assert "argument_spec_data" not in said.output and "Orange-7-Kettle" not in said.output
+    for line in (
+        "wrong (cluster wrong): xinference_port is 'http', which is no int (the default is 9997).",
+        "wrong (cluster wrong): xinference_firewall is 'maybe', which is no bool (the default is false).",
+        "wrong (cluster wrong): xinference_models is of type dict, which is no list.",
+        "wrong (cluster wrong): xinference_users, ann, state is 'gone', not one of present, absent.",
+    ):
+        assert line in said.output
 
 
 FOR_A_GPU = {"uid": "big", "engine": "vLLM", "gpu_memory": "6 GiB"}
 
 
-def test_a_memory_budget_on_a_host_without_a_gpu_is_refused_before_anything_is_installed(play):
-    code, output = play("preflight.yml", xinference_models=[FOR_A_GPU, {"uid": "small", "engine": "llama.cpp"}])
-    assert code != 0
-    assert (
-        "localhost (cluster localhost): gpu_memory is of a GPU, this host has none to use, and model big would run on the CPU."
-        in output
-    )
-
-
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {"accelerator": "nvidia", "xinference_models": [FOR_A_GPU]},
-        {"xinference_models": [{**FOR_A_GPU, "worker": "10.1.2.3"}, {**FOR_A_GPU, "state": "absent"}]},
-        {"xinference_models": [{"uid": "small", "engine": "llama.cpp", "state": "present"}]},
-    ],
-)
-def test_a_memory_budget_with_a_gpu_elsewhere_or_of_nothing_is_none_of_the_hosts_business(play, variables):
-    code, output = play("preflight.yml", **variables)
-    assert code == 0, output
-
-
-def test_a_host_whose_build_of_pytorch_nobody_knows_is_refused_unless_it_is_named(play):
+def test_what_a_host_is_refused_for_before_anything_is_installed(play):
+    """A memory budget without a GPU to use; a host whose build of PyTorch nobody knows, unless it is named; a server whose users
+    cannot be read, where somebody asks for them."""
     why = "this host has cards of amd and nvidia"
-    code, output = play("preflight.yml", refusals=[why])
-    assert (
-        code != 0
-        and f"which build of PyTorch it takes is not known: {why}. Or name the build as xinference_torch." in output
+    said = play(
+        "preflight.yml",
+        no_gpu={"xinference_models": [FOR_A_GPU, {"uid": "small", "engine": "llama.cpp"}]},
+        with_gpu={"accelerator": "nvidia", "xinference_models": [FOR_A_GPU]},
+        elsewhere={"xinference_models": [{**FOR_A_GPU, "worker": "10.1.2.3"}, {**FOR_A_GPU, "state": "absent"}]},
+        no_budget={"xinference_models": [{"uid": "small", "engine": "llama.cpp", "state": "present"}]},
+        no_build={"refusals": [why]},
+        named_build={"refusals": [why], "xinference_torch": "rocm7.2"},
+        unreadable={"auth_unreadable": "/x/auth.db cannot be read."},
+        unasked={"auth_unreadable": "/x/auth.db cannot be read.", "xinference_auth": False},
+        before_3={"auth_unreadable": "/x/auth.db cannot be read.", "xinference_version": "2.12.0"},
     )
-    code, output = play("preflight.yml", refusals=[why], xinference_torch="rocm7.2")
-    assert code == 0, output
-
-
-def test_a_server_whose_users_cannot_be_read_is_left_as_it_is(play):
-    code, output = play("preflight.yml", auth_unreadable="/x/auth.db cannot be read.")
-    assert code != 0 and "localhost (cluster localhost): /x/auth.db cannot be read." in output
-    # Nobody asks for its users.
-    for variables in ({"xinference_auth": False}, {"xinference_version": "2.12.0"}, {"_xinference_part": "worker"}):
-        code, output = play("preflight.yml", auth_unreadable="/x/auth.db cannot be read.", **variables)
-        assert code == 0, output
-
-
-@pytest.mark.parametrize("port", [0, 20001])
-def test_weights_through_a_firewall_of_another_cluster_need_a_port(play, port):
-    code, output = play("preflight_seed.yml", seed_port=port)
-    if port:
-        assert code == 0, output
-    else:
-        assert (
-            code != 0
-            and "edge (cluster edge): it gets its weights from head, whose firewall (xinference_firewall) lets only its own"
-            in output
-        )
-
-
-def test_one_name_for_the_services_of_both_parts_of_a_host_is_refused(play):
-    code, output = play("preflight_cluster.yml", xinference_service="xinf")
+    assert said.failed == {"no_gpu", "no_build", "unreadable"}, said.output
+    assert "unreadable (cluster unreadable): /x/auth.db cannot be read." in said.output
     assert (
-        code != 0
-        and "both (cluster default): xinference_service is xinf, and this host is supervisor and worker" in output
-    ), output
-    code, output = play("preflight_cluster.yml")
-    assert code == 0, output
+        "no_gpu (cluster no_gpu): gpu_memory is of a GPU, this host has none to use, and model big would run on the CPU."
+        in said.output
+    )
+    assert f"which build of PyTorch it takes is not known: {why}. Or name the build as xinference_torch." in said.output
 
 
-def test_a_cluster_whose_name_is_no_name_of_a_file_is_refused(play):
-    code, output = play("preflight_cluster.yml", xinference_cluster="berlin/../x")
-    assert code != 0 and "both (cluster berlin/../x): xinference_cluster must be a name without blanks, '/'" in output
-    code, output = play("preflight_cluster.yml", xinference_cluster=7)
-    assert code == 0, output
+def test_weights_through_a_firewall_of_another_cluster_need_a_port(play):
+    head = {"xinference_firewall": True, "xinference_api_networks": ["10.0.0.0/8"], "xinference_weights_seed": "head"}
+    hosts = {"head": head, "gpu": head, "edge": {"xinference_weights_seed": "head"}}
+    groups = {"xinference_supervisors": ["head"], "xinference_workers": ["gpu"], "xinference_local": ["edge"]}
+    said = play("preflight_cluster.yml", groups=groups, **hosts)
+    assert said.failed == {"edge"} and (
+        "edge (cluster edge): it gets its weights from head, whose firewall (xinference_firewall) lets only its own"
+        in said.output
+    ), said.output
+    hosts["head"] = {**head, "xinference_weights_port": 20001}
+    assert not play("preflight_cluster.yml", groups=groups, **hosts).failed
+
+
+def test_names_that_cannot_be_are_refused(play):
+    """One name for the services of both parts of a host; a cluster whose name is no name of a file."""
+    hosts = {
+        "both": {"xinference_service": "xinf"},
+        "right": {"xinference_cluster": "right"},
+        "slash": {"xinference_cluster": "berlin/../x"},
+        "number": {"xinference_cluster": 7},
+    }
+    said = play(
+        "preflight_cluster.yml", groups=dict.fromkeys(("xinference_supervisors", "xinference_workers"), hosts), **hosts
+    )
+    assert said.failed == {"both", "slash"}, said.output
+    assert "both (cluster default): xinference_service is xinf, and this host is supervisor and worker" in said.output
+    assert "slash (cluster berlin/../x): xinference_cluster must be a name without blanks, '/'" in said.output

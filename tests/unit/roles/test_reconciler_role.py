@@ -14,12 +14,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import emulated
 import pytest
 
 from ansible_collections.modelops.inference.plugins.filter.reconciler_digest import reconciler_digest
-
-# Of these roles an inventory is run on the oldest ansible-core, too.
-pytestmark = pytest.mark.newest
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -41,14 +39,15 @@ def host(manager="systemd", files=None, active="running"):
     }
 
 
-@pytest.fixture
-def render(tmp_path):
-    """``render((host, variables), ...)`` -> unit, timer and whether they differ, for each of them, by one run of Ansible."""
+@pytest.fixture(scope="module")
+def render(tmp_path_factory):
+    """``render({name: (host, variables)})`` -> by name unit, timer and whether they differ, by one run of Ansible."""
     collections = next(path for path in sys.path if (Path(path) / "ansible_collections" / "modelops").is_dir())
     names = ("unit", "timer", "differs")
     content = "{{ [" + ", ".join(f"_models_reconciler_{name}" for name in names) + "] | to_json }}"
 
-    def run(*variants):
+    def run(variants):
+        tmp_path = tmp_path_factory.mktemp("reconciler")
         roles = [ROOT / "roles" / role for role in ("xinference", "models")]
         play = {
             "hosts": "localhost",
@@ -60,20 +59,36 @@ def render(tmp_path):
                     "ansible.builtin.copy": {"dest": str(tmp_path / f"{n}.json"), "content": content, "mode": "0600"},
                     "vars": {"xinference_found": found, **variables},
                 }
-                for n, (found, variables) in enumerate(variants)
+                for n, (found, variables) in enumerate(variants.values())
             ],
         }
-        (tmp_path / "templates").unlink(missing_ok=True)
         (tmp_path / "templates").symlink_to(roles[1] / "templates")
         (tmp_path / "play.yml").write_text(json.dumps([play]))
         env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": collections, "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
         command = [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", tmp_path / "play.yml"]
+        env |= emulated.called_in_process()
         done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
         texts = [(tmp_path / f"{n}.json").read_text() for n in range(len(variants))]
-        return [dict(zip(names, json.loads(text))) for text in texts]
+        return {name: dict(zip(names, json.loads(text))) for name, text in zip(variants, texts)}
 
     return run
+
+
+@pytest.fixture(scope="module")
+def made(render):
+    """What a host gets that has nothing yet."""
+    return render(
+        {
+            "systemd": (host(), {}),
+            "supervisord": (host("supervisord"), {}),
+            "systemd, unwanted": (host(), {"models_reconcile": False}),
+            "supervisord, unwanted": (host("supervisord"), {"models_reconcile": False}),
+            "metrics": (host(), {"models_reconcile_metrics_dir": "/var/lib/node_exporter"}),
+            "bare": (host(), {"xinference_hardening": False, "xinference_auth": False}),
+            "30 seconds": (host("supervisord"), {"models_reconcile_interval": 30}),
+        }
+    )
 
 
 def section(text, name):
@@ -87,8 +102,8 @@ def sha256(text):
     return {"sha256": hashlib.sha256(text.encode()).hexdigest()}
 
 
-def test_systemd_runs_it_after_each_start_and_by_the_clock_with_few_rights(render):
-    (made,) = render((host(), {"models_reconcile_metrics_dir": "/var/lib/node_exporter"}))
+def test_systemd_runs_it_after_each_start_and_by_the_clock_with_few_rights(made):
+    made = made["metrics"]
     service, timer = section(made["unit"], "Service"), section(made["timer"], "Timer")
     assert shlex.split(service["ExecStart"]) == [
         "/opt/xinference/current/bin/python",
@@ -112,34 +127,34 @@ def test_systemd_runs_it_after_each_start_and_by_the_clock_with_few_rights(rende
     assert section(made["timer"], "Install")["WantedBy"] == "xinference.service"
 
 
-def test_without_hardening_or_authentication_it_is_shorter(render):
-    (made,) = render((host(), {"xinference_hardening": False, "xinference_auth": False}))
-    assert "ProtectSystem" not in made["unit"] and "--password-file" not in made["unit"]
+def test_without_hardening_or_authentication_it_is_shorter(made):
+    assert "ProtectSystem" in made["systemd"]["unit"] and "--password-file" in made["systemd"]["unit"]
+    assert "ProtectSystem" not in made["bare"]["unit"] and "--password-file" not in made["bare"]["unit"]
 
 
-def test_supervisord_runs_it_all_the_time(render):
-    (made,) = render((host("supervisord"), {"models_reconcile_interval": 30}))
+def test_supervisord_runs_it_all_the_time(made):
+    made = made["30 seconds"]
     program = section(made["unit"], "program:xinference-reconcile")
     command = shlex.split(program["command"])
     assert command[2:4] == ["loop", "--endpoint"] and command[command.index("--interval") + 1] == "30"
     assert (program["user"], program["autorestart"], made["timer"]) == ("xinference", "true", "")
 
 
-@pytest.mark.parametrize("manager", ["systemd", "supervisord"])
-def test_what_is_as_it_must_be_costs_nothing(render, manager):
-    made, unwanted = render((host(manager), {}), (host(manager), {"models_reconcile": False}))
-    assert (made["differs"], unwanted["differs"]) == (True, False)
-    files = {
-        PROGRAM: {"sha256": reconciler_digest("/opt/xinference")},
-        f"{BASE[manager]}.service": sha256(made["unit"]),
-        f"{BASE[manager]}.timer": sha256(made["timer"]),
-    }
-    same, *others = render(
-        (host(manager, files), {}),
-        (host(manager, files, active="stopped"), {}),
-        (host(manager, files), {"models_reconcile_attempts": 7}),
-        (host(manager, {**files, PROGRAM: sha256("another release")}), {}),
-        (host(manager, files), {"models_reconcile": False}),
-    )
-    assert same["differs"] is False
-    assert [other["differs"] for other in others] == [True] * 4
+def test_what_is_as_it_must_be_costs_nothing(render, made):
+    variants = {}
+    for manager, base in BASE.items():
+        assert (made[manager]["differs"], made[f"{manager}, unwanted"]["differs"]) == (True, False)
+        files = {
+            PROGRAM: {"sha256": reconciler_digest("/opt/xinference")},
+            f"{base}.service": sha256(made[manager]["unit"]),
+            f"{base}.timer": sha256(made[manager]["timer"]),
+        }
+        variants |= {
+            f"{manager}, same": (host(manager, files), {}),
+            f"{manager}, stopped": (host(manager, files, active="stopped"), {}),
+            f"{manager}, another variable": (host(manager, files), {"models_reconcile_attempts": 7}),
+            f"{manager}, another program": (host(manager, {**files, PROGRAM: sha256("another release")}), {}),
+            f"{manager}, unwanted": (host(manager, files), {"models_reconcile": False}),
+        }
+    found = {name: row["differs"] for name, row in render(variants).items()}
+    assert found == {name: not name.endswith("same") for name in variants}

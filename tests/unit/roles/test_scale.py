@@ -50,7 +50,6 @@ def reads(tmp_path, monkeypatch):
     return run
 
 
-@pytest.mark.newest
 def test_reads_of_other_hosts_grow_as_the_hosts_do(reads):
     for small, large in zip(reads(SMALL), reads(LARGE)):
         assert 0 < large <= small * LARGE / SMALL

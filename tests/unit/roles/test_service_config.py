@@ -6,16 +6,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
+import emulated
 import pytest
 
-# Of these roles an inventory is run on the oldest ansible-core, too.
-pytestmark = pytest.mark.newest
-
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "xinference"
+MANAGERS = ("systemd", "supervisord")
 CHANGES = {
     "nothing": {},
     "port": {"xinference_port": 9996},
@@ -24,11 +24,12 @@ CHANGES = {
 }
 
 
-@pytest.fixture
-def digests(tmp_path):
-    """``digests("supervisord")`` -> by what changed, the digest."""
-
-    def run(manager):
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """By the manager of services: the digest by what changed, the unit and the start script."""
+    tmp_path = tmp_path_factory.mktemp("service")
+    tasks = []
+    for manager in MANAGERS:
         found = {
             "system": {"root": True, "accelerators": []},
             "service": {"manager": manager, "scope": "system", "active": "stopped"},
@@ -36,66 +37,60 @@ def digests(tmp_path):
             "release": {"built": "today"},
             "accelerator": {"torch": {"backend": "cpu"}, "groups": []},
         }
-        files = [str(ROLE / part / "main.yml") for part in ("defaults", "vars")]
-        copies = [
-            {
-                "ansible.builtin.copy": {
-                    "dest": str(tmp_path / name),
-                    "content": "{{ _xinference_service_wanted.config }}",
-                    "mode": "0600",
-                },
-                "vars": change,
-            }
-            for name, change in CHANGES.items()
-        ] + [
-            {
-                "ansible.builtin.copy": {
-                    "dest": str(tmp_path / name),
-                    "content": "{{ " + name + " }}",
-                    "mode": "0600",
-                },
-                # A % means something to systemd.
-                "vars": {**CHANGES["groups"], "xinference_home": "/srv/a#b?c%20d"},
-            }
-            for name in ("_xinference_unit", "_xinference_script")
-        ]
-        play = {"hosts": "localhost", "gather_facts": False, "vars_files": files, "tasks": copies}
-        (tmp_path / "play.yml").write_text(json.dumps([play]))
-        # A lookup searches beside the playbook.
-        (tmp_path / "templates").symlink_to(ROLE / "templates")
-        command = [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "-c", "local"]
-        extra = {"xinference_found": found, "ansible_python_interpreter": sys.executable}
-        command += [tmp_path / "play.yml", "-e", json.dumps(extra)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return {name: (tmp_path / name).read_text() for name in CHANGES}
-
-    return run
+        texts = {name: ("_xinference_service_wanted.config", change) for name, change in CHANGES.items()}
+        # A % means something to systemd.
+        change = {**CHANGES["groups"], "xinference_home": "/srv/a#b?c%20d"}
+        texts |= {name: (f"_xinference_{name}", change) for name in ("unit", "script")}
+        for name, (expression, change) in texts.items():
+            dest = str(tmp_path / f"{manager}-{name}")
+            copy = {"dest": dest, "content": f"{{{{ {expression} }}}}", "mode": "0600"}
+            tasks.append({"ansible.builtin.copy": copy, "vars": {**change, "xinference_found": found}})
+    files = [str(ROLE / part / "main.yml") for part in ("defaults", "vars")]
+    play = {"hosts": "localhost", "gather_facts": False, "vars_files": files, "tasks": tasks}
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    # A lookup searches beside the playbook.
+    (tmp_path / "templates").symlink_to(ROLE / "templates")
+    command = [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "-c", "local"]
+    done = subprocess.run(
+        [*command, tmp_path / "play.yml", "-e", json.dumps({"ansible_python_interpreter": sys.executable})],
+        env={**os.environ, **emulated.called_in_process()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {
+        manager: {file.name.partition("-")[2]: file.read_text() for file in tmp_path.glob(f"{manager}-*")}
+        for manager in MANAGERS
+    }
 
 
-@pytest.mark.parametrize("manager", ["systemd", "supervisord"])
-def test_another_command_and_another_environment_are_another_configuration(digests, manager):
+@pytest.mark.parametrize("manager", MANAGERS)
+def test_another_command_and_another_environment_are_another_configuration(made, manager):
     """Under supervisord the command is in the start script, not in the service's file."""
-    found = digests(manager)
-    assert len(set(found.values())) == len(found), found
+    found = [made[manager][name] for name in CHANGES]
+    assert len(set(found)) == len(found), found
 
 
-def test_systemd_gives_the_service_the_groups_of_the_cards(digests, tmp_path):
-    digests("systemd")
-    unit = (tmp_path / "_xinference_unit").read_text()
-    assert "\nGroup=xinference\n# Of the cards' device nodes.\nSupplementaryGroups=render video\n" in unit
-    assert "\nWorkingDirectory=/srv/a#b?c%%20d\n" in unit and "\nReadWritePaths=/srv/a#b?c%%20d\n" in unit
+def test_systemd_gives_the_service_the_groups_of_the_cards(made):
+    groups = "\nGroup=xinference\n# Of the cards' device nodes.\nSupplementaryGroups=render video\n"
+    assert groups in made["systemd"]["unit"]
 
 
-def test_under_supervisord_the_start_script_changes_the_user_with_his_groups_and_those(digests, tmp_path):
-    digests("supervisord")
-    assert "user=" not in (tmp_path / "_xinference_unit").read_text()
+def test_a_home_with_signs_that_mean_something_to_systemd(made):
+    for line in ("WorkingDirectory=/srv/a#b?c%%20d", "ReadWritePaths=/srv/a#b?c%%20d"):
+        assert f"\n{line}\n" in made["systemd"]["unit"]
+
+
+def test_under_supervisord_the_start_script_changes_the_user_with_his_groups_and_those(made, tmp_path):
+    assert "user=" not in made["supervisord"]["unit"]
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, text in {"id": '[ "$1" = -u ] && echo 0 || echo "990 44"', "setpriv": 'echo "$@"'}.items():
         (programs / name).write_text(f"#!/bin/sh\n{text}\n")
         (programs / name).chmod(0o755)
-    script = tmp_path / "_xinference_script"
+    script = tmp_path / "script"
+    script.write_text(made["supervisord"]["script"])
     done = subprocess.run(
         ["/bin/sh", script], env={"PATH": f"{programs}:/usr/bin:/bin"}, capture_output=True, text=True, check=True
     )

@@ -11,9 +11,6 @@ import shutil
 import pytest
 from emulated import Hosts
 
-# Its runs are long: on one ansible-core.
-pytestmark = pytest.mark.newest
-
 #: A supervisor only, a supervisor that is its own worker, another one that waits for a restart, a worker, and servers of their own: one
 #: without a GPU, one that waits for a restart.
 GROUPS = {
@@ -158,9 +155,12 @@ def test_no_model_is_launched_on_a_server_whose_cards_answer_only_after_a_restar
     ]
 
 
-def local(folder, **hosts):
-    """The site of servers of their own with a GPU each, installed; its executions are in ``calls``."""
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory):
+    """Servers of their own with a GPU each, installed; the executions are in ``calls``."""
+    folder = tmp_path_factory.mktemp("servers")
     variables = {"xinference_models": [], "models_reconcile": False}
+    hosts = {"gone": {}, "kept": {"xinference_torch": "cu126"}, "without": {"accelerator_state": "absent"}}
     children = {"xinference_local": {"hosts": hosts}}
     (folder / "hosts.json").write_text(json.dumps({"all": {"vars": variables, "children": children}}))
     site = Site(folder, folder / "hosts.json", gpus=[*hosts])
@@ -168,10 +168,12 @@ def local(folder, **hosts):
     return site
 
 
-def test_a_host_whose_driver_is_absent_computes_on_its_cpu_and_proves_nothing(tmp_path):
-    calls = local(tmp_path, solo={"accelerator_state": "absent"}).calls
-    assert {given["torch"] for name, given in calls if name == "xinference_release" and given["build"]} == {"cpu"}
-    assert "accelerator_proof" not in names(calls, "solo")
+def test_a_host_whose_driver_is_absent_computes_on_its_cpu_and_proves_nothing(servers):
+    calls = [
+        given for name, given in servers.calls if name == "xinference_release" and "hosts/without" in given["path"]
+    ]
+    assert {given["torch"] for given in calls if given["build"]} == {"cpu"}
+    assert "accelerator_proof" not in names(servers.calls, "without")
 
 
 def planned_for(calls):
@@ -180,8 +182,8 @@ def planned_for(calls):
     return facts, {given["accelerator"]["torch"] for name, given in calls if name == "xinference_host_info"}
 
 
-def test_remove_takes_the_record_along_unless_the_driver_is_to_stay(tmp_path):
-    site = local(tmp_path, gone={}, kept={"xinference_torch": "cu126"})
+def test_remove_takes_the_record_along_unless_the_driver_is_to_stay(servers):
+    site, tmp_path = servers, servers.folder
     records = {host: tmp_path / "machines" / host / "var/lib/modelops/accelerator.json" for host in ("gone", "kept")}
     assert all(record.exists() for record in records.values())
     assert planned_for(site.calls) == ({"auto", "cu126"},) * 2

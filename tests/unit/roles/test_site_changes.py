@@ -10,9 +10,6 @@ import json
 import pytest
 from emulated import Hosts
 
-# Its runs are long: on one ansible-core.
-pytestmark = pytest.mark.newest
-
 MODEL = {"name": "bge-m3", "type": "embedding", "uid": "m"}
 OFFICE = {"name": "office", "url": "https://dify.example.org", "email": "a@example.org", "password": "Secret123"}
 
@@ -27,44 +24,42 @@ class Site(Hosts):
         return code, " ".join(out.split()), [json.loads(line) for line in calls.read_text().splitlines()]
 
 
-@pytest.fixture
-def site(tmp_path):
-    """``site({group: hosts}, **variables)`` -> hosts on which all of it is installed."""
+FIREWALL = {"xinference_firewall": True, "xinference_api_networks": ["10.0.0.0/8"]}
+GROUPS = {
+    "xinference_supervisors": {"hosts": {"head": FIREWALL}},
+    "xinference_workers": {"hosts": {"w1": FIREWALL}},
+    "xinference_local": {"hosts": {"paris": {}, "lyon": {}}},
+}
 
-    def make(groups, **variables):
-        variables = {"xinference_models": [MODEL], "models_reconcile": False, **variables}
-        children = {group: {"hosts": dict.fromkeys(hosts, {})} for group, hosts in groups.items()}
-        (tmp_path / "hosts.json").write_text(json.dumps({"all": {"vars": variables, "children": children}}))
-        made = Site(tmp_path, tmp_path / "hosts.json")
-        code, out, _calls = made.run("--check")
-        assert code == 0, out
-        return made
 
-    return make
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Hosts on which all of it is installed."""
+    folder = tmp_path_factory.mktemp("site")
+    variables = {"xinference_models": [MODEL], "models_reconcile": False}
+    (folder / "hosts.json").write_text(json.dumps({"all": {"vars": variables, "children": GROUPS}}))
+    made = Site(folder, folder / "hosts.json")
+    code, out, _calls = made.run("--check")
+    assert code == 0, out
+    return made
 
 
 def test_a_drained_worker_gets_the_new_release_and_stays_stopped(site):
-    groups = {"xinference_supervisors": ["head"], "xinference_workers": ["w1"]}
-    made = site(groups, xinference_firewall=True, xinference_api_networks=["10.0.0.0/8"])
-    (made.folder / "hosts/w1/etc/xinference-worker.drained").touch()
-    code, out, calls = made.run("-e", "xinference_version=4.0.1", "--limit", "w1")
+    (site.folder / "hosts/w1/etc/xinference-worker.drained").touch()
+    code, out, calls = site.run("-e", "xinference_version=4.0.1", "--limit", "w1")
     assert code == 0 and "w1 is drained: it stays stopped" in out, out
     names = [name for name, given in calls if "hosts/w1" in json.dumps(given)]
     assert "xinference_release" in names and "xinference_service" not in names
 
 
 def test_a_firewall_is_applied_where_nothing_else_differs(site):
-    made = site({"xinference_local": ["solo"]})
-    code, out, calls = made.run(
-        "-e", json.dumps({"xinference_firewall": True, "xinference_api_networks": ["10.0.0.0/8"]})
-    )
+    code, out, calls = site.run("-e", json.dumps(FIREWALL), "--limit", "lyon")
     assert code == 0 and [name for name, _given in calls].count("xinference_firewall") == 1, out
 
 
 def test_by_batches_a_target_that_names_no_cluster_is_refused_when_all_are_seen(site):
-    made = site({"xinference_local": ["paris", "lyon"]})
     target = {**OFFICE, "prune": True, "models": {"clusters": ["lyom"]}}
-    code, out, calls = made.run("-e", "xinference_serial=1", "-e", json.dumps({"dify_targets": [target]}))
+    code, out, calls = site.run("-e", "xinference_serial=2", "-e", json.dumps({"dify_targets": [target]}))
     assert code and "lyom" in out and "did you mean" in out.lower(), out
     assert "dify_models" not in [name for name, _given in calls]
 

@@ -16,9 +16,6 @@ import pytest
 import yaml
 from servers.xinference import PASSWORD, XinferenceServer
 
-# Of these roles an inventory is run on the oldest ansible-core, too.
-pytestmark = pytest.mark.newest
-
 COLLECTIONS = next(path for path in sys.path if (Path(path) / "ansible_collections" / "modelops").is_dir())
 SECOND, THIRD = "127.0.0.2:9998", "127.0.0.3:9998"
 EMBEDDING = {"name": "bge-m3", "type": "embedding", "engine": "sentence_transformers"}

@@ -13,10 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+import emulated
 import pytest
-
-# Of these roles an inventory is run on the oldest ansible-core, too.
-pytestmark = pytest.mark.newest
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "xinference"
 PARTS = ("local", "supervisor", "worker")
@@ -24,13 +22,14 @@ PARTS = ("local", "supervisor", "worker")
 SERVER = "#!/bin/sh\nsleep 600 &\necho $! > model-of-$$\nwait\n"
 
 
-@pytest.fixture
-def script(tmp_path):
-    """``script(part)`` -> the part's start script, for a directory in which programs are there that do nothing."""
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The parts' start scripts, for a directory "@"."""
+    tmp_path = tmp_path_factory.mktemp("written")
     found = {"system": {"root": False, "accelerators": []}, "service": {"manager": "supervisord", "scope": "user"}}
     found.update(bind={"address": "127.0.0.1"}, release={"built": "today"}, accelerator={"groups": []})
     members = {"supervisor": {"host": "s", "address": "127.0.0.1", "port": 9997}}
-    extra = {"xinference_found": found, "_xinference_members": members, "xinference_dir": str(tmp_path / "dir")}
+    extra = {"xinference_found": found, "_xinference_members": members, "xinference_dir": "/@"}
     files = [str(ROLE / folder / "main.yml") for folder in ("defaults", "vars")]
     copies = [
         {
@@ -50,9 +49,21 @@ def script(tmp_path):
     extra["ansible_python_interpreter"] = sys.executable
     command = [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "-c", "local"]
     done = subprocess.run(
-        [*command, tmp_path / "play.yml", "-e", json.dumps(extra)], capture_output=True, text=True, check=False
+        [*command, tmp_path / "play.yml", "-e", json.dumps(extra)],
+        env={**os.environ, **emulated.called_in_process()},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    return {part: (tmp_path / part).read_text() for part in PARTS}
+
+
+@pytest.fixture
+def script(written, tmp_path):
+    """``script(part)`` -> the part's start script, for a directory in which programs are there that do nothing."""
+    for part, text in written.items():
+        (tmp_path / part).write_text(text.replace("/@", str(tmp_path / "dir")))
     programs = tmp_path / "dir" / "current" / "bin"
     programs.mkdir(parents=True)
     for name, text in {**{f"xinference-{part}": SERVER for part in PARTS}, "python": "#!/bin/sh\n"}.items():

@@ -6,42 +6,16 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
-# Of these roles an inventory is run on the oldest ansible-core, too.
-pytestmark = pytest.mark.newest
+import emulated
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "xinference"
 NEW, OLD = "4.1.0-aaaaaaaaaaaa", "4.0.1-bbbbbbbbbbbb"
 MARKER = "/opt/xinference/etc/xinference-worker.upgrading"
-
-
-@pytest.fixture
-def said(tmp_path):
-    """``said({name: (expression, variables)})`` -> by name what the role's variables make of it."""
-
-    def run(cases):
-        tasks = [
-            {
-                "ansible.builtin.copy": {"dest": str(tmp_path / name), "content": expression, "mode": "0600"},
-                "vars": {"_xinference_part": "worker", "_xinference_release": NEW, **variables},
-            }
-            for name, (expression, variables) in cases.items()
-        ]
-        files = [str(ROLE / part / "main.yml") for part in ("defaults", "vars")]
-        play = {"hosts": "localhost", "gather_facts": False, "vars_files": files, "tasks": tasks}
-        (tmp_path / "play.yml").write_text(json.dumps([play]))
-        command = [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "-c", "local"]
-        command += [tmp_path / "play.yml", "-e", json.dumps({"ansible_python_interpreter": sys.executable})]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return {name: (tmp_path / name).read_text().strip() for name in cases}
-
-    return run
 
 
 def found(current, previous="", files=(), runs=""):
@@ -51,34 +25,45 @@ def found(current, previous="", files=(), runs=""):
     }
 
 
-def test_it_returns_to_what_runs_or_after_a_run_that_broke_off_to_what_ran(said):
-    returns = "{{ _xinference_return_to }}"
-    assert said(
+RETURNS, KIND = "{{ _xinference_return_to }}", "{{ _xinference_auth_kind }}"
+FIRST = "{{ _xinference_supervisor_first }}"
+#: Expression, variables, and what it is then.
+CASES = {
+    # It returns to what runs, or after a run that broke off to what ran.
+    "before": (RETURNS, found(OLD, "3.5.0-c"), OLD),
+    "broken off before the link": (RETURNS, found(OLD, "3.5.0-c", [MARKER]), OLD),
+    "broken off after it": (RETURNS, found(NEW, OLD, [MARKER]), OLD),
+    "only another configuration": (RETURNS, found(NEW, OLD, runs=NEW), ""),
+    "the other part of the host has changed the link": (RETURNS, found(NEW, OLD, runs=OLD), OLD),
+    # A supervisor comes last where nobody says otherwise.
+    "auto": (FIRST, {"xinference_upgrade_supervisor": "auto"}, "False"),
+    "first": (FIRST, {"xinference_upgrade_supervisor": "first"}, "True"),
+    "last": (FIRST, {"xinference_upgrade_supervisor": "last"}, "False"),
+    # Authentication is that of the release that runs.
+    "inventory": (KIND, {"xinference_version": "4.1.0"}, "database"),
+    "rolled back": (KIND, {"xinference_version": "4.1.0", "_xinference_version": "2.12.0"}, "file"),
+}
+
+
+def test_what_the_roles_variables_make_of_what_was_found(tmp_path):
+    tasks = [
         {
-            "before": (returns, found(OLD, "3.5.0-c")),
-            "broken off before the link": (returns, found(OLD, "3.5.0-c", [MARKER])),
-            "broken off after it": (returns, found(NEW, OLD, [MARKER])),
-            "only another configuration": (returns, found(NEW, OLD, runs=NEW)),
-            "the other part of the host has changed the link": (returns, found(NEW, OLD, runs=OLD)),
+            "ansible.builtin.copy": {"dest": str(tmp_path / name), "content": expression, "mode": "0600"},
+            "vars": {"_xinference_part": "worker", "_xinference_release": NEW, **variables},
         }
-    ) == {
-        "before": OLD,
-        "broken off before the link": OLD,
-        "broken off after it": OLD,
-        "only another configuration": "",
-        "the other part of the host has changed the link": OLD,
-    }
-
-
-def test_a_supervisor_comes_last_where_nobody_says_otherwise(said):
-    first = "{{ _xinference_supervisor_first }}"
-    order = {word: (first, {"xinference_upgrade_supervisor": word}) for word in ("auto", "first", "last")}
-    assert said(order) == {"auto": "False", "first": "True", "last": "False"}
-
-
-def test_authentication_is_that_of_the_release_that_runs(said):
-    kind = "{{ _xinference_auth_kind }}"
-    inventory = {"xinference_version": "4.1.0"}
-    assert said(
-        {"inventory": (kind, inventory), "rolled back": (kind, {**inventory, "_xinference_version": "2.12.0"})}
-    ) == {"inventory": "database", "rolled back": "file"}
+        for name, (expression, variables, _expected) in CASES.items()
+    ]
+    files = [str(ROLE / part / "main.yml") for part in ("defaults", "vars")]
+    play = {"hosts": "localhost", "gather_facts": False, "vars_files": files, "tasks": tasks}
+    (tmp_path / "play.yml").write_text(json.dumps([play]))
+    command = [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "-c", "local"]
+    done = subprocess.run(
+        [*command, tmp_path / "play.yml", "-e", json.dumps({"ansible_python_interpreter": sys.executable})],
+        env={**os.environ, **emulated.called_in_process()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    said = {name: (tmp_path / name).read_text().strip() for name in CASES}
+    assert said == {name: expected for name, (_expression, _variables, expected) in CASES.items()}

@@ -18,9 +18,6 @@ from pathlib import Path
 
 import pytest
 
-# Of these roles an inventory is run on the oldest ansible-core, too.
-pytestmark = pytest.mark.newest
-
 HERE = Path(__file__).parent
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
 HOSTS = ("gpu01.example.com", "gpu02.example.com")

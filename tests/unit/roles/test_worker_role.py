@@ -16,9 +16,6 @@ import emulated
 import pytest
 from servers.xinference import XinferenceServer
 
-# Of these roles an inventory is run on the oldest ansible-core, too.
-pytestmark = pytest.mark.newest
-
 PLAYBOOKS = Path(__file__).parent / "playbooks"
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import emulated
 import pytest
 import yaml
 from servers.xinference import PASSWORD
@@ -31,7 +32,8 @@ def play(site):
     def run(server, *more, playbook="modelops.inference.capture"):
         values = {"capture_hosts": "theirs", "capture_endpoint": server.url, "capture_password": PASSWORD}
         given = [part for name, value in values.items() for part in ("-e", f"{name}={value}")]
-        env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS, "ANSIBLE_NOCOLOR": "1"}
+        env = {**os.environ, **emulated.called_in_process()}
+        env.update(ANSIBLE_COLLECTIONS_PATH=COLLECTIONS, ANSIBLE_NOCOLOR="1")
         command = [Path(sys.executable).parent / "ansible-playbook", "-i", site, playbook, *given, *more]
         return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
 
@@ -66,6 +68,7 @@ def test_a_wrong_variable_is_refused_before_anything_is_asked(newest, play):
     assert "capture_replace is 'perhaps', which is no bool." in said and not newest.requests
 
 
+@pytest.mark.each_core("capture.yml")
 def test_another_file_is_not_overwritten_unless_told(newest, play, tmp_path):
     path = tmp_path / "mine.yml"
     path.write_text("xinference_models: [{uid: mine}]\n")

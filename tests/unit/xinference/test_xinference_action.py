@@ -67,6 +67,7 @@ def test_lines_are_shown_while_a_model_loads(play, screen, newest, args):
     assert len(play.executions) > 2 and args.keys() == {"endpoint", "password", "models"}
 
 
+@pytest.mark.each_core("xinference_models")
 def test_a_run_that_changes_nothing_is_one_execution_and_shows_nothing(play, screen, args):
     play(args)
     screen.clear()
@@ -74,6 +75,7 @@ def test_a_run_that_changes_nothing_is_one_execution_and_shows_nothing(play, scr
     assert not result["changed"] and len(play.executions) == 1 and screen == []
 
 
+@pytest.mark.each_core("xinference_models")
 def test_check_mode_is_one_execution(play, screen, newest, args):
     result = play(args, check=True)
     assert result["changed"] and len(play.executions) == 1 and newest.changes() == []

@@ -109,6 +109,7 @@ def test_a_password_that_is_too_short_is_refused_before_the_claim(admin, unclaim
     assert unclaimed.counts["POST"] == 0
 
 
+@pytest.mark.each_core("xinference_admin")
 def test_check_mode_predicts_the_claim_and_sends_nothing(admin, unclaimed, setup_log, key_file):
     unclaimed.strict_check = True
     options = {"setup_log": setup_log, "keys": [{"name": "dify", "path": str(key_file)}]}
@@ -172,6 +173,7 @@ def test_a_server_without_authentication_needs_no_password_file(admin, tmp_path)
 # -- keys ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.each_core("xinference_admin")
 def test_a_key_is_made_and_kept_in_a_file(admin, newest, key_file):
     keys = [{"name": "dify", "path": str(key_file), "description": "for Dify"}]
     result = admin(newest, keys=keys)
@@ -258,6 +260,7 @@ def test_a_key_that_cannot_be_used_is_told(admin, newest, key_file, row, why):
     assert result.failed and why in result["msg"] and not key_file.exists()
 
 
+@pytest.mark.each_core("xinference_admin")
 def test_a_key_is_removed_with_its_file(admin, newest, key_file):
     admin(newest, keys=[{"name": "dify", "path": str(key_file)}])
     gone = [{"name": "dify", "path": str(key_file), "state": "absent"}]

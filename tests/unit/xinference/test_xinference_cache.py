@@ -67,6 +67,7 @@ def test_what_is_there_is_listed_and_nothing_changes(xinference, cache):
     assert result["bytes_freed"] == 0
 
 
+@pytest.mark.each_core("xinference_cache")
 def test_what_nothing_uses_is_deleted_once(xinference, prune):
     xinference.models.cache = [llm("qwen3"), llm("qwen3", "Q8_0"), embedding("bge-m3")]
     xinference.serve("q", model_name="qwen3", model_engine="llama.cpp", model_size_in_billions="0_6", quantization="Q8_0",

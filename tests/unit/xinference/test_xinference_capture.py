@@ -270,6 +270,7 @@ def test_an_engine_that_nobody_tells_is_asked_for(captured, version):
         assert result["variables"] == {"xinference_r_engine": "engine of r: unknown"}
 
 
+@pytest.mark.each_core("xinference_capture")
 def test_where_it_runs_is_written_down_where_that_was_left_to_the_server(newest, captured):
     newest.models.workers = ["10.0.0.1:1", "10.0.0.2:1"]
     launched(newest, "q", {**LLM, "worker_ip": "10.0.0.2"})

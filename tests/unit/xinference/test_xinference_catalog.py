@@ -71,6 +71,7 @@ def test_filters(newest, look, filters, left):
     assert names(look(newest, **filters)) == left
 
 
+@pytest.mark.each_core("xinference_catalog")
 def test_a_custom_model_is_listed(newest, look, run_module):
     item = {"name": "mine", "type": "embedding", "path": "/m", "definition": {"dimensions": 3, "max_tokens": 9}}
     options = {"endpoint": newest.url, "password": PASSWORD, "definitions": [item]}

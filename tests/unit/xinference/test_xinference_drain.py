@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import json
+import sys
+import threading
+import time
 
 import pytest
-from servers.xinference import PASSWORD, XinferenceServer
+from servers.xinference import PASSWORD, XinferenceServer, package
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import drain, plan_drain, undrain
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import drain, leave, plan_drain, undrain
 
 ONE, TWO, THREE = "10.0.0.1:9998", "10.0.0.2:9998", "10.0.0.3:9998"
 TRIAL = "modelops-try-10.0.0.1-9998"
@@ -34,11 +37,44 @@ def run(run_module, memory):
     return run
 
 
+@pytest.fixture
+def xoscar(monkeypatch):
+    """In the environment of a server there is xoscar, which reaches its processes."""
+
+    def reaches(server):
+        for name, module in package(server).items():
+            monkeypatch.setitem(sys.modules, name, module)
+
+    monkeypatch.setattr(leave, "_QUIET", 0.1)
+    monkeypatch.setattr(leave, "_PAUSE", 0.01)
+    return reaches
+
+
+@pytest.fixture
+def asked(cluster):
+    """Somebody asks all the time; most requests take longer than a worker needs to end."""
+    end = threading.Event()
+
+    def ask():
+        while not end.wait(0.01):
+            cluster.ask("emb", 0.3)
+
+    thread = threading.Thread(target=ask)
+    cluster.serve("emb", **EMBEDDING, replica=2)
+    cluster.models.models["emb"].places.update({0: ONE, 1: TWO})
+    thread.start()
+    time.sleep(0.1)
+    yield
+    end.set()
+    thread.join()
+
+
 def places(server, uid):
     model = server.models.models[uid]
     return sorted(model.worker_of(number) for number in model.replicas)
 
 
+@pytest.mark.each_core("xinference_drain")
 def test_a_replica_is_added_elsewhere_and_the_worker_is_forgotten(cluster, run, memory):
     cluster.serve("emb", **EMBEDDING, worker_ip=ONE)
     result = run(cluster)
@@ -97,6 +133,7 @@ def test_a_worker_that_does_not_answer_can_be_drained(cluster, run, warned):
     assert "emb did not answer before" in warned[-1]
 
 
+@pytest.mark.each_core("xinference_drain")
 def test_check_mode_tells_and_sends_nothing(run, memory):
     with XinferenceServer("4.1.0", workers=(ONE, TWO), strict_check=True) as server:
         server.serve("emb", **EMBEDDING, worker_ip=ONE)
@@ -697,3 +734,95 @@ def _remember(path, known):
 def _remembered(path):
     with open(path) as file:
         return json.load(file)
+
+
+def test_a_worker_that_leaves_answers_what_it_was_asked(cluster, run, xoscar, asked, warned):
+    xoscar(cluster)
+    run(cluster, returns=True)
+    result = run(cluster, "leaving")
+    assert (
+        not result.failed
+        and not result.changed
+        and result["progress"][0].startswith("emb-rep0  no more requests after")
+    )
+    assert places(cluster, "emb") == [TWO]
+    cluster.leave(ONE)
+    assert cluster.models.cut == 0 and not warned
+    assert run(cluster, "left")["plan"] == []
+    cluster.models.workers.append(ONE)
+    assert run(cluster, "undrained")["plan"][0] == f"+ add replica emb (on {ONE}, which had it)"
+    assert places(cluster, "emb") == [ONE, TWO]
+
+
+def test_one_that_leaves_at_once_does_not(cluster, run, asked):
+    """What the real server does, and the reason for all of this."""
+    run(cluster, returns=True)
+    cluster.leave(ONE)
+    assert cluster.models.cut
+
+
+def test_requests_that_take_too_long_are_named(cluster, run, xoscar, warned):
+    xoscar(cluster)
+    cluster.serve("emb", **EMBEDDING, replica=2)
+    cluster.models.models["emb"].places.update({0: ONE, 1: TWO})
+    cluster.ask("emb", 60)
+    run(cluster, returns=True)
+    assert not run(cluster, "leaving", requests_timeout=1).failed
+    assert f"1 requests of {ONE} are not answered after 1 s" in warned[-1]
+
+
+def test_the_last_replica_of_a_model_is_not_taken_out(cluster, run, xoscar):
+    xoscar(cluster)
+    cluster.serve("emb", **EMBEDDING, worker_ip=ONE)
+    cluster.serve("other", **EMBEDDING, replica=2)
+    cluster.models.models["other"].places.update({0: ONE, 1: TWO})
+    for worker in (ONE, TWO):  # of a batch: neither counts on the other
+        run(cluster, worker=worker, force=True, returns=True)
+    cluster.models.models["emb"].removed_replicas.update(set(cluster.models.models["emb"].replicas) - {0})
+    cluster.models.models["other"].removed_replicas.update(set(cluster.models.models["other"].replicas) - {0, 1})
+    for worker in (ONE, TWO):
+        assert not run(cluster, "leaving", worker=worker).failed
+    assert places(cluster, "emb") == [ONE] and places(cluster, "other") == [ONE, TWO]
+
+
+def test_a_drain_that_broke_off_between_is_not_undone_half(cluster, run, xoscar):
+    xoscar(cluster)
+    cluster.serve("emb", **EMBEDDING, replica=2)
+    cluster.models.models["emb"].places.update({0: ONE, 1: TWO})
+    run(cluster, returns=True)
+    run(cluster, "leaving")
+    broken = run(cluster, "undrained")
+    assert broken.failed and "gets no more requests for emb-rep0: its drain broke off" in broken["msg"]
+    # Again, it waits for the same.
+    cluster.models.models["emb"].under_way[0] = [time.time() + 0.5]
+    begun = time.monotonic()
+    assert (
+        not run(cluster, returns=True).failed and run(cluster, "leaving")["progress"] and time.monotonic() - begun > 0.5
+    )
+    cluster.leave(ONE)
+    run(cluster, "left")
+    cluster.models.workers.append(ONE)
+    assert not run(cluster, "undrained").failed
+    assert places(cluster, "emb") == [ONE, TWO]
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_worker_ends_without_that_too(cluster, run, xoscar, monkeypatch, warned, there):
+    cluster.serve("emb", **EMBEDDING, replica=2)
+    cluster.models.models["emb"].places.update({0: ONE, 1: TWO})
+    monkeypatch.setitem(sys.modules, "xoscar", None)
+    if not there:
+        cluster.leave(ONE)
+    assert not run(cluster, "leaving").failed
+    assert [f"requests that {ONE} has when it ends may fail" in text for text in warned] == [True] * there
+    assert places(cluster, "emb") == [ONE, TWO] if there else [TWO]
+
+
+def test_check_mode_and_older_releases_take_nothing_out(run, xoscar):
+    for release, check in (("4.1.0", True), ("2.12.0", False)):
+        with XinferenceServer(release, workers=(ONE, TWO)) as server:
+            xoscar(server)
+            server.serve("emb", **EMBEDDING, replica=2)
+            server.models.models["emb"].places.update({0: ONE, 1: TWO})
+            assert not run(server, "leaving", check=check).failed
+            assert places(server, "emb") == [ONE, TWO]

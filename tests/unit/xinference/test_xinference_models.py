@@ -61,6 +61,7 @@ def test_two_custom_models_are_registered_launched_and_proven(apply, xinference,
     assert body["n_ctx"] == 2048 and body["enable_virtual_env"] is False
 
 
+@pytest.mark.each_core("xinference_models")
 def test_a_second_run_changes_nothing(apply, xinference, llm, embedding):
     apply(xinference, [llm(), embedding()])
     xinference.forget()
@@ -97,6 +98,7 @@ def test_without_authentication_nobody_logs_in(apply, llm):
         assert ("POST", "/token") not in server.requests
 
 
+@pytest.mark.each_core("xinference_models")
 def test_check_mode_tells_what_a_run_does_and_sends_nothing(apply, xinference, llm, embedding):
     xinference.serve("old", model_name="bge-m3", model_type="embedding")
     models = [llm(), embedding(), {"uid": "old", "state": "absent"}]
@@ -115,6 +117,7 @@ def test_check_mode_tells_what_a_run_does_and_sends_nothing(apply, xinference, l
     assert not apply(xinference, models, check=True).changed
 
 
+@pytest.mark.each_core("xinference_models")
 def test_a_model_is_terminated(apply, xinference):
     xinference.serve("old", model_name="bge-m3", model_type="embedding")
     result = apply(xinference, [{"uid": "old", "state": "absent"}])

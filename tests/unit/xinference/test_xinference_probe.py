@@ -89,6 +89,7 @@ def test_a_model_that_answers_wrongly(probe, serving, uid, behaviour, options, w
     assert result.failed and why in result["msg"]
 
 
+@pytest.mark.each_core("xinference_probe")
 def test_a_client_key_is_enough(probe, newest):
     newest.serve("embed", model_name="bge-m3", model_type="embedding")
     key = newest.accounts.add_key("dify", 1)["key"]

@@ -50,6 +50,7 @@ EVERY_TYPE = [
 ]
 
 
+@pytest.mark.each_core("xinference_registration")
 def test_every_type_is_registered_once_and_then_found_unchanged(xinference, define):
     predicted = define(xinference, EVERY_TYPE, check=True)
     assert xinference.changes() == []
@@ -181,6 +182,7 @@ def test_a_built_in_name_is_refused_before_anything_changes(xinference, define):
     assert xinference.changes() == []
 
 
+@pytest.mark.each_core("xinference_registration")
 def test_absent_of_what_is_not_there_changes_nothing(xinference, define):
     result = define(xinference, [{"name": "never", "type": "image", "state": "absent"}])
     assert not result.failed and not result.changed and xinference.changes() == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
+from servers.xinference import PASSWORD, XinferenceServer
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import Unreachable
@@ -68,3 +69,14 @@ def test_only_releases_since_4_1_can():
         True,
         True,
     ]
+
+
+@pytest.mark.each_core("xinference_reload")
+def test_check_mode_asks_only_for_the_release(run_module):
+    options = {"password": PASSWORD, "parts": ["api"]}
+    with XinferenceServer("4.1.0") as server:
+        result = run_module("xinference_reload", {"endpoint": server.url, **options}, check=True)
+        assert result.changed and result["plan"] == ["~ reload api"] and server.changes() == []
+    with XinferenceServer("2.12.0") as server:
+        result = run_module("xinference_reload", {"endpoint": server.url, **options})
+        assert result.failed and "cannot replace its own processes" in result["msg"] and server.changes() == []
