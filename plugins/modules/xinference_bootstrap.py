@@ -257,6 +257,8 @@ def _create(p: t.Mapping[str, t.Any], users: t.Mapping[str, t.Any]) -> None:
     run(
         [sys.executable, "-c", MIGRATE],
         "Xinference's own migration did not create the administrator",
+        # A variable of the operator's could name another database.
+        clean=True,
         env={"XINFERENCE_HOME": p["home"], "HOME": p["home"], "PYTHONDONTWRITEBYTECODE": "1"},
         stdin=json.dumps({"users": users, "key_name": p["client_name"]}),
         timeout=300,

@@ -424,6 +424,7 @@ class Builder:
                 run(
                     [self.python, "-c", f"import {', '.join(proof)}"] if proof else [self.python, "-V"],
                     "import",
+                    clean=True,
                     env={"PYTHONDONTWRITEBYTECODE": "1", **({"HOME": "/nonexistent"} if user else {})},
                     timeout=600,
                     user=user,
@@ -471,7 +472,7 @@ class Builder:
         env = {"PYTHONDONTWRITEBYTECODE": "", "HOME": os.path.join(self.directory, "build")}
         for module in modules:
             with contextlib.suppress(CommandFailed):
-                run([self.python, "-c", f"import {module}"], "compiling", env=env, timeout=600)
+                run([self.python, "-c", f"import {module}"], "compiling", clean=True, env=env, timeout=600)
 
     @contextlib.contextmanager
     def _workplace(self) -> t.Iterator[None]:

@@ -299,7 +299,7 @@ class Supervisord(Manager):
         if self.up:
             return False
         daemon = os.path.join(self.directory, "environment", "bin", "supervisord")
-        run([daemon, "-c", self.configuration], "starting supervisord")
+        run([daemon, "-c", self.configuration], "starting supervisord", clean=True)
         deadline = time.monotonic() + 20
         while not self.up:
             if time.monotonic() > deadline:

@@ -94,4 +94,4 @@ def test_under_supervisord_the_start_script_changes_the_user_with_his_groups_and
     done = subprocess.run(
         ["/bin/sh", script], env={"PATH": f"{programs}:/usr/bin:/bin"}, capture_output=True, text=True, check=True
     )
-    assert done.stdout == f"--reuid=xinference --regid=xinference --groups=990,44,render,video /bin/sh {script}\n"
+    assert done.stdout == f"--reuid=xinference --regid=xinference --groups=990,44,render,video /bin/sh {script} clean\n"

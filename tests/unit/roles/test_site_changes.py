@@ -64,43 +64,49 @@ def test_by_batches_a_target_that_names_no_cluster_is_refused_when_all_are_seen(
     assert "dify_models" not in [name for name, _given in calls]
 
 
+@pytest.fixture
+def found(site):
+    """``found(**facts)`` has the probe of paris say that, too; -> its release."""
+    file = site.folder / "hosts/paris.json"
+    before = file.read_text()
+
+    def say(**facts):
+        about = json.loads(before)
+        about["found"].update(facts)
+        file.write_text(json.dumps(about))
+        return about["found"]["current"]
+
+    yield say
+    file.write_text(before)
+
+
 @pytest.mark.parametrize("playbook", ["site", "restart"])
-def test_a_server_whose_users_cannot_be_read_is_not_stopped(site, playbook):
-    made = site({"xinference_local": ["solo"]})
-    file = made.folder / "hosts/solo.json"
-    about = json.loads(file.read_text())
-    about["found"].update(auth_users=-1, auth_unreadable="auth.db cannot be read, so the server is left as it is.")
-    file.write_text(json.dumps(about))
-    code, out, calls = made.run(playbook=playbook)
-    assert code and "solo (cluster solo): auth.db cannot be read, so the server is left as it is." in out, out
+def test_a_server_whose_users_cannot_be_read_is_not_stopped(site, found, playbook):
+    found(auth_users=-1, auth_unreadable="auth.db cannot be read, so the server is left as it is.")
+    code, out, calls = site.run("--limit", "paris", playbook=playbook)
+    assert code and "paris (cluster paris): auth.db cannot be read, so the server is left as it is." in out, out
     assert not {name for name, _given in calls} - {"xinference_host_info", "accelerator_facts", "check_names"}
 
 
-DENIED = {"release": "4.1.0-a", "text": "/x/4.1.0-a has litellm 1.82.7 (known to be malicious: https://h.example)."}
+DENIED = "/x/4.1.0-a has litellm 1.82.7 (known to be malicious: https://h.example)."
 
 
 def test_a_release_that_is_known_to_be_malicious_is_refused(site):
-    made = site({"xinference_local": ["solo"]})
     for words in (["xinference_version=2.6.1"], [json.dumps({"xinference_packages": ["litellm==1.82.8"]})]):
-        code, out, calls = made.run("-e", *words)
-        assert code and "(known to be malicious: https://github.com/" in out and "solo (cluster solo): " in out, out
+        code, out, calls = site.run("-e", *words, "--limit", "paris")
+        assert code and "(known to be malicious: https://github.com/" in out and "paris (cluster paris): " in out, out
         assert not {name for name, _given in calls} - {"check_names"}
     words = json.dumps({"xinference_denied_packages": ["xinference==4.1.0"]})
-    code, out, calls = made.run("-e", words)
+    code, out, calls = site.run("-e", words, "--limit", "paris")
     assert code and "xinference 4.1.0 (denied by xinference_denied_packages) is not installed" in out, out
 
 
-def test_a_host_that_has_one_is_named_and_does_not_start_it_again(site):
-    made = site({"xinference_local": ["solo"]})
-    file = made.folder / "hosts/solo.json"
-    about = json.loads(file.read_text())
-    about["found"].update(denied=[DENIED])
-    file.write_text(json.dumps(about))
-    code, out, calls = made.run()
-    assert code == 0 and f"solo (cluster solo): {DENIED['text']} Take what this host could read" in out, out
-    about["found"].update(denied=[{**DENIED, "release": about["found"]["current"]}])
-    file.write_text(json.dumps(about))
+def test_a_host_that_has_one_is_named_and_does_not_start_it_again(site, found):
+    current = found(denied=[{"release": "4.1.0-a", "text": DENIED}])
+    code, out, calls = site.run("--limit", "paris")
+    assert code == 0 and f"paris (cluster paris): {DENIED} Take what this host could read" in out, out
+    found(denied=[{"release": current, "text": DENIED}])
     # Whatever the inventory still says.
-    code, out, calls = made.run("-e", "xinference_version=2.6.1", playbook="restart")
-    assert code and f"the release {about['found']['current']} must not be started. {DENIED['text']}" in out, out
+    code, out, calls = site.run("-e", "xinference_version=2.6.1", "--limit", "paris", playbook="restart")
+    assert code and f"the release {current} must not be started. {DENIED}" in out, out
     assert "xinference_service" not in [name for name, _given in calls]
