@@ -22,8 +22,17 @@ _SETUP_TOKEN = re.compile(r"(Setup token:\s*)(\S+)")
 SECRET_NAME = re.compile("token(?!iz)|key|secret|passw|pwd|credential|auth", re.IGNORECASE)
 #: User, password or token in a URL. It ends at the last @, because not everybody encodes the one of a password.
 USERINFO = re.compile(r"//[^/\s]+@")
-# API keys (xf-..., sk-...), bearer tokens and the setup token never leave the log.
-_SECRETS = (_SETUP_TOKEN, re.compile(r"(\b)((?:xf|sk)-[A-Za-z0-9_\-]{8,})"), re.compile(r"(Bearer\s+)(\S+)"))
+# API keys (xf-..., sk-...), bearer tokens, the setup token, values of what is named a secret and a model's variables never leave the log.
+_SECRETS = (
+    _SETUP_TOKEN,
+    re.compile(r"(\b)((?:xf|sk)-[A-Za-z0-9_\-]{8,})"),
+    re.compile(r"(Bearer\s+)(\S+)"),
+    re.compile(r"""(\benvs\\?["']?\s*[=:]\s*)\{[^{}]*\}"""),
+    re.compile(
+        r"""(\b(?:[A-Z0-9_]*(?:TOKEN|KEY|SECRET|PASSW|PWD|CREDENTIAL)[A-Z0-9_]*|(?:api|secret)_key|(?:hf|csg|api|auth|access|refresh)_token|password|passwd)"""
+        r"""\\?["']?\s*[=:]\s*)(?:\\?"[^"\\]*\\?"|'[^']*'|[^\s,;)}\]]+)"""
+    ),
+)
 
 
 def redacted(text: str) -> str:

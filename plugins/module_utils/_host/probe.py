@@ -15,13 +15,11 @@ import platform
 import pwd
 import re
 import socket
-import sqlite3
 import stat
 import sys
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, examine, opened
-from ansible_collections.modelops.inference.plugins.module_utils._host.database import copied
+from ansible_collections.modelops.inference.plugins.module_utils._directory import examine, opened
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import digest_of
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
 
@@ -203,12 +201,3 @@ def _descends(pid: int, ancestor: int) -> bool:
         status = read_file(f"/proc/{pid}/status") or ""
         pid = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:")), 0)
     return False
-
-
-def auth_users(home: str) -> int | None:
-    """Number of users in Xinference's own database (3.0 and later); None where there is none yet."""
-    try:
-        with Directory.at(os.path.join(home, "auth")) as directory, copied(directory, "auth.db") as database:
-            return int(database.execute("SELECT count(*) FROM users").fetchone()[0])
-    except (sqlite3.Error, FileNotFoundError, PermissionError):
-        return None

@@ -16,6 +16,23 @@ from ansible_collections.modelops.inference.plugins.module_utils import _log as 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
+#: What a program that outlives a run, or does its work as the server would, has of the environment of whoever runs Ansible: with a
+#: local connection the rest may be anything, such as a secret. The names of libraries and devices are what an image of a container says.
+INHERITED = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "CUDA_HOME",
+    "NVIDIA_VISIBLE_DEVICES",
+    "NVIDIA_DRIVER_CAPABILITIES",
+    "ROCM_PATH",
+    "ASCEND_HOME_PATH",
+)
+
 
 class CommandFailed(ModelopsError):
     """A program ended with an error, could not be started or took too long.
@@ -34,6 +51,7 @@ def run(
     what: str,
     *,
     env: t.Mapping[str, str] | None = None,
+    clean: bool = False,
     stdin: str | None = None,
     timeout: float = 120,
     umask: int | None = None,
@@ -44,6 +62,7 @@ def run(
 
     :param what: what is being done, the start of the error text.
     :param env: added to this process's environment.
+    :param clean: of this process's environment it has no more than INHERITED.
     :param user: whose rights it runs with, where this process may choose (root).
     :param groups: further groups of that user's process.
     :param stdin: text for its standard input (the way for secrets, which must not stand in argv).
@@ -56,7 +75,7 @@ def run(
         # AnsibleModule.run_command has neither a time-out nor another user's rights.
         done = subprocess.run(  # pylint: disable=ansible-bad-function
             list(argv),
-            env={**os.environ, **(env or {})},
+            env={**(inherited() if clean else os.environ), **(env or {})},
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
@@ -74,6 +93,11 @@ def run(
     if done.returncode:
         raise CommandFailed(what, last_lines(done.stderr or done.stdout))
     return done.stdout
+
+
+def inherited() -> dict[str, str]:
+    """This process's environment as far as INHERITED goes."""
+    return {name: os.environ[name] for name in INHERITED if name in os.environ}
 
 
 def last_lines(text: str, count: int = 15) -> str:
