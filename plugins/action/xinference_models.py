@@ -17,6 +17,7 @@ from ansible.module_utils.errors import UnsupportedError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._module import misspelled
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import models
@@ -50,16 +51,17 @@ class ActionModule(Slices, ActionBase):
     def _validate(args: dict[str, t.Any]) -> dict[str, t.Any]:
         """The module's own refusals, as far as they need neither the host nor the server; and what is declared."""
         checked = ArgumentSpecValidator(ARGUMENT_SPEC).validate(args)
+        _secrets.hide(*checked._no_log_values)
         if checked.error_messages:
             hints = misspelled(ARGUMENT_SPEC, args)
             # They say it better than Ansible's own text.
             errors = [error for error in checked.errors.errors if not (hints and isinstance(error, UnsupportedError))]
-            raise AnsibleActionFail("\n".join([*hints, *(error.msg for error in errors)]))
+            raise AnsibleActionFail(_secrets.redacted("\n".join([*hints, *(error.msg for error in errors)])))
         try:
             declared = paths_of_sources(checked.validated_parameters["models"], weights={}, predict=True)
             models.desired(declared, exists=lambda path: True)
         except ModelopsError as exc:
-            raise AnsibleActionFail(str(exc)) from exc
+            raise AnsibleActionFail(_secrets.redacted(str(exc))) from exc
         rows = [
             dict(
                 uid=model["uid"],

@@ -10,7 +10,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   url:
-    description: Dify's address, as the machine that runs the module reaches it, without C(/console/api).
+    description: Dify's address, as the machine that runs the module reaches it, without C(/console/api) and without a login in it.
     type: str
     required: true
   email:

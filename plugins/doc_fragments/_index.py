@@ -48,4 +48,10 @@ options:
       no_index:
         description: Take packages from O(index.find_links) only.
         type: bool
+      denied:
+        description:
+          - Packages that are not installed, V(name==version), or V(name) for every version. Releases that are known to be malicious never
+            are.
+        type: list
+        elements: str
 """

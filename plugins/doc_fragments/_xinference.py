@@ -10,7 +10,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   endpoint:
-    description: URL of the Xinference API, as the machine that runs the module reaches it.
+    description: URL of the Xinference API, as the machine that runs the module reaches it, without a login in it.
     type: str
     default: http://127.0.0.1:9997
   username:

@@ -10,7 +10,8 @@ import os
 import sys
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils import _session
+from ansible_collections.modelops.inference.plugins.module_utils import _secrets, _session
+from ansible_collections.modelops.inference.plugins.module_utils._directory import opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 if t.TYPE_CHECKING:  # the reconciler runs this file where there is no Ansible
@@ -75,11 +76,13 @@ def session(module: AnsibleModule, base_url: str) -> _session.Session:
 
 
 def secret(value: str | None, path: str | None, what: str) -> str | None:
-    """A secret given as a value or in a file; the value wins. The file's last newline does not count."""
+    """A secret given as a value or in a file; the value wins. The file's last line break does not count."""
     if value or not path:
         return value
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read().rstrip("\n")
+        with opened(path) as file:
+            found = file.read().decode().rstrip("\r\n")
+        _secrets.hide(found)
+        return found
     except OSError as exc:
         raise ModelopsError(f"{what}: {path} cannot be read ({exc.strerror})") from exc

@@ -6,10 +6,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import typing as t
 
+from ansible_collections.modelops.inference.plugins.module_utils._directory import opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 LINES = 15
@@ -20,8 +22,17 @@ _SETUP_TOKEN = re.compile(r"(Setup token:\s*)(\S+)")
 SECRET_NAME = re.compile("token(?!iz)|key|secret|passw|pwd|credential|auth", re.IGNORECASE)
 #: User, password or token in a URL. It ends at the last @, because not everybody encodes the one of a password.
 USERINFO = re.compile(r"//[^/\s]+@")
-# API keys (xf-..., sk-...), bearer tokens and the setup token never leave the log.
-_SECRETS = (_SETUP_TOKEN, re.compile(r"(\b)((?:xf|sk)-[A-Za-z0-9_\-]{8,})"), re.compile(r"(Bearer\s+)(\S+)"))
+# API keys (xf-..., sk-...), bearer tokens, the setup token, values of what is named a secret and a model's variables never leave the log.
+_SECRETS = (
+    _SETUP_TOKEN,
+    re.compile(r"(\b)((?:xf|sk)-[A-Za-z0-9_\-]{8,})"),
+    re.compile(r"(Bearer\s+)(\S+)"),
+    re.compile(r"""(\benvs\\?["']?\s*[=:]\s*)\{[^{}]*\}"""),
+    re.compile(
+        r"""(\b(?:[A-Z0-9_]*(?:TOKEN|KEY|SECRET|PASSW|PWD|CREDENTIAL)[A-Z0-9_]*|(?:api|secret)_key|(?:hf|csg|api|auth|access|refresh)_token|password|passwd)"""
+        r"""\\?["']?\s*[=:]\s*)(?:\\?"[^"\\]*\\?"|'[^']*'|[^\s,;)}\]]+)"""
+    ),
+)
 
 
 def redacted(text: str) -> str:
@@ -51,7 +62,7 @@ def setup_token(path: str) -> str | None:
     :raises ModelopsError: the file cannot be read.
     """
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with io.TextIOWrapper(opened(path), encoding="utf-8", errors="replace") as file:
             found = [match.group(2) for match in map(_SETUP_TOKEN.search, file) if match]
     except OSError as exc:
         raise ModelopsError(f"setup_log: {path} cannot be read ({exc.strerror})") from exc
@@ -62,7 +73,8 @@ def _end_of(path: str | None) -> str:
     if not path:
         return ""
     try:
-        with open(path, "rb") as file:
+        # The log is the service's, whose user could have another file of root's printed by a link in its place.
+        with opened(path) as file:
             file.seek(0, os.SEEK_END)
             file.seek(max(0, file.tell() - _TAIL_BYTES))
             return file.read().decode("utf-8", errors="replace")

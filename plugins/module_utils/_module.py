@@ -12,6 +12,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 AnyModule = t.TypeVar("AnyModule", bound=AnsibleModule)
@@ -52,14 +53,22 @@ def misspelled(spec: t.Mapping[str, t.Any], params: t.Any, path: str = "") -> li
 
 
 def run(module: AnyModule, work: t.Callable[[AnyModule], dict[str, t.Any]]) -> t.NoReturn:
-    """Calls ``work`` and exits with its result; a ModelopsError becomes a message, anything else a traceback."""
+    """Calls ``work`` and exits with its result; a ModelopsError becomes a message, anything else a traceback.
+
+    Here every text leaves a module, so here the secrets that are known are taken out of it.
+    """
+    _secrets.forget()
+    _secrets.hide(*module.no_log_values)
+    warn = module.warn
+    module.warn = lambda warning, **kwargs: warn(_secrets.redacted(warning), **kwargs)  # type: ignore[method-assign]
     try:
+        _secrets.put_right(module.argument_spec, module.params)
         result = work(module)
     except ModelopsError as exc:
-        module.fail_json(msg=str(exc), **exc.result)
+        module.fail_json(msg=_secrets.redacted(str(exc)), **_secrets.cleaned(exc.result))
     except Exception as exc:
         module.fail_json(
-            msg=f"An error that modelops.inference did not expect: {type(exc).__name__}: {exc}",
-            exception=traceback.format_exc(),
+            msg=_secrets.redacted(f"An error that modelops.inference did not expect: {type(exc).__name__}: {exc}"),
+            exception=_secrets.redacted(traceback.format_exc()),
         )
-    module.exit_json(**result)
+    module.exit_json(**_secrets.cleaned(result))

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import typing as t
 from collections import Counter
+from urllib.parse import unquote
 
 try:
     import requests
@@ -24,7 +25,9 @@ except ImportError as exc:  # reported by _connection with the name of the inter
 else:
     REQUESTS_IMPORT_ERROR = None
 
+from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._log import without_userinfo
 
 READ_VERBS = frozenset({"GET", "HEAD", "OPTIONS"})
 # A gateway that answers these did not run the request to its end; a read may be repeated.
@@ -112,20 +115,20 @@ class Session:
         timeout: float = 60,
         retries: int = 3,
     ):
-        self.base_url = base_url.rstrip("/")
+        self.base_url = _secrets.without_login(base_url.strip()).rstrip("/")
         self.check_mode = check_mode
         self.timeout = (connect_timeout, timeout)
         #: Number of requests answered or tried, by verb.
         self.counts: Counter[str] = Counter()
         #: Headers of every request, set by the login.
         self.headers: dict[str, str] = {}
-        self._secrets: set[str] = set()
         self._http = requests.Session()
         # Any auth of the session's keeps requests from putting a ~/.netrc entry in place of our Authorization header.
         self._http.auth = lambda request: request
         # Given with every request: only there an option wins over REQUESTS_CA_BUNDLE, HTTPS_PROXY and their kin.
         self._options: dict[str, t.Any] = {"verify": (ca_path or True) if validate_certs else False}
         if proxy is not None:
+            self.hide(*_login_of(proxy))
             self._options["proxies"] = {"http": proxy, "https": proxy}
         if not validate_certs:
             urllib3.disable_warnings()
@@ -145,14 +148,14 @@ class Session:
         self._http.mount("http://", adapter)
         self._http.mount("https://", adapter)
 
-    def hide(self, *secrets: str | None) -> None:
+    @staticmethod
+    def hide(*secrets: str | None) -> None:
         """Keeps these values out of every error text from now on."""
-        self._secrets.update(s for s in secrets if s)
+        _secrets.hide(*secrets)
 
-    def redact(self, text: str) -> str:
-        for secret in sorted(self._secrets, key=len, reverse=True):
-            text = text.replace(secret, "********")
-        return text
+    @staticmethod
+    def redact(text: str) -> str:
+        return _secrets.redacted(text)
 
     def request(
         self,
@@ -182,6 +185,7 @@ class Session:
             raise CheckModeViolation(f"refused in check mode: {method} {path}")
         url = self.base_url + path
         what = what or f"{method} {path}"
+        sent = _secrets.headers({**self.headers, **(headers or {})}, f"{what} at {self.base_url}")
         self.counts[method] += 1
         try:
             response = self._http.request(
@@ -190,7 +194,7 @@ class Session:
                 params=params,
                 json=json,
                 files=files,
-                headers={**self.headers, **(headers or {})},
+                headers=sent,
                 timeout=(self.timeout[0], timeout or self.timeout[1]),
                 allow_redirects=False,
                 **self._options,
@@ -238,10 +242,17 @@ class Session:
         return self.request("POST", path, **kwargs)
 
 
+def _login_of(url: str) -> list[str]:
+    """What of a URL nobody may read: its login, and the password of that as it is sent."""
+    login, at, host = url.rpartition("@")
+    login = login.rpartition("//")[2]
+    return [login, unquote(login), unquote(login.partition(":")[2])] if at else []
+
+
 def _cause(exc: BaseException) -> str:
     """The innermost reason of a requests exception, without its object addresses."""
     reason = exc
     if exc.args and getattr(exc.args[0], "reason", None) is not None:
         reason = exc.args[0].reason
     text = str(reason)
-    return text.rsplit(">: ", 1)[-1] if ">: " in text else text
+    return without_userinfo(text.rsplit(">: ", 1)[-1] if ">: " in text else text)

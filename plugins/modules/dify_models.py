@@ -333,7 +333,7 @@ from dataclasses import replace
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
+from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module, _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._dify import models as dify_models
 from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations
 from ansible_collections.modelops.inference.plugins.module_utils._dify.converge import Run, Settings
@@ -376,14 +376,13 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     p = module.params
     wanted = [wanted_of(item) for item in p["models"] if kind_of(item)]
     secrets = {secret for model in wanted for secret in model.secrets}
-    module.no_log_values.update(secrets)  # of URLs, which are shown without them
+    _secrets.hide(*secrets)  # of URLs, too, which are shown without them
     problems = dify_models.problems(wanted, allow_loopback=p["allow_loopback"])
     if p["prune"] and not p["prune_prefix"].strip():
         problems.append("prune_prefix is empty: with prune it tells which credentials are this site's")
     if problems:
         raise ModelopsError("Nothing was sent to Dify: " + "; ".join(problems))
     dify = DifySession.open(module)
-    dify.http.hide(*secrets)
     settings = Settings(
         provider=p["provider"],
         policy=dify_models.Policy(p["update_secret"], p["clean_credentials"]),

@@ -15,8 +15,9 @@ description:
     directory C(<time>-<release>) of mode 0700. Databases are copied as of one moment, while the server runs.
   - With O(state=restored) puts back what O(release) can no longer read, a database whose tables were changed since, or a file that is
     gone. What was only written to since stays. The service must be stopped.
-  - Symbolic links below O(home) are not followed, as the service's user could have them point anywhere. Where something would be put back
-    through one, it fails and puts back nothing.
+  - Symbolic links below O(home) are not followed, as the service's user could have them point anywhere, and a file that this user could
+    not read is left out. Where something would be put back through a link, it fails and puts back nothing.
+  - A database is copied from open files to a directory of the module's own before it is opened, because SQLite goes by names.
 extends_documentation_fragment:
   - modelops.inference._attributes
 options:
@@ -100,7 +101,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     for name in old:
         plan.add("remove", "remove backup", name)
     if not module.check_mode:
-        backup.make(directory, files)
+        backup.make(directory, p["home"], p["files"])
         for name in old:
             shutil.rmtree(os.path.join(p["path"], name))
     return dict(plan.result(), backup=directory)
@@ -113,10 +114,10 @@ def _restore(module: AnsibleModule, plan: Plan) -> dict[str, t.Any]:
         return dict(plan.result(), backup="")
     directory = os.path.join(p["path"], names[0])
     lost = backup.unreadable(directory, p["home"], p["files"])
-    for kept, place in sorted(lost.items()):
-        plan.add("change", "restore", place, why="gone" if not os.path.exists(place) else "its tables were changed")
+    for one in lost:
+        plan.add("change", "restore", one.place, why=one.why)
         if not module.check_mode:
-            backup.put_back(kept, place)
+            backup.put_back(one)
     return dict(plan.result(), backup=directory)
 
 

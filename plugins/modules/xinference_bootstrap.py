@@ -93,8 +93,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import probe
+from ansible_collections.modelops.inference.plugins.module_utils._host import auth_database
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run, write_file
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 
@@ -117,18 +118,29 @@ RECONCILER_SCOPES = [
 # Xinference's own migration of users into a database, called in its own process and as the server's own user: as a
 # command it would take the encryption key from argv. get_auth_encryption_key() makes and keeps the key exactly as the
 # server would. The migration names a key after its first letters; by a name of ours it can be found again.
+# A new database comes to its place whole, so that one that is there is never half of one.
 MIGRATE = """
-import json, os, sqlite3, sys, tempfile
+import contextlib, json, os, sqlite3, sys, tempfile
 from xinference.api.oauth2.advanced.migrate import migrate
 from xinference.constants import XINFERENCE_AUTH_DB_PATH, get_auth_encryption_key
 given = json.load(sys.stdin)
-os.makedirs(os.path.dirname(XINFERENCE_AUTH_DB_PATH), mode=0o700, exist_ok=True)
-with tempfile.NamedTemporaryFile("w", suffix=".json", dir=os.path.dirname(XINFERENCE_AUTH_DB_PATH)) as file:
+path = draft = XINFERENCE_AUTH_DB_PATH
+os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+if not os.path.exists(path):
+    draft = path + ".new"
+    # What is left of a run that broke off, or beside a database that was moved away.
+    for name in [draft, *(base + end for base in (draft, path) for end in ("-wal", "-shm", "-journal"))]:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(name)
+with tempfile.NamedTemporaryFile("w", suffix=".json", dir=os.path.dirname(path)) as file:
     json.dump(given["users"], file)
     file.flush()
-    migrate(file.name, XINFERENCE_AUTH_DB_PATH, get_auth_encryption_key())
-with sqlite3.connect(XINFERENCE_AUTH_DB_PATH) as database:
+    migrate(file.name, draft, get_auth_encryption_key())
+with contextlib.closing(sqlite3.connect(draft)) as database:
     database.execute("UPDATE api_keys SET name = ? WHERE name LIKE 'migrated-%'", (given["key_name"],))
+    database.commit()
+    database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+os.replace(draft, path)
 """
 
 
@@ -162,14 +174,13 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     form, length = (OLD_KEY, "exactly 13") if p["auth_config"] else (KEY, "at least 13")
     if p["client_key"] is not None and not form.fullmatch(p["client_key"]):
         raise ModelopsError(f"xinference_client_key: this release wants 'sk-' followed by {length} letters or digits")
-    users = probe.auth_users(p["home"])
-    text = read_file(p["auth_config"]) if p["auth_config"] else None
+    known = _known(p["auth_config"]) if p["auth_config"] else None
+    number = None if p["auth_config"] else auth_database.users(p["home"])
     names = ("admin_password", "client_key")
     kept = {name: value for name in names for value in [read_file(os.path.join(p["secrets"], name))] if value}
-    if p["reconciler_password"] and os.path.exists(p["reconciler_password"]):
+    if p["reconciler_password"] and read_file(p["reconciler_password"]) is not None:
         kept[RECONCILER] = ""
-    known = None if text is None else json.loads(text)
-    plan = make_plan(p, users, known, kept)
+    plan = make_plan(p, number, known, kept)
     if plan and not module.check_mode:
         os.umask(0o077)
         os.makedirs(p["secrets"], mode=0o700, exist_ok=True)
@@ -187,7 +198,23 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         if p["client_key"] and kept.get("client_key", "").strip() != key:
             write_file(os.path.join(p["secrets"], "client_key"), key + "\n", 0o600)
         _create(p, _users(p, password, key))
-    return dict(plan.result(), claimed=bool(users) or text is not None)
+    return dict(plan.result(), claimed=bool(number) or known is not None)
+
+
+def _known(path: str) -> dict[str, t.Any] | None:
+    """The file for --auth-config; None where there is none."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+        return {**found, "user_config": [{**user, "username": user["username"]} for user in found["user_config"]]}
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else "it is no file of users that Xinference could read"
+        raise ModelopsError(
+            f"{path}, the server's file of users, cannot be read ({why}). Mend it, or remove it: then the next run makes administrator "
+            "and client key anew with the secrets that it kept, and other users and keys are lost."
+        ) from exc
 
 
 def _random(length: int) -> str:
@@ -214,9 +241,8 @@ def _has_reconciler(auth_config: t.Mapping[str, t.Any]) -> bool:
 def _reconciler(p: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The reconciler's user; its password goes to its file, which belongs to whoever owns the directory."""
     password = _random(24)
-    about = os.stat(os.path.dirname(p["reconciler_password"]))
-    owner = (about.st_uid, about.st_gid) if os.geteuid() == 0 else None
-    write_file(p["reconciler_password"], password + "\n", 0o600, owner)
+    with Directory.at(os.path.dirname(p["reconciler_password"])) as directory:
+        directory.write(os.path.basename(p["reconciler_password"]), password + "\n", 0o600, directory.owner)
     return {"username": RECONCILER, "password": password, "permissions": RECONCILER_SCOPES, "api_keys": []}
 
 
@@ -231,6 +257,8 @@ def _create(p: t.Mapping[str, t.Any], users: t.Mapping[str, t.Any]) -> None:
     run(
         [sys.executable, "-c", MIGRATE],
         "Xinference's own migration did not create the administrator",
+        # A variable of the operator's could name another database.
+        clean=True,
         env={"XINFERENCE_HOME": p["home"], "HOME": p["home"], "PYTHONDONTWRITEBYTECODE": "1"},
         stdin=json.dumps({"users": users, "key_name": p["client_name"]}),
         timeout=300,

@@ -53,6 +53,11 @@ options:
     description: Path of the interpreter to use. Where it is no path, one is looked for.
     type: str
     default: ""
+  denied:
+    description: As O(modelops.inference.xinference_release#module:index.denied).
+    type: list
+    elements: str
+    default: []
   wait:
     description: For the action plugin.
     type: int
@@ -194,7 +199,7 @@ def select(manifest: t.Mapping[str, t.Any], p: t.Mapping[str, t.Any]) -> tuple[t
     if here[0] == "glibc" and tuple(map(int, here[1].split(".")[:2])) < needed:
         raise ModelopsError(f"it is for {about['platform']}, and this host has glibc {here[1]}")
     sources = {name: (source.kind, source.where) for name, source in distinct(p["sources"]).items()}
-    return about, bundle.needed(manifest, about, sources, p["environment"])
+    return about, bundle.needed(manifest, about, sources, p["environment"], p["denied"])
 
 
 def interpreter(about: t.Mapping[str, t.Any], given: str) -> str:
@@ -254,6 +259,7 @@ def main() -> None:
             environment=dict(type="bool", default=True),
             sources=dict(type="list", elements="dict", default=[]),
             python=dict(type="str", default=""),
+            denied=dict(type="list", elements="str", default=[]),
             wait=dict(type="int"),
             manifest=dict(type="dict"),
             resume=dict(type="dict"),

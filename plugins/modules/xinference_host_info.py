@@ -71,6 +71,12 @@ options:
     description: User that the service runs as.
     type: str
     default: ""
+  denied:
+    description: Packages that must not be on the host, beside those that are known to be malicious, as
+      O(modelops.inference.xinference_release#module:index.denied).
+    type: list
+    elements: str
+    default: []
   files:
     description: Files to report by digest, and directories to report by mode and owner, beside the service's own file.
     type: list
@@ -188,7 +194,7 @@ release:
   type: dict
   sample: {id: 4.1.0-1f0a9c33, version: 4.1.0, built: "5f0c2d9a1b7e"}
 lock_drift:
-  description: How the current release differs from its lock file; empty where it is as it was installed.
+  description: How the current release differs from its lock file, and what of it is denied; empty where it is as it was installed.
   returned: success
   type: list
   elements: str
@@ -205,10 +211,26 @@ secrets:
   elements: str
   sample: [admin_password, client_key]
 auth_users:
-  description: Number of users in the server's database; V(-1) where there is no database.
+  description: Number of users in the server's database; V(-1) where there is no database, or one that cannot be read.
   returned: success
   type: int
   sample: 2
+auth_unreadable:
+  description: Why the users in the server's database cannot be counted, and the commands that mend it; empty where they can, and
+    where there is no database.
+  returned: success
+  type: str
+  sample: ""
+denied:
+  description: Environments of this host with packages that are known to be malicious, or are among O(denied) - releases, supervisord's,
+    and those that Xinference makes for models. C(release) is empty of one that is no release.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - release: 4.1.0-1f0a9c33
+      text: "/opt/xinference/releases/4.1.0-1f0a9c33 has litellm 1.82.7 (known to be malicious:
+        https://github.com/BerriAI/litellm/issues/24518)."
 service:
   description:
     - Manager, scope, file and state of the service, the same under every manager.
@@ -258,7 +280,15 @@ from ansible_collections.modelops.inference.plugins.module_utils import _log, _m
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import facts, plan
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Wanted
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
-from ansible_collections.modelops.inference.plugins.module_utils._host import network, probe, release, service, weights
+from ansible_collections.modelops.inference.plugins.module_utils._host import (
+    auth_database,
+    denied,
+    network,
+    probe,
+    release,
+    service,
+    weights,
+)
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
@@ -270,7 +300,6 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     releases = os.path.join(p["path"], "releases")
     built = sorted(os.listdir(releases)) if os.path.isdir(releases) else []
     current = release.pointed_at(os.path.join(p["path"], "current")) or ""
-    users = probe.auth_users(p["home"])
     secrets = os.path.join(p["path"], "secrets")
     cards = facts.base(Host())
     accelerator = plan.torch(cards, Wanted(**p["accelerator"]))
@@ -286,10 +315,11 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         "releases": [name for name in built if release.record(os.path.join(releases, name))],
         "current": current,
         "previous": release.pointed_at(os.path.join(p["path"], "previous")) or "",
-        "lock_drift": release.lock_drift(os.path.join(releases, current)) if current else [],
+        "lock_drift": release.lock_drift(os.path.join(releases, current), p["denied"]) if current else [],
         "files": probe.files([*p["files"], *unit_files]),
         "secrets": sorted(os.listdir(secrets)) if os.path.isdir(secrets) else [],
-        "auth_users": -1 if users is None else users,
+        **_auth(p, managers[p["service"]]),
+        "denied": _denied(p, built),
         "service": services.pop(p["service"]),
         "services": services,
         "log": _log.redacted(managers[p["service"]].log_tail(p["log_lines"])) if p["log_lines"] else "",
@@ -298,6 +328,24 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     }
     listens = found["bind"]["address"] or p["host"]
     return {**found, "port": probe.port(listens, p["port"], found["service"]["pid"])}
+
+
+def _auth(p: t.Mapping[str, t.Any], manager: service.Manager) -> dict[str, t.Any]:
+    try:
+        number = auth_database.users(p["home"])
+    except auth_database.UnreadableDatabase as exc:
+        remedy = auth_database.remedy(p["home"], os.path.join(p["path"], "backups"), manager.commands()["stop"])
+        return {"auth_users": -1, "auth_unreadable": f"{exc}, so the server is left as it is. {remedy}"}
+    return {"auth_users": -1 if number is None else number, "auth_unreadable": ""}
+
+
+def _denied(p: t.Mapping[str, t.Any], releases: t.Sequence[str]) -> list[dict[str, str]]:
+    """The environments of this host with packages that must not be there."""
+    places = {os.path.join(p["path"], "releases", name): name for name in releases}
+    places.update(dict.fromkeys([os.path.join(p["path"], "supervisor", "environment")], ""))
+    places.update(dict.fromkeys(release.environments_below(os.path.join(p["home"], "virtualenv")), ""))
+    found = ((path, name, denied.hits(release.installed(path).items(), p["denied"])) for path, name in places.items())
+    return [{"release": name, "text": f"{path} has {denied.told(rows)}."} for path, name, rows in found if rows]
 
 
 def _bind(host: str, networks: list[str], known_as: str) -> dict[str, str]:
@@ -342,6 +390,7 @@ def main() -> None:
             log_lines=dict(type="int", default=0),
             networks=dict(type="list", elements="str", default=[]),
             known_as=dict(type="str", default=""),
+            denied=dict(type="list", elements="str", default=[]),
             service_manager=dict(type="str", choices=["auto", "systemd", "supervisord"], default="auto"),
             host=dict(type="str", default="127.0.0.1"),
             port=dict(type="int", default=9997),

@@ -253,7 +253,9 @@ options:
             description: Number of tokens that it proposes at a time.
             type: int
       envs:
-        description: Environment variables of the model's process. Their values are kept out of logs and results.
+        description: Environment variables of the model's process. Their values are kept out of results, of Ansible's log, and of the lines
+          of the server's log that are shown. The server writes them to its own log, which its user and root may read, and with systemd to
+          the journal.
         type: dict
       download_hub:
         description: Where the server fetches a built-in model from, such as V(huggingface) or V(modelscope).

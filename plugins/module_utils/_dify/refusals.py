@@ -155,7 +155,9 @@ def _target_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
 
 def _url_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     url = str(target.get("url") or "")
-    if not re.match("https?://[^/]", url):
+    if "@" in url:
+        yield "url has a login in it, which is not sent. Leave it out, and give email and password, or admin_key."
+    elif not re.match("https?://[^/]", url):
         yield f"url starts with http:// or https://; it is '{shown(url)}'."
     elif url.rstrip("/").endswith("/console/api"):
         yield f"url is Dify's address without /console/api; it is '{shown(url)}'."

@@ -19,6 +19,7 @@ import zipfile
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import last_lines
+from ansible_collections.modelops.inference.plugins.module_utils._host.tree import stays_inside
 
 # The first bytes of a Zstandard frame (RFC 8878, 3.1.1).
 _ZSTD = b"\x28\xb5\x2f\xfd"
@@ -50,11 +51,11 @@ def unpack(path: str, kind: str, target: str, what: str) -> None:
         raise ModelopsError(f"{what} cannot be unpacked as a {kind} archive: {exc}") from exc
     except OSError as exc:
         raise ModelopsError(f"{what} cannot be unpacked: {exc.strerror or exc}") from exc
-    root = os.path.realpath(target)
     for place, folders, names in os.walk(target):
         for link in filter(os.path.islink, (os.path.join(place, name) for name in folders + names)):
-            if not _inside(os.path.realpath(link), root):
-                raise ModelopsError(f"{what}: {os.path.relpath(link, target)} links outside; nothing of it was taken")
+            inside = os.path.relpath(link, target)
+            if not stays_inside(target, inside):
+                raise ModelopsError(f"{what}: {inside} links outside; nothing of it was taken")
 
 
 def _unzip(path: str, target: str, what: str) -> None:

@@ -16,88 +16,91 @@ import shutil
 import sqlite3
 import stat
 import typing as t
+from dataclasses import dataclass
 
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, Refused
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host.database import JOURNALS, copied
 
 # Below XINFERENCE_HOME; every database beside them, too.
 KEPT = ("auth", "model")
 DATABASE = ".db"
-# What SQLite has beside a database while it is open.
-JOURNALS = ("-wal", "-shm", "-journal")
 
 
-def sources(home: str, others: t.Sequence[str]) -> dict[str, str]:
-    """Name in a backup -> path of each file to keep. `others` are files elsewhere, kept by their names.
+def sources(home: str, others: t.Sequence[str]) -> list[str]:
+    """Names in a backup of the files to keep. `others` are files elsewhere, kept by their names."""
+    return [name for name, _directory, _file in _found(home, others)]
 
-    Root reads them in directories of the service's user, who must not have it read /etc/shadow: links are not followed.
-    """
-    found: dict[str, str] = {}
-    for directory in KEPT:
-        for parent, _directories, names in os.walk(os.path.join(home, directory)):
-            for name in names:
-                path = os.path.join(parent, name)
-                if _is_file(path) and not through_link(path, home) and not name.endswith(JOURNALS):
-                    found[os.path.join("home", os.path.relpath(path, home))] = path
-    with contextlib.suppress(OSError):
-        for name in os.listdir(home):
-            if name.endswith(DATABASE) and _is_file(os.path.join(home, name)):
-                found[os.path.join("home", name)] = os.path.join(home, name)
+
+def _found(home: str, others: t.Sequence[str]) -> t.Iterator[tuple[str, Directory, str]]:
+    """Name in a backup, the open directory and the file's name in it. Root follows no link there: the service's user puts them."""
+    with contextlib.suppress(FileNotFoundError), Directory.at(home) as top:
+        for kept in KEPT:
+            with contextlib.suppress(FileNotFoundError, Refused), top.enter(kept) as one:
+                for inside, directory, names in one.walk():
+                    for name in _files(directory, names):
+                        if not name.endswith(JOURNALS):
+                            yield os.path.join("home", kept, inside, name), directory, name
+        for name in _files(top, top.names()):
+            if name.endswith(DATABASE):
+                yield os.path.join("home", name), top, name
     for path in others:
-        if _is_file(path):
-            found[os.path.basename(path)] = path
-    return found
+        with contextlib.suppress(FileNotFoundError), Directory.at(os.path.dirname(path)) as place:
+            for name in _files(place, [os.path.basename(path)]):
+                yield name, place, name
 
 
-def _is_file(path: str) -> bool:
-    """No link to one, either."""
-    try:
-        return stat.S_ISREG(os.lstat(path).st_mode)
-    except OSError:
-        return False
+def _files(directory: Directory, names: t.Iterable[str]) -> t.Iterator[str]:
+    for name in names:
+        about = directory.stat(name)
+        if about is not None and stat.S_ISREG(about.st_mode):
+            yield name
 
 
-def through_link(path: str, home: str) -> bool:
-    """Whether a directory between `home` and a path below it is a symbolic link."""
-    return os.path.realpath(os.path.dirname(path)) != os.path.normpath(
-        os.path.join(os.path.realpath(home), os.path.relpath(os.path.dirname(path), home))
-    )
-
-
-def schema(path: str) -> list[tuple[t.Any, ...]] | None:
+def schema(directory: Directory, name: str) -> list[tuple[t.Any, ...]] | None:
     """The tables of a database as they were made; None for a file that is no database that can be read."""
-    if not _is_file(path):
-        return None
     try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as database:
+        with copied(directory, name) as database:
             return [
                 *database.execute("PRAGMA user_version"),
                 *database.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name"),
             ]
-    except sqlite3.Error:
+    except (sqlite3.Error, FileNotFoundError, Refused):
         return None
 
 
-def copy(source: str, target: str) -> None:
-    """One file; a database as of one moment, though the server writes to it."""
-    os.makedirs(os.path.dirname(target), mode=0o700, exist_ok=True)
+def copy(directory: Directory, name: str, target: str) -> None:
+    """One file; a database as of one moment, though the server writes to it.
+
+    :raises Refused: it is none any more that root reads there.
+    """
+    place = os.path.dirname(target)
+    os.makedirs(place, mode=0o700, exist_ok=True)
     # Never readable for others, not even while it is written.
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
-    if source.endswith(DATABASE) and schema(source) is not None:
-        with contextlib.closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=30)) as old:
-            with contextlib.closing(sqlite3.connect(target)) as new:
-                old.backup(new)
-    else:
-        shutil.copyfile(source, target)
+    try:
+        if name.endswith(DATABASE):
+            with contextlib.suppress(sqlite3.Error):
+                with copied(directory, name, place) as old, contextlib.closing(sqlite3.connect(target)) as new:
+                    old.backup(new)
+                    return
+        with directory.open(name) as source, open(target, "wb") as file:
+            shutil.copyfileobj(source, file, 1 << 20)
+    except BaseException:
+        os.unlink(target)
+        raise
 
 
-def make(directory: str, files: t.Mapping[str, str]) -> None:
+def make(directory: str, home: str, others: t.Sequence[str]) -> None:
     """A whole backup or none: it is written beside its place."""
     draft = f"{directory}.part"
     shutil.rmtree(draft, ignore_errors=True)
     os.makedirs(os.path.dirname(directory), mode=0o700, exist_ok=True)
     os.mkdir(draft, 0o700)
-    for name, path in files.items():
-        copy(path, os.path.join(draft, name))
+    for name, place, file in _found(home, others):
+        # Gone or swapped since it was listed, or a file of root's that the service's user has put there.
+        with contextlib.suppress(FileNotFoundError, Refused):
+            copy(place, file, os.path.join(draft, name))
     os.rename(draft, directory)
 
 
@@ -115,42 +118,77 @@ def surplus(names: t.Sequence[str], keep: int, releases: t.Iterable[str]) -> lis
     return [name for name in names[max(0, keep) :] if name not in newest]
 
 
-def unreadable(directory: str, home: str, others: t.Sequence[str]) -> dict[str, str]:
-    """What the release that a backup is of can no longer read: path in the backup -> path of the file.
+@dataclass(frozen=True)
+class Lost:
+    """What a release can no longer read.
 
-    Those that are gone, and databases whose tables were changed since. What was only written to stays as it is.
+    :ivar kept: its path in the backup.
+    :ivar top: the directory below which it is put back, and :ivar inside: where.
+    :ivar why: what is wrong with what is there.
+    """
+
+    kept: str
+    top: str
+    inside: str
+    why: str
+
+    @property
+    def place(self) -> str:
+        return os.path.join(self.top, self.inside)
+
+
+def unreadable(directory: str, home: str, others: t.Sequence[str]) -> list[Lost]:
+    """What the release that a backup is of can no longer read, by its place.
+
+    That is gone, or a database whose tables were changed since. What was only written to stays as it is.
 
     :raises ModelopsError: one of them would be put back through a link, to wherever the service's user has it point.
     """
-    places = {os.path.basename(path): path for path in others}
-    found: dict[str, str] = {}
-    for parent, _directories, names in os.walk(directory):
-        for name in names:
-            kept = os.path.join(parent, name)
-            relative = os.path.relpath(kept, directory)
-            place = places.get(relative) or os.path.join(home, os.path.relpath(relative, "home"))
-            if relative not in places and through_link(place, home):
-                raise ModelopsError(
-                    f"{os.path.dirname(place)} is reached by a symbolic link below {home}, so {place} is not put back. Replace "
-                    "the link by a directory and run this again. Nothing was put back."
-                )
-            if not os.path.exists(place) or (name.endswith(DATABASE) and schema(kept) != schema(place)):
-                found[kept] = place
-    return found
+    places = {os.path.basename(path): os.path.dirname(path) for path in others}
+    found: list[Lost] = []
+    with Directory.at(directory) as backup:
+        for folder, kept, names in backup.walk():
+            for name in names:
+                relative = os.path.join(folder, name)
+                top = places.get(relative, home)
+                inside = relative if relative in places else os.path.relpath(relative, "home")
+                why = _why(kept, name, top, inside)
+                if why:
+                    found.append(Lost(os.path.join(directory, relative), top, inside, why))
+    return sorted(found, key=lambda one: one.place)
 
 
-def put_back(kept: str, place: str) -> None:
+def _why(kept: Directory, name: str, top: str, inside: str) -> str:
+    """Why a file has to be put back; empty where it need not."""
+    try:
+        with Directory.at(top) as start, start.below(os.path.dirname(inside)) as place:
+            if place.stat(name) is None:
+                return "gone"
+            if name.endswith(DATABASE) and schema(kept, name) != schema(place, name):
+                return "its tables were changed"
+            return ""
+    except FileNotFoundError:
+        return "gone"
+    except Refused as exc:
+        raise _through(exc, os.path.join(top, inside), "Nothing was put back.") from exc
+
+
+def _through(exc: Refused, place: str, done: str) -> ModelopsError:
+    return ModelopsError(
+        f"{exc.filename} is reached by a symbolic link or is no directory, so {place} is not put back. Replace it by a "
+        f"directory and run this again. {done}"
+    )
+
+
+def put_back(lost: Lost) -> None:
     """One file, to the owner of its directory, in one step."""
-    parent = os.path.dirname(place)
-    os.makedirs(parent, mode=0o750, exist_ok=True)
-    owner = os.stat(parent)
-    draft = f"{place}.restored"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(draft)
-    copy(kept, draft)
-    if os.geteuid() == 0:
-        os.chown(draft, owner.st_uid, owner.st_gid, follow_symlinks=False)
-    for journal in JOURNALS:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(place + journal)
-    os.replace(draft, place)
+    folder, name = os.path.split(lost.inside)
+    try:
+        with Directory.at(lost.top) as start, start.below(folder, make=0o750) as place:
+            with place.create(name, 0o600, place.owner) as draft, open(lost.kept, "rb") as kept:
+                shutil.copyfileobj(kept, draft, 1 << 20)
+                # Of the database that it replaces. By what is in them the server would change the new one.
+                for journal in JOURNALS:
+                    place.unlink(name + journal)
+    except Refused as exc:
+        raise _through(exc, lost.place, "What comes before it in the plan was put back.") from exc

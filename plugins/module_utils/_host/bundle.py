@@ -22,7 +22,7 @@ import re
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import probe
+from ansible_collections.modelops.inference.plugins.module_utils._host import denied, probe
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import BLOCK, digest, readable
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
 
@@ -122,11 +122,13 @@ def needed(
     entry: t.Mapping[str, t.Any],
     sources: t.Mapping[str, tuple[str, str]],
     environment: bool,
+    added: t.Sequence[str] = (),
 ) -> list[str]:
     """Paths of the files that a host needs, each once. Pure.
 
     :param sources: of weights that the host lacks, by name (kind, where).  :param environment: it needs the release.
-    :raises ModelopsError: naming weights that the bundle does not have.
+    :param added: packages that are denied beside the table.
+    :raises ModelopsError: naming weights that the bundle does not have, and packages that are denied.
     """
     paths = [*entry["tools"], *([entry["lock"], *entry["wheels"]] if environment else [])]
     missing = []
@@ -139,6 +141,7 @@ def needed(
             missing.append(f"{name} ({where})")
     if missing:
         raise ModelopsError(f"it has no weights {', '.join(missing)}")
+    denied.refuse(denied.wheels(paths), added, "it")
     return list(dict.fromkeys(paths))
 
 

@@ -357,10 +357,14 @@ def verify(part: Part, algorithm: str, wanted: str, what: str) -> None:
 
 
 def digest(path: str, algorithm: str = "sha256") -> str:
-    value = hashlib.new(algorithm)
     with open(path, "rb") as file:
-        for block in iter(lambda: file.read(BLOCK), b""):
-            value.update(block)
+        return digest_of(file, algorithm)
+
+
+def digest_of(file: t.BinaryIO, algorithm: str = "sha256") -> str:
+    value = hashlib.new(algorithm)
+    for block in iter(lambda: file.read(BLOCK), b""):
+        value.update(block)
     return value.hexdigest()
 
 

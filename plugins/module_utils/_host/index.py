@@ -31,6 +31,7 @@ INDEX_OPTIONS: dict[str, t.Any] = dict(
         trusted_hosts=dict(type="list", elements="str"),
         timeout=dict(type="int"),
         no_index=dict(type="bool"),
+        denied=dict(type="list", elements="str"),
     ),
 )
 
@@ -46,6 +47,7 @@ class IndexSettings:
     :ivar ca_path: certificate bundle (PEM).
     :ivar timeout: seconds for one answer of an index.
     :ivar no_index: take packages from ``find_links`` only.
+    :ivar denied: what is not installed, beside what is known to be malicious; see denied.py.
     """
 
     index_url: str | None = None
@@ -58,6 +60,7 @@ class IndexSettings:
     trusted_hosts: list[str] = field(default_factory=list)
     timeout: int | None = None
     no_index: bool = False
+    denied: list[str] = field(default_factory=list)
 
     @classmethod
     def of_host(cls, given: t.Mapping[str, t.Any], pip: t.Sequence[str]) -> IndexSettings:

@@ -9,18 +9,18 @@ from __future__ import annotations
 import contextlib
 import getpass
 import glob
-import hashlib
 import importlib.util
 import os
 import platform
 import pwd
 import re
 import socket
-import sqlite3
 import stat
 import sys
 import typing as t
 
+from ansible_collections.modelops.inference.plugins.module_utils._directory import examine, opened
+from ansible_collections.modelops.inference.plugins.module_utils._host.download import digest_of
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
 
 TCP_LISTEN = "0A"
@@ -113,11 +113,10 @@ def files(paths: t.Iterable[str]) -> dict[str, dict[str, t.Any]]:
     found: dict[str, dict[str, t.Any]] = {}
     for path in paths:
         with contextlib.suppress(OSError):
-            about = os.stat(path)
-            digest = ""
+            about, digest = examine(path), ""
             if stat.S_ISREG(about.st_mode):
-                with open(path, "rb") as file:
-                    digest = hashlib.sha256(file.read()).hexdigest()
+                with opened(path) as file:
+                    about, digest = os.fstat(file.fileno()), digest_of(file)
             found[path] = {"sha256": digest, "mode": f"{stat.S_IMODE(about.st_mode):04o}", "uid": about.st_uid}
     return found
 
@@ -202,15 +201,3 @@ def _descends(pid: int, ancestor: int) -> bool:
         status = read_file(f"/proc/{pid}/status") or ""
         pid = next((int(line.split()[1]) for line in status.splitlines() if line.startswith("PPid:")), 0)
     return False
-
-
-def auth_users(home: str) -> int | None:
-    """Number of users in Xinference's own database (3.0 and later); None where there is none yet."""
-    path = os.path.join(home, "auth", "auth.db")
-    if not os.path.exists(path):
-        return None
-    try:
-        with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as connection:
-            return int(connection.execute("SELECT count(*) FROM users").fetchone()[0])
-    except sqlite3.Error:
-        return None

@@ -25,6 +25,7 @@ import typing as t
 import zipfile
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host import denied
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import (
     CommandFailed,
@@ -69,6 +70,17 @@ def installed(environment: str) -> dict[str, str]:
     return found
 
 
+def environments_below(directory: str, depth: int = 4) -> list[str]:
+    """Paths of the Python environments in a directory; links are not followed."""
+    found = []
+    for place, folders, names in os.walk(directory):
+        if "pyvenv.cfg" in names:
+            found.append(place)
+        if "pyvenv.cfg" in names or place[len(directory) :].count(os.sep) >= depth:
+            folders.clear()
+    return sorted(found)
+
+
 def normal(name: str) -> str:
     """A distribution's name as PEP 503 compares it."""
     return re.sub(r"[-_.]+", "-", name).lower()
@@ -82,15 +94,21 @@ def lock_text(packages: t.Mapping[str, str]) -> str:
     return "".join(f"{name}=={version}\n" for name, version in sorted(packages.items()))
 
 
-def lock_drift(environment: str) -> list[str]:
-    """How an environment differs from its lock file, a line each; empty where it is as it was installed."""
+def lock_drift(environment: str, added: t.Sequence[str] = ()) -> list[str]:
+    """How an environment differs from its lock file, a line each; empty where it is as it was installed.
+
+    What is denied by now must go, too.
+
+    :param added: what is denied beside the table.
+    """
     text = read_file(os.path.join(environment, LOCK))
     if text is None:
         return [f"{LOCK} is missing"]
     wanted = dict(line.split("==", 1) for line in text.split())
     actual = installed(environment)
     return (
-        [f"{name} {wanted[name]} is gone" for name in sorted(wanted.keys() - actual.keys())]
+        [denied.told([each]) for each in denied.hits(actual.items(), added)]
+        + [f"{name} {wanted[name]} is gone" for name in sorted(wanted.keys() - actual.keys())]
         + [f"{name} {actual[name]} was added" for name in sorted(actual.keys() - wanted.keys())]
         + [
             f"{name} is {actual[name]}, was {wanted[name]}"
@@ -220,8 +238,13 @@ class Tools:
 
     def call(self, settings: IndexSettings, words: t.Sequence[str], what: str, **kwargs: t.Any) -> str:
         env = {"UV_CACHE_DIR": self.cache, "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
-        offline = ["--no-index"] if settings.no_index and words[0] == "pip" else []
-        return run([self.uv, *words, *offline], what, env={**env, **settings.environment()}, **kwargs)
+        flags = ["--no-index"] if settings.no_index and words[0] == "pip" else []
+        # With hashes every line would have to be a pin: what has them is compared before.
+        if words[0] == "pip" and "--require-hashes" not in words:
+            refused = os.path.join(self.directory, "denied.txt")
+            write_file(refused, denied.constraints(settings.denied), 0o644)
+            flags += ["--constraints", refused]
+        return run([self.uv, *words, *flags], what, env={**env, **settings.environment()}, **kwargs)
 
 
 class Resolver:
@@ -255,6 +278,7 @@ class Resolver:
         :param left_out: names of distributions that are there already.
         :param words: further options of uv.
         """
+        denied.refuse(denied.pins(requirements), self.settings.denied, "what is asked for")
         overrides = [f"{name} ; sys_platform == 'never'" for name in left_out]
         flags: list[str] = []
         pins: list[str] = []
@@ -283,6 +307,7 @@ class Resolver:
             f"resolving {', '.join(requirements)} (packages come from xinference_index, or where pip on this host looks)",
             timeout=1800,
         )
+        denied.refuse(denied.pins(resolved.splitlines()), self.settings.denied, f"what {requirements[0]} needs")
         if not cuda:
             self._refuse_cuda(resolved)
         return resolved, flags
@@ -388,6 +413,8 @@ class Builder:
             os.makedirs(work)
             what = f"installing {', '.join(requirements)}"
             if lock:
+                lines = (read_file(lock) or "").splitlines()
+                denied.refuse(denied.pins(lines), self.settings.denied, f"the lock file {lock}")
                 self._install(lock, ["--require-hashes"], what)
             else:
                 resolver = Resolver(self.tools, self.settings, ["--python", self.python], work)
@@ -397,6 +424,7 @@ class Builder:
                 run(
                     [self.python, "-c", f"import {', '.join(proof)}"] if proof else [self.python, "-V"],
                     "import",
+                    clean=True,
                     env={"PYTHONDONTWRITEBYTECODE": "1", **({"HOME": "/nonexistent"} if user else {})},
                     timeout=600,
                     user=user,
@@ -444,7 +472,7 @@ class Builder:
         env = {"PYTHONDONTWRITEBYTECODE": "", "HOME": os.path.join(self.directory, "build")}
         for module in modules:
             with contextlib.suppress(CommandFailed):
-                run([self.python, "-c", f"import {module}"], "compiling", env=env, timeout=600)
+                run([self.python, "-c", f"import {module}"], "compiling", clean=True, env=env, timeout=600)
 
     @contextlib.contextmanager
     def _workplace(self) -> t.Iterator[None]:

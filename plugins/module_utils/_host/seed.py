@@ -24,8 +24,9 @@ import typing as t
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, urlsplit
 
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, Refused, relative
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.download import digest
+from ansible_collections.modelops.inference.plugins.module_utils._host.download import digest_of
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, write_file
 from ansible_collections.modelops.inference.plugins.module_utils._host.weights import RECORD, record
 
@@ -46,28 +47,53 @@ def manifest(directory: str, names: t.Iterable[str]) -> dict[str, dict[str, t.An
         if about is None:
             raise ModelopsError(f"the weights {name} are not on this host, so it cannot give them to others")
         root = about["directory"]
-        paths = sorted(os.path.join(place, file) for place, _folders, files in os.walk(root) for file in files)
+        with Directory.at(root) as top:
+            paths = sorted(os.path.join(inside, file) for inside, _place, files in top.walk() for file in files)
         found[name] = {
             "source": about["source"],
             "path": os.path.relpath(about["path"], root),
             "several": about.get("several", []),
+            # A link to a directory has nothing that is not there by its own name.
             "files": [
-                {"path": os.path.relpath(path, root), "bytes": os.path.getsize(path), "sha256": digest(path)}
-                for path in paths
-                if os.path.relpath(path, root) != RECORD
+                _file(root, path) for path in paths if path != RECORD and not os.path.isdir(os.path.join(root, path))
             ],
         }
     return found
 
 
+def _file(root: str, path: str) -> dict[str, t.Any]:
+    """A file of the manifest.
+
+    :raises ModelopsError: it is one that other hosts must not have.
+    """
+    inside = relative(os.path.join(root, path), root)
+    try:
+        if inside is None:
+            raise Refused("it links outside", path)
+        with below(root, inside) as file:
+            return {"path": path, "bytes": os.fstat(file.fileno()).st_size, "sha256": digest_of(file)}
+    except OSError as exc:
+        raise ModelopsError(
+            f"{os.path.join(root, path)} is not given to other hosts: {exc.strerror}. Remove {root} and run again, which fetches "
+            "it anew."
+        ) from exc
+
+
+def below(root: str, inside: str) -> t.BinaryIO:
+    """A regular file in a directory; no link is followed on the way to it."""
+    folder, name = os.path.split(inside)
+    with Directory.at(root) as top, top.below(folder) as place:
+        return place.open(name)
+
+
 class Server(ThreadingHTTPServer):
     """
-    :param files: by URL path, the place on the disk and the SHA-256.
+    :param files: by URL path, the directory of the weights, the file's path inside, and the SHA-256.
     """
 
     daemon_threads = True
 
-    def __init__(self, address: tuple[str, int], token: str, files: t.Mapping[str, tuple[str, str]]):
+    def __init__(self, address: tuple[str, int], token: str, files: t.Mapping[str, tuple[str, str, str]]):
         self.token = token
         self.files = files
         self.heard = self.started = time.monotonic()
@@ -95,12 +121,14 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if not self._known():
             return
-        path, sha256 = self.server.files.get(self.path, ("", ""))
-        if not path:
+        root, inside, sha256 = self.server.files.get(self.path, ("", "", ""))
+        try:
+            file = below(root, inside)
+        except OSError:
             self._answer(404)
             return
         tag = f'"{sha256}"'
-        with open(path, "rb") as file:
+        with file:
             total = os.fstat(file.fileno()).st_size
             found = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
             start = int(found[1]) if found and self.headers.get("If-Range", tag) == tag else 0
@@ -153,8 +181,13 @@ def start(directory: str, names: t.Iterable[str], address: str, port: int, token
     stop(directory)
     weights = manifest(directory, names)
     files = {
-        f"/{quote(name)}/{quote(file['path'])}": (os.path.join(directory, name, file["path"]), file["sha256"])
+        f"/{quote(name)}/{quote(file['path'])}": (
+            root,
+            relative(os.path.join(root, file["path"]), root) or "",
+            file["sha256"],
+        )
         for name, entry in weights.items()
+        for root in [os.path.join(directory, name)]
         for file in entry["files"]
     }
     try:

@@ -278,12 +278,22 @@ class Supervisord(Manager):
         """Makes supervisord's environment and configuration where they are missing."""
         environment = os.path.join(self.directory, "environment")
         name, equals, version = requirement.partition("==")
-        os.makedirs(os.path.join(self.directory, "conf.d"), mode=0o755, exist_ok=True)
+        self._configure()
         if release.installed(environment).get(name) != version:
             settings = tools.make(index)
             release.Builder(tools, settings, environment, ">=3.9").build(
                 [requirement], [], "default", ["supervisor"], {}
             )
+
+    def _configure(self) -> None:
+        """Its configuration, and for nobody else to read: what a server prints has the variables of its models."""
+        for directory in (self.directory, os.path.dirname(self.path)):
+            os.makedirs(directory, exist_ok=True)
+            os.chmod(directory, 0o750)
+        # Those of before, too. supervisord renames the ones that it closed.
+        for log in glob.glob(os.path.join(glob.escape(self.directory), "*.log*")):
+            with contextlib.suppress(FileNotFoundError):
+                os.chmod(log, 0o640)
         text = SUPERVISORD_CONF.format(socket=self._socket, directory=self.directory)
         if read_file(self.configuration) != text:
             write_file(self.configuration, text, 0o600)
@@ -299,7 +309,7 @@ class Supervisord(Manager):
         if self.up:
             return False
         daemon = os.path.join(self.directory, "environment", "bin", "supervisord")
-        run([daemon, "-c", self.configuration], "starting supervisord")
+        run([daemon, "-c", self.configuration], "starting supervisord", clean=True)
         deadline = time.monotonic() + 20
         while not self.up:
             if time.monotonic() > deadline:
@@ -319,6 +329,7 @@ class Supervisord(Manager):
 
     def _update(self) -> bool:
         """Makes supervisord run its programs as their files say; True where that (re)started this one."""
+        self._configure()
         return self._ensure_up() or f"{self.name}: " in self._supervisorctl("update")
 
     def start(self) -> None:
@@ -368,7 +379,7 @@ logfile_backups=2
 pidfile={directory}/supervisord.pid
 childlogdir={directory}
 minfds=1024
-umask=022
+umask=027
 
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface

@@ -6,13 +6,32 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pwd
 import subprocess
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+
+#: What a program that outlives a run, or does its work as the server would, has of the environment of whoever runs Ansible: with a
+#: local connection the rest may be anything, such as a secret. The names of libraries and devices are what an image of a container says.
+INHERITED = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "CUDA_HOME",
+    "NVIDIA_VISIBLE_DEVICES",
+    "NVIDIA_DRIVER_CAPABILITIES",
+    "ROCM_PATH",
+    "ASCEND_HOME_PATH",
+)
 
 
 class CommandFailed(ModelopsError):
@@ -32,6 +51,7 @@ def run(
     what: str,
     *,
     env: t.Mapping[str, str] | None = None,
+    clean: bool = False,
     stdin: str | None = None,
     timeout: float = 120,
     umask: int | None = None,
@@ -42,6 +62,7 @@ def run(
 
     :param what: what is being done, the start of the error text.
     :param env: added to this process's environment.
+    :param clean: of this process's environment it has no more than INHERITED.
     :param user: whose rights it runs with, where this process may choose (root).
     :param groups: further groups of that user's process.
     :param stdin: text for its standard input (the way for secrets, which must not stand in argv).
@@ -54,7 +75,7 @@ def run(
         # AnsibleModule.run_command has neither a time-out nor another user's rights.
         done = subprocess.run(  # pylint: disable=ansible-bad-function
             list(argv),
-            env={**os.environ, **(env or {})},
+            env={**(inherited() if clean else os.environ), **(env or {})},
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
@@ -74,33 +95,34 @@ def run(
     return done.stdout
 
 
+def inherited() -> dict[str, str]:
+    """This process's environment as far as INHERITED goes."""
+    return {name: os.environ[name] for name in INHERITED if name in os.environ}
+
+
 def last_lines(text: str, count: int = 15) -> str:
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     return "\n".join(lines[-count:])
 
 
-def write_file(path: str, content: str | bytes, mode: int, owner: tuple[int, int] | None = None) -> None:
-    """Replaces a file in one step, so that a reader never sees half of it; the mode holds from the first byte.
+def write_file(
+    path: str, content: str | bytes, mode: int, owner: tuple[int, int] | None = None, sync: bool = False
+) -> None:
+    """Replaces a file in one step, so that a reader never sees half of it; mode and owner hold from the first byte.
 
-    The directory may be another user's, who can swap the draft for a link: it is made anew, and mode and owner are set by
-    the open file.
+    The directory may be another user's, see _directory.py.
+
+    :param owner: user and group, set where this process may choose them (root).
+    :param sync: it is on the disk before it takes its place.
     """
-    temporary = f"{path}.new"
-    try:
-        os.unlink(temporary)
-    except FileNotFoundError:
-        pass
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        os.fchmod(file.fileno(), mode)
-        if owner is not None:
-            os.fchown(file.fileno(), *owner)
-        file.write(content.encode() if isinstance(content, str) else content)
-    os.replace(temporary, path)
+    with Directory.at(os.path.dirname(path)) as directory:
+        directory.write(os.path.basename(path), content, mode, owner, sync)
 
 
 def read_file(path: str) -> str | None:
+    """The text of a regular file; None where there is none, none that can be read, or a link that is not followed there."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
+        with io.TextIOWrapper(opened(path), encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError:
         return None

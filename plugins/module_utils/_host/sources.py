@@ -13,6 +13,7 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
+from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import release
 
@@ -91,7 +92,8 @@ class Source:
         base = os.path.basename(unquote(urlsplit(where).path) if kind == "url" else where.rstrip("/"))
         archive, stem = _archive(base, given.get("archive"))
         name = _directory_name(given.get("name") or stem, kind, where, checksum, given.get("archive", ""))
-        return cls(kind, where, checksum, given.get("headers", {}), archive, name, member)
+        headers = _secrets.headers(given.get("headers", {}), f"weights: {public(where)}")
+        return cls(kind, where, checksum, headers, archive, name, member)
 
     @classmethod
     def of_model(cls, model: t.Mapping[str, t.Any]) -> Source:

@@ -10,6 +10,7 @@ weights. ``<directory>/.fetching-<name>/`` holds what has come of weights that a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pwd
@@ -19,8 +20,9 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, relative
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import archive, probe, release
+from ansible_collections.modelops.inference.plugins.module_utils._host import archive, probe, release, tree
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import (
     BLOCK,
     Clock,
@@ -304,7 +306,7 @@ class Fetcher:
         library = os.path.join(draft.path, "package")
         overrides = os.path.join(draft.path, "overrides")
         for path in (draft.tree, library):
-            shutil.rmtree(path, ignore_errors=True)
+            tree.remove(path)
         try:
             # What the release has already must not come a second time, nor bring another torch: only the rest is fetched.
             here = release.installed(os.path.dirname(os.path.dirname(need.python)))
@@ -318,9 +320,12 @@ class Fetcher:
             )
             module = release.normal(source.where.partition("==")[0]).replace("-", "_")
             os.makedirs(draft.tree)
+            giver = os.geteuid()
             if need.user:
                 user = pwd.getpwnam(need.user)
-                _give(draft.tree, user.pw_uid, user.pw_gid)
+                giver = user.pw_uid
+                with Directory.at(draft.tree) as empty:
+                    empty.own(0o755, (giver, user.pw_gid))
             printed = run(
                 [need.python, "-c", UNPACK, module, draft.tree],
                 f"the package {source.where} gave no weights",
@@ -332,15 +337,16 @@ class Fetcher:
                 timeout=1800,
                 user=need.user,
             )
-            if need.user:
-                _give(draft.tree, os.geteuid(), os.getegid())
+            tree.take(draft.tree, giver, f"the package {source.where}")
             path = json.loads(printed.strip().splitlines()[-1])
-            if not os.path.realpath(path).startswith(os.path.realpath(draft.tree)):
+            inside = relative(path, draft.tree)
+            if inside is None:
                 raise ModelopsError(f"the package {source.where} wrote its weights to {path}, outside {draft.tree}")
-            return draft.finish(draft.tree, source.record, os.path.relpath(path, draft.tree))
+            return draft.finish(draft.tree, source.record, inside)
         finally:
             # It comes anew, or is not needed any more.
-            shutil.rmtree(draft.path, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                tree.remove(draft.path)
 
 
 class Draft:
@@ -422,14 +428,6 @@ def used(content: str) -> tuple[str, list[str]]:
 
 def _stage(doing: str, done: int, total: int | None) -> str:
     return f"{doing} {amount(done, total)}" if total is None or done < total else "verifying"
-
-
-def _give(directory: str, *owner: int) -> None:
-    """Hands a directory and what is in it to a user and group; by open directories, so that no link put there meanwhile is followed."""
-    for _place, folders, names, handle in os.fwalk(directory):
-        os.fchown(handle, *owner)
-        for name in folders + names:
-            os.chown(name, *owner, dir_fd=handle, follow_symlinks=False)
 
 
 def _let_read(directory: str) -> None:

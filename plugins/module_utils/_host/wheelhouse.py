@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import release
+from ansible_collections.modelops.inference.plugins.module_utils._host import denied, release
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import (
     Clock,
     Part,
@@ -172,7 +172,8 @@ class Wheelhouse:
 
     def _resolve(self, target: t.Sequence[str], key: str, **what: t.Any) -> list[Distribution]:
         """Once resolved stays resolved, so that a rerun makes the same bundle; another declaration is another name."""
-        asked = json.dumps([target, what, self.settings.constraints], sort_keys=True)
+        refused = denied.constraints(self.settings.denied)
+        asked = json.dumps([target, what, self.settings.constraints, refused], sort_keys=True)
         kept = os.path.join(self.work, "resolved", f"{key}{release.short_hash(asked)}.toml")
         text = read_file(kept)
         if text is None:
@@ -185,7 +186,9 @@ class Wheelhouse:
             # URLs of an index may hold a password.
             write_file(kept, text, 0o600)
         printed = run([self.tools.pip[0], "-c", READ_TOML], "reading what uv resolved", stdin=text)
-        return distributions(json.loads(printed))
+        found = distributions(json.loads(printed))
+        denied.refuse([(one.name, one.version) for one in found], self.settings.denied, "what the bundle is to carry")
+        return found
 
     def _gather(self, found: t.Sequence[Distribution]) -> list[str]:
         """Brings the wheels to their place; their paths in the bundle, in the same order."""

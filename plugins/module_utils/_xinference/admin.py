@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 import stat
@@ -17,8 +16,8 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, Refused
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import write_file
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Change, Field, Plan
 from ansible_collections.modelops.inference.plugins.module_utils._session import Answer
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import RESET_HINT, Client
@@ -210,21 +209,21 @@ def _read(what: str, path: str) -> tuple[str | None, int]:
     Its directory may be the service's, whose user could have another file of root's sent to the server by a link to it.
     """
     try:
-        # Without O_NONBLOCK, the opening of a named pipe would wait for who writes into it.
-        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(handle, encoding="utf-8") as file:
-            about, directory = os.fstat(handle), os.stat(os.path.dirname(path) or ".")
-            if not stat.S_ISREG(about.st_mode) or about.st_uid not in (0, os.geteuid(), directory.st_uid):
-                raise ModelopsError(
-                    f"{what}: {path} is not read: it is no regular file, or belongs neither to root nor to the owner of its "
-                    "directory. Remove it, or give it to one of them."
-                )
-            return file.read().strip(), stat.S_IMODE(about.st_mode)
+        with Directory.at(os.path.dirname(path)) as directory:
+            owner = directory.owner[0]
+            # Another user could have moved a file of root's here, or linked it.
+            owners = (0, os.geteuid(), owner) if directory.safe else (owner,)
+            with directory.open(os.path.basename(path), owners) as file:
+                return file.read().decode().strip(), stat.S_IMODE(os.fstat(file.fileno()).st_mode)
     except FileNotFoundError:
         return None, 0
+    except Refused as exc:
+        raise ModelopsError(
+            f"{what}: {path} is not read: {exc.strerror}. It must be a regular file of its directory's owner. Remove it, "
+            "or give it to that user."
+        ) from exc
     except OSError as exc:
-        why = "it is a link; name the file itself" if exc.errno == errno.ELOOP else exc.strerror
-        raise ModelopsError(f"{what}: {path} cannot be read ({why})") from exc
+        raise ModelopsError(f"{what}: {path} cannot be read ({exc.strerror})") from exc
 
 
 def read(client: Client, actual: Actual, users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[Key]) -> None:
@@ -350,7 +349,8 @@ def _apply(client: Client, actual: Actual, change: Change) -> None:
     elif verb == "delete_key":
         client.request("DELETE", f"/v1/admin/keys/{what['id']}", what=f"delete {change.name}")
     elif verb == "delete_file":
-        os.unlink(what.path)
+        with Directory.at(os.path.dirname(what.path)) as directory:
+            directory.unlink(os.path.basename(what.path))
     elif verb == "write_known":
         write("keys", what.path, what.value)
 
@@ -398,11 +398,11 @@ def write(what: str, path: str, value: str) -> None:
     It keeps its owner. A new one of root belongs to whoever owns the directory.
     """
     try:
-        owner = None
-        if os.path.lexists(path) or os.geteuid() == 0:
-            about = os.lstat(path) if os.path.lexists(path) else os.stat(os.path.dirname(path) or ".")
-            owner = (about.st_uid, about.st_gid)
-        write_file(path, value + "\n", _KEY_FILE_MODE, owner)
+        with Directory.at(os.path.dirname(path)) as directory:
+            name = os.path.basename(path)
+            about = directory.stat(name)
+            owner = (about.st_uid, about.st_gid) if about else directory.owner
+            directory.write(name, value + "\n", _KEY_FILE_MODE, owner)
     except OSError as exc:
         raise ModelopsError(f"{what}: {path} cannot be written ({exc.strerror})") from exc
 

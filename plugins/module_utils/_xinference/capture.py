@@ -11,14 +11,16 @@ history. What none of them tells is said and not invented. A secret value become
 
 from __future__ import annotations
 
-import glob
+import contextlib
 import json
 import os
 import re
+import stat
 import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
     autostart,
@@ -136,16 +138,26 @@ def launch_arguments(home: str | None) -> dict[str, dict[str, t.Any]]:
     :raises ModelopsError: a file is there and cannot be read.
     """
     found: dict[str, dict[str, t.Any]] = {}
-    for path in sorted(
-        glob.glob(os.path.join(glob.escape(home), "worker_recovery", "*", "models.json")) if home else []
-    ):
-        try:
-            with open(path, encoding="utf-8") as file:
-                found.update(json.load(file))
-        except (OSError, ValueError) as exc:
-            raise ModelopsError(
-                f"home: {path} cannot be read ({exc}). Run the module as root or as the server's user, or leave home unset"
-            ) from exc
+    if not home:
+        return found
+    place = os.path.join(home, "worker_recovery")
+    try:
+        # The server's user owns it, and could have root show another file by a link.
+        with Directory.at(place) as workers:
+            for name in workers.names():
+                place = os.path.join(workers.path, name, "models.json")
+                about = workers.stat(name)
+                if about is not None and not stat.S_ISREG(about.st_mode):
+                    with contextlib.suppress(FileNotFoundError), workers.enter(name) as worker:
+                        with worker.open("models.json") as file:
+                            found.update(json.load(file))
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as exc:
+        why = exc.strerror if isinstance(exc, OSError) else exc
+        raise ModelopsError(
+            f"home: {place} cannot be read ({why}). Run the module as root or as the server's user, or leave home unset"
+        ) from exc
     return found
 
 

@@ -16,12 +16,15 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 import tempfile
 import time
 import typing as t
 from dataclasses import asdict, dataclass, field, fields
 
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host.shell import write_file
 
 _FORMAT = 1
 # Seconds between a launch and the making of its instance, at most: the server makes it before it looks for a place.
@@ -75,35 +78,30 @@ class Store:
 
     def load(self) -> Declared:
         """:raises ModelopsError: the file cannot be read, or was written by a later release of the collection."""
-        if not self.path or not os.path.exists(self.path):
+        if not self.path:
             return Declared()
         try:
-            with open(self.path, encoding="utf-8") as file:
+            with opened(self.path) as file:
                 found = json.load(file)
             if found.pop("format") != _FORMAT:
                 raise ModelopsError(f"{self.path} was written by another release of modelops.inference; remove it")
             # A later release may have added something that this one, such as a reconciler not yet replaced, can do without.
             known = {each.name for each in fields(Declared)}
             return Declared(**{name: value for name, value in found.items() if name in known})
+        except FileNotFoundError:
+            return Declared()
         except (OSError, ValueError, KeyError, TypeError) as exc:
-            raise ModelopsError(f"{self.path} cannot be read: {exc}. Remove it; the next run writes it anew.") from exc
+            why = exc.strerror if isinstance(exc, OSError) else exc
+            raise ModelopsError(f"{self.path} cannot be read: {why}. Remove it; the next run writes it anew.") from exc
 
     def save(self, declared: Declared) -> None:
         """Replaces the file at once; it belongs to whoever owns the directory."""
         if not self.path or not self.writes:
             return
-        directory = os.path.dirname(self.path)
+        text = json.dumps({"format": _FORMAT, **asdict(declared)}, indent=1, sort_keys=True)
         try:
-            owner = os.stat(directory)
-            handle, draft = tempfile.mkstemp(prefix=".declared-", dir=directory)  # 0600
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                json.dump({"format": _FORMAT, **asdict(declared)}, file, indent=1, sort_keys=True)
-                file.flush()
-                os.fsync(file.fileno())
-                if os.geteuid() == 0:
-                    # By the open file: the directory is the service's, which could put a link in its place.
-                    os.fchown(file.fileno(), owner.st_uid, owner.st_gid)
-            os.replace(draft, self.path)
+            with Directory.at(os.path.dirname(self.path)) as directory:
+                directory.write(os.path.basename(self.path), text, 0o600, directory.owner, sync=True)
         except OSError as exc:
             raise ModelopsError(f"{self.path} cannot be written: {exc.strerror}") from exc
 
@@ -118,20 +116,18 @@ class Store:
             return
         path = f"{self.path}.lock"
         try:
-            # Read-only is enough to lock; whoever made it, root or the service's user, the other may open it. The directory
-            # is the service's, so root follows no link in it.
-            handle = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+            with Directory.at(os.path.dirname(path)) as directory:
+                # To read is enough to lock; whoever made it, root or the service's user, the other may open it.
+                file = directory.lasting(os.path.basename(path), 0o644)
         except OSError as exc:
             raise ModelopsError(f"{path} cannot be opened: {exc.strerror}") from exc
-        try:
+        with file:
             try:
-                fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
             except BlockingIOError:
                 yield False
                 return
             yield True
-        finally:
-            os.close(handle)
 
 
 class Pending:
@@ -149,26 +145,24 @@ class Pending:
     def load(self) -> dict[str, t.Any]:
         """:raises ModelopsError: there is no such file any more."""
         try:
-            handle = os.open(self.path or "", os.O_RDONLY | os.O_NOFOLLOW)
-            with os.fdopen(handle, encoding="utf-8") as file:
+            folder, name = os.path.split(self.path or "")
+            # The directory is the service's, whose user could have another request sent in its place.
+            with Directory.at(folder) as directory, directory.open(name, (os.geteuid(),)) as file:
                 return json.load(file)
         except (OSError, ValueError) as exc:
             raise ModelopsError(f"the run cannot go on: {self.path} cannot be read ({exc}). Start it again.") from exc
 
     def save(self, state: t.Mapping[str, t.Any]) -> str:
-        handle, draft = tempfile.mkstemp(prefix=".modelops-run-", dir=self._directory)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(state, file)
-        if self.path:
-            os.replace(draft, self.path)
-        else:
-            self.path = draft
-        return self.path
+        name = f".modelops-run-{secrets.token_hex(8)}"
+        path = self.path or os.path.join(self._directory or tempfile.gettempdir(), name)
+        write_file(path, json.dumps(state), 0o600)
+        self.path = path
+        return path
 
     def drop(self) -> None:
         if self.path:
-            with contextlib.suppress(OSError):
-                os.unlink(self.path)
+            with contextlib.suppress(OSError), Directory.at(os.path.dirname(self.path)) as directory:
+                directory.unlink(os.path.basename(self.path))
 
 
 class Memory:

@@ -18,6 +18,8 @@ import struct
 import typing as t
 from dataclasses import dataclass, replace
 
+from ansible_collections.modelops.inference.plugins.module_utils._directory import followed
+
 GIB = 1024**3
 
 # Where a figure comes from, and by what share the weights may be smaller than it says (docs/placement.md).
@@ -229,7 +231,7 @@ def read_checkpoint(
     """From the files at a path: a directory of Hugging Face, or a GGUF file. None where they tell nothing."""
     try:
         if os.path.isfile(path):
-            with open(path, "rb") as file:
+            with followed(path) as file:
                 shape = gguf_shape(file)
             # A split file is named by its first part.
             stem = re.sub(r"-00001-of-\d{5}\.gguf$", "", path)
@@ -239,7 +241,7 @@ def read_checkpoint(
         config = os.path.join(path, "config.json")
         shape = {}
         if os.path.exists(config):
-            with open(config, encoding="utf-8") as text:
+            with followed(config) as text:
                 shape = json.load(text)
         return checkpoint(shape, size, model_format, quantization, sum(map(os.path.getsize, weights)))
     except (OSError, ValueError, struct.error, TypeError):

@@ -27,6 +27,7 @@ from dataclasses import asdict, dataclass, field, replace
 
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils import _session
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import write_file
 from ansible_collections.modelops.inference.plugins.module_utils._session import ApiError, Session, Unreachable
@@ -125,17 +126,17 @@ class State:
 # -- files -----------------------------------------------------------------------------------------------------------
 
 
-def _write(settings: Settings, path: str, content: t.Any, mode: int) -> None:
+def _write(settings: Settings, name: str, content: t.Any, mode: int) -> None:
     """Replaces a file at once; it belongs to whoever owns the directory, whether root or the service writes it."""
-    about = os.stat(settings.directory)
-    owner = (about.st_uid, about.st_gid) if os.geteuid() == 0 else None
-    write_file(path, content if isinstance(content, str) else json.dumps(content, indent=1) + "\n", mode, owner)
+    with Directory.at(settings.directory) as directory:
+        text = content if isinstance(content, str) else json.dumps(content, indent=1) + "\n"
+        directory.write(name, text, mode, directory.owner)
 
 
 def _read(path: str) -> t.Any:
     """The content of a JSON file; None where there is none, or none that can be read."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with opened(path) as file:
             return json.load(file)
     except (OSError, ValueError):
         return None
@@ -152,7 +153,7 @@ def load_state(settings: Settings) -> State:
 
 
 def save_state(settings: Settings, state: State) -> None:
-    _write(settings, settings.path("state.json"), asdict(state), 0o600)
+    _write(settings, "state.json", asdict(state), 0o600)
 
 
 def paused(settings: Settings) -> dict[str, t.Any] | None:
@@ -492,9 +493,9 @@ class Turn:
         last = _read(settings.path("status.json")) or {}
         if (last.get("result"), last.get("message")) != (result, status["message"]):
             _say(result + (f": {status['message']}" if why else ""))
-        _write(settings, settings.path("status.json"), status, 0o644)
+        _write(settings, "status.json", status, 0o644)
         text = metrics(status)
-        _write(settings, settings.path("metrics.prom"), text, 0o644)
+        _write(settings, "metrics.prom", text, 0o644)
         if settings.metrics_dir:
             try:
                 write_file(os.path.join(settings.metrics_dir, "modelops_reconcile.prom"), text, 0o644)
@@ -655,7 +656,7 @@ def show(settings: Settings) -> int:
 
 def pause(settings: Settings, seconds: float | None, reason: str) -> int:
     until = None if seconds is None else time.time() + seconds
-    _write(settings, settings.path("paused.json"), {"until": until, "reason": reason}, 0o644)
+    _write(settings, "paused.json", {"until": until, "reason": reason}, 0o644)
     _put("paused" + (f" for {progress.duration(seconds)}" if seconds is not None else ", until resume"))
     return 0
 
@@ -676,10 +677,8 @@ def resume(settings: Settings) -> int:
         state.models = {uid: heal.retry(known) for uid, known in state.models.items()}
         state.refused = None
         save_state(settings, state)
-    try:
-        os.unlink(settings.path("paused.json"))
-    except FileNotFoundError:
-        pass
+    with Directory.at(settings.directory) as directory:
+        directory.unlink("paused.json")
     _put("resumed; what was given up is tried again by the next turn")
     return 0
 

@@ -122,6 +122,7 @@ def test_links_inside_are_kept(tmp_path):
         [link("m", ".."), member("m/evil")],
         [link("evil", "../evil")],
         [link("evil", "/etc/passwd")],
+        [link("evil", "../out/ok")],  # outside, once the tree has its own name
         [link("a", "b"), link("b", "../../evil")],
         [link("d", "."), link("d/e", "../evil")],
         [link("evil", "../evil", tarfile.LNKTYPE)],

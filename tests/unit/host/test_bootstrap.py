@@ -7,6 +7,7 @@ import json
 import os
 import stat
 
+import attacker
 import pytest
 
 from ansible_collections.modelops.inference.plugins.modules import xinference_bootstrap
@@ -100,3 +101,18 @@ def test_the_reconciler_is_a_user_of_the_file_without_the_rights_of_an_administr
     assert run_module("xinference_bootstrap", options).changed
     users = [user for user in json.loads(path.read_text())["user_config"] if user["username"] == "reconciler"]
     assert [user["password"] for user in users] == [password.read_text().strip()]
+
+
+def test_a_user_who_swaps_the_reconcilers_password(tmp_path):
+    path = tmp_path / "reconciler" / "password"
+    path.parent.mkdir()
+    path.write_text("theirs")
+    attacker.owns(path.parent)
+    other = attacker.secret(tmp_path / "outside")
+    with attacker.swaps(path, other):
+        for _number in attacker.times(0.9):
+            made = xinference_bootstrap._reconciler({"reconciler_password": str(path)})
+            assert made["password"] != attacker.SECRET
+    assert other.read_text() == attacker.SECRET and stat.S_IMODE(other.stat().st_mode) == 0o600
+    assert xinference_bootstrap._reconciler({"reconciler_password": str(path)})["password"] == path.read_text().strip()
+    assert (path.lstat().st_uid, stat.S_IMODE(path.lstat().st_mode)) == (path.parent.stat().st_uid, 0o600)

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import socket
-import sqlite3
 import subprocess
 import sys
 
+import attacker
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._host import probe
@@ -102,14 +103,20 @@ def test_disk_of_a_directory_that_is_not_there_yet(tmp_path):
     assert 0 < found["free_bytes"] <= found["total_bytes"]
 
 
-def test_users_of_the_servers_database(tmp_path):
-    assert probe.auth_users(str(tmp_path)) is None
-    (tmp_path / "auth").mkdir()
-    with sqlite3.connect(tmp_path / "auth" / "auth.db") as connection:
-        connection.execute("CREATE TABLE users (id INTEGER)")
-        assert probe.auth_users(str(tmp_path)) == 0
-        connection.execute("INSERT INTO users VALUES (1)")
-    assert probe.auth_users(str(tmp_path)) == 1
+def test_a_user_who_swaps_all_the_time_is_told_nothing_of_roots(tmp_path):
+    """Digests of files in the reconciler's directory."""
+    secret, theirs = attacker.secret(tmp_path / "outside"), tmp_path / "reconciler"
+    theirs.mkdir()
+    (theirs / "password").write_text("{}")
+    attacker.owns(theirs)
+    seen = set()
+    with attacker.swaps(theirs / "password", secret):
+        for _number in attacker.times(0.9):
+            seen |= {about["sha256"] for about in probe.files([str(theirs / "password")]).values()}
+    assert hashlib.sha256(attacker.SECRET.encode()).hexdigest() not in seen
+    (theirs / "password").unlink()
+    os.mkfifo(theirs / "password")
+    assert probe.files([str(theirs / "password")])[str(theirs / "password")]["sha256"] == ""
 
 
 def test_variable_of_a_process():
@@ -143,7 +150,11 @@ def test_info_module_on_an_empty_host(tmp_path, run_module):
     result = run_module("xinference_host_info", dict(path=path, home=f"{path}/home", models_dir=f"{path}/models"))
     assert not result.failed and not result.changed
     assert result["current"] == "" and result["releases"] == [] and result["lock_drift"] == []
-    assert result["auth_users"] == -1 and result["secrets"] == [] and result["weights"] == {}
+    assert (
+        (result["auth_users"], result["auth_unreadable"]) == (-1, "")
+        and result["secrets"] == []
+        and result["weights"] == {}
+    )
     assert result["service"]["active"] == "stopped"
     assert result["system"]["root"] is (os.geteuid() == 0)
 

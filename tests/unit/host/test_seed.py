@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -18,6 +19,7 @@ import time
 import urllib.error
 import urllib.request
 
+import attacker
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
@@ -104,6 +106,56 @@ def same(near, tmp_path):
         }
 
     return content(near / "house-1") == content(tmp_path / "peer/house-1")
+
+
+def test_links_inside_are_given_as_what_they_lead_to(near, give, take, tmp_path):
+    (near / "house-1" / "link.bin").symlink_to("deep er/w#1.bin")
+    (near / "house-1" / "folder").symlink_to("deep er")
+    assert not take(give(["house-1"])).failed
+    peer = tmp_path / "peer" / "house-1"
+    assert (peer / "link.bin").read_bytes() == SHARD and not (peer / "link.bin").is_symlink()
+    assert sorted(os.listdir(peer)) == ["config.json", "deep er", "empty", "link.bin", "source.json", "z.bin"]
+
+
+@pytest.mark.parametrize("kind", ["link", "through a directory", "pipe"])
+def test_what_does_not_belong_to_the_weights_is_refused_before_anything_is_given(near, tmp_path, kind):
+    """As an earlier release of this collection may have left it."""
+    odd = near / "house-1" / "odd"
+    if kind == "pipe":
+        os.mkfifo(odd)
+    elif kind == "link":
+        odd.symlink_to(attacker.secret(tmp_path / "outside"))
+    else:
+        attacker.secret(near / "house-1-evil")
+        odd.symlink_to("../house-1-evil/secret")
+    with pytest.raises(
+        ModelopsError, match="odd is not given to other hosts: it (links outside|is no regular file)[.] Remove"
+    ):
+        seed.manifest(str(near), ["house-1"])
+
+
+def test_a_user_who_swaps_what_is_served(near, give, tmp_path):
+    outside = attacker.secret(tmp_path / "outside").parent
+    (outside / "w#1.bin").write_text(attacker.SECRET)
+    given = give(["house-1"])
+    attacker.owns(near / "house-1")
+    served = set()
+
+    def ask(path):
+        request = urllib.request.Request(
+            f"{given['url']}/house-1/{path}", headers={"Authorization": f"Bearer {given['token']}"}
+        )
+        with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=10) as answer:
+            served.add(answer.read())
+
+    with (
+        attacker.swaps(near / "house-1/config.json", outside / "secret"),
+        attacker.swaps(near / "house-1/deep er", outside),
+    ):
+        for _number in attacker.times(0.9):
+            ask("config.json")
+            ask("deep%20er/w%231.bin")
+    assert served and served <= {b"{}", SHARD}
 
 
 def test_a_peer_gets_what_the_seed_has(near, give, take, tmp_path):

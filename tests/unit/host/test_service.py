@@ -241,3 +241,26 @@ def test_a_long_path_gets_a_short_socket(tmp_path):
     deep = str(tmp_path / ("d" * 100))
     assert len(service.socket_path(deep)) < 100
     assert service.socket_path("/opt/x") == "/opt/x/supervisor.sock"
+
+
+def modes(directory):
+    return {path.name: oct(path.stat().st_mode & 0o777) for path in (directory, *directory.iterdir())}
+
+
+def test_what_servers_print_under_supervisord_is_not_for_everybody(tmp_path, monkeypatch):
+    """The log of a server has the variables of its models."""
+    directory = tmp_path / "supervisor"
+    made = service.Supervisord("x", str(directory))
+    (directory / "conf.d").mkdir(parents=True)
+    directory.chmod(0o755)
+    # As an earlier release of this collection left them.
+    for name in ("x.log", "x.log.1", "supervisord.log"):
+        (directory / name).touch(0o644)
+    monkeypatch.setattr(service.Supervisord, "up", True)
+    monkeypatch.setattr(made, "_supervisorctl", lambda *words: "")
+    made.restart()
+    found = modes(directory)
+    assert (found["supervisor"], found["conf.d"], found["supervisord.conf"]) == ("0o750", "0o750", "0o600")
+    assert {found["x.log"], found["x.log.1"], found["supervisord.log"]} == {"0o640"}
+    # The mode of what it opens later, at each of its rotations.
+    assert "\numask=027\n" in (directory / "supervisord.conf").read_text()

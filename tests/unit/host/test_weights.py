@@ -3,19 +3,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
 import os
 import pwd
 import random
+import stat
 import sys
 import tarfile
 
+import attacker
 import pytest
 
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import download, probe, release, shell, weights
+from ansible_collections.modelops.inference.plugins.module_utils._host import (
+    download,
+    probe,
+    release,
+    shell,
+    tree,
+    weights,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import Clock, Part, Web
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
 from ansible_collections.modelops.inference.plugins.module_utils._host.sources import Source
@@ -37,8 +48,18 @@ LINK = """
 import os
 from pathlib import Path
 def export_model(target):
-    Path(target, "config.json").write_text("{}")
-    os.symlink("/etc/hostname", Path(target, "link"))
+    Path(target, "blobs").mkdir()
+    Path(target, "blobs", "1").write_text("w")
+    os.symlink("blobs/1", Path(target, "link"))
+    return Path(target)
+"""
+ODD = """
+import os
+from pathlib import Path
+def export_model(target):
+    Path(target, "folder").mkdir()
+    os.chdir(target)
+    {}
     return Path(target)
 """
 WHERE = """
@@ -63,6 +84,10 @@ class FakeTools:
         with open(os.path.join(package, "data", "weights.bin"), "w") as file:
             file.write("w")
         return ""
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
 
 
 def fetch(tmp_path, source, requirement="my-model"):
@@ -124,33 +149,72 @@ def test_the_packages_own_code_runs_with_the_services_rights(tmp_path, run_modul
         runs.append((user, env["HOME"], list(given)))
         return shell.run(argv, what, env=env, timeout=timeout)
 
-    def give(directory, *owner):
-        given.append((os.path.basename(directory), *owner))
-        hand_over(directory, *owner)
+    def own(directory, mode=None, owner=None):
+        given.append((os.path.basename(directory.path), mode, owner))
+        hand_over(directory, mode, owner)
 
-    hand_over = weights._give
+    hand_over = Directory.own
     monkeypatch.setattr(weights, "run", run)
-    monkeypatch.setattr(weights, "_give", give)
+    monkeypatch.setattr(Directory, "own", own)
     args = dict(path=str(tmp_path / "models"), sources=[{"package": "one"}], python=sys.executable, user=user)
     result = run_module("xinference_weights", dict(args, base=str(tmp_path), uv="uv==1", cache=str(tmp_path / "cache")))
     assert not result.failed, result["msg"]
-    own = ("tree", os.geteuid(), os.getegid())
+    own = ("tree", 0o755, (os.geteuid(), os.getegid()))
     # The tree is the user's while its code runs, and afterwards root's again.
-    assert runs == [(user, "/nonexistent", [own])] and given == [own, own]
-    assert (tmp_path / "models" / "one" / "link").is_symlink()
+    assert runs == [(user, "/nonexistent", [own])] and given == [own, own, ("blobs", *own[1:])]
+    assert (tmp_path / "models" / "one" / "link").read_text() == "w"
 
 
-def test_what_a_package_links_to_is_not_handed_over(tmp_path, monkeypatch):
-    tree = tmp_path / "tree"
-    (tree / "folder").mkdir(parents=True)
-    (tree / "link").symlink_to("/etc")
-    (tree / "folder" / "file").write_text("w")
-    given = []
-    monkeypatch.setattr(os, "fchown", lambda handle, *ids: given.append(os.readlink(f"/proc/self/fd/{handle}")))
-    monkeypatch.setattr(os, "chown", lambda name, *ids, **how: given.append((name, how["follow_symlinks"])))
-    weights._give(str(tree), 54321, 54321)
-    assert given[0] == str(tree) and ("link", False) in given and ("file", False) in given
-    assert not any(str(place).startswith("/etc") for place in given)
+@pytest.mark.parametrize(
+    "does, why",
+    [
+        ('os.symlink("/etc/hostname", "folder/x")', "folder/x: it links outside"),
+        ('os.symlink("../../one/x", "folder/x")', "folder/x: it links outside"),
+        ('os.symlink("../tree/folder", "x")', "x: it links outside"),
+        ('os.symlink("..", "x"); os.symlink("x/y", "y")', "x: it links outside"),
+        ('Path("x").write_text("w"); os.link("x", "folder/x")', "it is a hard link"),
+        ('os.mkfifo("folder/x")', "folder/x: it is no regular file"),
+        ('Path("../tree-evil").mkdir(); target = "../tree-evil"', "wrote its weights to ../tree-evil, outside"),
+    ],
+)
+def test_what_a_package_must_not_leave(tmp_path, does, why):
+    with pytest.raises(ModelopsError, match=f"the package my-model.*{why}"):
+        fetch(tmp_path, ODD.format(does))
+    assert os.listdir(tmp_path) == []
+
+
+def test_weights_in_a_directory_that_is_reached_by_a_link(tmp_path):
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "models").symlink_to("disk")
+    found = fetch(tmp_path / "models", ASSEMBLE)
+    assert found["path"] == str(tmp_path / "models" / "my-model" / "model.gguf")
+    assert set(weights.records(str(tmp_path / "models"))) == {"my-model"}
+
+
+def test_a_user_who_swaps_what_a_package_left(tmp_path):
+    outside = attacker.secret(tmp_path / "outside").parent
+    outside.chmod(0o700)
+    for number in attacker.times(0.9):
+        top = tmp_path / f"{number}" / "tree"
+        (top / "folder").mkdir(parents=True)
+        (top / "folder" / "file").write_text("w")
+        (top / "file").write_text("w")
+        attacker.owns(top)
+        giver = top.stat().st_uid
+        with attacker.swaps(top / "file", outside / "secret"), attacker.swaps(top / "folder", outside):
+            with contextlib.suppress(OSError, ModelopsError):
+                tree.take(str(top), giver, "the package")
+    assert mode(outside / "secret") == 0o600 and mode(outside) == 0o700
+    assert outside.stat().st_uid == os.geteuid()
+
+
+def test_files_of_others_are_not_taken(tmp_path):
+    """Moved into the tree, by the user who owns both directories."""
+    (tmp_path / "tree").mkdir()
+    secret = attacker.secret(tmp_path / "tree")
+    with pytest.raises(ModelopsError, match=f"secret: it belongs to the user {os.geteuid()}"):
+        tree.take(str(tmp_path / "tree"), attacker.UID, "the package")
+    assert mode(secret) == 0o600
 
 
 def test_a_package_needs_an_installer(tmp_path, run_module):

@@ -107,7 +107,8 @@ FOR_A_GPU = {"uid": "big", "engine": "vLLM", "gpu_memory": "6 GiB"}
 
 
 def test_what_a_host_is_refused_for_before_anything_is_installed(play):
-    """A memory budget without a GPU to use; and a host whose build of PyTorch nobody knows, unless it is named."""
+    """A memory budget without a GPU to use; a host whose build of PyTorch nobody knows, unless it is named; a server whose users
+    cannot be read, where somebody asks for them."""
     why = "this host has cards of amd and nvidia"
     said = play(
         "preflight.yml",
@@ -117,8 +118,12 @@ def test_what_a_host_is_refused_for_before_anything_is_installed(play):
         no_budget={"xinference_models": [{"uid": "small", "engine": "llama.cpp", "state": "present"}]},
         no_build={"refusals": [why]},
         named_build={"refusals": [why], "xinference_torch": "rocm7.2"},
+        unreadable={"auth_unreadable": "/x/auth.db cannot be read."},
+        unasked={"auth_unreadable": "/x/auth.db cannot be read.", "xinference_auth": False},
+        before_3={"auth_unreadable": "/x/auth.db cannot be read.", "xinference_version": "2.12.0"},
     )
-    assert said.failed == {"no_gpu", "no_build"}, said.output
+    assert said.failed == {"no_gpu", "no_build", "unreadable"}, said.output
+    assert "unreadable (cluster unreadable): /x/auth.db cannot be read." in said.output
     assert (
         "no_gpu (cluster no_gpu): gpu_memory is of a GPU, this host has none to use, and model big would run on the CPU."
         in said.output

@@ -136,7 +136,9 @@ def test_supervisord_runs_it_all_the_time(made):
     made = made["30 seconds"]
     program = section(made["unit"], "program:xinference-reconcile")
     command = shlex.split(program["command"])
-    assert command[2:4] == ["loop", "--endpoint"] and command[command.index("--interval") + 1] == "30"
+    # Nothing of the environment that supervisord was started in.
+    assert command[:2] == ["/usr/bin/env", "-i"] and command[4] == "LANG=C.UTF-8"
+    assert command[7:9] == ["loop", "--endpoint"] and command[command.index("--interval") + 1] == "30"
     assert (program["user"], program["autorestart"], made["timer"]) == ("xinference", "true", "")
 
 

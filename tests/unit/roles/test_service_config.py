@@ -38,7 +38,9 @@ def made(tmp_path_factory):
             "accelerator": {"torch": {"backend": "cpu"}, "groups": []},
         }
         texts = {name: ("_xinference_service_wanted.config", change) for name, change in CHANGES.items()}
-        texts |= {name: (f"_xinference_{name}", CHANGES["groups"]) for name in ("unit", "script")}
+        # A % means something to systemd.
+        change = {**CHANGES["groups"], "xinference_home": "/srv/a#b?c%20d"}
+        texts |= {name: (f"_xinference_{name}", change) for name in ("unit", "script")}
         for name, (expression, change) in texts.items():
             dest = str(tmp_path / f"{manager}-{name}")
             copy = {"dest": dest, "content": f"{{{{ {expression} }}}}", "mode": "0600"}
@@ -75,6 +77,11 @@ def test_systemd_gives_the_service_the_groups_of_the_cards(made):
     assert groups in made["systemd"]["unit"]
 
 
+def test_a_home_with_signs_that_mean_something_to_systemd(made):
+    for line in ("WorkingDirectory=/srv/a#b?c%%20d", "ReadWritePaths=/srv/a#b?c%%20d"):
+        assert f"\n{line}\n" in made["systemd"]["unit"]
+
+
 def test_under_supervisord_the_start_script_changes_the_user_with_his_groups_and_those(made, tmp_path):
     assert "user=" not in made["supervisord"]["unit"]
     programs = tmp_path / "bin"
@@ -87,4 +94,4 @@ def test_under_supervisord_the_start_script_changes_the_user_with_his_groups_and
     done = subprocess.run(
         ["/bin/sh", script], env={"PATH": f"{programs}:/usr/bin:/bin"}, capture_output=True, text=True, check=True
     )
-    assert done.stdout == f"--reuid=xinference --regid=xinference --groups=990,44,render,video /bin/sh {script}\n"
+    assert done.stdout == f"--reuid=xinference --regid=xinference --groups=990,44,render,video /bin/sh {script} clean\n"

@@ -15,12 +15,12 @@ OFFICE = {"name": "office", "url": "https://dify.example.org", "email": "a@examp
 
 
 class Site(Hosts):
-    def run(self, *words):
+    def run(self, *words, playbook="site"):
         """(return code, output, names and arguments of the modules that were executed)"""
         calls = self.folder / "calls"
         calls.write_text("")
         self.env["EMULATED_CALLS"] = str(calls)
-        code, out = self.play("playbooks/site.yml", *words)
+        code, out = self.play(f"playbooks/{playbook}.yml", *words)
         return code, " ".join(out.split()), [json.loads(line) for line in calls.read_text().splitlines()]
 
 
@@ -62,3 +62,51 @@ def test_by_batches_a_target_that_names_no_cluster_is_refused_when_all_are_seen(
     code, out, calls = site.run("-e", "xinference_serial=2", "-e", json.dumps({"dify_targets": [target]}))
     assert code and "lyom" in out and "did you mean" in out.lower(), out
     assert "dify_models" not in [name for name, _given in calls]
+
+
+@pytest.fixture
+def found(site):
+    """``found(**facts)`` has the probe of paris say that, too; -> its release."""
+    file = site.folder / "hosts/paris.json"
+    before = file.read_text()
+
+    def say(**facts):
+        about = json.loads(before)
+        about["found"].update(facts)
+        file.write_text(json.dumps(about))
+        return about["found"]["current"]
+
+    yield say
+    file.write_text(before)
+
+
+@pytest.mark.parametrize("playbook", ["site", "restart"])
+def test_a_server_whose_users_cannot_be_read_is_not_stopped(site, found, playbook):
+    found(auth_users=-1, auth_unreadable="auth.db cannot be read, so the server is left as it is.")
+    code, out, calls = site.run("--limit", "paris", playbook=playbook)
+    assert code and "paris (cluster paris): auth.db cannot be read, so the server is left as it is." in out, out
+    assert not {name for name, _given in calls} - {"xinference_host_info", "accelerator_facts", "check_names"}
+
+
+DENIED = "/x/4.1.0-a has litellm 1.82.7 (known to be malicious: https://h.example)."
+
+
+def test_a_release_that_is_known_to_be_malicious_is_refused(site):
+    for words in (["xinference_version=2.6.1"], [json.dumps({"xinference_packages": ["litellm==1.82.8"]})]):
+        code, out, calls = site.run("-e", *words, "--limit", "paris")
+        assert code and "(known to be malicious: https://github.com/" in out and "paris (cluster paris): " in out, out
+        assert not {name for name, _given in calls} - {"check_names"}
+    words = json.dumps({"xinference_denied_packages": ["xinference==4.1.0"]})
+    code, out, calls = site.run("-e", words, "--limit", "paris")
+    assert code and "xinference 4.1.0 (denied by xinference_denied_packages) is not installed" in out, out
+
+
+def test_a_host_that_has_one_is_named_and_does_not_start_it_again(site, found):
+    current = found(denied=[{"release": "4.1.0-a", "text": DENIED}])
+    code, out, calls = site.run("--limit", "paris")
+    assert code == 0 and f"paris (cluster paris): {DENIED} Take what this host could read" in out, out
+    found(denied=[{"release": current, "text": DENIED}])
+    # Whatever the inventory still says.
+    code, out, calls = site.run("-e", "xinference_version=2.6.1", "--limit", "paris", playbook="restart")
+    assert code and f"the release {current} must not be started. {DENIED}" in out, out
+    assert "xinference_service" not in [name for name, _given in calls]

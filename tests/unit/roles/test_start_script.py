@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The start script of hosts without systemd, run: what it ends before it starts."""
+"""The start script of hosts without systemd, run: what it ends before it starts, and what of the environment goes on."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from pathlib import Path
 
 import emulated
 import pytest
+import yaml
+
+from ansible_collections.modelops.inference.plugins.module_utils._host.shell import INHERITED
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "xinference"
 PARTS = ("local", "supervisor", "worker")
 # In the place of the server: a main process with a model process in its group.
-SERVER = "#!/bin/sh\nsleep 600 &\necho $! > model-of-$$\nwait\n"
+SERVER = "#!/bin/sh\nenv > environment\nsleep 600 &\necho $! > model-of-$$\nwait\n"
 
 
 @pytest.fixture(scope="module")
@@ -127,3 +130,25 @@ def test_two_parts_of_a_host_leave_each_other_alone(start):
     killed.wait()
     start("worker")
     assert supervisor.poll() is None and not runs(model)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_nothing_of_the_operators_environment_goes_on(start, tmp_path, monkeypatch, part):
+    """supervisord may have been started by a run with a local connection, from anybody's shell."""
+    monkeypatch.setenv("TMPDIR", "/tmp/a place")
+    for name in ("OPERATORS_SECRET", "http_proxy", "XINFERENCE_AUTH_DB_PATH"):
+        monkeypatch.setenv(name, "of the operator")
+    monkeypatch.setenv("OTHER", "several\nlines")
+    for file in (tmp_path / "dir" / "etc").iterdir():
+        file.write_text('DECLARED="x y"\nPATH="/usr/bin:/bin"\n')
+    start(part)
+    lines = (tmp_path / "dir" / "home" / "environment").read_text().splitlines()
+    said = dict(line.split("=", 1) for line in lines)
+    assert said["DECLARED"] == "x y" and said["TMPDIR"] == "/tmp/a place" and said["USER"] == said["LOGNAME"]
+    # The shell itself says of each that it starts where it is.
+    assert not said.keys() - {*INHERITED, "DECLARED", "USER", "LOGNAME", "PWD", "OLDPWD", "SHLVL", "_"}, said
+
+
+def test_the_script_takes_over_what_supervisord_does():
+    variables = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
+    assert tuple(variables["_xinference_inherited"]) == INHERITED

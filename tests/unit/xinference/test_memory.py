@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import struct
 from pathlib import Path
@@ -252,6 +253,10 @@ def test_a_directory_of_hugging_face(tmp_path):
     found = memory.read_checkpoint(str(tmp_path), None, "pytorch", "none")
     assert (found.weights, found.source, found.context, found.wide) == (150, memory.FILES, 4096, False)
     (tmp_path / "config.json").write_text("{")
+    assert memory.read_checkpoint(str(tmp_path), 8).source == memory.COARSE
+    # A named pipe, in which nobody ever writes, is not waited for.
+    (tmp_path / "config.json").unlink()
+    os.mkfifo(tmp_path / "config.json")
     assert memory.read_checkpoint(str(tmp_path), 8).source == memory.COARSE
     assert memory.read_checkpoint(str(tmp_path / "none")) is None
 

@@ -18,6 +18,7 @@ import types
 import venv
 from pathlib import Path
 
+import attacker
 import pytest
 from servers.xinference import PASSWORD, XinferenceServer
 from servers.xinference.models import Refused
@@ -108,6 +109,28 @@ def restart(server):
     server.models.models.clear()
     server.models.launches.clear()
     server._started = time.time() + 100  # further than the tolerance, whatever the time between two tests
+
+
+def test_files_of_another_user_that_root_reads_and_writes(tmp_path, capsys):
+    """An operator pauses, resumes and asks for the status as root, while the service's user swaps the files."""
+    directory = tmp_path / "reconciler"
+    directory.mkdir()
+    settings = reconcile.Settings(str(directory))
+    other = attacker.secret(tmp_path / "outside")
+    other.write_text(json.dumps({"refused": {"why": attacker.SECRET}, "models": {}}))
+    before = other.read_text()
+    (directory / "state.json").write_text("{}")
+    (directory / "paused.json").write_text("{}")
+    attacker.owns(directory)
+    with attacker.swaps(directory / "state.json", other), attacker.swaps(directory / "paused.json", other):
+        for _number in attacker.times(0.9):
+            assert reconcile.pause(settings, 60, "") == 0
+            assert attacker.SECRET not in str(reconcile.load_state(settings))
+            assert reconcile.resume(settings) == 0
+    assert other.read_text() == before and stat.S_IMODE(other.stat().st_mode) == 0o600
+    reconcile.save_state(settings, reconcile.State())
+    about = (directory / "state.json").lstat()
+    assert (stat.S_IFMT(about.st_mode), about.st_uid) == (stat.S_IFREG, directory.stat().st_uid)
 
 
 def test_nothing_to_do_where_nothing_was_declared(run, status, server):

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
 
+import attacker
 import pytest
 from servers.xinference import PASSWORD, SETUP_TOKEN, XinferenceServer
 
@@ -324,7 +326,7 @@ def test_a_link_in_place_of_a_password_is_not_followed(admin, newest, tmp_path):
     path.symlink_to("other")
     user = {"name": "reconciler", "password_path": str(path), "permissions": []}
     result = admin(newest, users=[user])
-    assert result.failed and f"users: {path} cannot be read (it is a link" in result["msg"]
+    assert result.failed and f"users: {path} is not read: it is a symbolic link" in result["msg"]
     path.unlink()
     os.mkfifo(path)
     assert "it is no regular file" in admin(newest, users=[user])["msg"]
@@ -337,17 +339,17 @@ def test_a_file_of_somebody_else_is_not_read(tmp_path, monkeypatch):
     stat_of = os.fstat
 
     def fstat(handle):
-        fields = list(stat_of(handle))
-        fields[4] = 54321  # st_uid
-        return os.stat_result(fields)
+        about = stat_of(handle)
+        return os.stat_result([*about[:4], 54321, *about[5:]]) if stat.S_ISREG(about.st_mode) else about
 
     monkeypatch.setattr(os, "fstat", fstat)
-    with pytest.raises(ModelopsError, match="belongs neither to root nor to the owner of its directory"):
+    with pytest.raises(ModelopsError, match="belongs to the user 54321, who is not the directory's owner"):
         accounts._read("users", str(path))
 
 
 def test_a_file_is_given_to_its_owner_before_it_has_a_name_to_swap(tmp_path, monkeypatch):
     given = []
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(os, "fchown", lambda handle, *owner: given.append((isinstance(handle, int), *owner)))
     monkeypatch.setattr(os, "chown", lambda *args, **kwargs: pytest.fail("by its name"))
     path = tmp_path / "password"
@@ -356,6 +358,23 @@ def test_a_file_is_given_to_its_owner_before_it_has_a_name_to_swap(tmp_path, mon
     accounts.write("users", str(path), "secret")
     assert given == [(True, about.st_uid, about.st_gid)] and not path.is_symlink()
     assert path.read_text() == "secret\n" and [p.name for p in tmp_path.iterdir()] == ["password"]
+
+
+def test_a_user_who_swaps_the_file_of_a_password(tmp_path):
+    path = tmp_path / "reconciler" / "password"
+    path.parent.mkdir()
+    path.write_text("theirs")
+    attacker.owns(path.parent)
+    other = attacker.secret(tmp_path / "outside")
+    read = set()
+    with attacker.swaps(path, other, "theirs"):
+        for number in attacker.times(0.9):
+            with contextlib.suppress(ModelopsError):
+                read.add(accounts._read("users", str(path))[0])
+                accounts.write("users", str(path), f"new {number}")
+    assert attacker.SECRET not in read
+    assert other.read_text() == attacker.SECRET and stat.S_IMODE(other.stat().st_mode) == 0o600
+    assert other.stat().st_uid == os.geteuid()
 
 
 def test_what_was_done_before_a_failure_is_told(admin, newest, key_file):

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
+import attacker
 import pytest
 import yaml
 from servers.xinference import PASSWORD, XinferenceServer
 
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import capture, registration
 
 SECRETS = {
@@ -345,6 +348,29 @@ def test_a_file_of_a_worker_that_cannot_be_read_is_named(newest, run_module, tmp
     (tmp_path / "worker_recovery" / "w" / "models.json").write_text("{")
     result = run_module("xinference_capture", {"endpoint": newest.url, "password": PASSWORD, "home": str(tmp_path)})
     assert result.failed and "models.json cannot be read" in result["msg"] and newest.requests == []
+
+
+def test_a_user_who_swaps_a_workers_file(tmp_path):
+    worker = tmp_path / "home" / "worker_recovery" / "127.0.0.1_51954"
+    worker.mkdir(parents=True)
+    (worker / "models.json").write_text('{"a-0": {}}')
+    (worker.parent / "note").write_text("no worker")
+    other = attacker.secret(tmp_path / "outside")
+    other.write_text(json.dumps({attacker.SECRET: {}}))
+    other.rename(other.with_name("models.json"))
+    attacker.owns(tmp_path / "home")
+    home = str(tmp_path / "home")
+    assert capture.launch_arguments(home) == {"a-0": {}}
+    captured = []
+    with attacker.swaps(worker / "models.json", other.with_name("models.json")), attacker.swaps(worker, other.parent):
+        for _number in attacker.times(0.9):
+            with contextlib.suppress(ModelopsError):
+                captured.append(capture.launch_arguments(home))
+    assert attacker.SECRET not in str(captured)
+    (worker / "models.json").unlink()
+    (worker / "models.json").symlink_to(other.with_name("models.json"))
+    with pytest.raises(ModelopsError, match="models.json cannot be read [(]it is a symbolic link"):
+        capture.launch_arguments(home)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,181 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: xinference_directory
+short_description: Make, hand over or remove directories of an Xinference server's user
+version_added: 0.1.0
+author: The modelops.inference maintainers (@modelops)
+description:
+  - Works as root in directories of another user, who can swap what is there for links at any moment. It goes from one open directory to
+    the next and follows no link in them, which M(ansible.builtin.file) with C(recurse) does not guarantee.
+  - A link in a directory of root's, such as one to another disk, is followed.
+extends_documentation_fragment:
+  - modelops.inference._attributes
+  - modelops.inference._attributes.idempotent
+options:
+  paths:
+    description: The directories. Of V(absent) also files.
+    type: list
+    elements: path
+    required: true
+  state:
+    description:
+      - V(present) makes directories where they are missing, with O(mode), O(owner) and O(group), and sets these where they differ.
+        Directories above them are made with mode 0755.
+      - V(absent) removes them with all that is in them.
+    type: str
+    choices: [present, absent]
+    default: present
+  mode:
+    description: Mode of the directories, in octal digits. Unset leaves it.
+    type: str
+  owner:
+    description: Owner of the directories, a name. Unset leaves it.
+    type: str
+  group:
+    description: Group of the directories, a name. Unset is the primary group of O(owner).
+    type: str
+  recurse:
+    description:
+      - Where a directory is another user's, hand over the directories and files that are in it, too. Modes and links stay.
+      - What belongs neither to that user nor to O(owner) and is not readable for everybody stays as it is, with a warning.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Data of the service, which may have run as another user
+  modelops.inference.xinference_directory:
+    paths: [/opt/xinference/home]
+    mode: "0750"
+    owner: xinference
+    recurse: true
+
+- name: Remove data and secrets
+  modelops.inference.xinference_directory:
+    paths: [/opt/xinference/home, /opt/xinference/secrets]
+    state: absent
+"""
+
+RETURN = r"""
+plan:
+  description: One line for each change.
+  returned: always
+  type: list
+  elements: str
+  sample: ["~ set /opt/xinference/home (owner 1001 -> xinference)"]
+"""
+
+import grp
+import os
+import pwd
+import stat
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.modelops.inference.plugins.module_utils import _module
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host import tree
+from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
+
+
+def work(module: AnsibleModule) -> dict[str, t.Any]:
+    p = module.params
+    plan = Plan("directories")
+    mode = None if p["mode"] is None else int(p["mode"], 8)
+    owner = _ids(p, module.check_mode)
+    for path in p["paths"]:
+        try:
+            if p["state"] == "absent":
+                _remove(plan, path, module.check_mode)
+            else:
+                for left in _set(plan, path, mode, owner, p, module.check_mode):
+                    module.warn(
+                        f"{left} was not handed over: it is not the directory's owner's. Give it to {p['owner']} or remove it."
+                    )
+        except OSError as exc:
+            raise ModelopsError(f"{exc.filename or path}: {exc.strerror}", **plan.result()) from exc
+    return plan.result()
+
+
+def _ids(p: t.Mapping[str, t.Any], check: bool) -> tuple[int, int] | None:
+    """User and group; None to leave them. In check mode a run that would have made them has not."""
+    if not p["owner"]:
+        return None
+    try:
+        user = pwd.getpwnam(p["owner"])
+        return user.pw_uid, grp.getgrnam(p["group"]).gr_gid if p["group"] else user.pw_gid
+    except KeyError as exc:
+        if check:
+            return None
+        raise ModelopsError(f"there is no user {p['owner']}, or no group {p['group']}, on this host") from exc
+
+
+def _remove(plan: Plan, path: str, check: bool) -> None:
+    try:
+        with Directory.at(os.path.dirname(path)) as holder:
+            if holder.stat(os.path.basename(path)) is not None:
+                plan.add("remove", "remove", path)
+                if not check:
+                    holder.remove(os.path.basename(path))
+    except FileNotFoundError:
+        pass
+
+
+def _set(
+    plan: Plan, path: str, mode: int | None, owner: tuple[int, int] | None, p: t.Mapping[str, t.Any], check: bool
+) -> list[str]:
+    """Makes a directory as it must be; returns what of it was left."""
+    try:
+        with Directory.at(path) as directory:
+            now = stat.S_IMODE(os.fstat(directory.handle).st_mode)
+            fields = []
+            if mode is not None and now != mode:
+                fields.append(Field("mode", f"{now:04o}", f"{mode:04o}"))
+            theirs = owner is not None and directory.owner != owner
+            if theirs:
+                group = f":{p['group']}" if p["group"] else ""
+                fields.append(Field("owner", "{}:{}".format(*directory.owner), f"{p['owner']}{group}"))
+            if fields:
+                plan.add("change", "set", path, fields)
+            if not fields or check:
+                return []
+            if theirs and os.geteuid() != 0:
+                raise ModelopsError(
+                    f"{path} belongs to the user {directory.owner[0]}, and only root can give it to {p['owner']}"
+                )
+            left = tree.hand_over(directory, owner) if theirs and owner and p["recurse"] else []
+            directory.own(mode, owner)
+            return left
+    except FileNotFoundError:
+        plan.add("add", "make", path)
+        if not check:
+            tree.make(path, mode, owner)
+        return []
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=dict(
+            paths=dict(type="list", elements="path", required=True),
+            state=dict(type="str", choices=["present", "absent"], default="present"),
+            mode=dict(type="str"),
+            owner=dict(type="str"),
+            group=dict(type="str"),
+            recurse=dict(type="bool", default=False),
+        ),
+        required_by={"group": ("owner",)},
+        supports_check_mode=True,
+    )
+    _module.run(module, work)
+
+
+if __name__ == "__main__":
+    main()
