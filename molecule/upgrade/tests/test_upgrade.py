@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,9 @@ ASKED = {"upgrade": ["gemma3-270m", "gemma3-270m long"], "upgrade_major": ["gemm
 # What the client gets while a supervisor is replaced. TimeoutError (20 s) is of a start that takes longer: 4.1.0 takes connections
 # before its API answers (read in deploy/api_host.py; on a busy machine 119 s before). The gap is bounded below all the same.
 REPLACED = ("URLError", "ConnectionResetError", "RemoteDisconnected", "TimeoutError", "404 ")
+
+# Of the API's process to a request that is under way as the supervisor's ends: 9999 is the supervisor's port, and no worker's.
+SUPERVISOR_CLOSED = re.compile(r"500 Internal Server Error: Remote server \S+:9999 closed")
 
 # Run on the supervisor's host: the key goes from its file into the request, never into a command line.
 CALL = """
@@ -72,7 +76,8 @@ def test_the_models_have_the_same_uids_and_replicas(host):
 def test_a_model_with_two_replicas_fails_only_while_its_supervisor_is_replaced(counts, step, asked):
     """Every request goes through it: its port is closed, and then it knows no models before its workers have told it of them."""
     row = counts[step][asked]
-    assert [error for error in row["errors"] if not error.startswith(REPLACED)] == [] and row["answered"] > 0
+    others = [error for error in row["errors"].values() if not error.startswith(REPLACED)]
+    assert [error for error in others if not SUPERVISOR_CLOSED.match(error)] == [] and row["answered"] > 0
     assert row["longest_gap"] < 60
 
 

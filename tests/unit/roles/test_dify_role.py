@@ -445,7 +445,7 @@ def adopt(play):
         for name, known in hosts.items():
             captured[name]["xinference_cluster"] = known["xinference_served"]["cluster"]
         server.log.clear()
-        done = play(captured, playbook="capture.yml", note=False, dify_targets=targets, **variables)
+        done = play(captured, playbook="dify_capture.yml", note=False, dify_targets=targets, **variables)
         assert done.rc == 0, done.out
         assert len(server.sent("POST", "/login")) == 1  # of one for each workspace
         assert not list(play.temp.glob("modelops-dify-*"))
@@ -494,7 +494,7 @@ def test_what_people_registered_is_adopted_without_a_change(cluster, play, adopt
             assert words in run.out
         file = play.directory / "inventory" / "dify_targets-captured.txt"
         uids = {"xinference_models": [{"uid": uid} for uid in declared["gpu01"]], "xinference_cluster": "one"}
-        known = {"playbook": "capture.yml", "note": False, "dify_targets": [office], **uids}
+        known = {"playbook": "dify_capture.yml", "note": False, "dify_targets": [office], **uids}
         again = play(hosts, **known)
         assert again.rc == 0 and again.changed == 0
         file.write_text("# edited\n" + text)
@@ -547,7 +547,11 @@ def test_capture_in_check_mode_compares_only_what_it_can_read(newest, cluster, p
     newest.state.add_workspace("Research", admin="owner")
     assert not dify_models(newest, [mine], workspace="Research").failed
     hosts = {"gpu01": {"xinference_models": [{"uid": CHAT["uid"]}], "xinference_cluster": "one"}}
-    known = {"playbook": "capture.yml", "note": False, "dify_targets": [target(newest, workspaces=["", "Research"])]}
+    known = {
+        "playbook": "dify_capture.yml",
+        "note": False,
+        "dify_targets": [target(newest, workspaces=["", "Research"])],
+    }
     for check in (False, True):
         run = play(hosts, check=check, **known)
         assert run.rc == 0, run.out
@@ -562,7 +566,7 @@ def test_capture_in_check_mode_compares_only_what_it_can_read(newest, cluster, p
 
 def test_after_a_failed_capture_no_login_stays(newest, cluster, play):
     office = target(newest, workspaces=["", "nosuch"])
-    run = play({"gpu01": cluster.served("one")}, playbook="capture.yml", note=False, dify_targets=[office])
+    run = play({"gpu01": cluster.served("one")}, playbook="dify_capture.yml", note=False, dify_targets=[office])
     assert run.rc != 0 and "nosuch" in run.out and "tempfile" in run.executed
     assert len(newest.sent("POST", "/login")) == 1
     assert not list(play.temp.glob("modelops-dify-*"))
@@ -647,7 +651,7 @@ def test_a_target_that_its_option_does_not_allow(changed, words):
 def test_a_wrong_key_is_told_before_the_argument_spec(newest, cluster, play):
     wrong = target(newest, serverurl="{{ nowhere }}", password="{{ secret }}")
     run = play(
-        {"gpu01": cluster.served("one")}, playbook="names.yml", dify_targets=[wrong], secret=PASSWORD, note=False
+        {"gpu01": cluster.served("one")}, playbook="dify_names.yml", dify_targets=[wrong], secret=PASSWORD, note=False
     )
     assert run.rc != 0 and "dify_targets, office: no key serverurl; did you mean server_url?" in run.out
     assert "admin_key" not in run.out and PASSWORD not in run.out and newest.log == []

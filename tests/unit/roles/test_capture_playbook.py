@@ -13,9 +13,15 @@ from pathlib import Path
 import emulated
 import pytest
 import yaml
-from servers.xinference import PASSWORD
+from servers.xinference import PASSWORD, XinferenceServer
 
 COLLECTIONS = next(path for path in sys.path if (Path(path) / "ansible_collections" / "modelops").is_dir())
+
+
+@pytest.fixture
+def newest():
+    with XinferenceServer("4.1.0") as server:
+        yield server
 
 
 @pytest.fixture
