@@ -6,7 +6,7 @@
 # What bin/site and bin/test share: Python environments inside the clone, and nothing outside it. Sourced, with
 # `set -euo pipefail`, from any directory.
 
-ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+ROOT=$(CDPATH='' cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 VENV=$ROOT/.venv
 
 export UV_CACHE_DIR=${UV_CACHE_DIR:-$ROOT/.cache/uv}

@@ -129,8 +129,6 @@ NVIDIA_CARDS = (
     Card(0x31C0, 0x31FF, "blackwell-ultra", "10.3", mig=True, fabric=IMEX),  # GB300
     Card(0x3180, 0x31BF, "blackwell-ultra", "10.3", mig=True, fabric=NVLINK5),  # B300
 )
-#: The newest ID above: what lies beyond it is newer than this table.
-NEWEST = max(card.last for card in NVIDIA_CARDS)
 
 
 def nvidia_card(device: str) -> Card:

@@ -19,8 +19,6 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.cli
 _IMPLIED = {"embedding": ["embed"], "rerank": ["rerank"]}
 # Where several quantizations fit, the first of these is written down; the sizes go from the smallest.
 _USUAL = ("none", "Q4_K_M", "Q8_0", "Int4", "F16")
-# Key of a spec in the list of models -> option.
-_SPEC_KEYS = {key: option for option, key in offers.SPEC.items()}
 
 
 @dataclass

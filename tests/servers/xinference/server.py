@@ -35,7 +35,6 @@ READING_POSTS = (
     "/v1/embeddings",
     "/v1/rerank",
 )
-INFERENCE = READING_POSTS[2:]
 
 
 @dataclass
