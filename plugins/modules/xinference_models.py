@@ -483,7 +483,7 @@ options:
     default: true
   parallel:
     description:
-      - How many models are launched at the same time for each worker. The server's own limit is its
+      - How many models are launched at the same time for each worker, at least 1. The server's own limit is its
         C(XINFERENCE_MAX_CONCURRENT_LAUNCHES).
     type: int
     default: 5

@@ -58,6 +58,10 @@ class Settings:
     prove_timeout: float = 60
     wait: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.parallel < 1:
+            raise ModelopsError(f"parallel (models_parallel) must be at least 1, and it is {self.parallel}")
+
 
 def converge(
     client: Client,

@@ -744,6 +744,21 @@ def test_a_server_that_stops_answering_while_models_load(apply, newest, llm, mon
     assert result.changed
 
 
+@pytest.mark.parametrize("parallel", [0, -1])
+def test_a_run_in_which_nothing_may_start_is_refused(apply, newest, llm, parallel):
+    result = apply(newest, [llm()], parallel=parallel)
+    assert result.failed and f"parallel (models_parallel) must be at least 1, and it is {parallel}" in result["msg"]
+    assert newest.requests == []
+    assert launch.Work(None, [], [], parallel=parallel).parallel == 1, "nor does anybody else wait for ever"
+
+
+def test_a_replica_that_is_lost_again_and_again_is_not_replaced_for_ever(apply, newest, embedding, monkeypatch):
+    apply(newest, [embedding()])
+    monkeypatch.setattr(launch, "add_replica", lambda *_args: None)
+    result = apply(newest, [embedding(replicas=2, launch_timeout=1)])
+    assert result.failed and "minilm: its replicas are not as declared after 3 s (launch_timeout" in result["msg"]
+
+
 def test_a_worker_in_place_is_waited_for(apply):
     with XinferenceServer("4.1.0", auth=False, workers=()) as server:
         result = apply(server, [{"uid": "bge-m3", "type": "embedding"}], ready_timeout=0)
