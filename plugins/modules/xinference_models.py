@@ -570,11 +570,11 @@ EXAMPLES = r"""
 RETURN = r"""
 version:
   description: Release of the server.
-  returned: always
+  returned: always, but while another run, the reconciler or a drain is waited for
   type: str
   sample: 4.1.0
 pending:
-  description: Whether launches were still under way when O(wait) was over.
+  description: Whether launches were still under way, or another run was waited for, when O(wait) was over.
   returned: always
   type: bool
 resume:

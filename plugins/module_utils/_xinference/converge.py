@@ -11,10 +11,12 @@ up to three requests for each type with custom models; and one for each model th
 
 from __future__ import annotations
 
+import time
 import typing as t
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
@@ -37,6 +39,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
 
 # Seconds within which the next slice of a run begins; until then the reconciler leaves the server alone.
 _NEXT_SLICE = 60.0
+# Seconds after which a person reads what the run waits for.
+_FIRST_WORD = 3.0
 
 
 @dataclass(frozen=True)
@@ -77,8 +81,36 @@ def converge(
     :raises ModelopsError: with the table of what happened, after everything that could be done was done.
     """
     store = store or Store(None)
-    pending = Pending(store, (resume or {}).get("path"))
-    with store.lock():
+    pending, since = Pending(store, (resume or {}).get("path")), (resume or {}).get("since")
+    end = (since or time.time()) + locks.WAIT
+    timeout = locks.WAIT if settings.wait is None else min(settings.wait, locks.WAIT if since else _FIRST_WORD)
+    try:
+        return _converge(client, wanted, settings, store, pending, timeout)
+    except locks.Held as exc:
+        if time.time() >= end or settings.wait is None:
+            pending.drop()
+            raise
+        # A person reads it, and the next execution waits on.
+        return {
+            **Plan("models").result(),
+            "pending": True,
+            "progress": [exc.line],
+            "resume": {"path": pending.path, "since": end - locks.WAIT},
+            "requests": dict(client.session.counts),
+            "warnings": [],
+        }
+
+
+def _converge(
+    client: Client,
+    wanted: t.Sequence[models.Model],
+    settings: Settings,
+    store: Store,
+    pending: Pending,
+    timeout: float,
+) -> dict[str, t.Any]:
+    """:param timeout: seconds to wait for somebody else who holds the lock."""
+    with store.lock(timeout):
         client.wait_ready(settings.ready_timeout, declared=settings.workers)
         client.login()
         run = _Run(client, wanted, settings, Memory(store), alone=store.path is not None)

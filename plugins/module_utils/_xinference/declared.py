@@ -12,7 +12,6 @@ comparing, and the UIDs that prune may touch. It holds the environment variables
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ import time
 import typing as t
 from dataclasses import asdict, dataclass, field, fields
 
+from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import write_file
@@ -106,13 +106,14 @@ class Store:
             raise ModelopsError(f"{self.path} cannot be written: {exc.strerror}") from exc
 
     @contextlib.contextmanager
-    def lock(self, wait: bool = True) -> t.Iterator[bool]:
-        """Holds off others that change the models of this server; yields whether it is held.
+    def lock(self, timeout: float = locks.WAIT) -> t.Iterator[None]:
+        """Holds off others that change the models of this server.
 
-        :param wait: False does not wait for somebody else who holds it.
+        :param timeout: seconds to wait for somebody else who holds it.
+        :raises locks.Held: with who that is.
         """
         if not self.path or not self.writes:
-            yield True
+            yield
             return
         path = f"{self.path}.lock"
         try:
@@ -122,12 +123,8 @@ class Store:
         except OSError as exc:
             raise ModelopsError(f"{path} cannot be opened: {exc.strerror}") from exc
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+            locks.take(file.fileno(), path, timeout)
+            yield
 
 
 class Pending:

@@ -25,6 +25,7 @@ import traceback
 import typing as t
 from dataclasses import asdict, dataclass, field, replace
 
+from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils import _session
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, opened
@@ -222,12 +223,15 @@ class Turn:
         while True:
             if paused(self.settings):
                 return "paused"
-            with self.store.lock(wait=False) as held:
-                memory = Memory(self.store)
-                if not held or memory.declared.busy:
-                    return "a run of Ansible is at work"
-                self._look(memory)
-                save_state(self.settings, self.state)
+            try:
+                with self.store.lock(timeout=0):
+                    memory = Memory(self.store)
+                    if memory.declared.busy:
+                        return "a run of Ansible is at work"
+                    self._look(memory)
+                    save_state(self.settings, self.state)
+            except locks.Held:
+                return "a run of Ansible is at work"
             states = {known.state for known in self.state.models.values()}
             if not states & {heal.LOADING, heal.MISSING}:
                 break

@@ -9,6 +9,8 @@ import json
 import os
 import pathlib
 import stat
+import subprocess
+import sys
 import threading
 import time
 
@@ -16,6 +18,7 @@ import pytest
 from servers.xinference import PASSWORD, PROFILES, XinferenceServer
 from servers.xinference.models import Refused
 
+from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
 from ansible_collections.modelops.inference.plugins.module_utils import _session
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import launch
 
@@ -742,6 +745,37 @@ def test_a_server_that_stops_answering_while_models_load(apply, newest, llm, mon
     result = apply(newest, [llm()])
     assert result.failed and "tiny: the server stopped answering" in result["msg"]
     assert result.changed
+
+
+@pytest.fixture
+def holder(memory):
+    """Somebody else who holds the lock; ends when told."""
+    text = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print(); sys.stdin.read()"
+    words = [sys.executable, "-c", text, memory + ".lock"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        yield process
+        process.stdin.close()
+
+
+def test_a_run_that_waits_for_another_one_says_for_whom(apply, newest, llm, memory, holder):
+    first = apply(newest, [llm()], remember=memory, wait=0)
+    assert (first["pending"], first.changed, newest.requests) == (True, False, [])
+    assert f"(process {holder.pid}), which holds {memory}.lock" in first["progress"][0]
+    again = apply(newest, [llm()], remember=memory, wait=0, resume=first["resume"])
+    assert again["resume"] == first["resume"], "the wait began with the first one"
+    holder.stdin.close()
+    holder.wait()
+    result = apply(newest, [llm()], remember=memory, wait=30, resume=first["resume"])
+    assert not result.failed and not result["pending"] and row(result, "tiny")["state"] == "ready"
+
+
+def test_a_run_does_not_wait_for_another_one_for_ever(apply, newest, llm, memory, holder, monkeypatch):
+    monkeypatch.setattr(locks, "WAIT", 0.3)
+    result = apply(newest, [llm()], remember=memory, wait=0, resume={"path": None, "since": time.time() - 1})
+    assert (
+        result.failed and "declared.json.lock is locked by" in result["msg"] and f"ps -fp {holder.pid}" in result["msg"]
+    )
 
 
 @pytest.mark.parametrize("parallel", [0, -1])
