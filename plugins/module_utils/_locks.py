@@ -67,9 +67,9 @@ def _locker(inode: int) -> int:
 
 def _name(pid: int) -> str:
     """The program of a process without its arguments, which may be anything; "" where it has ended."""
-    words = _read(f"/proc/{pid}/cmdline").split("\0")
-    interpreted = os.path.basename(words[0]).startswith("python") and words[1:2] and not words[1].startswith("-")
-    return os.path.basename(words[1] if interpreted else words[0])
+    program, argument = (_read(f"/proc/{pid}/cmdline") + "\0").split("\0")[:2]
+    interpreted = os.path.basename(program).startswith("python") and argument and not argument.startswith("-")
+    return os.path.basename(argument if interpreted else program)
 
 
 def _read(path: str) -> str:

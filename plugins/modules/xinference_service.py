@@ -127,6 +127,7 @@ seconds:
   sample: 21.4
 """
 
+import contextlib
 import os
 import pwd
 import socket
@@ -143,6 +144,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.index imp
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed, read_file, write_file
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Change, Field, Plan
 
+# Seconds for which the process of before may still have the port.
+_LETS_GO = 5.0
 # A file without it is somebody else's, such as the unit that `xinference service install` writes under the same name.
 OURS = "Managed by modelops.inference"
 
@@ -246,8 +249,14 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     result = plan.result()
     if unit is not None and p["unit"] and unit != p["unit"]:
         result["diff"] = [result["diff"], {"before": unit, "after": p["unit"], "before_header": manager.path}]
+    starts = bool(plan.changes) and plan.changes[-1].verb in ("start", "restart")
     if not module.check_mode:
         started = time.monotonic()
+        if starts and p["port"]:
+            taken = _taken(manager, p["host"], p["port"])
+            if taken:
+                raise ModelopsError(f"service {p['name']} was not started, nothing was changed: {taken}")
+        manager.mark()
         for change in plan:
             try:
                 _apply(module, manager, change)
@@ -255,7 +264,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
                 if change.verb not in ("start", "restart"):
                     raise
                 raise ModelopsError(f"{exc}\n{_log(manager)}") from exc
-        if plan.changes and plan.changes[-1].verb in ("start", "restart") and p["port"]:
+        if starts and p["port"]:
             _wait(manager, p["host"], p["port"], p["timeout"])
             result["seconds"] = round(time.monotonic() - started, 1)
     for warning in manager.warnings:
@@ -304,11 +313,17 @@ def _apply(module: AnsibleModule, manager: service.Manager, change: Change) -> N
 
 
 def _wait(manager: service.Manager, host: str, port: int, timeout: int) -> None:
-    """Until the port answers; a service that dies on the way fails at once."""
+    """Until the port answers; a service that dies on the way, or whose port is another program's, fails at once."""
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     deadline = time.monotonic() + timeout
     first = manager.state().restarts
     while True:
+        taken = _taken(manager, host, port)
+        if taken:
+            # It would be started again and again.
+            with contextlib.suppress(ModelopsError):
+                manager.stop()
+            raise ModelopsError(f"service {manager.name} was stopped: {taken}. {_log(manager)}")
         try:
             with socket.create_connection((here, port), timeout=2):
                 return
@@ -320,6 +335,20 @@ def _wait(manager: service.Manager, host: str, port: int, timeout: int) -> None:
         if time.monotonic() > deadline:
             raise ModelopsError(
                 f"service {manager.name} runs, but {here}:{port} did not answer within {timeout} s. {_log(manager)}"
+            )
+        time.sleep(0.5)
+
+
+def _taken(manager: service.Manager, host: str, port: int) -> str:
+    """Who else has the port; "" where nobody has, or nobody can be seen to."""
+    end = time.monotonic() + _LETS_GO
+    while True:
+        found = probe.port(host, port, manager.state().pid)
+        if found["ours"] or not found["pid"]:
+            return ""
+        if time.monotonic() > end:
+            return (
+                f"port {port} of {host} is taken by {found['by']}. Stop that, or choose another port (xinference_port)"
             )
         time.sleep(0.5)
 
