@@ -196,7 +196,7 @@ class _Run:
             # What was done until here is told, too.
             self.actual = models.Actual({}, {})
             text = "\n".join([*_failures(work), str(exc)])
-            raise ModelopsError(client.explain(text), **{**result, **self._report(work, {})}) from exc
+            raise ModelopsError(self._explained(work, text), **{**result, **self._report(work, {})}) from exc
         proofs = self._prove(work)
         result.update(self._report(work, proofs))
         self._raise_failures(work, proofs, result)
@@ -367,7 +367,13 @@ class _Run:
             f"{len(bad)} of {len(work.outcomes)} models on {self.client.endpoint} failed, the others are as declared:"
         )
         table = progress.table([_TABLE, *(_cells(row, bad) for row in result["models"])])
-        raise ModelopsError(self.client.explain("\n".join([head, *failed, *unproven, "", *table])), **result)
+        raise ModelopsError(self._explained(work, "\n".join([head, *failed, *unproven, "", *table])), **result)
+
+    def _explained(self, work: launch.Work, message: str) -> str:
+        """With what the server's log says of the launches that failed."""
+        failed = [(m, o) for m, o in zip(self.wanted, work.outcomes) if o.phase == launch.FAILED]
+        names = {name for model, _outcome in failed for name in (model.uid, model.name)}
+        return self.client.explain(message, names, min((o.begun for _model, o in failed), default=0))
 
 
 _TABLE = ["model UID", "type", "state", "done", "replicas", "seconds"]

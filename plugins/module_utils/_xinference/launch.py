@@ -57,6 +57,7 @@ class Outcome:
     :param before: what ran before a replacement, to be brought back where that fails: {"body", "placed", "definition",
         "declared"}.
     :param restoring: why the replacement failed, once what ran before is being launched again.
+    :param begun: when the run took it up, in seconds since the epoch: its errors in the server's log are younger.
     """
 
     uid: str
@@ -74,6 +75,7 @@ class Outcome:
     roll: dict[str, t.Any] | None = None
     before: dict[str, t.Any] | None = None
     restoring: str | None = None
+    begun: float = field(default_factory=time.time)
 
 
 class Work:

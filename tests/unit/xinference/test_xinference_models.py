@@ -684,6 +684,28 @@ def test_a_model_that_fails_does_not_stop_the_others(apply, xinference, llm, emb
     assert again["plan"] == ["+ launch tiny"] and not again.failed
 
 
+def test_the_cause_of_a_failed_launch_is_shown_and_not_this_collections_own_looks(apply, newest, llm, tmp_path):
+    log = tmp_path / "xinference.log"
+
+    def entry(text, after=0, level="ERROR"):
+        when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + after))
+        return f"{when}.100Z {level} xinference.core.worker pid:7 role:local address:127.0.0.1:1 node:vm {text}\n"
+
+    looks = entry("[request b] Leave describe_model, error: Model not found in the model list, uid: tiny", 5)
+    log.write_text(
+        entry("[request a] Leave launch_builtin_model, error: an older one of tiny", -500)
+        + entry("[request c] Enter launch_builtin_model, model_uid=tiny-rep0,envs={'HF_TOKEN': 'hf_geheim'}", 1, "INFO")
+        + entry("[request c] Leave launch_builtin_model, error: Failed to download, elapsed time: 66 s", 2)
+        + "Traceback (most recent call last):\n  File x\nsocket.gaierror: [Errno -2] Name or service not known\n"
+        + (looks + "Traceback\n  frame\n" * 30) * 3
+    )
+    newest.behave("tiny", seconds=0.1, error=" ")
+    told = apply(newest, [llm()], log_path=str(log))["msg"]
+    assert told.endswith(
+        f"Errors of these launches in {log}:\n  socket.gaierror: [Errno -2] Name or service not known\n  Failed to download"
+    )
+
+
 def test_a_launch_that_takes_too_long_is_cancelled(apply, xinference, llm, embedding):
     xinference.behave("tiny", hangs=True)
     result = apply(xinference, [llm(launch_timeout=1), embedding()])
