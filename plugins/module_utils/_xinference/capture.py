@@ -19,6 +19,7 @@ import stat
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.modelops.inference.plugins.module_utils import _json
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
@@ -158,10 +159,10 @@ def launch_arguments(home: str | None) -> dict[str, dict[str, t.Any]]:
                 if about is not None and not stat.S_ISREG(about.st_mode):
                     with contextlib.suppress(FileNotFoundError), workers.enter(name) as worker:
                         with worker.open("models.json") as file:
-                            found.update(json.load(file))
+                            found.update(_json.check("its content", _json.load(file), dict, dict))
     except FileNotFoundError:
         pass
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, TypeError) as exc:
         why = exc.strerror if isinstance(exc, OSError) else exc
         raise ModelopsError(
             f"home: {place} cannot be read ({why}). Run the module as root or as the server's user, or leave home unset"

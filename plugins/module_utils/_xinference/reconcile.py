@@ -25,9 +25,9 @@ import traceback
 import typing as t
 from dataclasses import asdict, dataclass, field, replace
 
+from ansible_collections.modelops.inference.plugins.module_utils import _json, _session
 from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
-from ansible_collections.modelops.inference.plugins.module_utils import _session
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import write_file
@@ -138,7 +138,7 @@ def _read(path: str) -> t.Any:
     """The content of a JSON file; None where there is none, or none that can be read."""
     try:
         with opened(path) as file:
-            return json.load(file)
+            return _json.load(file)
     except (OSError, ValueError):
         return None
 
@@ -147,10 +147,21 @@ def load_state(settings: Settings) -> State:
     """What was kept; a file that cannot be read, or of another release, starts anew."""
     try:
         found = dict(_read(settings.path("state.json")) or {})
-        known = {uid: heal.Known(**row) for uid, row in found.pop("models", {}).items()}
-        return State(**found, models=known)
+        known = {uid: _known(row) for uid, row in found.pop("models", {}).items()}
+        _json.check("refused", found.get("refused") or {}, dict)
+        _json.number_or_none("started", found.get("started"))
+        return _json.like(State(models=known), found)
     except (TypeError, ValueError, AttributeError):
         return State()
+
+
+def _known(row: t.Mapping[str, t.Any]) -> heal.Known:
+    for name in ("launched", "next_try"):
+        _json.number_or_none(name, row.get(name))
+    known: heal.Known = _json.like(heal.Known(), row)
+    serving, declared = known.replicas
+    _json.check("replicas", [serving, declared], list, int)
+    return known
 
 
 def save_state(settings: Settings, state: State) -> None:
@@ -160,9 +171,12 @@ def save_state(settings: Settings, state: State) -> None:
 def paused(settings: Settings) -> dict[str, t.Any] | None:
     """{"until": seconds since the epoch or null, "reason"} while it is paused."""
     found = _read(settings.path("paused.json"))
-    if not isinstance(found, dict) or (found.get("until") is not None and found["until"] <= time.time()):
+    if not isinstance(found, dict):
         return None
-    return found
+    until = found.get("until") if isinstance(found.get("until"), (int, float)) else None
+    if until is not None and until <= time.time():
+        return None
+    return {"until": until, "reason": str(found.get("reason") or "")}
 
 
 def _file(path: str) -> str:
@@ -340,7 +354,13 @@ class Turn:
 
     def _wanted(self, declared: t.Sequence[t.Mapping[str, t.Any]]) -> list[models.Model]:
         # Whether weights are there is the server's to say: they may be on another worker, or on a share that comes late.
-        wanted = [model for model in models.desired(declared, exists=lambda path: True) if model.present]
+        try:
+            wanted = [model for model in models.desired(declared, exists=lambda path: True) if model.present]
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            raise ModelopsError(
+                f"{self.store.path}: its models are not what this release writes ({type(exc).__name__}: {exc}). Remove it; "
+                "the next run writes it anew."
+            ) from exc
         for model in wanted:
             # A short value, such as the 0 of CUDA_VISIBLE_DEVICES, would mask every 0.
             envs = {str(name): str(value) for name, value in (model.options["envs"] or {}).items()}
@@ -494,7 +514,8 @@ class Turn:
             "paused": paused(settings),
             "models": {uid: _shown(known) for uid, known in sorted(self.state.models.items())},
         }
-        last = _read(settings.path("status.json")) or {}
+        last = _read(settings.path("status.json"))
+        last = last if isinstance(last, dict) else {}
         if (last.get("result"), last.get("message")) != (result, status["message"]):
             _say(result + (f": {status['message']}" if why else ""))
         _write(settings, "status.json", status, 0o644)
@@ -517,7 +538,9 @@ def _free(workers: t.Sequence[str], memory: Memory) -> list[str]:
 
 def _shown(known: heal.Known) -> dict[str, t.Any]:
     ready, wanted = known.replicas
-    return {**{key: getattr(known, key) for key in _SHOWN}, "replicas": {"wanted": wanted, "ready": ready}}
+    row = {**{key: getattr(known, key) for key in _SHOWN}, "replicas": {"wanted": wanted, "ready": ready}}
+    # What it had before it was ready is kept for a while, for the next failure.
+    return {**row, "error": None} if known.state == heal.READY else row
 
 
 def metrics(status: t.Mapping[str, t.Any]) -> str:
@@ -620,19 +643,33 @@ def _restarted(settings: Settings, started: float | None) -> bool:
 
 def show(settings: Settings) -> int:
     """Prints the last turn for a person."""
-    status, now = _read(settings.path("status.json")), time.time()
-    if status is None:
-        _put(f"It has not run yet: there is no {settings.path('status.json')}")
+    path = settings.path("status.json")
+    status = _read(path)
+    if status is None and not os.path.lexists(path):
+        _put(f"It has not run yet: there is no {path}")
         return 1
-    _put(
+    try:
+        lines, code = _lines(settings, status, time.time()), int(status["exit"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise ModelopsError(
+            f"{path} is not what this program writes. Remove it; the next turn writes it anew."
+        ) from None
+    for line in lines:
+        _put(line)
+    return code
+
+
+def _lines(settings: Settings, status: t.Any, now: float) -> list[str]:
+    """The last turn in words."""
+    lines = [
         f"{status['result']}, {progress.duration(now - status['time'])} ago, Xinference {status['release']} on {status['endpoint']}"
-    )
+    ]
     if status["message"]:
-        _put(f"  {status['message']}")
+        lines.append(f"  {status['message']}")
     if _changed(settings.path("declared.json")) > status["time"]:
-        _put("  a run of Ansible, or a drain, was at work since then: the next turn looks at what it left")
+        lines.append("  a run of Ansible, or a drain, was at work since then: the next turn looks at what it left")
     if now - status["time"] > _STALE:
-        _put("  what follows is of that turn: since then it did not run, or waits for the server")
+        lines.append("  what follows is of that turn: since then it did not run, or waits for the server")
     hold = paused(settings)
     if hold:
         until = (
@@ -640,7 +677,7 @@ def show(settings: Settings) -> int:
             if hold["until"]
             else "until resume"
         )
-        _put(f"paused {until}" + (f": {hold['reason']}" if hold["reason"] else ""))
+        lines.append(f"paused {until}" + (f": {hold['reason']}" if hold["reason"] else ""))
     width = max(map(len, status["models"]), default=0)
     for uid, row in status["models"].items():
         line = f"  {uid:{width}}  {row['state']} for {progress.duration(now - row['since'])}"
@@ -651,11 +688,11 @@ def show(settings: Settings) -> int:
         counts = row.get("replicas") or {"ready": 0, "wanted": 0}
         if 0 < counts["ready"] < counts["wanted"]:
             line += f", {counts['ready']} of {counts['wanted']} replicas serve"
-        _put(line)
+        lines.append(line)
         for text in [row["error"] or "", *(f"differs: {item}" for item in row["differs"])]:
             if text:
-                _put(f"  {'':{width}}    {text.splitlines()[0]}")
-    return int(status["exit"])
+                lines.append(f"  {'':{width}}    {text.splitlines()[0]}")
+    return lines
 
 
 def pause(settings: Settings, seconds: float | None, reason: str) -> int:
