@@ -123,9 +123,17 @@ def lock_drift(environment: str, added: t.Sequence[str] = ()) -> list[str]:
 def record(environment: str) -> dict[str, t.Any] | None:
     """What release.json says; None where the build never ended."""
     try:
-        return json.loads(read_file(os.path.join(environment, RECORD)) or "")
+        found = json.loads(read_file(os.path.join(environment, RECORD)) or "")
     except ValueError:
         return None
+    return found if isinstance(found, dict) and found.get("id") else None
+
+
+def drift(environment: str, added: t.Sequence[str] = ()) -> list[str]:
+    """How an environment differs from what was installed, as `lock_drift` has it, its record included."""
+    # Without it nobody knows what the service was started from.
+    broken = os.path.lexists(os.path.join(environment, RECORD)) and record(environment) is None
+    return [f"{RECORD} cannot be read"] * broken + lock_drift(environment, added)
 
 
 def numbers(version: str) -> tuple[int, ...]:

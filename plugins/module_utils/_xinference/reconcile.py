@@ -25,7 +25,7 @@ import traceback
 import typing as t
 from dataclasses import asdict, dataclass, field, replace
 
-from ansible_collections.modelops.inference.plugins.module_utils import _json, _session
+from ansible_collections.modelops.inference.plugins.module_utils import _disk, _json, _session
 from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, opened
@@ -788,7 +788,7 @@ def main(argv: t.Sequence[str] | None = None) -> int:
             return hold(settings, seconds)
         return pause(settings, seconds, reason) if command == "pause" else resume(settings)
     except (ModelopsError, OSError) as exc:
-        _put(f"modelops-reconcile: {exc}", sys.stderr)
+        _put(f"modelops-reconcile: {exc}{_disk.advice(str(exc), [settings.directory])}", sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pathlib
+import re
 import stat
 import subprocess
 import sys
@@ -18,8 +20,8 @@ import pytest
 from servers.xinference import PASSWORD, PROFILES, XinferenceServer
 from servers.xinference.models import Refused
 
+from ansible_collections.modelops.inference.plugins.module_utils import _directory, _disk, _session
 from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
-from ansible_collections.modelops.inference.plugins.module_utils import _session
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import launch
 
 NO_ANSWER = "http://127.0.0.1:9"
@@ -767,6 +769,17 @@ def test_a_server_that_stops_answering_while_models_load(apply, newest, llm, mon
     result = apply(newest, [llm()])
     assert result.failed and "tiny: the server stopped answering" in result["msg"]
     assert result.changed
+
+
+def test_a_disk_that_is_full_is_named_with_what_mends_it(apply, newest, llm, memory, monkeypatch):
+    def full(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(_directory.Directory, "write", full)
+    monkeypatch.setattr(_disk, "_full", lambda usage: True)
+    result = apply(newest, [llm()], remember=memory)
+    assert result.failed and f"{memory} cannot be written: No space left on device" in result["msg"]
+    assert re.search(r"The file system of \S+ has [\d.]+ of [\d.]+ GiB free[.] Make room there", result["msg"])
 
 
 @pytest.fixture
