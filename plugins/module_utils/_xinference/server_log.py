@@ -28,6 +28,7 @@ _HEAD = re.compile(
     r"(?:(?P<level>[A-Z]+) \S+ pid:\S* role:\S* address:\S* node:\S* |\S+ \d+ (?P<old>[A-Z]+)\s+)(?P<text>.*)"
 )
 _REQUEST = re.compile(r"\[request ([\w-]+)\]")
+_ADDRESS = re.compile(r"\[address=[^\]]*\] ")
 # What several parts of the server put around the same reason.
 _AROUND = re.compile(
     r"^(?:\[request [\w-]+\] |\[address=[^\]]*\] |Leave \w+, error: |Failed to launch replica \S+: )+|, elapsed time: .*$"
@@ -87,6 +88,7 @@ def of_launches(text: str, names: t.Collection[str], since: float) -> list[str]:
     told: list[str] = []
 
     def tell(line: str) -> None:
+        line = _ADDRESS.sub("", line)
         if line and not any(line in known for known in told):
             told.append(line)
             lines.append(f"  {line[:_WIDTH]}")

@@ -525,6 +525,37 @@ def test_a_definition_that_the_server_refuses_leaves_the_old_one_and_the_model(a
     assert ("DELETE", "/v1/models/minilm") not in newest.requests
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_a_definition_whose_registration_fails_after_it_was_taken_does_not_stay(apply, newest, embedding, before):
+    if before:
+        assert not apply(newest, [embedding()], prove="never").failed
+    register, failures = newest.models.register, ["No space left on device"]
+
+    def fails(*given):
+        register(*given)
+        if failures:
+            raise Refused(500, failures.pop())
+
+    newest.models.register = fails
+    result = apply(newest, [embedding(definition={"dimensions": 768, "max_tokens": 256})], replace=True, prove="never")
+    assert result.failed and "register the definition of 'minilm'" in result["msg"] and "No space left" in result["msg"]
+    found = newest.models.definitions["embedding"]
+    assert [row["dimensions"] for row in found.values()] == ([384] if before else [])
+
+
+def test_a_definition_of_somebody_who_was_faster_stays(apply, newest, embedding):
+    register = newest.models.register
+
+    def faster(*given):
+        register(*given)
+        register(*given)
+
+    newest.models.register = faster
+    result = apply(newest, [embedding()], prove="never")
+    assert result.failed and "already registered" in result["msg"]
+    assert list(newest.models.definitions["embedding"]) == ["minilm"]
+
+
 def test_a_definition_that_was_removed_is_put_back(apply, xinference, embedding):
     apply(xinference, [embedding()])
     xinference.models.definitions["embedding"].clear()
