@@ -96,6 +96,9 @@ options:
   uv:
     description: Requirement of the installer of supervisord, needed to install a service under it.
     type: str
+  cache:
+    description: Cache of that installer; by default C(cache/uv) below O(base).
+    type: path
 """
 
 EXAMPLES = r"""
@@ -295,7 +298,7 @@ def _apply(module: AnsibleModule, manager: service.Manager, change: Change) -> N
         os.unlink(change.name)
     elif verb == "install service":
         if isinstance(manager, service.Supervisord):
-            tools = release.Tools(p["base"], p["uv"], os.path.join(p["base"], "cache", "uv"))
+            tools = release.Tools(p["base"], p["uv"], p["cache"] or os.path.join(p["base"], "cache", "uv"))
             manager.make(tools, p["index"], p["supervisor"])
         manager.install(p["unit"], p["timer"])
     elif verb == "enable":
@@ -386,6 +389,7 @@ def main() -> None:
             base=dict(type="path", required=True),
             supervisor=dict(type="str"),
             uv=dict(type="str"),
+            cache=dict(type="path"),
             index=INDEX_OPTIONS,
         ),
         supports_check_mode=True,

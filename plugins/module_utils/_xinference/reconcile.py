@@ -68,6 +68,7 @@ class Refused(ModelopsError):
 #: Result of a turn -> exit status. 1 is an error that nobody expected, 2 a wrong command line.
 RESULTS = {
     "as declared": 0,
+    "as declared, but for what differs": 0,
     "paused": 0,
     "nothing is declared": 0,
     "a run of Ansible is at work": 0,
@@ -79,7 +80,7 @@ RESULTS = {
 }
 STATUSES = """\
 exit status of run, and of status for the last turn:
-  0  as declared, or nothing to do (paused, nothing declared, Ansible is at work)
+  0  as declared, also where a model runs otherwise and is left alone; or nothing to do (paused, nothing declared, Ansible is at work)
   1  an error that nobody expected
   3  a model is missing and will be launched, or is loading, or has fewer replicas and will get another one
   4  the server does not answer
@@ -253,7 +254,10 @@ class Turn:
             time.sleep(_LOOK)
         if heal.GAVE_UP in states:
             return "gave up"
-        return "as declared" if states <= {heal.READY} else "on the way"
+        if not states <= {heal.READY}:
+            return "on the way"
+        differs = any(known.differs for known in self.state.models.values())
+        return "as declared, but for what differs" if differs else "as declared"
 
     # -- the server ------------------------------------------------------------------------------------------------
 

@@ -58,6 +58,18 @@ def test_files_are_written_and_never_shown():
     assert "secret" not in str(made.result())
 
 
+@pytest.mark.parametrize(("given", "cache"), [({}, "cache/uv"), ({"cache": "/big/uv"}, "/big/uv")])
+def test_supervisords_environment_comes_through_the_declared_cache(run_module, monkeypatch, tmp_path, given, cache):
+    made = []
+    monkeypatch.setattr(service.Supervisord, "make", lambda self, tools, index, requirement: made.append(tools.cache))
+    monkeypatch.setattr(service.Supervisord, "start", lambda self: None)
+    options = {"name": "x", "manager": "supervisord", "base": str(tmp_path), "unit": "; Managed by modelops.inference"}
+    (tmp_path / "supervisor" / "conf.d").mkdir(parents=True)
+    result = run_module("xinference_service", {**options, "supervisor": "supervisor==4.3.0", "uv": "uv==1", **given})
+    assert not result.get("failed"), result
+    assert made == [os.path.join(tmp_path, cache)]
+
+
 @pytest.mark.parametrize("state", ["started", "stopped", "disabled", "absent"])
 @pytest.mark.each_core("xinference_service")
 def test_a_service_of_somebody_else_is_left_alone(run_module, tmp_path, state):
