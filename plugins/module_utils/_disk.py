@@ -20,18 +20,20 @@ _GIB = 1024**3
 _FULL = 64 << 20
 
 
-def advice(text: str, places: t.Iterable[str] = ()) -> str:
+def advice(text: str, places: t.Iterable[str] = (), here: bool = False) -> str:
     """A sentence about the file system of which an error tells that it is full or read-only; "" for any other error.
 
     :param places: directories that the work is about, beside the paths in the text.
+    :param here: it happened on this machine, also where by now there is room, as after a program took back what it wrote.
     """
     if not _TOLD.search(text):
         return ""
     there = [_existing(path) for path in [*_PATH.findall(text), *places] if path.startswith("/")]
     usages = [(path, os.statvfs(path)) for path in dict.fromkeys(there)]
-    if not usages:
+    found = [row for row in usages if _read_only(row[1]) or _full(row[1])] + (usages if here else [])
+    if not found:
         return ""
-    place, usage = next((row for row in usages if _read_only(row[1]) or _full(row[1])), usages[0])
+    place, usage = found[0]
     if _read_only(usage):
         mount = _mount(place)
         return (

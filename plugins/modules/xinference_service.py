@@ -82,6 +82,12 @@ options:
     description: Port that must answer after a start; V(0) waits for none.
     type: int
     default: 0
+  listens:
+    description:
+      - Port that the service opens, where that is not O(port) or may take longer. A service whose port another program has is not
+        started.
+    type: int
+    default: 0
   timeout:
     description: Seconds to wait for the port.
     type: int
@@ -255,8 +261,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     starts = bool(plan.changes) and plan.changes[-1].verb in ("start", "restart")
     if not module.check_mode:
         started = time.monotonic()
-        if starts and p["port"]:
-            taken = _taken(manager, p["host"], p["port"])
+        if starts and (p["listens"] or p["port"]):
+            taken = _taken(manager, p["host"], p["listens"] or p["port"])
             if taken:
                 raise ModelopsError(f"service {p['name']} was not started, nothing was changed: {taken}")
         manager.mark()
@@ -351,7 +357,8 @@ def _taken(manager: service.Manager, host: str, port: int) -> str:
             return ""
         if time.monotonic() > end:
             return (
-                f"port {port} of {host} is taken by {found['by']}. Stop that, or choose another port (xinference_port)"
+                f"port {port} of {host} is taken by {found['by']}. Stop that, or choose another port (xinference_port, of a worker "
+                "xinference_worker_port)"
             )
         time.sleep(0.5)
 
@@ -385,6 +392,7 @@ def main() -> None:
             leaves=dict(type="bool", default=False),
             host=dict(type="str", default="127.0.0.1"),
             port=dict(type="int", default=0),
+            listens=dict(type="int", default=0),
             timeout=dict(type="int", default=300),
             base=dict(type="path", required=True),
             supervisor=dict(type="str"),

@@ -792,7 +792,7 @@ def main(argv: t.Sequence[str] | None = None) -> int:
             return hold(settings, seconds)
         return pause(settings, seconds, reason) if command == "pause" else resume(settings)
     except (ModelopsError, OSError) as exc:
-        _put(f"modelops-reconcile: {exc}{_disk.advice(str(exc), [settings.directory])}", sys.stderr)
+        _put(f"modelops-reconcile: {exc}{_disk.advice(str(exc), [settings.directory], here=True)}", sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0

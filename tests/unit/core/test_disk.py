@@ -10,7 +10,6 @@ import os
 import types
 
 import pytest
-from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _directory, _disk, _module
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
@@ -40,6 +39,12 @@ def test_a_read_only_one_is_told_with_its_mount(usage):
     assert "is mounted read-only" in said and "mount -o remount,rw /" in said
 
 
+def test_where_there_is_room_by_now_it_was_full_if_it_happened_here(usage):
+    usage.f_bavail = 1 << 20
+    assert _disk.advice(FULL, ["/"]) == "", "a server elsewhere may have said so"
+    assert "has 1.0 of 2.0 GiB free. Make room there" in _disk.advice(FULL, ["/"], here=True)
+
+
 @pytest.mark.parametrize("text", ["", "/srv/x: Permission denied", "no GPU of that name"])
 def test_other_errors_stay_as_they_are(text):
     assert _disk.advice(text, ["/"]) == ""
@@ -53,23 +58,23 @@ def test_other_errors_stay_as_they_are(text):
         OSError(errno.EACCES, os.strerror(errno.EACCES), "/srv/x"),
     ],
 )
-def test_every_module_says_so(usage, monkeypatch, exc):
+def test_every_module_says_so(usage, exc):
     usage.f_flag = os.ST_RDONLY
     said = {}
 
     class Ended(Exception):
         pass
 
-    def fail(self, msg, **more):
+    def fail(msg, **more):
         said.update(more, msg=msg)
         raise Ended
 
     def work(module):
         raise exc
 
-    monkeypatch.setattr(AnsibleModule, "fail_json", fail)
-    module = types.SimpleNamespace(no_log_values=set(), params={"path": "/srv"}, argument_spec={}, warn=print)
-    module.fail_json = types.MethodType(fail, module)
+    module = types.SimpleNamespace(
+        no_log_values=set(), params={"path": "/srv"}, argument_spec={}, warn=print, fail_json=fail
+    )
     with pytest.raises(Ended):
         _module.run(module, work)
     if getattr(exc, "errno", None) == errno.EACCES:

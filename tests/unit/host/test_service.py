@@ -135,10 +135,11 @@ def test_the_port_of_a_process_that_is_about_to_end_is_waited_for(monkeypatch):
 
 
 @pytest.mark.each_core("xinference_service")
-def test_a_service_whose_port_is_taken_is_not_started(run_module, monkeypatch, tmp_path, listener):
+@pytest.mark.parametrize("option", ["port", "listens"])
+def test_a_service_whose_port_is_taken_is_not_started(run_module, monkeypatch, tmp_path, listener, option):
     monkeypatch.setattr(xinference_service, "_LETS_GO", 0)
     given = {"name": "x", "manager": "supervisord", "base": str(tmp_path), "unit": "; Managed by modelops.inference"}
-    given.update(supervisor="supervisor==4.3.0", uv="uv==0.13.9", port=listener)
+    given.update(supervisor="supervisor==4.3.0", uv="uv==0.13.9", **{option: listener})
     result = run_module("xinference_service", given)
     assert (
         result["failed"] and f"nothing was changed: port {listener} of 127.0.0.1 is taken by process" in result["msg"]
