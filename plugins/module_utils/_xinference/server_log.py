@@ -21,11 +21,11 @@ _LINES, _WIDTH = 20, 400
 # Seconds by which the clocks of the server and of this process may differ.
 _CLOCKS = 2.0
 
-# Of 3.0 and later: 2026-11-22T10:49:35.860Z ERROR xinference.core.worker pid:1 role:local address:127.0.0.1:1 node:vm TEXT
-# Before that: 2026-11-22 10:49:35,860 xinference.core.worker 1 ERROR    TEXT
+# Of 2.12.0 and later: 2026-11-22T10:49:35.860Z ERROR xinference.core.worker pid:1 role:local address:127.0.0.1:1 node:vm TEXT
+# Of 1.17.1: 2026-11-22 10:49:35,860 xinference.core.worker 1 ERROR    TEXT
 _HEAD = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\d)[T ](?P<time>\d\d:\d\d:\d\d)[.,]\d+(?P<utc>Z?) "
-    r"(?:(?P<level>[A-Z]+) \S+ pid:\S* role:\S* address:\S* node:\S* |\S+ \d+ (?P<old>[A-Z]+)\s+)(?P<text>.*)"
+    r"(?:(?P<level>[A-Z]+) \S+ pid:\S* role:\S* address:\S* node:\S* |\S+ +\d+ (?P<old>[A-Z]+)\s+)(?P<text>.*)"
 )
 _REQUEST = re.compile(r"\[request ([\w-]+)\]")
 _ADDRESS = re.compile(r"\[address=[^\]]*\] ")
