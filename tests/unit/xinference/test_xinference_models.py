@@ -832,7 +832,7 @@ def test_a_run_that_waits_for_another_one_says_for_whom(apply, newest, llm, memo
     assert again["resume"] == first["resume"], "the wait began with the first one"
     holder.stdin.close()
     holder.wait()
-    result = apply(newest, [llm()], remember=memory, wait=30, resume=first["resume"])
+    result = apply(newest, [llm()], remember=memory, resume=first["resume"])
     assert not result.failed and not result["pending"] and row(result, "tiny")["state"] == "ready"
 
 
