@@ -218,6 +218,12 @@ class Directory:
                 self.adopt(handle, mode, owner)
                 yield file
             os.replace(draft, name, src_dir_fd=self.handle, dst_dir_fd=self.handle)
+        except OSError as exc:
+            self.unlink(draft)
+            # A write to a disk that is full does not say to what.
+            if exc.errno in (errno.ENOSPC, errno.EDQUOT) and exc.filename is None:
+                exc.filename = os.path.join(self.path, name)
+            raise
         except BaseException:
             self.unlink(draft)
             raise

@@ -9,14 +9,17 @@ from __future__ import annotations
 import io
 import os
 import re
+import time
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 LINES = 15
-# Enough for the lines above even where one carries a long traceback.
-_TAIL_BYTES = 65536
+# Enough for the lines above even where the answers to looks of some minutes, each with a long traceback, come after them.
+TAIL_BYTES = 4 << 20
+# Seconds after which the end of a log is of another time.
+_OLD = 60.0
 _SETUP_TOKEN = re.compile(r"(Setup token:\s*)(\S+)")
 #: A name whose value is a secret, such as HF_TOKEN, PGPASSWORD and api_key. A tokenizer is none.
 SECRET_NAME = re.compile("token(?!iz)|key|secret|passw|pwd|credential|auth", re.IGNORECASE)
@@ -47,13 +50,17 @@ def without_userinfo(text: str) -> str:
     return USERINFO.sub("//********@", text)
 
 
-def tail(path: str | None, redact: t.Callable[[str], str] = str) -> str:
-    """The log's last lines without secrets, as the end of an error text; "" where there is nothing to read."""
-    text = _end_of(path)
-    lines = text.splitlines()[-LINES:]
+def tail(path: str | None, redact: t.Callable[[str], str] = str, choose: t.Callable[[str], str] = str) -> str:
+    """The log's last lines without secrets, as the end of an error text; "" where there is nothing to read.
+
+    :param choose: leaves out what explains nothing.
+    """
+    text, age = end_of(path)
+    lines = choose(text).splitlines()[-LINES:]
     if not lines:
         return ""
-    return f"\nLast lines of {path}:\n" + redact(redacted("\n".join(lines)))
+    old = f", which was written last {age / 60:.0f} min ago" if age > _OLD else ""
+    return f"\nLast lines of {path}{old}:\n" + redact(redacted("\n".join(lines)))
 
 
 def setup_token(path: str) -> str | None:
@@ -69,14 +76,16 @@ def setup_token(path: str) -> str | None:
     return found[-1] if found else None
 
 
-def _end_of(path: str | None) -> str:
+def end_of(path: str | None) -> tuple[str, float]:
+    """The end of the log, and the seconds since something was written to it; nothing where it cannot be read."""
     if not path:
-        return ""
+        return "", 0
     try:
         # The log is the service's, whose user could have another file of root's printed by a link in its place.
         with opened(path) as file:
             file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - _TAIL_BYTES))
-            return file.read().decode("utf-8", errors="replace")
+            file.seek(max(0, file.tell() - TAIL_BYTES))
+            age = max(0.0, time.time() - os.fstat(file.fileno()).st_mtime)
+            return file.read(TAIL_BYTES).decode("utf-8", errors="replace"), age
     except OSError:  # the error that the log was to explain is the one to report
-        return ""
+        return "", 0

@@ -12,8 +12,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.modelops.inference.plugins.module_utils import _secrets
+from ansible_collections.modelops.inference.plugins.module_utils import _disk, _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed
 
 AnyModule = t.TypeVar("AnyModule", bound=AnsibleModule)
 
@@ -65,10 +66,27 @@ def run(module: AnyModule, work: t.Callable[[AnyModule], dict[str, t.Any]]) -> t
         _secrets.put_right(module.argument_spec, module.params)
         result = work(module)
     except ModelopsError as exc:
-        module.fail_json(msg=_secrets.redacted(str(exc)), **_secrets.cleaned(exc.result))
+        text = str(exc) + _disk.advice(str(exc), _places(module), here=isinstance(exc, CommandFailed))
+        module.fail_json(msg=_secrets.redacted(text), **_secrets.cleaned(exc.result))
+    except OSError as exc:
+        if exc.errno not in _disk.TROUBLE:
+            _unexpected(module, exc)
+        text = f"{exc.filename or 'a file'} cannot be written: {exc.strerror}."
+        module.fail_json(msg=_secrets.redacted(text + _disk.advice(text, _places(module), here=True)))
     except Exception as exc:
-        module.fail_json(
-            msg=_secrets.redacted(f"An error that modelops.inference did not expect: {type(exc).__name__}: {exc}"),
-            exception=_secrets.redacted(traceback.format_exc()),
-        )
+        _unexpected(module, exc)
     module.exit_json(**_secrets.cleaned(result))
+
+
+def _unexpected(module: AnsibleModule, exc: Exception) -> t.NoReturn:
+    module.fail_json(
+        msg=_secrets.redacted(f"An error that modelops.inference did not expect: {type(exc).__name__}: {exc}"),
+        exception=_secrets.redacted(traceback.format_exc()),
+    )
+
+
+def _places(module: AnsibleModule) -> list[str]:
+    """Directories that a module is about."""
+    return [
+        str(module.params[name]) for name in ("base", "path", "home", "remember", "work") if module.params.get(name)
+    ]

@@ -27,7 +27,7 @@ notes:
   - An environment variable, engine option or setting of a definition that is a secret by its name or by its form becomes a
     reference to a variable, listed in RV(variables). Its value is neither returned nor logged. Look over the text before you
     share it, because a secret in an unusual place is not known as one.
-  - Models that load or failed are not captured.
+  - Models that load, failed or are missing are not captured. They are named in a warning, in the text and in RV(unsettled).
   - Works with Xinference 1.17, 2.12, 3.x and 4.x.
 extends_documentation_fragment:
   - modelops.inference._xinference
@@ -92,6 +92,13 @@ notes:
   description: What is not told of a model, by its UID.
   returned: always
   type: dict
+unsettled:
+  description:
+    - UID of each model that does not run and is not captured, and why. V(loading), V(failed), or V(missing) where O(remember) or
+      the server's autostart has it.
+  returned: always
+  type: dict
+  sample: {qwen3: loading}
 text:
   description: The inventory file, with the variables C(xinference_models) and C(xinference_definitions).
   returned: always
@@ -130,6 +137,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     for uid, notes in captured.notes.items():
         for note in notes:
             module.warn(f"{uid}: {note}")
+    for uid, state in captured.unsettled.items():
+        module.warn(f"{uid} of {client.endpoint} is {state}, so it is not captured.")
     return {
         "changed": False,
         "version": client.version,
@@ -137,6 +146,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         "definitions": captured.definitions,
         "variables": captured.variables,
         "notes": captured.notes,
+        "unsettled": captured.unsettled,
         "text": capture.text(captured, client.endpoint, client.version),
         "requests": dict(client.session.counts),
     }

@@ -194,7 +194,9 @@ release:
   type: dict
   sample: {id: 4.1.0-1f0a9c33, version: 4.1.0, built: "5f0c2d9a1b7e"}
 lock_drift:
-  description: How the current release differs from its lock file, and what of it is denied; empty where it is as it was installed.
+  description:
+    - How the current release differs from its lock file, what of it is denied, and whether its record cannot be read; empty where it
+      is as it was installed.
   returned: success
   type: list
   elements: str
@@ -315,7 +317,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         "releases": [name for name in built if release.record(os.path.join(releases, name))],
         "current": current,
         "previous": release.pointed_at(os.path.join(p["path"], "previous")) or "",
-        "lock_drift": release.lock_drift(os.path.join(releases, current), p["denied"]) if current else [],
+        "lock_drift": release.drift(os.path.join(releases, current), p["denied"]) if current else [],
         "files": probe.files([*p["files"], *unit_files]),
         "secrets": sorted(os.listdir(secrets)) if os.path.isdir(secrets) else [],
         **_auth(p, managers[p["service"]]),

@@ -483,7 +483,7 @@ options:
     default: true
   parallel:
     description:
-      - How many models are launched at the same time for each worker. The server's own limit is its
+      - How many models are launched at the same time for each worker, at least 1. The server's own limit is its
         C(XINFERENCE_MAX_CONCURRENT_LAUNCHES).
     type: int
     default: 5
@@ -570,11 +570,11 @@ EXAMPLES = r"""
 RETURN = r"""
 version:
   description: Release of the server.
-  returned: always
+  returned: always, but while another run, the reconciler or a drain is waited for
   type: str
   sample: 4.1.0
 pending:
-  description: Whether launches were still under way when O(wait) was over.
+  description: Whether launches were still under way, or another run was waited for, when O(wait) was over.
   returned: always
   type: bool
 resume:

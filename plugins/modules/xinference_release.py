@@ -140,10 +140,10 @@ def make_plan(
     :param current: release that ``current`` points at.  :param old: releases beyond the number to keep.
     """
     plan = Plan("release")
-    if not complete:
-        plan.add("add", "build release", wanted)
-    elif drift:
+    if drift:
         plan.add("change", "build release", wanted, why="; ".join(drift[:5]))
+    elif not complete:
+        plan.add("add", "build release", wanted)
     if activate and current != wanted:
         plan.add("change", "activate", "current", [Field("release", current, wanted)])
     for name in old:
@@ -168,7 +168,8 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
     if not p["build"] and not complete and not module.check_mode:
         kept = [name for name in sorted(_listing(releases)) if release.record(os.path.join(releases, name))]
         raise ModelopsError(f"release {p['id']} is not in {releases}; kept are: {', '.join(kept) or 'none'}")
-    drift = release.lock_drift(directory, p["index"].get("denied") or []) if complete and p["build"] else []
+    there = complete or os.path.lexists(os.path.join(directory, release.RECORD))
+    drift = release.drift(directory, p["index"].get("denied") or []) if there and p["build"] else []
     previous = release.pointed_at(os.path.join(p["path"], "previous"))
     old = _surplus(releases, [p["id"], current, previous], p["keep"])
     plan = make_plan(p["id"], complete, drift, current, old, p["activate"])

@@ -82,6 +82,12 @@ options:
     description: Port that must answer after a start; V(0) waits for none.
     type: int
     default: 0
+  listens:
+    description:
+      - Port that the service opens, where that is not O(port) or may take longer. A service whose port another program has is not
+        started.
+    type: int
+    default: 0
   timeout:
     description: Seconds to wait for the port.
     type: int
@@ -96,6 +102,9 @@ options:
   uv:
     description: Requirement of the installer of supervisord, needed to install a service under it.
     type: str
+  cache:
+    description: Cache of that installer; by default C(cache/uv) below O(base).
+    type: path
 """
 
 EXAMPLES = r"""
@@ -127,6 +136,7 @@ seconds:
   sample: 21.4
 """
 
+import contextlib
 import os
 import pwd
 import socket
@@ -143,6 +153,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.index imp
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed, read_file, write_file
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Change, Field, Plan
 
+# Seconds for which the process of before may still have the port.
+_LETS_GO = 5.0
 # A file without it is somebody else's, such as the unit that `xinference service install` writes under the same name.
 OURS = "Managed by modelops.inference"
 
@@ -246,8 +258,14 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     result = plan.result()
     if unit is not None and p["unit"] and unit != p["unit"]:
         result["diff"] = [result["diff"], {"before": unit, "after": p["unit"], "before_header": manager.path}]
+    starts = bool(plan.changes) and plan.changes[-1].verb in ("start", "restart")
     if not module.check_mode:
         started = time.monotonic()
+        if starts and (p["listens"] or p["port"]):
+            taken = _taken(manager, p["host"], p["listens"] or p["port"])
+            if taken:
+                raise ModelopsError(f"service {p['name']} was not started, nothing was changed: {taken}")
+        manager.mark()
         for change in plan:
             try:
                 _apply(module, manager, change)
@@ -255,7 +273,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
                 if change.verb not in ("start", "restart"):
                     raise
                 raise ModelopsError(f"{exc}\n{_log(manager)}") from exc
-        if plan.changes and plan.changes[-1].verb in ("start", "restart") and p["port"]:
+        if starts and p["port"]:
             _wait(manager, p["host"], p["port"], p["timeout"])
             result["seconds"] = round(time.monotonic() - started, 1)
     for warning in manager.warnings:
@@ -286,7 +304,7 @@ def _apply(module: AnsibleModule, manager: service.Manager, change: Change) -> N
         os.unlink(change.name)
     elif verb == "install service":
         if isinstance(manager, service.Supervisord):
-            tools = release.Tools(p["base"], p["uv"], os.path.join(p["base"], "cache", "uv"))
+            tools = release.Tools(p["base"], p["uv"], p["cache"] or os.path.join(p["base"], "cache", "uv"))
             manager.make(tools, p["index"], p["supervisor"])
         manager.install(p["unit"], p["timer"])
     elif verb == "enable":
@@ -304,11 +322,17 @@ def _apply(module: AnsibleModule, manager: service.Manager, change: Change) -> N
 
 
 def _wait(manager: service.Manager, host: str, port: int, timeout: int) -> None:
-    """Until the port answers; a service that dies on the way fails at once."""
+    """Until the port answers; a service that dies on the way, or whose port is another program's, fails at once."""
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     deadline = time.monotonic() + timeout
     first = manager.state().restarts
     while True:
+        taken = _taken(manager, host, port)
+        if taken:
+            # It would be started again and again.
+            with contextlib.suppress(ModelopsError):
+                manager.stop()
+            raise ModelopsError(f"service {manager.name} was stopped: {taken}. {_log(manager)}")
         try:
             with socket.create_connection((here, port), timeout=2):
                 return
@@ -320,6 +344,21 @@ def _wait(manager: service.Manager, host: str, port: int, timeout: int) -> None:
         if time.monotonic() > deadline:
             raise ModelopsError(
                 f"service {manager.name} runs, but {here}:{port} did not answer within {timeout} s. {_log(manager)}"
+            )
+        time.sleep(0.5)
+
+
+def _taken(manager: service.Manager, host: str, port: int) -> str:
+    """Who else has the port; "" where nobody has, or nobody can be seen to."""
+    end = time.monotonic() + _LETS_GO
+    while True:
+        found = probe.port(host, port, manager.state().pid)
+        if found["ours"] or not found["pid"]:
+            return ""
+        if time.monotonic() > end:
+            return (
+                f"port {port} of {host} is taken by {found['by']}. Stop that, or choose another port (xinference_port, of a worker "
+                "xinference_worker_port)"
             )
         time.sleep(0.5)
 
@@ -353,10 +392,12 @@ def main() -> None:
             leaves=dict(type="bool", default=False),
             host=dict(type="str", default="127.0.0.1"),
             port=dict(type="int", default=0),
+            listens=dict(type="int", default=0),
             timeout=dict(type="int", default=300),
             base=dict(type="path", required=True),
             supervisor=dict(type="str"),
             uv=dict(type="str"),
+            cache=dict(type="path"),
             index=INDEX_OPTIONS,
         ),
         supports_check_mode=True,

@@ -127,7 +127,7 @@ def test_launches_that_fail_or_take_too_long_leave_nothing_behind_and_the_others
     slow = {**models[1], "uid": "slow", "name": "minilm", "launch_timeout": 1}
     result = apply([bad, slow, models[1]])
     assert result.failed and result.changed
-    assert "broken: " in result["msg"] and "Last lines of " in result["msg"]
+    assert "broken: " in result["msg"] and "Errors of these launches in " in result["msg"]
     assert "slow: not ready within 1 s (launch_timeout); the launch was cancelled" in result["msg"]
     assert [m["state"] for m in result["models"]] == ["failed", "failed", "ready"]
     assert row(result, "minilm")["proof"]["ok"]

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ import time
 import typing as t
 from dataclasses import asdict, dataclass
 
+from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import Answer
 
@@ -94,7 +94,11 @@ class SessionFile:
                     f"session_file: {self.path} has to be a file that only the user running the module may read and "
                     "write, because a login is kept in it. Remove it, or give another path."
                 )
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            try:
+                locks.take(handle, self.path)
+            except locks.Held:
+                self._file.close()
+                raise
         return self
 
     def __exit__(self, *exc: object) -> None:

@@ -19,11 +19,14 @@ import stat
 import sys
 import typing as t
 
+from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils._directory import examine, opened
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import digest_of
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
 
 TCP_LISTEN = "0A"
+# Characters of a command line that are told.
+_SHOWN = 240
 
 
 def system() -> dict[str, t.Any]:
@@ -138,22 +141,31 @@ def release_of(pid: int) -> str:
 
 
 def port(host: str, number: int, service_pid: int) -> dict[str, t.Any]:
-    """Who listens on a TCP port: nobody, the service (any process below ``service_pid``), or another program."""
+    """Who listens on a TCP port: nobody, the service (any process below ``service_pid``), or another program.
+
+    ``pid`` is 0 where nobody listens, or this process cannot see who.
+    """
     inodes = _listeners(host, number)
+    found: dict[str, t.Any] = {"number": number, "listening": bool(inodes), "ours": False, "pid": 0, "by": ""}
     if not inodes:
-        return {"number": number, "listening": False, "ours": False, "by": ""}
+        return found
     for process in glob.glob("/proc/[0-9]*"):
         pid = int(os.path.basename(process))
         if _holds(process, inodes):
-            command = (read_file(f"{process}/cmdline") or "").replace("\0", " ").strip()
+            command = log.redacted((read_file(f"{process}/cmdline") or "").replace("\0", " ").strip())
             ours = service_pid > 0 and _descends(pid, service_pid)
-            return {"number": number, "listening": True, "ours": ours, "by": f"process {pid} ({command[:80]})"}
+            return {**found, "ours": ours, "pid": pid, "by": f"process {pid} ({_shortened(command)})"}
     # In a container without CAP_SYS_PTRACE even root does not see whose socket it is, only which user's.
     uid = min(inodes.values())
     with contextlib.suppress(OSError, KeyError):
         ours = service_pid > 0 and os.stat(f"/proc/{service_pid}").st_uid == uid != 0
-        return {"number": number, "listening": True, "ours": ours, "by": f"a process of {pwd.getpwuid(uid).pw_name}"}
-    return {"number": number, "listening": True, "ours": False, "by": f"a process of user {uid}"}
+        return {**found, "ours": ours, "by": f"a process of {pwd.getpwuid(uid).pw_name}"}
+    return {**found, "by": f"a process of user {uid}"}
+
+
+def _shortened(command: str) -> str:
+    """A command line whose beginning and end are told: programs of one interpreter begin alike."""
+    return command if len(command) <= _SHOWN else f"{command[: _SHOWN // 2]} ... {command[-_SHOWN // 2 :]}"
 
 
 def _listeners(host: str, number: int) -> dict[str, int]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import hashlib
 import json
 import os
@@ -24,6 +23,7 @@ import tempfile
 import typing as t
 import zipfile
 
+from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import denied
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
@@ -37,6 +37,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.shell imp
 RECORD = "release.json"
 LOCK = "lock.txt"
 TOOLS = "tools"
+# Seconds for which a run waits for another one that makes an environment or fetches weights on the host.
+_BUILD = 1800.0
 
 # Today's releases of these break old Xinference releases, which name no upper bound of their own: fastapi 0.137 answers
 # 500 to everything (bounded by Xinference since 2.11), and transformers 5 breaks embeddings beside the peft<=0.17.1 that
@@ -121,9 +123,17 @@ def lock_drift(environment: str, added: t.Sequence[str] = ()) -> list[str]:
 def record(environment: str) -> dict[str, t.Any] | None:
     """What release.json says; None where the build never ended."""
     try:
-        return json.loads(read_file(os.path.join(environment, RECORD)) or "")
+        found = json.loads(read_file(os.path.join(environment, RECORD)) or "")
     except ValueError:
         return None
+    return found if isinstance(found, dict) and found.get("id") else None
+
+
+def drift(environment: str, added: t.Sequence[str] = ()) -> list[str]:
+    """How an environment differs from what was installed, as `lock_drift` has it, its record included."""
+    # Without it nobody knows what the service was started from.
+    broken = os.path.lexists(os.path.join(environment, RECORD)) and record(environment) is None
+    return [f"{RECORD} cannot be read"] * broken + lock_drift(environment, added)
 
 
 def numbers(version: str) -> tuple[int, ...]:
@@ -155,11 +165,14 @@ def ingredients(declared: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 @contextlib.contextmanager
 def one_at_a_time(base: str) -> t.Iterator[None]:
-    """Holds a lock on an installation, so that a run waits for what a run that broke off still does on the host."""
+    """Holds a lock on an installation, so that a run waits for what a run that broke off still does on the host.
+
+    :raises locks.Held: it still does it after as long as an environment takes to build.
+    """
     os.makedirs(base, exist_ok=True)
     directory = os.open(base, os.O_RDONLY)
     try:
-        fcntl.flock(directory, fcntl.LOCK_EX)
+        locks.take(directory, base, _BUILD)
         yield
     finally:
         os.close(directory)

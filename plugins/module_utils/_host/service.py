@@ -98,6 +98,10 @@ class Manager:
     def remove(self) -> None:
         raise NotImplementedError
 
+    def mark(self) -> None:
+        """From now on `log_tail` begins here, such as at a start: what the service said before is of another one."""
+        raise NotImplementedError
+
     def log_tail(self, lines: int = 20) -> str:
         raise NotImplementedError
 
@@ -115,6 +119,7 @@ class Systemd(Manager):
         super().__init__(name)
         self.scope = scope
         self._user = ["--user"] if scope == "user" else []
+        self._since: list[str] = []
 
     @property
     def path(self) -> str:
@@ -205,11 +210,14 @@ class Systemd(Manager):
                 os.unlink(path)
         self._systemctl("daemon-reload")
 
+    def mark(self) -> None:
+        self._since = ["--since", f"@{int(time.time())}"]
+
     def log_tail(self, lines: int = 20) -> str:
         unit = "--user-unit" if self.scope == "user" else "--unit"
         words = ["journalctl", unit, f"{self.name}.service", "--lines", str(lines), "--no-pager", "--output", "cat"]
         try:
-            return last_lines(run(words, "journalctl", env=user_environment()), lines)
+            return last_lines(run([*words, *self._since], "journalctl", env=user_environment()), lines)
         except CommandFailed as exc:
             return str(exc)
 
@@ -239,6 +247,7 @@ class Supervisord(Manager):
         self.configuration = os.path.join(directory, "supervisord.conf")
         self.log = os.path.join(directory, "supervisord.log")
         self._socket = socket_path(directory)
+        self._read = 0
         self._control = [os.path.join(directory, "environment", "bin", "supervisorctl"), "-c", self.configuration]
 
     @property
@@ -352,9 +361,17 @@ class Supervisord(Manager):
             others = os.listdir(os.path.dirname(self.path))
             self._supervisorctl(*(["update"] if others else ["shutdown"]))
 
+    def _said(self) -> str:
+        return read_file(os.path.join(self.directory, f"{self.name}.log")) or ""
+
+    def mark(self) -> None:
+        self._read = len(self._said())
+
     def log_tail(self, lines: int = 20) -> str:
-        wanted = os.path.join(self.directory, f"{self.name}.log")
-        return last_lines(read_file(wanted) or read_file(self.log) or "", lines)
+        said = self._said()
+        # A shorter one is another file, after a rotation.
+        new = said[self._read :] if len(said) >= self._read else said
+        return last_lines(new or read_file(self.log) or "", lines)
 
     def commands(self) -> dict[str, str]:
         control = " ".join(self._control)

@@ -19,6 +19,7 @@ import stat
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.modelops.inference.plugins.module_utils import _json
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
@@ -28,6 +29,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference imp
     models,
     offers,
     registration,
+    releases,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Declared
@@ -55,6 +57,7 @@ class Found:
     :param history: UID -> the last launch of the web interface.
     :param custom: (type, name) -> definition of each custom model.
     :param families: name -> definition of the built-in LLMs that custom ones derive from.
+    :param gone: UIDs of instances in ERROR that the server no longer knows.
     """
 
     version: str
@@ -68,6 +71,7 @@ class Found:
     history: dict[str, dict[str, t.Any]]
     declared: Declared
     workers: dict[str, dict[str, t.Any]]
+    gone: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -77,12 +81,14 @@ class Captured:
     :param definitions: custom models that are not part of one of `models`.
     :param variables: name of a variable that has to be defined -> what it holds.
     :param notes: UID, or name of a definition -> what is not told.
+    :param unsettled: UID of a model that is not captured -> loading, failed, or missing (declared, or in the autostart).
     """
 
     models: list[dict[str, t.Any]] = field(default_factory=list)
     definitions: list[dict[str, t.Any]] = field(default_factory=list)
     variables: dict[str, str] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    unsettled: dict[str, str] = field(default_factory=dict)
 
     def note(self, uid: str, text: str) -> None:
         self.notes.setdefault(uid, []).append(text)
@@ -106,11 +112,14 @@ def read(client: Client, declared: Declared, workers: dict[str, dict[str, t.Any]
             family = body.get("model_family")
             if model_type == "LLM" and family and names.get(family) and family not in families:
                 families[family] = client.registration(model_type, family) or {}
+    instances = client.instances()
+    broken = [uid for uid, row in instances.items() if row.get("status") == "ERROR"]
     return Found(
         version=client.version,
         addresses=client.workers,
         models=running,
-        instances=client.instances(),
+        instances=instances,
+        gone=frozenset(uid for uid in broken if client.presence(uid) == releases.UNKNOWN),
         autostart=client.autostart(),
         custom=custom,
         families=families,
@@ -150,10 +159,10 @@ def launch_arguments(home: str | None) -> dict[str, dict[str, t.Any]]:
                 if about is not None and not stat.S_ISREG(about.st_mode):
                     with contextlib.suppress(FileNotFoundError), workers.enter(name) as worker:
                         with worker.open("models.json") as file:
-                            found.update(json.load(file))
+                            found.update(_json.check("its content", _json.load(file), dict, dict))
     except FileNotFoundError:
         pass
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, TypeError) as exc:
         why = exc.strerror if isinstance(exc, OSError) else exc
         raise ModelopsError(
             f"home: {place} cannot be read ({why}). Run the module as root or as the server's user, or leave home unset"
@@ -176,7 +185,17 @@ def capture(found: Found) -> Captured:
         model_type, name = key
         item = {"name": name, **({} if model_type == "LLM" else {"type": model_type})}
         result.definitions.append({**item, **_definition(found, result, key, name)})
+    result.unsettled = _unsettled(found)
     return result
+
+
+def _unsettled(found: Found) -> dict[str, str]:
+    """The models that are about to run, or ran: what is captured lacks them."""
+    actual = models.Actual(found.models, found.instances, gone=found.gone)
+    awaited = {model["uid"] for model in found.declared.models} | set(found.autostart or {})
+    states = {uid: actual.state(uid) for uid in sorted({*found.instances, *awaited} - set(found.models))}
+    told = {"absent": "missing", "ready": "loading"}  # ready since the list of models was read
+    return {uid: told.get(state, state) for uid, state in states.items() if state != "absent" or uid in awaited}
 
 
 def _model(found: Found, result: Captured, uid: str, row: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -468,6 +487,9 @@ def text(captured: Captured, endpoint: str, version: str) -> str:
     if captured.variables:
         lines += ["#", "# Define these, secrets with ansible-vault:"]
         lines += [f"#   {name}: {what}" for name, what in sorted(captured.variables.items())]
+    if captured.unsettled:
+        lines += ["#", "# Not in this file, because they did not run:"]
+        lines += [f"#   {uid}: {state}" for uid, state in sorted(captured.unsettled.items())]
     lines += ["", *_items("xinference_models", captured.models, captured.notes)]
     if captured.definitions:
         lines += [

@@ -22,7 +22,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._session import
     Session,
     Unreachable,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import releases
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import releases, server_log
 
 if t.TYPE_CHECKING:  # the reconciler runs this file where there is no Ansible
     from ansible.module_utils.basic import AnsibleModule
@@ -87,9 +87,16 @@ class Client:
     def endpoint(self) -> str:
         return self.session.base_url
 
-    def explain(self, message: str) -> str:
-        """The message with the last lines of the server's log, where it can be read."""
-        return message + log.tail(self.log_path, self.session.redact)
+    def explain(self, message: str, launches: t.Collection[str] = (), since: float = 0) -> str:
+        """The message with what the server's log says of launches, or else with its last lines, where it can be read.
+
+        :param launches: UIDs and names of models that failed.  :param since: when their launches began.
+        """
+        lines = server_log.of_launches(log.end_of(self.log_path)[0], launches, since) if launches else []
+        if not lines:
+            return message + log.tail(self.log_path, self.session.redact, server_log.without_looks)
+        text = "\n".join([f"Errors of these launches in {self.log_path}:", *lines])
+        return f"{message}\n{self.session.redact(log.redacted(text))}"
 
     # -- the server --------------------------------------------------------------------------------------------
 

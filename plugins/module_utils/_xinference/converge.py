@@ -11,10 +11,12 @@ up to three requests for each type with custom models; and one for each model th
 
 from __future__ import annotations
 
+import time
 import typing as t
 from collections import Counter
 from dataclasses import dataclass, replace
 
+from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
@@ -37,6 +39,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
 
 # Seconds within which the next slice of a run begins; until then the reconciler leaves the server alone.
 _NEXT_SLICE = 60.0
+# Seconds after which a person reads what the run waits for.
+_FIRST_WORD = 3.0
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,10 @@ class Settings:
     prove_timeout: float = 60
     wait: float | None = None
 
+    def __post_init__(self) -> None:
+        if self.parallel < 1:
+            raise ModelopsError(f"parallel (models_parallel) must be at least 1, and it is {self.parallel}")
+
 
 def converge(
     client: Client,
@@ -73,8 +81,36 @@ def converge(
     :raises ModelopsError: with the table of what happened, after everything that could be done was done.
     """
     store = store or Store(None)
-    pending = Pending(store, (resume or {}).get("path"))
-    with store.lock():
+    pending, since = Pending(store, (resume or {}).get("path")), (resume or {}).get("since")
+    end = (since or time.time()) + locks.WAIT
+    timeout = locks.WAIT if settings.wait is None else min(settings.wait, locks.WAIT if since else _FIRST_WORD)
+    try:
+        return _converge(client, wanted, settings, store, pending, timeout)
+    except locks.Held as exc:
+        if time.time() >= end or settings.wait is None:
+            pending.drop()
+            raise
+        # A person reads it, and the next execution waits on.
+        return {
+            **Plan("models").result(),
+            "pending": True,
+            "progress": [exc.line],
+            "resume": {"path": pending.path, "since": end - locks.WAIT},
+            "requests": dict(client.session.counts),
+            "warnings": [],
+        }
+
+
+def _converge(
+    client: Client,
+    wanted: t.Sequence[models.Model],
+    settings: Settings,
+    store: Store,
+    pending: Pending,
+    timeout: float,
+) -> dict[str, t.Any]:
+    """:param timeout: seconds to wait for somebody else who holds the lock."""
+    with store.lock(timeout):
         client.wait_ready(settings.ready_timeout, declared=settings.workers)
         client.login()
         run = _Run(client, wanted, settings, Memory(store), alone=store.path is not None)
@@ -160,7 +196,7 @@ class _Run:
             # What was done until here is told, too.
             self.actual = models.Actual({}, {})
             text = "\n".join([*_failures(work), str(exc)])
-            raise ModelopsError(client.explain(text), **{**result, **self._report(work, {})}) from exc
+            raise ModelopsError(self._explained(work, text), **{**result, **self._report(work, {})}) from exc
         proofs = self._prove(work)
         result.update(self._report(work, proofs))
         self._raise_failures(work, proofs, result)
@@ -331,7 +367,13 @@ class _Run:
             f"{len(bad)} of {len(work.outcomes)} models on {self.client.endpoint} failed, the others are as declared:"
         )
         table = progress.table([_TABLE, *(_cells(row, bad) for row in result["models"])])
-        raise ModelopsError(self.client.explain("\n".join([head, *failed, *unproven, "", *table])), **result)
+        raise ModelopsError(self._explained(work, "\n".join([head, *failed, *unproven, "", *table])), **result)
+
+    def _explained(self, work: launch.Work, message: str) -> str:
+        """With what the server's log says of the launches that failed."""
+        failed = [(m, o) for m, o in zip(self.wanted, work.outcomes) if o.phase == launch.FAILED]
+        names = {name for model, _outcome in failed for name in (model.uid, model.name)}
+        return self.client.explain(message, names, min((o.begun for _model, o in failed), default=0))
 
 
 _TABLE = ["model UID", "type", "state", "done", "replicas", "seconds"]

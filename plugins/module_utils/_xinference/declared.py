@@ -12,7 +12,6 @@ comparing, and the UIDs that prune may touch. It holds the environment variables
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -22,6 +21,8 @@ import time
 import typing as t
 from dataclasses import asdict, dataclass, field, fields
 
+from ansible_collections.modelops.inference.plugins.module_utils import _json
+from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import write_file
@@ -65,6 +66,24 @@ class Declared:
         return self.busy_until is not None and time.time() < self.busy_until
 
 
+def _checked(found: Declared) -> Declared:
+    """:raises TypeError: a value is of another type than this program writes; :raises KeyError: one is missing."""
+    _json.check("models", found.models, list, dict)
+    for number, model in enumerate(found.models):
+        _json.check(f"models.{number}.uid", model["uid"], str)
+    _json.check("launched", found.launched, dict, dict)
+    for uid, row in found.launched.items():
+        _json.check(f"launched.{uid}.body", row["body"], dict)
+        _json.number_or_none(f"launched.{uid}.created", row["created"])
+    _json.check("settings", found.settings, dict)
+    _json.check("settings.drained", found.settings.get("drained") or {}, dict, dict)
+    _json.number_or_none("settings.launch_timeout", found.settings.get("launch_timeout"))
+    _json.check("told", found.told, dict, list)
+    _json.check("had", found.had, dict, dict)
+    _json.number_or_none("busy_until", found.busy_until)
+    return found
+
+
 class Store:
     """The file.
 
@@ -82,16 +101,19 @@ class Store:
             return Declared()
         try:
             with opened(self.path) as file:
-                found = json.load(file)
+                found = _json.load(file)
+            _json.check("its content", found, dict)
             if found.pop("format") != _FORMAT:
                 raise ModelopsError(f"{self.path} was written by another release of modelops.inference; remove it")
             # A later release may have added something that this one, such as a reconciler not yet replaced, can do without.
             known = {each.name for each in fields(Declared)}
-            return Declared(**{name: value for name, value in found.items() if name in known})
+            return _checked(Declared(**{name: value for name, value in found.items() if name in known}))
         except FileNotFoundError:
             return Declared()
         except (OSError, ValueError, KeyError, TypeError) as exc:
-            why = exc.strerror if isinstance(exc, OSError) else exc
+            why = (
+                exc.strerror if isinstance(exc, OSError) else f"{exc} is missing" if isinstance(exc, KeyError) else exc
+            )
             raise ModelopsError(f"{self.path} cannot be read: {why}. Remove it; the next run writes it anew.") from exc
 
     def save(self, declared: Declared) -> None:
@@ -106,13 +128,14 @@ class Store:
             raise ModelopsError(f"{self.path} cannot be written: {exc.strerror}") from exc
 
     @contextlib.contextmanager
-    def lock(self, wait: bool = True) -> t.Iterator[bool]:
-        """Holds off others that change the models of this server; yields whether it is held.
+    def lock(self, timeout: float = locks.WAIT) -> t.Iterator[None]:
+        """Holds off others that change the models of this server.
 
-        :param wait: False does not wait for somebody else who holds it.
+        :param timeout: seconds to wait for somebody else who holds it.
+        :raises locks.Held: with who that is.
         """
         if not self.path or not self.writes:
-            yield True
+            yield
             return
         path = f"{self.path}.lock"
         try:
@@ -122,12 +145,8 @@ class Store:
         except OSError as exc:
             raise ModelopsError(f"{path} cannot be opened: {exc.strerror}") from exc
         with file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+            locks.take(file.fileno(), path, timeout)
+            yield
 
 
 class Pending:
@@ -148,8 +167,8 @@ class Pending:
             folder, name = os.path.split(self.path or "")
             # The directory is the service's, whose user could have another request sent in its place.
             with Directory.at(folder) as directory, directory.open(name, (os.geteuid(),)) as file:
-                return json.load(file)
-        except (OSError, ValueError) as exc:
+                return _json.check("its content", _json.load(file), dict)
+        except (OSError, ValueError, TypeError) as exc:
             raise ModelopsError(f"the run cannot go on: {self.path} cannot be read ({exc}). Start it again.") from exc
 
     def save(self, state: t.Mapping[str, t.Any]) -> str:

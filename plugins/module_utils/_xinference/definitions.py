@@ -87,9 +87,33 @@ def put(
             client.register(definition.model_type, definition.body, worker)
         return None
     except ModelopsError as exc:
-        if before is not None and client.registration(*key) is None:
-            client.register_again(definition.model_type, before, worker)
+        try:
+            _put_back(client, definition, before, worker, theirs="already registered" in str(exc))
+        except ModelopsError as more:
+            return f"{exc}. Nor could what was registered before be put back: {more}"
         return str(exc)
+
+
+def _put_back(
+    client: Client,
+    definition: registration.Definition,
+    before: dict[str, t.Any] | None,
+    worker: str | None,
+    theirs: bool,
+) -> None:
+    """After a registration that failed: a server whose worker or disk refuses it keeps it all the same.
+
+    :param theirs: somebody else was faster.
+    """
+    key = (definition.model_type, definition.name)
+    now = client.registration(*key)
+    if now is not None and not theirs and not registration.differences(definition, now):
+        if before is not None and not registration.differences(definition, before):
+            return
+        client.unregister(*key)
+        now = None
+    if before is not None and now is None:
+        client.register_again(definition.model_type, before, worker)
 
 
 # -- a list of definitions, as the module xinference_registration takes it -------------------------------------------

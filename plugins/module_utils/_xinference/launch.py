@@ -57,6 +57,7 @@ class Outcome:
     :param before: what ran before a replacement, to be brought back where that fails: {"body", "placed", "definition",
         "declared"}.
     :param restoring: why the replacement failed, once what ran before is being launched again.
+    :param begun: when the run took it up, in seconds since the epoch: its errors in the server's log are younger.
     """
 
     uid: str
@@ -74,6 +75,7 @@ class Outcome:
     roll: dict[str, t.Any] | None = None
     before: dict[str, t.Any] | None = None
     restoring: str | None = None
+    begun: float = field(default_factory=time.time)
 
 
 class Work:
@@ -81,7 +83,7 @@ class Work:
 
     :param outcomes: from `begin`, or what an earlier execution wrote down.
     :param memory: what is remembered of launches; None remembers nothing.
-    :param parallel: launches at the same time.
+    :param parallel: launches at the same time; less than one would never end.
     """
 
     def __init__(
@@ -95,7 +97,7 @@ class Work:
         self.client = client
         self.outcomes = outcomes
         self.memory = memory or Memory(Store(None))
-        self.parallel = parallel
+        self.parallel = max(1, parallel)
         #: New lines for the screen, oldest first.
         self.lines: list[str] = []
         self._models = {model.uid: model for model in wanted}
@@ -201,6 +203,12 @@ class Work:
         """Adds or removes one replica; the model answers all the time."""
         roll, model = outcome.roll or {}, self._models[outcome.uid]
         outcome.started = outcome.started or time.time()
+        # Each replica has the time of a launch. One that is lost again and again is not replaced for ever.
+        bound = outcome.timeout * (roll["replicas"] + len(roll["old"]) + 1)
+        if time.time() - outcome.started > bound:
+            raise ModelopsError(
+                f"its replicas are not as declared after {bound:.0f} s (launch_timeout for each replica)"
+            )
         instance = self.client.instances().get(outcome.uid) or {}
         rows = [r for r in instance.get("replica_statuses") or [] if r.get("status") != "TERMINATED"]
         ready = [r for r in rows if r.get("status") == "READY"]

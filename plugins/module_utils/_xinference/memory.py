@@ -10,7 +10,6 @@ All sizes are bytes, of one card where a model is spread over several.
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import re
@@ -18,6 +17,7 @@ import struct
 import typing as t
 from dataclasses import dataclass, replace
 
+from ansible_collections.modelops.inference.plugins.module_utils import _json
 from ansible_collections.modelops.inference.plugins.module_utils._directory import followed
 
 GIB = 1024**3
@@ -242,7 +242,7 @@ def read_checkpoint(
         shape = {}
         if os.path.exists(config):
             with followed(config) as text:
-                shape = json.load(text)
+                shape = _json.load(text)
         return checkpoint(shape, size, model_format, quantization, sum(map(os.path.getsize, weights)))
     except (OSError, ValueError, struct.error, TypeError):
         return checkpoint({}, size, model_format, quantization)

@@ -25,8 +25,9 @@ import traceback
 import typing as t
 from dataclasses import asdict, dataclass, field, replace
 
+from ansible_collections.modelops.inference.plugins.module_utils import _disk, _json, _session
+from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
-from ansible_collections.modelops.inference.plugins.module_utils import _session
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import write_file
@@ -67,6 +68,7 @@ class Refused(ModelopsError):
 #: Result of a turn -> exit status. 1 is an error that nobody expected, 2 a wrong command line.
 RESULTS = {
     "as declared": 0,
+    "as declared, but for what differs": 0,
     "paused": 0,
     "nothing is declared": 0,
     "a run of Ansible is at work": 0,
@@ -78,7 +80,7 @@ RESULTS = {
 }
 STATUSES = """\
 exit status of run, and of status for the last turn:
-  0  as declared, or nothing to do (paused, nothing declared, Ansible is at work)
+  0  as declared, also where a model runs otherwise and is left alone; or nothing to do (paused, nothing declared, Ansible is at work)
   1  an error that nobody expected
   3  a model is missing and will be launched, or is loading, or has fewer replicas and will get another one
   4  the server does not answer
@@ -137,7 +139,7 @@ def _read(path: str) -> t.Any:
     """The content of a JSON file; None where there is none, or none that can be read."""
     try:
         with opened(path) as file:
-            return json.load(file)
+            return _json.load(file)
     except (OSError, ValueError):
         return None
 
@@ -146,10 +148,21 @@ def load_state(settings: Settings) -> State:
     """What was kept; a file that cannot be read, or of another release, starts anew."""
     try:
         found = dict(_read(settings.path("state.json")) or {})
-        known = {uid: heal.Known(**row) for uid, row in found.pop("models", {}).items()}
-        return State(**found, models=known)
+        known = {uid: _known(row) for uid, row in found.pop("models", {}).items()}
+        _json.check("refused", found.get("refused") or {}, dict)
+        _json.number_or_none("started", found.get("started"))
+        return _json.like(State(models=known), found)
     except (TypeError, ValueError, AttributeError):
         return State()
+
+
+def _known(row: t.Mapping[str, t.Any]) -> heal.Known:
+    for name in ("launched", "next_try"):
+        _json.number_or_none(name, row.get(name))
+    known: heal.Known = _json.like(heal.Known(), row)
+    serving, declared = known.replicas
+    _json.check("replicas", [serving, declared], list, int)
+    return known
 
 
 def save_state(settings: Settings, state: State) -> None:
@@ -159,9 +172,12 @@ def save_state(settings: Settings, state: State) -> None:
 def paused(settings: Settings) -> dict[str, t.Any] | None:
     """{"until": seconds since the epoch or null, "reason"} while it is paused."""
     found = _read(settings.path("paused.json"))
-    if not isinstance(found, dict) or (found.get("until") is not None and found["until"] <= time.time()):
+    if not isinstance(found, dict):
         return None
-    return found
+    until = found.get("until") if isinstance(found.get("until"), (int, float)) else None
+    if until is not None and until <= time.time():
+        return None
+    return {"until": until, "reason": str(found.get("reason") or "")}
 
 
 def _file(path: str) -> str:
@@ -222,12 +238,15 @@ class Turn:
         while True:
             if paused(self.settings):
                 return "paused"
-            with self.store.lock(wait=False) as held:
-                memory = Memory(self.store)
-                if not held or memory.declared.busy:
-                    return "a run of Ansible is at work"
-                self._look(memory)
-                save_state(self.settings, self.state)
+            try:
+                with self.store.lock(timeout=0):
+                    memory = Memory(self.store)
+                    if memory.declared.busy:
+                        return "a run of Ansible is at work"
+                    self._look(memory)
+                    save_state(self.settings, self.state)
+            except locks.Held:
+                return "a run of Ansible is at work"
             states = {known.state for known in self.state.models.values()}
             if not states & {heal.LOADING, heal.MISSING}:
                 break
@@ -235,7 +254,10 @@ class Turn:
             time.sleep(_LOOK)
         if heal.GAVE_UP in states:
             return "gave up"
-        return "as declared" if states <= {heal.READY} else "on the way"
+        if not states <= {heal.READY}:
+            return "on the way"
+        differs = any(known.differs for known in self.state.models.values())
+        return "as declared, but for what differs" if differs else "as declared"
 
     # -- the server ------------------------------------------------------------------------------------------------
 
@@ -336,7 +358,13 @@ class Turn:
 
     def _wanted(self, declared: t.Sequence[t.Mapping[str, t.Any]]) -> list[models.Model]:
         # Whether weights are there is the server's to say: they may be on another worker, or on a share that comes late.
-        wanted = [model for model in models.desired(declared, exists=lambda path: True) if model.present]
+        try:
+            wanted = [model for model in models.desired(declared, exists=lambda path: True) if model.present]
+        except (KeyError, TypeError, ValueError, AttributeError) as exc:
+            raise ModelopsError(
+                f"{self.store.path}: its models are not what this release writes ({type(exc).__name__}: {exc}). Remove it; "
+                "the next run writes it anew."
+            ) from exc
         for model in wanted:
             # A short value, such as the 0 of CUDA_VISIBLE_DEVICES, would mask every 0.
             envs = {str(name): str(value) for name, value in (model.options["envs"] or {}).items()}
@@ -490,7 +518,8 @@ class Turn:
             "paused": paused(settings),
             "models": {uid: _shown(known) for uid, known in sorted(self.state.models.items())},
         }
-        last = _read(settings.path("status.json")) or {}
+        last = _read(settings.path("status.json"))
+        last = last if isinstance(last, dict) else {}
         if (last.get("result"), last.get("message")) != (result, status["message"]):
             _say(result + (f": {status['message']}" if why else ""))
         _write(settings, "status.json", status, 0o644)
@@ -513,7 +542,9 @@ def _free(workers: t.Sequence[str], memory: Memory) -> list[str]:
 
 def _shown(known: heal.Known) -> dict[str, t.Any]:
     ready, wanted = known.replicas
-    return {**{key: getattr(known, key) for key in _SHOWN}, "replicas": {"wanted": wanted, "ready": ready}}
+    row = {**{key: getattr(known, key) for key in _SHOWN}, "replicas": {"wanted": wanted, "ready": ready}}
+    # What it had before it was ready is kept for a while, for the next failure.
+    return {**row, "error": None} if known.state == heal.READY else row
 
 
 def metrics(status: t.Mapping[str, t.Any]) -> str:
@@ -616,19 +647,33 @@ def _restarted(settings: Settings, started: float | None) -> bool:
 
 def show(settings: Settings) -> int:
     """Prints the last turn for a person."""
-    status, now = _read(settings.path("status.json")), time.time()
-    if status is None:
-        _put(f"It has not run yet: there is no {settings.path('status.json')}")
+    path = settings.path("status.json")
+    status = _read(path)
+    if status is None and not os.path.lexists(path):
+        _put(f"It has not run yet: there is no {path}")
         return 1
-    _put(
+    try:
+        lines, code = _lines(settings, status, time.time()), int(status["exit"])
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise ModelopsError(
+            f"{path} is not what this program writes. Remove it; the next turn writes it anew."
+        ) from None
+    for line in lines:
+        _put(line)
+    return code
+
+
+def _lines(settings: Settings, status: t.Any, now: float) -> list[str]:
+    """The last turn in words."""
+    lines = [
         f"{status['result']}, {progress.duration(now - status['time'])} ago, Xinference {status['release']} on {status['endpoint']}"
-    )
+    ]
     if status["message"]:
-        _put(f"  {status['message']}")
+        lines.append(f"  {status['message']}")
     if _changed(settings.path("declared.json")) > status["time"]:
-        _put("  a run of Ansible, or a drain, was at work since then: the next turn looks at what it left")
+        lines.append("  a run of Ansible, or a drain, was at work since then: the next turn looks at what it left")
     if now - status["time"] > _STALE:
-        _put("  what follows is of that turn: since then it did not run, or waits for the server")
+        lines.append("  what follows is of that turn: since then it did not run, or waits for the server")
     hold = paused(settings)
     if hold:
         until = (
@@ -636,7 +681,7 @@ def show(settings: Settings) -> int:
             if hold["until"]
             else "until resume"
         )
-        _put(f"paused {until}" + (f": {hold['reason']}" if hold["reason"] else ""))
+        lines.append(f"paused {until}" + (f": {hold['reason']}" if hold["reason"] else ""))
     width = max(map(len, status["models"]), default=0)
     for uid, row in status["models"].items():
         line = f"  {uid:{width}}  {row['state']} for {progress.duration(now - row['since'])}"
@@ -647,11 +692,11 @@ def show(settings: Settings) -> int:
         counts = row.get("replicas") or {"ready": 0, "wanted": 0}
         if 0 < counts["ready"] < counts["wanted"]:
             line += f", {counts['ready']} of {counts['wanted']} replicas serve"
-        _put(line)
+        lines.append(line)
         for text in [row["error"] or "", *(f"differs: {item}" for item in row["differs"])]:
             if text:
-                _put(f"  {'':{width}}    {text.splitlines()[0]}")
-    return int(status["exit"])
+                lines.append(f"  {'':{width}}    {text.splitlines()[0]}")
+    return lines
 
 
 def pause(settings: Settings, seconds: float | None, reason: str) -> int:
@@ -747,7 +792,7 @@ def main(argv: t.Sequence[str] | None = None) -> int:
             return hold(settings, seconds)
         return pause(settings, seconds, reason) if command == "pause" else resume(settings)
     except (ModelopsError, OSError) as exc:
-        _put(f"modelops-reconcile: {exc}", sys.stderr)
+        _put(f"modelops-reconcile: {exc}{_disk.advice(str(exc), [settings.directory], here=True)}", sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 0

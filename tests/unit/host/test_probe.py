@@ -185,3 +185,12 @@ def test_the_release_of_a_process_is_the_one_that_it_was_started_from(tmp_path):
         child.stdout.readline()  # the kernel shows no command while it starts
         assert probe.release_of(child.pid) == "4.1.0-x"
         child.stdin.close()
+
+
+def test_a_long_command_line_is_told_from_both_ends_without_secrets(monkeypatch, listener):
+    words = ["python", "-m", "xinference." + "x" * 300, "--api_key", "API_KEY=s3cret", "--port", "9997"]
+    monkeypatch.setattr(
+        probe, "read_file", lambda path, read=probe.read_file: "\0".join(words) if "cmdline" in path else read(path)
+    )
+    by = probe.port("127.0.0.1", listener, 0)["by"]
+    assert "(python -m xinference." in by and by.endswith("--port 9997)") and "s3cret" not in by and len(by) < 300

@@ -77,6 +77,17 @@ def test_plan_rebuilds_a_release_that_differs_from_its_lock():
     assert plan.lines == ["~ build release 4.1.0-x (a is 2, was 1)"]
 
 
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}"])
+def test_a_record_that_cannot_be_read_is_why_a_release_is_built_anew(tmp_path, run_module, text):
+    path = environment(tmp_path / "releases" / "4.1.0-x", {"a": "1"})
+    (tmp_path / "current").symlink_to("releases/4.1.0-x")
+    assert release.drift(path) == []
+    (tmp_path / "releases" / "4.1.0-x" / "release.json").write_text(text)
+    assert release.drift(path) == ["release.json cannot be read"]
+    result = run_module("xinference_release", module_args(tmp_path), check=True)
+    assert result["plan"] == ["~ build release 4.1.0-x (release.json cannot be read)"]
+
+
 def test_plan_can_build_beside_what_serves():
     plan = xinference_release.make_plan("4.1.0-x", False, [], "4.0.0-y", ["3.0.0-z"], False)
     assert plan.lines == ["+ build release 4.1.0-x", "- remove release 3.0.0-z"]

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import http.server
+import os
+import socket
 import socketserver
 import subprocess
 import sys
@@ -56,6 +58,18 @@ def test_files_are_written_and_never_shown():
     assert "secret" not in str(made.result())
 
 
+@pytest.mark.parametrize(("given", "cache"), [({}, "cache/uv"), ({"cache": "/big/uv"}, "/big/uv")])
+def test_supervisords_environment_comes_through_the_declared_cache(run_module, monkeypatch, tmp_path, given, cache):
+    made = []
+    monkeypatch.setattr(service.Supervisord, "make", lambda self, tools, index, requirement: made.append(tools.cache))
+    monkeypatch.setattr(service.Supervisord, "start", lambda self: None)
+    options = {"name": "x", "manager": "supervisord", "base": str(tmp_path), "unit": "; Managed by modelops.inference"}
+    (tmp_path / "supervisor" / "conf.d").mkdir(parents=True)
+    result = run_module("xinference_service", {**options, "supervisor": "supervisor==4.3.0", "uv": "uv==1", **given})
+    assert not result.get("failed"), result
+    assert made == [os.path.join(tmp_path, cache)]
+
+
 @pytest.mark.parametrize("state", ["started", "stopped", "disabled", "absent"])
 @pytest.mark.each_core("xinference_service")
 def test_a_service_of_somebody_else_is_left_alone(run_module, tmp_path, state):
@@ -74,6 +88,86 @@ def test_a_disabled_service_is_stopped_and_does_not_come_back():
     gone = State(installed=True, active="stopped", enabled=False)
     for state, lines in ((RUNNING, ["~ stop x (running)", "~ disable x"]), (stopped, ["~ disable x"]), (gone, [])):
         assert xinference_service.make_plan("x", dict(WANTED, state="disabled"), state, "u", {}, "").lines == lines
+
+
+# -- its port ------------------------------------------------------------------------------------------------------
+
+
+class Started(service.Manager):
+    """A service that runs, of which nothing listens."""
+
+    stopped = False
+
+    def state(self):
+        return State(installed=True, active="starting", pid=0)
+
+    def stop(self):
+        self.stopped = True
+
+    def log_tail(self, lines=20):
+        return "its log"
+
+    def commands(self):
+        return {"log": "show it"}
+
+
+@pytest.fixture
+def listener():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_port_that_was_taken_meanwhile_is_named_at_once_with_its_owner(monkeypatch, listener):
+    monkeypatch.setattr(xinference_service, "_LETS_GO", 0)
+    manager = Started("x")
+    expected = (
+        rf"x was stopped: port {listener} of 127.0.0.1 is taken by process {os.getpid()} \(.*xinference_port.*its log"
+    )
+    with pytest.raises(ModelopsError, match=f"(?s){expected}"):
+        xinference_service._wait(manager, "127.0.0.1", listener, 300)
+    assert manager.stopped, "it would be started again and again"
+
+
+def test_the_port_of_a_process_that_is_about_to_end_is_waited_for(monkeypatch):
+    answers = [{"ours": False, "pid": 1, "by": "old"}, {"ours": False, "pid": 0, "by": ""}]
+    monkeypatch.setattr(xinference_service.probe, "port", lambda *_args: answers.pop(0))
+    assert xinference_service._taken(Started("x"), "127.0.0.1", 9) == "" and not answers
+
+
+@pytest.mark.each_core("xinference_service")
+@pytest.mark.parametrize("option", ["port", "listens"])
+def test_a_service_whose_port_is_taken_is_not_started(run_module, monkeypatch, tmp_path, listener, option):
+    monkeypatch.setattr(xinference_service, "_LETS_GO", 0)
+    given = {"name": "x", "manager": "supervisord", "base": str(tmp_path), "unit": "; Managed by modelops.inference"}
+    given.update(supervisor="supervisor==4.3.0", uv="uv==0.13.9", **{option: listener})
+    result = run_module("xinference_service", given)
+    assert (
+        result["failed"] and f"nothing was changed: port {listener} of 127.0.0.1 is taken by process" in result["msg"]
+    )
+    assert not (tmp_path / "supervisor").exists()
+
+
+def test_a_log_begins_at_the_start(tmp_path):
+    log = tmp_path / "x.log"
+    log.write_text("of before\n")
+    manager = service.Supervisord("x", str(tmp_path))
+    assert manager.log_tail() == "of before"
+    manager.mark()
+    assert manager.log_tail() == ""
+    log.write_text("of before\nof now\n")
+    assert manager.log_tail() == "of now"
+    log.write_text("new\n")
+    assert manager.log_tail() == "new", "after a rotation"
+
+
+def test_systemds_journal_begins_at_the_start(monkeypatch):
+    given = []
+    monkeypatch.setattr(service, "run", lambda argv, *args, **kwargs: given.append(argv) or "")
+    manager = service.Systemd("x", "system")
+    manager.log_tail()
+    manager.mark()
+    manager.log_tail()
+    assert "--since" not in given[0] and given[1][-2] == "--since" and given[1][-1].startswith("@1")
 
 
 @pytest.mark.parametrize("child", [True, False])

@@ -85,6 +85,21 @@ def test_another_file_is_not_overwritten_unless_told(newest, play, tmp_path):
     assert path.read_text().endswith("xinference_models: []\n")
 
 
+def test_a_file_is_kept_while_models_load(newest, play, tmp_path):
+    path = tmp_path / "mine.yml"
+    path.write_text("xinference_models: [{uid: mine}]\n")
+    newest.behave("q", hangs=True)
+    newest.models.launch({"model_name": "qwen3", "model_uid": "q", "model_engine": "llama.cpp"})
+    refused = play(newest, "-e", f"capture_dest={path}", "-e", "capture_replace=true")
+    said = " ".join(refused.stdout.split())
+    assert (
+        refused.returncode
+        and f"{newest.url} is not at rest, so {path} is not written" in said
+        and "q (loading)." in said
+    )
+    assert path.read_text() == "xinference_models: [{uid: mine}]\n"
+
+
 def test_the_hosts_own_variables_are_not_hidden(newest, play, site):
     (site / "host_vars").mkdir()
     (site / "host_vars" / "theirs.yml").write_text("a: 1\n")

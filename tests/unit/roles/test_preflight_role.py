@@ -121,8 +121,14 @@ def test_what_a_host_is_refused_for_before_anything_is_installed(play):
         unreadable={"auth_unreadable": "/x/auth.db cannot be read."},
         unasked={"auth_unreadable": "/x/auth.db cannot be read.", "xinference_auth": False},
         before_3={"auth_unreadable": "/x/auth.db cannot be read.", "xinference_version": "2.12.0"},
+        read_only={"writable": False},
+        theirs={"taken_by": "process 7 (python -m xinference.deploy.local)"},
+        web={"taken_by": "process 7 (nginx)"},
     )
-    assert said.failed == {"no_gpu", "no_build", "unreadable"}, said.output
+    assert said.failed == {"no_gpu", "no_build", "unreadable", "read_only", "theirs", "web"}, said.output
+    assert "root may not write to /opt, where xinference_dir (/opt/xinference) is: its file system is" in said.output
+    capture = "ansible-playbook modelops.inference.capture -e capture_endpoint=http://127.0.0.1:9997"
+    assert said.output.count(capture) == 1 and "port 9997 is taken by process 7 (nginx). Stop it, or set" in said.output
     assert "unreadable (cluster unreadable): /x/auth.db cannot be read." in said.output
     assert (
         "no_gpu (cluster no_gpu): gpu_memory is of a GPU, this host has none to use, and model big would run on the CPU."

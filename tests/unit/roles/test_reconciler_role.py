@@ -117,6 +117,8 @@ def test_systemd_runs_it_after_each_start_and_by_the_clock_with_few_rights(made)
         *("--password-file", "/opt/xinference/reconciler/password"),
         *("--metrics-dir", "/var/lib/node_exporter"),
     ]
+    # What systemd says of each turn is info, and its own lines are not.
+    assert service["SyslogLevel"] == service["LogLevelMax"] == "notice"
     assert (service["User"], service["CapabilityBoundingSet"], service["ProtectSystem"]) == ("xinference", "", "strict")
     assert service["ReadWritePaths"] == "/opt/xinference/reconciler /var/lib/node_exporter"
     # What needs nobody to act is no failure.

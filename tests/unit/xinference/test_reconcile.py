@@ -482,7 +482,9 @@ def test_what_runs_otherwise_is_reported_and_left_alone(declare, run, server, st
     assert run() == 0
     assert status()["models"]["minilm"]["differs"] == ["replicas 2 -> 1"]
     assert server.changes() == []
-    assert "minilm  ready, runs otherwise than declared: replicas 2 -> 1" in capsys.readouterr().out
+    said = capsys.readouterr().out.splitlines()
+    assert any(line.endswith("minilm  ready, runs otherwise than declared: replicas 2 -> 1") for line in said)
+    assert said[-1].endswith("as declared, but for what differs")
 
 
 def test_a_model_that_cannot_be_launched_is_tried_again_later_and_given_up(declare, run, server, status, later, capsys):
@@ -801,7 +803,71 @@ def test_an_error_is_told_and_changes_nothing(declare, run, status, directory, s
     assert server.changes() == []
 
 
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"models": {"a": 1}}, "models is of the type dict"),
+        ({"models": ["a"]}, "models.0 is of the type str"),
+        ({"models": [{}]}, "'uid' is missing"),
+        ({"models": [{"uid": "a"}]}, "its models are not what this release writes (KeyError"),
+        ({"launched": {"tiny": []}}, "launched.tiny is of the type list"),
+        ({"settings": {"launch_timeout": "1"}}, "settings.launch_timeout is of the type str"),
+        ({"settings": {"drained": [1]}}, "settings.drained is of the type list"),
+        ({"busy_until": True}, "busy_until is of the type bool"),
+    ],
+)
+def test_what_is_declared_is_held_against_its_types(declare, run, status, directory, server, capsys, changed, why):
+    declare()
+    path = directory / "declared.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changed}))
+    assert run() == 1
+    assert str(path) in status()["message"] and why in status()["message"] and "Remove it" in status()["message"]
+    assert "Traceback" not in "".join(capsys.readouterr()) and server.changes() == []
+
+
+@pytest.mark.parametrize("name", ["declared.json", "state.json", "status.json", "paused.json"])
+def test_a_file_that_somebody_let_grow_is_not_read(declare, run, status, directory, monkeypatch, name):
+    declare()
+    monkeypatch.setattr(reconcile._json, "LIMIT", 1 << 20)
+    (directory / name).write_text(json.dumps({"until": None, "fill": "x" * (2 << 20)}))
+    code = run()
+    if name == "declared.json":
+        assert code == 1 and f"{directory / name} cannot be read: it has more than 1 MiB" in status()["message"]
+    else:
+        assert code == 0 and status()["result"] == "as declared"
+
+
+@pytest.mark.parametrize(
+    "row", [[], {"attempts": "x"}, {"next_try": "x"}, {"replicas": [1]}, {"differs": None}, {"replicas": ["a", "b"]}]
+)
+def test_a_state_of_other_types_starts_anew(run, declare, directory, row):
+    declare()
+    (directory / "state.json").write_text(json.dumps({"models": {"tiny": row}}))
+    assert run() == 0
+
+
 # -- what others read ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"time": "x"}', "{", "null"])
+def test_a_status_that_is_none_is_named(directory, capsys, text):
+    (directory / "status.json").write_text(text)
+    assert reconcile.main(["--directory", str(directory), "status"]) == 1
+    assert f"{directory / 'status.json'} is not what this program writes. Remove it" in capsys.readouterr().err
+
+
+def test_what_was_wrong_before_a_model_was_ready_is_not_told_of_it(declare, run, directory, status, capsys):
+    declare()
+    assert run() == 0
+    state = json.loads((directory / "state.json").read_text())
+    state["models"]["tiny"].update(error="CUDA out of memory", attempts=1)
+    (directory / "state.json").write_text(json.dumps(state))
+    assert run() == 0 and status()["models"]["tiny"]["error"] is None
+    capsys.readouterr()
+    assert reconcile.main(["--directory", str(directory), "status"]) == 0
+    assert "CUDA" not in capsys.readouterr().out
+    kept = json.loads((directory / "state.json").read_text())["models"]["tiny"]
+    assert kept["error"] == "CUDA out of memory", "for the next failure"
 
 
 def test_status_and_metrics_are_for_everybody_and_secrets_for_nobody(declare, run, directory, tmp_path, llm):

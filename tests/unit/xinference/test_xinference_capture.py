@@ -343,6 +343,21 @@ def test_nothing_runs(newest, captured):
     assert result["models"] == [] and "xinference_models: []\n" in result["text"]
 
 
+def test_a_server_that_is_not_at_rest_is_told(newest, captured, apply, llm, embedding, tmp_path, warned):
+    remember = str(tmp_path / "declared.json")
+    assert not apply(newest, [llm(), embedding(autostart=False)], prove="never", remember=remember).failed
+    newest.models.models.clear()
+    newest.behave("q", hangs=True)
+    newest.models.launch({**LLM, "model_uid": "q"})
+    newest.behave("broken", error="no room", seconds=0)
+    newest.models.launch({**LLM, "model_uid": "broken"})
+    result = captured(newest, remember=remember)
+    assert result["models"] == []
+    assert result["unsettled"] == {"minilm": "missing", "q": "loading", "tiny": "missing"}, "a failed launch is over"
+    assert f"q of {newest.url} is loading, so it is not captured." in warned
+    assert "# Not in this file, because they did not run:\n#   minilm: missing\n" in result["text"]
+
+
 def test_a_file_of_a_worker_that_cannot_be_read_is_named(newest, run_module, tmp_path):
     (tmp_path / "worker_recovery" / "w").mkdir(parents=True)
     (tmp_path / "worker_recovery" / "w" / "models.json").write_text("{")

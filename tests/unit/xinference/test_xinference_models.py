@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pathlib
+import re
 import stat
+import subprocess
+import sys
 import threading
 import time
 
@@ -16,7 +20,8 @@ import pytest
 from servers.xinference import PASSWORD, PROFILES, XinferenceServer
 from servers.xinference.models import Refused
 
-from ansible_collections.modelops.inference.plugins.module_utils import _session
+from ansible_collections.modelops.inference.plugins.module_utils import _directory, _disk, _session
+from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import launch
 
 NO_ANSWER = "http://127.0.0.1:9"
@@ -520,6 +525,37 @@ def test_a_definition_that_the_server_refuses_leaves_the_old_one_and_the_model(a
     assert ("DELETE", "/v1/models/minilm") not in newest.requests
 
 
+@pytest.mark.parametrize("before", [False, True])
+def test_a_definition_whose_registration_fails_after_it_was_taken_does_not_stay(apply, newest, embedding, before):
+    if before:
+        assert not apply(newest, [embedding()], prove="never").failed
+    register, failures = newest.models.register, ["No space left on device"]
+
+    def fails(*given):
+        register(*given)
+        if failures:
+            raise Refused(500, failures.pop())
+
+    newest.models.register = fails
+    result = apply(newest, [embedding(definition={"dimensions": 768, "max_tokens": 256})], replace=True, prove="never")
+    assert result.failed and "register the definition of 'minilm'" in result["msg"] and "No space left" in result["msg"]
+    found = newest.models.definitions["embedding"]
+    assert [row["dimensions"] for row in found.values()] == ([384] if before else [])
+
+
+def test_a_definition_of_somebody_who_was_faster_stays(apply, newest, embedding):
+    register = newest.models.register
+
+    def faster(*given):
+        register(*given)
+        register(*given)
+
+    newest.models.register = faster
+    result = apply(newest, [embedding()], prove="never")
+    assert result.failed and "already registered" in result["msg"]
+    assert list(newest.models.definitions["embedding"]) == ["minilm"]
+
+
 def test_a_definition_that_was_removed_is_put_back(apply, xinference, embedding):
     apply(xinference, [embedding()])
     xinference.models.definitions["embedding"].clear()
@@ -681,6 +717,28 @@ def test_a_model_that_fails_does_not_stop_the_others(apply, xinference, llm, emb
     assert again["plan"] == ["+ launch tiny"] and not again.failed
 
 
+def test_the_cause_of_a_failed_launch_is_shown_and_not_this_collections_own_looks(apply, newest, llm, tmp_path):
+    log = tmp_path / "xinference.log"
+
+    def entry(text, after=0, level="ERROR"):
+        when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + after))
+        return f"{when}.100Z {level} xinference.core.worker pid:7 role:local address:127.0.0.1:1 node:vm {text}\n"
+
+    looks = entry("[request b] Leave describe_model, error: Model not found in the model list, uid: tiny", 5)
+    log.write_text(
+        entry("[request a] Leave launch_builtin_model, error: an older one of tiny", -500)
+        + entry("[request c] Enter launch_builtin_model, model_uid=tiny-rep0,envs={'HF_TOKEN': 'hf_geheim'}", 1, "INFO")
+        + entry("[request c] Leave launch_builtin_model, error: Failed to download, elapsed time: 66 s", 2)
+        + "Traceback (most recent call last):\n  File x\nsocket.gaierror: [Errno -2] Name or service not known\n"
+        + (looks + "Traceback\n  frame\n" * 30) * 3
+    )
+    newest.behave("tiny", seconds=0.1, error=" ")
+    told = apply(newest, [llm()], log_path=str(log))["msg"]
+    assert told.endswith(
+        f"Errors of these launches in {log}:\n  socket.gaierror: [Errno -2] Name or service not known\n  Failed to download"
+    )
+
+
 def test_a_launch_that_takes_too_long_is_cancelled(apply, xinference, llm, embedding):
     xinference.behave("tiny", hangs=True)
     result = apply(xinference, [llm(launch_timeout=1), embedding()])
@@ -742,6 +800,63 @@ def test_a_server_that_stops_answering_while_models_load(apply, newest, llm, mon
     result = apply(newest, [llm()])
     assert result.failed and "tiny: the server stopped answering" in result["msg"]
     assert result.changed
+
+
+def test_a_disk_that_is_full_is_named_with_what_mends_it(apply, newest, llm, memory, monkeypatch):
+    def full(*_args, **_kwargs):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(_directory.Directory, "write", full)
+    monkeypatch.setattr(_disk, "_full", lambda usage: True)
+    result = apply(newest, [llm()], remember=memory)
+    assert result.failed and f"{memory} cannot be written: No space left on device" in result["msg"]
+    assert re.search(r"The file system of \S+ has [\d.]+ of [\d.]+ GiB free[.] Make room there", result["msg"])
+
+
+@pytest.fixture
+def holder(memory):
+    """Somebody else who holds the lock; ends when told."""
+    text = "import fcntl, sys; f = open(sys.argv[1], 'w'); fcntl.flock(f, fcntl.LOCK_EX); print(); sys.stdin.read()"
+    words = [sys.executable, "-c", text, memory + ".lock"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        yield process
+        process.stdin.close()
+
+
+def test_a_run_that_waits_for_another_one_says_for_whom(apply, newest, llm, memory, holder):
+    first = apply(newest, [llm()], remember=memory, wait=0)
+    assert (first["pending"], first.changed, newest.requests) == (True, False, [])
+    assert f"(process {holder.pid}), which holds {memory}.lock" in first["progress"][0]
+    again = apply(newest, [llm()], remember=memory, wait=0, resume=first["resume"])
+    assert again["resume"] == first["resume"], "the wait began with the first one"
+    holder.stdin.close()
+    holder.wait()
+    result = apply(newest, [llm()], remember=memory, resume=first["resume"])
+    assert not result.failed and not result["pending"] and row(result, "tiny")["state"] == "ready"
+
+
+def test_a_run_does_not_wait_for_another_one_for_ever(apply, newest, llm, memory, holder, monkeypatch):
+    monkeypatch.setattr(locks, "WAIT", 0.3)
+    result = apply(newest, [llm()], remember=memory, wait=0, resume={"path": None, "since": time.time() - 1})
+    assert (
+        result.failed and "declared.json.lock is locked by" in result["msg"] and f"ps -fp {holder.pid}" in result["msg"]
+    )
+
+
+@pytest.mark.parametrize("parallel", [0, -1])
+def test_a_run_in_which_nothing_may_start_is_refused(apply, newest, llm, parallel):
+    result = apply(newest, [llm()], parallel=parallel)
+    assert result.failed and f"parallel (models_parallel) must be at least 1, and it is {parallel}" in result["msg"]
+    assert newest.requests == []
+    assert launch.Work(None, [], [], parallel=parallel).parallel == 1, "nor does anybody else wait for ever"
+
+
+def test_a_replica_that_is_lost_again_and_again_is_not_replaced_for_ever(apply, newest, embedding, monkeypatch):
+    apply(newest, [embedding()])
+    monkeypatch.setattr(launch, "add_replica", lambda *_args: None)
+    result = apply(newest, [embedding(replicas=2, launch_timeout=1)])
+    assert result.failed and "minilm: its replicas are not as declared after 3 s (launch_timeout" in result["msg"]
 
 
 def test_a_worker_in_place_is_waited_for(apply):
