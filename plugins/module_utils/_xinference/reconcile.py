@@ -48,8 +48,8 @@ USERNAME = "reconciler"
 _LOOK, _WATCH = 2.0, 5.0
 # Seconds to wait for workers that were there before the server was restarted.
 _WORKERS = 60.0
-# Seconds after which the last turn says little of now.
-_STALE = 90.0
+# Seconds beyond the interval after which the last turn says nothing of now.
+_LATE = 30.0
 # A restart moves the server's start by more than the seconds by which its clock may be off.
 _JITTER = 5.0
 # Seconds for which Xinference bans an address after ten failed logins.
@@ -81,7 +81,7 @@ exit status of run, and of status for the last turn:
   0  as declared, or nothing to do (paused, nothing declared, Ansible is at work)
   1  an error that nobody expected
   3  a model is missing and will be launched, or is loading, or has fewer replicas and will get another one
-  4  the server does not answer
+  4  the server does not answer; of status also where the last turn is too long ago
   5  gave up on a model, see status: fix the cause, then resume
   6  the server refuses the login: fix the password file
 """
@@ -114,11 +114,13 @@ class State:
     """What is kept between two turns.
 
     :param started: when the server started.  :param workers: how many it had.
+    :param looked: when the models were looked at last.
     :param refused: {"file": which password file, "until": when to try again or null, "why"}.
     """
 
     started: float | None = None
     workers: int = 0
+    looked: float | None = None
     refused: dict[str, t.Any] | None = None
     models: dict[str, heal.Known] = field(default_factory=dict)
 
@@ -193,6 +195,7 @@ class Turn:
         self.store = Store(settings.path("declared.json"))
         session = Session(settings.endpoint, proxy="")
         self.client = Client(session, settings.username, None, settings.password_file or None)
+        self.looked = False  # in this turn, and to the end
 
     def run(self) -> int:
         """Does the turn, writes status and metrics, and returns the exit status."""
@@ -300,6 +303,7 @@ class Turn:
 
     def _look(self, memory: Memory) -> None:
         """Reads once, decides for each model, and does it."""
+        self.looked = False
         declared = memory.declared
         there = [m for m in self._wanted(declared.models) if not memory.waits(m.uid, m.options["worker"])]
         wanted = sorted(there, key=lambda model: model.options["priority"])
@@ -333,6 +337,7 @@ class Turn:
             now = replace(now, error=now.error and self.client.session.redact(log.redacted(now.error)))
             _tell(model.uid, was, now)
             known[model.uid] = now
+        self.looked, self.state.looked = True, clock
 
     def _wanted(self, declared: t.Sequence[t.Mapping[str, t.Any]]) -> list[models.Model]:
         # Whether weights are there is the server's to say: they may be on another worker, or on a share that comes late.
@@ -478,7 +483,9 @@ class Turn:
     # -- what others read ------------------------------------------------------------------------------------------
 
     def _report(self, result: str, why: str) -> None:
-        settings = self.settings
+        settings, state = self.settings, self.state
+        # A server that went away after the look has other states by now.
+        fresh = self.looked and result in ("as declared", "on the way", "gave up")
         status = {
             "format": 1,
             "time": time.time(),
@@ -488,7 +495,8 @@ class Turn:
             "release": settings.release,
             "endpoint": settings.endpoint,
             "paused": paused(settings),
-            "models": {uid: _shown(known) for uid, known in sorted(self.state.models.items())},
+            "interval": settings.interval,
+            "models": {uid: _shown(known, state.looked, fresh) for uid, known in sorted(state.models.items())},
         }
         last = _read(settings.path("status.json")) or {}
         if (last.get("result"), last.get("message")) != (result, status["message"]):
@@ -504,6 +512,7 @@ class Turn:
 
 
 _SHOWN = ("state", "since", "attempts", "next_try", "error", "differs", "launches", "serves")
+_OLD = {"state": heal.UNKNOWN, "serves": None}
 
 
 def _free(workers: t.Sequence[str], memory: Memory) -> list[str]:
@@ -511,9 +520,20 @@ def _free(workers: t.Sequence[str], memory: Memory) -> list[str]:
     return [address for address in workers if address not in memory.drained]
 
 
-def _shown(known: heal.Known) -> dict[str, t.Any]:
+def _shown(known: heal.Known, looked: float | None, fresh: bool) -> dict[str, t.Any]:
+    """A model in the status file.
+
+    :param looked: when it was looked at last.  :param fresh: whether that was in this turn; otherwise its state is unknown, and
+        ``last`` what it was.
+    """
     ready, wanted = known.replicas
-    return {**{key: getattr(known, key) for key in _SHOWN}, "replicas": {"wanted": wanted, "ready": ready}}
+    row = {**{key: getattr(known, key) for key in _SHOWN}, "last": known.state, "seen": looked}
+    return {**row, **({} if fresh else _OLD), "replicas": {"wanted": wanted, "ready": ready if fresh else None}}
+
+
+def _number(value: t.Any) -> str:
+    """A sample's value: NaN where it is unknown."""
+    return "NaN" if value is None else str(value + 0)
 
 
 def metrics(status: t.Mapping[str, t.Any]) -> str:
@@ -527,21 +547,22 @@ def metrics(status: t.Mapping[str, t.Any]) -> str:
             "Exit status of the last turn, see modelops-reconcile --help.",
             [("", status["exit"])],
         ),
-        ("paused", "gauge", "Whether it is paused.", [("", int(bool(status["paused"])))]),
-        ("model_ready", "gauge", "Whether the model serves.", [(u, int(r["serves"])) for u, r in rows]),
+        ("paused", "gauge", "Whether it is paused.", [("", bool(status["paused"]))]),
+        ("model_ready", "gauge", "Whether the model serves, NaN where unknown.", [(u, r["serves"]) for u, r in rows]),
+        ("model_seen_seconds", "gauge", "When the model was looked at last.", [(u, r["seen"]) for u, r in rows]),
         ("model_replicas_wanted", "gauge", "Replicas declared.", [(u, r["replicas"]["wanted"]) for u, r in rows]),
         ("model_replicas_ready", "gauge", "Replicas that serve.", [(u, r["replicas"]["ready"]) for u, r in rows]),
         (
             "model_differs",
             "gauge",
             "Whether it runs otherwise than declared.",
-            [(u, int(bool(r["differs"]))) for u, r in rows],
+            [(u, None if r["state"] == heal.UNKNOWN else bool(r["differs"])) for u, r in rows],
         ),
         (
             "model_gave_up",
             "gauge",
             "Whether it is no longer tried.",
-            [(u, int(r["state"] == heal.GAVE_UP)) for u, r in rows],
+            [(u, r["last"] == heal.GAVE_UP) for u, r in rows],
         ),
         ("model_attempts", "gauge", "Launches since it was last stable.", [(u, r["attempts"]) for u, r in rows]),
         (
@@ -556,7 +577,7 @@ def metrics(status: t.Mapping[str, t.Any]) -> str:
         lines += [f"# HELP modelops_reconcile_{name} {text}", f"# TYPE modelops_reconcile_{name} {kind}"]
         for uid, value in samples:
             label = uid.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-            lines.append(f"modelops_reconcile_{name}" + (f'{{uid="{label}"}}' if uid else "") + f" {value}")
+            lines.append(f"modelops_reconcile_{name}" + (f'{{uid="{label}"}}' if uid else "") + f" {_number(value)}")
     return "\n".join(lines) + "\n"
 
 
@@ -627,8 +648,9 @@ def show(settings: Settings) -> int:
         _put(f"  {status['message']}")
     if _changed(settings.path("declared.json")) > status["time"]:
         _put("  a run of Ansible, or a drain, was at work since then: the next turn looks at what it left")
-    if now - status["time"] > _STALE:
-        _put("  what follows is of that turn: since then it did not run, or waits for the server")
+    late = now - status["time"] > status.get("interval", 60) + _LATE
+    if late:
+        _put("  since then it did not run, or waits for the server: what the models do now is unknown")
     hold = paused(settings)
     if hold:
         until = (
@@ -639,19 +661,32 @@ def show(settings: Settings) -> int:
         _put(f"paused {until}" + (f": {hold['reason']}" if hold["reason"] else ""))
     width = max(map(len, status["models"]), default=0)
     for uid, row in status["models"].items():
-        line = f"  {uid:{width}}  {row['state']} for {progress.duration(now - row['since'])}"
-        if row["next_try"]:
-            line += f", next launch in {progress.duration(max(0, row['next_try'] - now))}"
-        if row["attempts"] and row["state"] != heal.READY:
-            line += f", {row['attempts']} launches"
-        counts = row.get("replicas") or {"ready": 0, "wanted": 0}
-        if 0 < counts["ready"] < counts["wanted"]:
-            line += f", {counts['ready']} of {counts['wanted']} replicas serve"
-        _put(line)
+        _put(f"  {uid:{width}}  {_state(row, now, late)}")
         for text in [row["error"] or "", *(f"differs: {item}" for item in row["differs"])]:
             if text:
                 _put(f"  {'':{width}}    {text.splitlines()[0]}")
-    return int(status["exit"])
+    return int(status["exit"]) or (RESULTS["the server does not answer"] if late else 0)
+
+
+def _state(row: t.Mapping[str, t.Any], now: float, late: bool) -> str:
+    """A model of the status file for a person. Pure.
+
+    :param late: whether the turn that wrote it is too long ago to tell of now.
+    """
+    counts = row["replicas"]
+    if late or row["state"] == heal.UNKNOWN:
+        seen, last = row.get("seen"), row.get("last")
+        known = seen is not None and last != heal.UNKNOWN
+        line = "unknown, " + (f"{last} {progress.duration(now - seen)} ago" if known else "not looked at yet")
+    else:
+        line = f"{row['state']} for {progress.duration(now - row['since'])}"
+    if row["next_try"]:
+        line += f", next launch in {progress.duration(max(0, row['next_try'] - now))}"
+    if row["attempts"] and row["state"] != heal.READY:
+        line += f", {row['attempts']} launches"
+    if not late and 0 < (counts["ready"] or 0) < counts["wanted"]:
+        line += f", {counts['ready']} of {counts['wanted']} replicas serve"
+    return line
 
 
 def pause(settings: Settings, seconds: float | None, reason: str) -> int:
@@ -717,8 +752,7 @@ def _parser() -> argparse.ArgumentParser:
             help="seconds to wait for a lost worker before its replicas are restored on another one",
         )
         command.add_argument("--metrics-dir", default="", help="directory of node_exporter's textfile collector")
-        if name == "loop":
-            command.add_argument("--interval", type=float, default=60, help="seconds between two turns")
+        command.add_argument("--interval", type=float, default=60, help="seconds between two turns")
     commands.add_parser("status", help="what the last turn found")
     command = commands.add_parser("pause", help="launch nothing until resume")
     command.add_argument("--for", dest="seconds", type=_duration, metavar="DURATION", help="such as 30m or 2h")

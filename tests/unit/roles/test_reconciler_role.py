@@ -114,6 +114,7 @@ def test_systemd_runs_it_after_each_start_and_by_the_clock_with_few_rights(made)
         *("--attempts", "5"),
         *("--ready-timeout", "300"),
         *("--return-timeout", "120"),
+        *("--interval", "60"),
         *("--password-file", "/opt/xinference/reconciler/password"),
         *("--metrics-dir", "/var/lib/node_exporter"),
     ]

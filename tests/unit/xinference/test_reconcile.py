@@ -834,8 +834,59 @@ def test_the_servers_words_are_told_without_secrets(declare, run, server, direct
     assert "mine" not in (directory / "state.json").read_text()
 
 
+def test_what_was_not_looked_at_is_unknown(declare, run, server, status, directory, later, capsys):
+    """The server is dead, or the reconciler does not run: neither status nor metrics say that a model serves."""
+    metrics, told = directory / "metrics.prom", ["--directory", str(directory), "status"]
+    declare()
+    assert run() == 0
+    seen = status()["models"]["tiny"]["seen"]
+    assert reconcile.main(told) == 0 and "tiny    ready for 0 s" in capsys.readouterr().out
+    assert f'modelops_reconcile_model_seen_seconds{{uid="tiny"}} {seen}\n' in metrics.read_text()
+
+    later(600)
+    assert reconcile.main(told) == 4, "no turn for ten minutes"
+    text = capsys.readouterr().out
+    assert "since then it did not run" in text and "  tiny    unknown, ready 10 min" in text and "ready for" not in text
+
+    assert run(endpoint="http://127.0.0.1:9") == 4
+    row = status()["models"]["tiny"]
+    assert (row["state"], row["last"], row["seen"], row["serves"]) == ("unknown", "ready", seen, None)
+    assert row["replicas"] == {"wanted": 1, "ready": None}
+    for name in ("ready", "replicas_ready", "differs"):
+        assert f'modelops_reconcile_model_{name}{{uid="tiny"}} NaN\n' in metrics.read_text()
+    assert f'modelops_reconcile_model_seen_seconds{{uid="tiny"}} {seen}\n' in metrics.read_text()
+    capsys.readouterr()
+    assert reconcile.main(told) == 4 and "  tiny    unknown, ready 10 min" in capsys.readouterr().out
+
+    assert run() == 0 and status()["models"]["tiny"]["state"] == "ready", "it is back"
+    assert 'modelops_reconcile_model_ready{uid="tiny"} 1\n' in metrics.read_text()
+
+
+def test_a_server_that_dies_during_a_look_leaves_nothing_known(declare, run, server, status):
+    declare()
+    assert run() == 0
+    server.fault("status", verb="GET", path="^/v1/models$", status=500)
+    assert run() == 4
+    assert {row["state"] for row in status()["models"].values()} == {"unknown"}
+
+
+def test_a_long_interval_is_no_silence(declare, run, later, directory, capsys):
+    declare()
+    assert run("--interval", "600") == 0
+    later(620)
+    assert reconcile.main(["--directory", str(directory), "status"]) == 0
+    assert "ready for 10 min" in capsys.readouterr().out
+
+
+def test_what_has_never_been_looked_at_says_so():
+    row = reconcile._shown(heal.Known("d", launches=1), None, False)
+    assert reconcile._state(row, 1e9, False) == "unknown, not looked at yet"
+    status = {"time": 1.5, "exit": 4, "paused": None, "models": {"tiny": row}}
+    assert 'modelops_reconcile_model_seen_seconds{uid="tiny"} NaN\n' in reconcile.metrics(status)
+
+
 def test_a_uid_cannot_break_the_metrics():
-    row = reconcile._shown(heal.Known("d", heal.READY, launches=1))
+    row = reconcile._shown(heal.Known("d", heal.READY, launches=1), 1.0, True)
     text = reconcile.metrics({"time": 1.5, "exit": 0, "paused": None, "models": {'a"b\\c': row}})
     assert 'modelops_reconcile_model_ready{uid="a\\"b\\\\c"} 1\n' in text
 
