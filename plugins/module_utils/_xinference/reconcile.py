@@ -29,6 +29,7 @@ from ansible_collections.modelops.inference.plugins.module_utils import _log as 
 from ansible_collections.modelops.inference.plugins.module_utils import _session
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import installed
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import write_file
 from ansible_collections.modelops.inference.plugins.module_utils._session import ApiError, Session, Unreachable
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
@@ -91,7 +92,7 @@ exit status of run, and of status for the last turn:
 class Settings:
     """What the command line says.
 
-    :param release: Xinference's release, which decides how a launch request is written.
+    :param release: Xinference's release, which decides how a launch request is written; "" is that of this environment.
     """
 
     directory: str
@@ -183,6 +184,14 @@ def _changed(path: str) -> float:
         return 0
 
 
+def _release(settings: Settings) -> str:
+    """The server's release; "" where this environment has no Xinference.
+
+    Both run in it. A rollback or an upgrade changes the link that leads to it, also while this program runs.
+    """
+    return settings.release or installed(os.path.realpath(sys.prefix)).get("xinference", "")
+
+
 # -- one turn --------------------------------------------------------------------------------------------------------
 
 
@@ -192,6 +201,7 @@ class Turn:
     def __init__(self, settings: Settings):
         self.settings = settings
         self.state = load_state(settings)
+        self.release = _release(settings)
         self.store = Store(settings.path("declared.json"))
         session = Session(settings.endpoint, proxy="")
         self.client = Client(session, settings.username, None, settings.password_file or None)
@@ -304,6 +314,9 @@ class Turn:
     def _look(self, memory: Memory) -> None:
         """Reads once, decides for each model, and does it."""
         self.looked = False
+        self.release = _release(self.settings)
+        if not self.release:
+            raise ModelopsError(f"{sys.executable} has no 'xinference': run it with the environment of Xinference")
         declared = memory.declared
         there = [m for m in self._wanted(declared.models) if not memory.waits(m.uid, m.options["worker"])]
         wanted = sorted(there, key=lambda model: model.options["priority"])
@@ -354,8 +367,9 @@ class Turn:
         instances, running = client.instances(), client.models()
         failed = [m.uid for m in wanted if (instances.get(m.uid) or {}).get("status") == "ERROR"]
         gone = frozenset(uid for uid in failed if client.presence(uid) == releases.UNKNOWN)
-        release = self.settings.release
-        return models.Actual(running, instances, gone=gone, workers=client.workers, launched=launched, version=release)
+        return models.Actual(
+            running, instances, gone=gone, workers=client.workers, launched=launched, version=self.release
+        )
 
     @staticmethod
     def _known(known: heal.Known | None, model: models.Model) -> heal.Known:
@@ -409,7 +423,7 @@ class Turn:
         try:
             self._register(model, actual, memory)
             memory.launched(model.uid, model.body, placed)
-            client.launch(releases.launch_request(self.settings.release, model.body, placed))
+            client.launch(releases.launch_request(self.release, model.body, placed))
         except Unreachable as exc:
             if not exc.sent:
                 raise
@@ -492,7 +506,7 @@ class Turn:
             "result": result,
             "exit": RESULTS[result],
             "message": self.client.session.redact(why),
-            "release": settings.release,
+            "release": self.release,
             "endpoint": settings.endpoint,
             "paused": paused(settings),
             "interval": settings.interval,
@@ -616,15 +630,21 @@ def _say(line: str) -> None:
 # -- commands --------------------------------------------------------------------------------------------------------
 
 
-def loop(settings: Settings) -> t.NoReturn:
-    """A turn at each interval, and soon after a restart of the server or a run of Ansible."""
-    declared = settings.path("declared.json")
-    while True:
+def loop(settings: Settings) -> int:
+    """A turn at each interval, and soon after a restart of the server or a run of Ansible.
+
+    Ends where its environment was replaced by that of another release: its service starts it anew, with that one's Python.
+    """
+    declared, environment = settings.path("declared.json"), os.path.realpath(sys.prefix)
+    while os.path.realpath(sys.prefix) == environment:
         Turn(settings).run()
         known = _file(declared)
         started, end = load_state(settings).started, time.monotonic() + settings.interval
         while time.monotonic() < end and _file(declared) == known and not _restarted(settings, started):
             time.sleep(_WATCH)
+            if os.path.realpath(sys.prefix) != environment:
+                break
+    return 0
 
 
 def _restarted(settings: Settings, started: float | None) -> bool:
@@ -675,9 +695,10 @@ def _state(row: t.Mapping[str, t.Any], now: float, late: bool) -> str:
     """
     counts = row["replicas"]
     if late or row["state"] == heal.UNKNOWN:
-        seen, last = row.get("seen"), row.get("last")
-        known = seen is not None and last != heal.UNKNOWN
-        line = "unknown, " + (f"{last} {progress.duration(now - seen)} ago" if known else "not looked at yet")
+        seen: t.Any = row.get("seen")
+        last = row.get("last")
+        never = seen is None or last == heal.UNKNOWN
+        line = "unknown, " + ("not looked at yet" if never else f"{last} {progress.duration(now - seen)} ago")
     else:
         line = f"{row['state']} for {progress.duration(now - row['since'])}"
     if row["next_try"]:
@@ -738,7 +759,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (("run", "one turn"), ("loop", "one turn after the other, until it is ended")):
         command = commands.add_parser(name, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         command.add_argument("--endpoint", required=True, help="URL of the server")
-        command.add_argument("--release", required=True, help="release of the server")
+        command.add_argument(
+            "--release", default="", help="release of the server, where it is not that of this environment"
+        )
         command.add_argument("--username", default=USERNAME, help="user of the server")
         command.add_argument("--password-file", default="", help="file with its password, where the server wants one")
         command.add_argument(
@@ -774,7 +797,7 @@ def main(argv: t.Sequence[str] | None = None) -> int:
         if command == "run":
             return Turn(settings).run()
         if command == "loop":
-            loop(settings)
+            return loop(settings)
         if command == "status":
             return show(settings)
         if command == "hold":

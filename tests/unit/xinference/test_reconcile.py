@@ -9,6 +9,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -936,6 +937,25 @@ def installed(bare_python, tmp_path_factory):
     return path
 
 
+@pytest.fixture
+def switch(bare_python, tmp_path):
+    """``switch(version)``: that release of Xinference is the one on the host; returns the program of its installation."""
+    base, path = tmp_path / "xinference", tmp_path / "xinference" / "tools" / "modelops-reconcile"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(program.reconciler(str(base)))
+    path.chmod(0o755)
+
+    def make(version):
+        release = base / "releases" / f"{version}-0123456789ab"
+        shutil.copytree(Path(bare_python).parents[1], release, symlinks=True)
+        (next(release.glob("lib/python*/site-packages")) / f"xinference-{version}.dist-info").mkdir()
+        (base / "new").symlink_to(release)
+        (base / "new").replace(base / "current")
+        return path
+
+    return make
+
+
 def call(installed, *arguments):
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "JOURNAL_STREAM")}
     environment["COLUMNS"] = "300"
@@ -953,6 +973,45 @@ def test_the_program_runs_without_ansible(installed, declare, server, directory)
     assert "tiny  loading (launch 1)" in done.stdout and OWN_PASSWORD not in done.stdout + done.stderr
     told = call(installed, "--directory", directory, "status")
     assert told.returncode == 0 and told.stdout.startswith("as declared")
+
+
+def test_after_a_rollback_it_launches_for_the_release_that_runs(switch, declare, server, directory, status, llm):
+    """No run of Ansible with another inventory comes between."""
+    options = ["--endpoint", server.url, "--password-file", directory / "password"]
+    declare(llm(context_length=1024, engine_options={}))
+    (directory / "password").write_text(OWN_PASSWORD)
+    sent = {}
+    for version in ("4.1.0", "4.0.1"):
+        path = switch(version)
+        restart(server)
+        done = call(path, "--directory", directory, "run", *options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert status()["release"] == version
+        sent[version] = dict(server.models.models["tiny"].body)
+    assert sent["4.1.0"]["context_length"] == 1024 and "context_length" not in sent["4.0.1"]
+    assert sent["4.0.1"]["n_ctx"] == 1024
+
+
+def test_the_loop_ends_when_another_release_is_current(switch, server, directory):
+    """Its service starts it anew, with the Python of that release."""
+    path = switch("4.1.0")
+    options = ["--endpoint", server.url, "--interval", "600", "--password-file", directory / "password"]
+    process = subprocess.Popen([path, "--directory", directory, "loop", *options], stdout=subprocess.DEVNULL)
+    try:
+        wait_for((directory / "status.json").exists)
+        switch("4.0.1")
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def test_without_xinference_it_says_so(installed, declare, server, directory, status):
+    declare()
+    (directory / "password").write_text(OWN_PASSWORD)
+    options = ["--endpoint", server.url, "--password-file", directory / "password"]
+    assert call(installed, "--directory", directory, "run", *options).returncode == 1
+    assert "has no 'xinference'" in status()["message"] and server.changes() == []
 
 
 @pytest.fixture
