@@ -24,6 +24,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator im
     system,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.installations import installations
 
 # What the role accelerator installed, holds and has proven here, as it left it.
 RECORD = "/var/lib/modelops/accelerator.json"
@@ -63,7 +64,8 @@ def read(host: Host, users_record: str = "") -> dict[str, t.Any]:
     headers = {"package": "", "candidate": ""}
     if driven and about["loads_modules"] and not about["headers"]:
         headers = packages.headers(host, about["distribution"]["repository"], about["kernel"])
-    record = RECORD if about["root"] else users_record
+    record_path = RECORD if about["root"] else users_record
+    record = _record(host, record_path)
     log = kernel_log.events(host) if present else {"readable": False, "events": []}
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -72,8 +74,9 @@ def read(host: Host, users_record: str = "") -> dict[str, t.Any]:
         "memory": compute.memory(host),
         **found,
         "packages": known,
-        "record": _record(host, record),
-        "record_path": record,
+        "record": record,
+        "record_path": record_path,
+        "installations": installations(host, record.get("asked", [])),
         "log": log,
         "processes": processes.processes(host) if any(found[v]["nodes"] for v in present) else [],
     }
