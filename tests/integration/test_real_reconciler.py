@@ -57,7 +57,7 @@ def turn(directory, claimed, tmp_path):
     path = tmp_path / "modelops-reconcile"
     path.write_bytes(program.archive(reconcile.__name__, str(environment(TESTED) / "python")))
     path.chmod(0o755)
-    options = ["--endpoint", claimed.url, "--release", TESTED, "--password-file", directory / "password"]
+    options = ["--endpoint", claimed.url, "--password-file", directory / "password"]
 
     def run():
         command = [path, "--directory", directory, "run", *options]

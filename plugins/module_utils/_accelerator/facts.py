@@ -10,9 +10,11 @@ import json
 import re
 import time
 import typing as t
+from dataclasses import asdict
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import (
     amd,
+    apt_sources,
     ascend,
     compute,
     kernel_log,
@@ -24,6 +26,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator im
     system,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.installations import installations
 
 # What the role accelerator installed, holds and has proven here, as it left it.
 RECORD = "/var/lib/modelops/accelerator.json"
@@ -63,7 +66,10 @@ def read(host: Host, users_record: str = "") -> dict[str, t.Any]:
     headers = {"package": "", "candidate": ""}
     if driven and about["loads_modules"] and not about["headers"]:
         headers = packages.headers(host, about["distribution"]["repository"], about["kernel"])
-    record = RECORD if about["root"] else users_record
+    record_path = RECORD if about["root"] else users_record
+    record = _record(host, record_path)
+    sources = apt_sources.sources(host, about["architecture"])
+    named = {repository: codename for codename, repository in products.CODENAMES.items()}
     log = kernel_log.events(host) if present else {"readable": False, "events": []}
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -72,8 +78,11 @@ def read(host: Host, users_record: str = "") -> dict[str, t.Any]:
         "memory": compute.memory(host),
         **found,
         "packages": known,
-        "record": _record(host, record),
-        "record_path": record,
+        "sources": [asdict(source) for source in sources],
+        "archive": apt_sources.archive(sources, named.get(about["distribution"]["repository"], "")),
+        "record": record,
+        "record_path": record_path,
+        "installations": installations(host, record.get("asked", [])),
         "log": log,
         "processes": processes.processes(host) if any(found[v]["nodes"] for v in present) else [],
     }

@@ -30,6 +30,7 @@ from ansible_collections.modelops.inference.plugins.module_utils import _locks a
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import installed
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import write_file
 from ansible_collections.modelops.inference.plugins.module_utils._session import ApiError, Session, Unreachable
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
@@ -49,8 +50,8 @@ USERNAME = "reconciler"
 _LOOK, _WATCH = 2.0, 5.0
 # Seconds to wait for workers that were there before the server was restarted.
 _WORKERS = 60.0
-# Seconds after which the last turn says little of now.
-_STALE = 90.0
+# Seconds beyond the interval after which the last turn says nothing of now.
+_LATE = 30.0
 # A restart moves the server's start by more than the seconds by which its clock may be off.
 _JITTER = 5.0
 # Seconds for which Xinference bans an address after ten failed logins.
@@ -83,7 +84,7 @@ exit status of run, and of status for the last turn:
   0  as declared, also where a model runs otherwise and is left alone; or nothing to do (paused, nothing declared, Ansible is at work)
   1  an error that nobody expected
   3  a model is missing and will be launched, or is loading, or has fewer replicas and will get another one
-  4  the server does not answer
+  4  the server does not answer; of status also where the last turn is too long ago
   5  gave up on a model, see status: fix the cause, then resume
   6  the server refuses the login: fix the password file
 """
@@ -93,7 +94,7 @@ exit status of run, and of status for the last turn:
 class Settings:
     """What the command line says.
 
-    :param release: Xinference's release, which decides how a launch request is written.
+    :param release: Xinference's release, which decides how a launch request is written; "" is that of this environment.
     """
 
     directory: str
@@ -116,11 +117,13 @@ class State:
     """What is kept between two turns.
 
     :param started: when the server started.  :param workers: how many it had.
+    :param looked: when the models were looked at last.
     :param refused: {"file": which password file, "until": when to try again or null, "why"}.
     """
 
     started: float | None = None
     workers: int = 0
+    looked: float | None = None
     refused: dict[str, t.Any] | None = None
     models: dict[str, heal.Known] = field(default_factory=dict)
 
@@ -197,6 +200,14 @@ def _changed(path: str) -> float:
         return 0
 
 
+def _release(settings: Settings) -> str:
+    """The server's release; "" where this environment has no Xinference.
+
+    Both run in it. A rollback or an upgrade changes the link that leads to it, also while this program runs.
+    """
+    return settings.release or installed(os.path.realpath(sys.prefix)).get("xinference", "")
+
+
 # -- one turn --------------------------------------------------------------------------------------------------------
 
 
@@ -206,9 +217,11 @@ class Turn:
     def __init__(self, settings: Settings):
         self.settings = settings
         self.state = load_state(settings)
+        self.release = _release(settings)
         self.store = Store(settings.path("declared.json"))
         session = Session(settings.endpoint, proxy="")
         self.client = Client(session, settings.username, None, settings.password_file or None)
+        self.looked = False  # in this turn, and to the end
 
     def run(self) -> int:
         """Does the turn, writes status and metrics, and returns the exit status."""
@@ -322,6 +335,10 @@ class Turn:
 
     def _look(self, memory: Memory) -> None:
         """Reads once, decides for each model, and does it."""
+        self.looked = False
+        self.release = _release(self.settings)
+        if not self.release:
+            raise ModelopsError(f"{sys.executable} has no 'xinference': run it with the environment of Xinference")
         declared = memory.declared
         there = [m for m in self._wanted(declared.models) if not memory.waits(m.uid, m.options["worker"])]
         wanted = sorted(there, key=lambda model: model.options["priority"])
@@ -355,6 +372,7 @@ class Turn:
             now = replace(now, error=now.error and self.client.session.redact(log.redacted(now.error)))
             _tell(model.uid, was, now)
             known[model.uid] = now
+        self.looked, self.state.looked = True, clock
 
     def _wanted(self, declared: t.Sequence[t.Mapping[str, t.Any]]) -> list[models.Model]:
         # Whether weights are there is the server's to say: they may be on another worker, or on a share that comes late.
@@ -377,8 +395,9 @@ class Turn:
         instances, running = client.instances(), client.models()
         failed = [m.uid for m in wanted if (instances.get(m.uid) or {}).get("status") == "ERROR"]
         gone = frozenset(uid for uid in failed if client.presence(uid) == releases.UNKNOWN)
-        release = self.settings.release
-        return models.Actual(running, instances, gone=gone, workers=client.workers, launched=launched, version=release)
+        return models.Actual(
+            running, instances, gone=gone, workers=client.workers, launched=launched, version=self.release
+        )
 
     @staticmethod
     def _known(known: heal.Known | None, model: models.Model) -> heal.Known:
@@ -432,7 +451,7 @@ class Turn:
         try:
             self._register(model, actual, memory)
             memory.launched(model.uid, model.body, placed)
-            client.launch(releases.launch_request(self.settings.release, model.body, placed))
+            client.launch(releases.launch_request(self.release, model.body, placed))
         except Unreachable as exc:
             if not exc.sent:
                 raise
@@ -506,17 +525,20 @@ class Turn:
     # -- what others read ------------------------------------------------------------------------------------------
 
     def _report(self, result: str, why: str) -> None:
-        settings = self.settings
+        settings, state = self.settings, self.state
+        # A server that went away after the look has other states by now.
+        fresh = self.looked and result in ("as declared", "on the way", "gave up")
         status = {
             "format": 1,
             "time": time.time(),
             "result": result,
             "exit": RESULTS[result],
             "message": self.client.session.redact(why),
-            "release": settings.release,
+            "release": self.release,
             "endpoint": settings.endpoint,
             "paused": paused(settings),
-            "models": {uid: _shown(known) for uid, known in sorted(self.state.models.items())},
+            "interval": settings.interval,
+            "models": {uid: _shown(known, state.looked, fresh) for uid, known in sorted(state.models.items())},
         }
         last = _read(settings.path("status.json"))
         last = last if isinstance(last, dict) else {}
@@ -533,6 +555,7 @@ class Turn:
 
 
 _SHOWN = ("state", "since", "attempts", "next_try", "error", "differs", "launches", "serves")
+_OLD = {"state": heal.UNKNOWN, "serves": None}
 
 
 def _free(workers: t.Sequence[str], memory: Memory) -> list[str]:
@@ -540,11 +563,22 @@ def _free(workers: t.Sequence[str], memory: Memory) -> list[str]:
     return [address for address in workers if address not in memory.drained]
 
 
-def _shown(known: heal.Known) -> dict[str, t.Any]:
+def _shown(known: heal.Known, looked: float | None, fresh: bool) -> dict[str, t.Any]:
+    """A model in the status file.
+
+    :param looked: when it was looked at last.  :param fresh: whether that was in this turn; otherwise its state is unknown, and
+        ``last`` what it was.
+    """
     ready, wanted = known.replicas
-    row = {**{key: getattr(known, key) for key in _SHOWN}, "replicas": {"wanted": wanted, "ready": ready}}
+    row = {**{key: getattr(known, key) for key in _SHOWN}, "last": known.state, "seen": looked}
     # What it had before it was ready is kept for a while, for the next failure.
-    return {**row, "error": None} if known.state == heal.READY else row
+    row["error"] = None if known.state == heal.READY else row["error"]
+    return {**row, **({} if fresh else _OLD), "replicas": {"wanted": wanted, "ready": ready if fresh else None}}
+
+
+def _number(value: t.Any) -> str:
+    """A sample's value: NaN where it is unknown."""
+    return "NaN" if value is None else str(value + 0)
 
 
 def metrics(status: t.Mapping[str, t.Any]) -> str:
@@ -558,21 +592,22 @@ def metrics(status: t.Mapping[str, t.Any]) -> str:
             "Exit status of the last turn, see modelops-reconcile --help.",
             [("", status["exit"])],
         ),
-        ("paused", "gauge", "Whether it is paused.", [("", int(bool(status["paused"])))]),
-        ("model_ready", "gauge", "Whether the model serves.", [(u, int(r["serves"])) for u, r in rows]),
+        ("paused", "gauge", "Whether it is paused.", [("", bool(status["paused"]))]),
+        ("model_ready", "gauge", "Whether the model serves, NaN where unknown.", [(u, r["serves"]) for u, r in rows]),
+        ("model_seen_seconds", "gauge", "When the model was looked at last.", [(u, r["seen"]) for u, r in rows]),
         ("model_replicas_wanted", "gauge", "Replicas declared.", [(u, r["replicas"]["wanted"]) for u, r in rows]),
         ("model_replicas_ready", "gauge", "Replicas that serve.", [(u, r["replicas"]["ready"]) for u, r in rows]),
         (
             "model_differs",
             "gauge",
             "Whether it runs otherwise than declared.",
-            [(u, int(bool(r["differs"]))) for u, r in rows],
+            [(u, None if r["state"] == heal.UNKNOWN else bool(r["differs"])) for u, r in rows],
         ),
         (
             "model_gave_up",
             "gauge",
             "Whether it is no longer tried.",
-            [(u, int(r["state"] == heal.GAVE_UP)) for u, r in rows],
+            [(u, r["last"] == heal.GAVE_UP) for u, r in rows],
         ),
         ("model_attempts", "gauge", "Launches since it was last stable.", [(u, r["attempts"]) for u, r in rows]),
         (
@@ -587,7 +622,7 @@ def metrics(status: t.Mapping[str, t.Any]) -> str:
         lines += [f"# HELP modelops_reconcile_{name} {text}", f"# TYPE modelops_reconcile_{name} {kind}"]
         for uid, value in samples:
             label = uid.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-            lines.append(f"modelops_reconcile_{name}" + (f'{{uid="{label}"}}' if uid else "") + f" {value}")
+            lines.append(f"modelops_reconcile_{name}" + (f'{{uid="{label}"}}' if uid else "") + f" {_number(value)}")
     return "\n".join(lines) + "\n"
 
 
@@ -626,15 +661,21 @@ def _say(line: str) -> None:
 # -- commands --------------------------------------------------------------------------------------------------------
 
 
-def loop(settings: Settings) -> t.NoReturn:
-    """A turn at each interval, and soon after a restart of the server or a run of Ansible."""
-    declared = settings.path("declared.json")
-    while True:
+def loop(settings: Settings) -> int:
+    """A turn at each interval, and soon after a restart of the server or a run of Ansible.
+
+    Ends where its environment was replaced by that of another release: its service starts it anew, with that one's Python.
+    """
+    declared, environment = settings.path("declared.json"), os.path.realpath(sys.prefix)
+    while os.path.realpath(sys.prefix) == environment:
         Turn(settings).run()
         known = _file(declared)
         started, end = load_state(settings).started, time.monotonic() + settings.interval
         while time.monotonic() < end and _file(declared) == known and not _restarted(settings, started):
             time.sleep(_WATCH)
+            if os.path.realpath(sys.prefix) != environment:
+                break
+    return 0
 
 
 def _restarted(settings: Settings, started: float | None) -> bool:
@@ -653,14 +694,16 @@ def show(settings: Settings) -> int:
         _put(f"It has not run yet: there is no {path}")
         return 1
     try:
-        lines, code = _lines(settings, status, time.time()), int(status["exit"])
+        now = time.time()
+        lines, code = _lines(settings, status, now), int(status["exit"])
+        late = _late(status, now)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise ModelopsError(
             f"{path} is not what this program writes. Remove it; the next turn writes it anew."
         ) from None
     for line in lines:
         _put(line)
-    return code
+    return code or (RESULTS["the server does not answer"] if late else 0)
 
 
 def _lines(settings: Settings, status: t.Any, now: float) -> list[str]:
@@ -672,8 +715,9 @@ def _lines(settings: Settings, status: t.Any, now: float) -> list[str]:
         lines.append(f"  {status['message']}")
     if _changed(settings.path("declared.json")) > status["time"]:
         lines.append("  a run of Ansible, or a drain, was at work since then: the next turn looks at what it left")
-    if now - status["time"] > _STALE:
-        lines.append("  what follows is of that turn: since then it did not run, or waits for the server")
+    late = _late(status, now)
+    if late:
+        lines.append("  since then it did not run, or waits for the server: what the models do now is unknown")
     hold = paused(settings)
     if hold:
         until = (
@@ -684,19 +728,38 @@ def _lines(settings: Settings, status: t.Any, now: float) -> list[str]:
         lines.append(f"paused {until}" + (f": {hold['reason']}" if hold["reason"] else ""))
     width = max(map(len, status["models"]), default=0)
     for uid, row in status["models"].items():
-        line = f"  {uid:{width}}  {row['state']} for {progress.duration(now - row['since'])}"
-        if row["next_try"]:
-            line += f", next launch in {progress.duration(max(0, row['next_try'] - now))}"
-        if row["attempts"] and row["state"] != heal.READY:
-            line += f", {row['attempts']} launches"
-        counts = row.get("replicas") or {"ready": 0, "wanted": 0}
-        if 0 < counts["ready"] < counts["wanted"]:
-            line += f", {counts['ready']} of {counts['wanted']} replicas serve"
-        lines.append(line)
+        lines.append(f"  {uid:{width}}  {_state(row, now, late)}")
         for text in [row["error"] or "", *(f"differs: {item}" for item in row["differs"])]:
             if text:
                 lines.append(f"  {'':{width}}    {text.splitlines()[0]}")
     return lines
+
+
+def _late(status: t.Mapping[str, t.Any], now: float) -> bool:
+    """Whether the last turn is too long ago to tell of now."""
+    return bool(now - status["time"] > status.get("interval", 60) + _LATE)
+
+
+def _state(row: t.Mapping[str, t.Any], now: float, late: bool) -> str:
+    """A model of the status file for a person. Pure.
+
+    :param late: whether the turn that wrote it is too long ago to tell of now.
+    """
+    counts = row["replicas"]
+    if late or row["state"] == heal.UNKNOWN:
+        seen: t.Any = row.get("seen")
+        last = row.get("last")
+        never = seen is None or last == heal.UNKNOWN
+        line = "unknown, " + ("not looked at yet" if never else f"{last} {progress.duration(now - seen)} ago")
+    else:
+        line = f"{row['state']} for {progress.duration(now - row['since'])}"
+    if row["next_try"]:
+        line += f", next launch in {progress.duration(max(0, row['next_try'] - now))}"
+    if row["attempts"] and row["state"] != heal.READY:
+        line += f", {row['attempts']} launches"
+    if not late and 0 < (counts["ready"] or 0) < counts["wanted"]:
+        line += f", {counts['ready']} of {counts['wanted']} replicas serve"
+    return line
 
 
 def pause(settings: Settings, seconds: float | None, reason: str) -> int:
@@ -748,7 +811,9 @@ def _parser() -> argparse.ArgumentParser:
     for name, text in (("run", "one turn"), ("loop", "one turn after the other, until it is ended")):
         command = commands.add_parser(name, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         command.add_argument("--endpoint", required=True, help="URL of the server")
-        command.add_argument("--release", required=True, help="release of the server")
+        command.add_argument(
+            "--release", default="", help="release of the server, where it is not that of this environment"
+        )
         command.add_argument("--username", default=USERNAME, help="user of the server")
         command.add_argument("--password-file", default="", help="file with its password, where the server wants one")
         command.add_argument(
@@ -762,8 +827,7 @@ def _parser() -> argparse.ArgumentParser:
             help="seconds to wait for a lost worker before its replicas are restored on another one",
         )
         command.add_argument("--metrics-dir", default="", help="directory of node_exporter's textfile collector")
-        if name == "loop":
-            command.add_argument("--interval", type=float, default=60, help="seconds between two turns")
+        command.add_argument("--interval", type=float, default=60, help="seconds between two turns")
     commands.add_parser("status", help="what the last turn found")
     command = commands.add_parser("pause", help="launch nothing until resume")
     command.add_argument("--for", dest="seconds", type=_duration, metavar="DURATION", help="such as 30m or 2h")
@@ -785,7 +849,7 @@ def main(argv: t.Sequence[str] | None = None) -> int:
         if command == "run":
             return Turn(settings).run()
         if command == "loop":
-            loop(settings)
+            return loop(settings)
         if command == "status":
             return show(settings)
         if command == "hold":

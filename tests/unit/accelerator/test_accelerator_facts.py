@@ -15,7 +15,13 @@ from pathlib import Path
 import machines
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator import ascend, facts, pci, plan
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator import (
+    ascend,
+    facts,
+    installations,
+    pci,
+    plan,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Wanted
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Answer, Host
 
@@ -274,7 +280,7 @@ POLICY = (
     "linux-headers-6.1.0-40-amd64:\n  Installed: (none)\n  Candidate: {}\n  Version table:\n"
     "bash:\n  Installed: 5.2.15-2+b8\n  Candidate: 5.2.15-2+b8\n  Version table:\n *** 5.2.15-2+b8 {}\n        100 /var/lib/dpkg/status\n"
 )
-INDEXED = "500\n        500 http://deb.debian.org/debian bookworm/main amd64 Packages"
+INDEXED = "500\n        500 http://mirror.example.com/debian bookworm/main amd64 Packages"
 
 
 @pytest.mark.parametrize(
@@ -449,6 +455,32 @@ def test_uncorrectable_errors_of_each_generation_of_drivers(read, counters, erro
     answer = f'<nvidia_smi_log><gpu id="00000000:1B:00.0">{ecc}</gpu></nvidia_smi_log>'
     found, _machine = read("off_the_bus", answers={"nvidia-smi -q -x": answer})
     assert found["cards"][0]["uncorrected_errors"] == errors
+
+
+def test_every_installation_of_this_collection_is_found(tmp_path):
+    managed = "# Managed by modelops.inference\n[Service]\n"
+    texts = {
+        "etc/systemd/system/xinference.service": managed
+        + "ExecStart=/opt/xinference/current/bin/xinference-local --port 9997\n",
+        "etc/systemd/system/xinference-reconcile.service": managed
+        + "ExecStart=/opt/xinference/current/bin/python /opt/xinference/x\n",
+        "etc/systemd/system/xinference-worker.service": managed
+        + "ExecStart=/bin/sh /srv/a b/etc/xinference-worker.sh\n",
+        "home/me/.config/systemd/user/xinference.service": managed
+        + "ExecStart=/home/me/x/current/bin/xinference-local\n",
+        "etc/systemd/system/theirs.service": "[Service]\nExecStart=/opt/theirs/current/bin/xinference-local\n",
+        "proc/12/cmdline": "/d/bin/python\0/d/bin/supervisord\0-c\0/d/supervisor/supervisord.conf\0",
+        "proc/13/cmdline": "/usr/bin/supervisord\0-c\0/e/supervisor/supervisord.conf\0",
+        "d/supervisor/supervisord.conf": "; Managed by modelops.inference\n[supervisord]\n",
+        "e/supervisor/supervisord.conf": "[supervisord]\n",
+    }
+    for path, text in texts.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    (tmp_path / "stopped").mkdir()
+    (tmp_path / "stopped" / "current").symlink_to("releases/4.1.0-0123456789ab")
+    found = installations.installations(Host(str(tmp_path)), ["/stopped/", "/gone"])
+    assert found == ["/d", "/home/me/x", "/opt/xinference", "/srv/a b", "/stopped"]
 
 
 def test_a_user_who_is_not_root_has_a_record_of_his_own(tmp_path, monkeypatch):

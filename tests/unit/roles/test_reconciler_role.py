@@ -110,10 +110,10 @@ def test_systemd_runs_it_after_each_start_and_by_the_clock_with_few_rights(made)
         "/opt/xinference/tools/modelops-reconcile",
         "run",
         *("--endpoint", "http://127.0.0.1:9997"),
-        *("--release", "4.1.0"),
         *("--attempts", "5"),
         *("--ready-timeout", "300"),
         *("--return-timeout", "120"),
+        *("--interval", "60"),
         *("--password-file", "/opt/xinference/reconciler/password"),
         *("--metrics-dir", "/var/lib/node_exporter"),
     ]

@@ -182,13 +182,13 @@ def planned_for(calls):
     return facts, {given["accelerator"]["torch"] for name, given in calls if name == "xinference_host_info"}
 
 
-def test_remove_takes_the_record_along_unless_the_driver_is_to_stay(servers):
+def test_remove_leaves_the_driver_unless_it_is_to_go(servers):
     site, tmp_path = servers, servers.folder
     records = {host: tmp_path / "machines" / host / "var/lib/modelops/accelerator.json" for host in ("gone", "kept")}
     assert all(record.exists() for record in records.values())
     assert planned_for(site.calls) == ({"auto", "cu126"},) * 2
     (tmp_path / "calls").write_text("")
-    code, out = site.play("playbooks/remove.yml", "--limit", "kept", "-e", "accelerator_state=present")
+    code, out = site.play("playbooks/remove.yml", "--limit", "kept")
     assert code == 0 and "accelerator_facts" not in (tmp_path / "calls").read_text(), out
     # A driver of the role's is there: a program of somebody's stops the run before it removes anything, the server itself does not.
     recorded, process = records["gone"].read_text(), tmp_path / "machines" / "gone" / "proc" / "4711"
@@ -197,14 +197,24 @@ def test_remove_takes_the_record_along_unless_the_driver_is_to_stay(servers):
     (process / "fd" / "3").symlink_to("/dev/nvidia0")
     (process / "comm").write_text("trainer\n")
     (tmp_path / "calls").write_text("")
-    code, out = site.play("playbooks/remove.yml", "--limit", "gone")
+    goes = ("playbooks/remove.yml", "--limit", "gone", "-e", "accelerator_state=absent")
+    code, out = site.play(*goes)
     assert code and "cards are in use by trainer 4711: stop these first" in " ".join(out.split()), out
     assert "xinference_service" not in (tmp_path / "calls").read_text()
     (process / "cgroup").write_text("0::/system.slice/xinference.service\n")
-    code, out = site.play("playbooks/remove.yml", "--limit", "gone", "--check")
+    unit = tmp_path / "machines" / "gone" / "etc/systemd/system/demo.service"
+    unit.parent.mkdir(parents=True, exist_ok=True)
+    unit.write_text(
+        "# Managed by modelops.inference\n[Service]\nExecStart=/srv/demo/current/bin/xinference-local --port 9999\n"
+    )
+    code, out = site.play(*goes)
+    assert code and "another installation of this collection in /srv/demo" in " ".join(out.split()), out
+    assert "xinference_service" not in (tmp_path / "calls").read_text()
+    unit.unlink()
+    code, out = site.play(*goes, "--check")
     assert code == 0 and "remove nvidia-driver-cuda, " in out, out
     shutil.rmtree(process)
     records["gone"].write_text(recorded)
-    code, out = site.play("playbooks/remove.yml", "--limit", "gone")
+    code, out = site.play(*goes)
     assert code == 0, out
     assert records["kept"].exists() and not records["gone"].parent.exists()

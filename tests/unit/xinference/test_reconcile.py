@@ -9,6 +9,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -900,8 +901,59 @@ def test_the_servers_words_are_told_without_secrets(declare, run, server, direct
     assert "mine" not in (directory / "state.json").read_text()
 
 
+def test_what_was_not_looked_at_is_unknown(declare, run, server, status, directory, later, capsys):
+    """The server is dead, or the reconciler does not run: neither status nor metrics say that a model serves."""
+    metrics, told = directory / "metrics.prom", ["--directory", str(directory), "status"]
+    declare()
+    assert run() == 0
+    seen = status()["models"]["tiny"]["seen"]
+    assert reconcile.main(told) == 0 and "tiny    ready for 0 s" in capsys.readouterr().out
+    assert f'modelops_reconcile_model_seen_seconds{{uid="tiny"}} {seen}\n' in metrics.read_text()
+
+    later(600)
+    assert reconcile.main(told) == 4, "no turn for ten minutes"
+    text = capsys.readouterr().out
+    assert "since then it did not run" in text and "  tiny    unknown, ready 10 min" in text and "ready for" not in text
+
+    assert run(endpoint="http://127.0.0.1:9") == 4
+    row = status()["models"]["tiny"]
+    assert (row["state"], row["last"], row["seen"], row["serves"]) == ("unknown", "ready", seen, None)
+    assert row["replicas"] == {"wanted": 1, "ready": None}
+    for name in ("ready", "replicas_ready", "differs"):
+        assert f'modelops_reconcile_model_{name}{{uid="tiny"}} NaN\n' in metrics.read_text()
+    assert f'modelops_reconcile_model_seen_seconds{{uid="tiny"}} {seen}\n' in metrics.read_text()
+    capsys.readouterr()
+    assert reconcile.main(told) == 4 and "  tiny    unknown, ready 10 min" in capsys.readouterr().out
+
+    assert run() == 0 and status()["models"]["tiny"]["state"] == "ready", "it is back"
+    assert 'modelops_reconcile_model_ready{uid="tiny"} 1\n' in metrics.read_text()
+
+
+def test_a_server_that_dies_during_a_look_leaves_nothing_known(declare, run, server, status):
+    declare()
+    assert run() == 0
+    server.fault("status", verb="GET", path="^/v1/models$", status=500)
+    assert run() == 4
+    assert {row["state"] for row in status()["models"].values()} == {"unknown"}
+
+
+def test_a_long_interval_is_no_silence(declare, run, later, directory, capsys):
+    declare()
+    assert run("--interval", "600") == 0
+    later(620)
+    assert reconcile.main(["--directory", str(directory), "status"]) == 0
+    assert "ready for 10 min" in capsys.readouterr().out
+
+
+def test_what_has_never_been_looked_at_says_so():
+    row = reconcile._shown(heal.Known("d", launches=1), None, False)
+    assert reconcile._state(row, 1e9, False) == "unknown, not looked at yet"
+    status = {"time": 1.5, "exit": 4, "paused": None, "models": {"tiny": row}}
+    assert 'modelops_reconcile_model_seen_seconds{uid="tiny"} NaN\n' in reconcile.metrics(status)
+
+
 def test_a_uid_cannot_break_the_metrics():
-    row = reconcile._shown(heal.Known("d", heal.READY, launches=1))
+    row = reconcile._shown(heal.Known("d", heal.READY, launches=1), 1.0, True)
     text = reconcile.metrics({"time": 1.5, "exit": 0, "paused": None, "models": {'a"b\\c': row}})
     assert 'modelops_reconcile_model_ready{uid="a\\"b\\\\c"} 1\n' in text
 
@@ -951,6 +1003,25 @@ def installed(bare_python, tmp_path_factory):
     return path
 
 
+@pytest.fixture
+def switch(bare_python, tmp_path):
+    """``switch(version)``: that release of Xinference is the one on the host; returns the program of its installation."""
+    base, path = tmp_path / "xinference", tmp_path / "xinference" / "tools" / "modelops-reconcile"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(program.reconciler(str(base)))
+    path.chmod(0o755)
+
+    def make(version):
+        release = base / "releases" / f"{version}-0123456789ab"
+        shutil.copytree(Path(bare_python).parents[1], release, symlinks=True)
+        (next(release.glob("lib/python*/site-packages")) / f"xinference-{version}.dist-info").mkdir()
+        (base / "new").symlink_to(release)
+        (base / "new").replace(base / "current")
+        return path
+
+    return make
+
+
 def call(installed, *arguments):
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "JOURNAL_STREAM")}
     environment["COLUMNS"] = "300"
@@ -968,6 +1039,45 @@ def test_the_program_runs_without_ansible(installed, declare, server, directory)
     assert "tiny  loading (launch 1)" in done.stdout and OWN_PASSWORD not in done.stdout + done.stderr
     told = call(installed, "--directory", directory, "status")
     assert told.returncode == 0 and told.stdout.startswith("as declared")
+
+
+def test_after_a_rollback_it_launches_for_the_release_that_runs(switch, declare, server, directory, status, llm):
+    """No run of Ansible with another inventory comes between."""
+    options = ["--endpoint", server.url, "--password-file", directory / "password"]
+    declare(llm(context_length=1024, engine_options={}))
+    (directory / "password").write_text(OWN_PASSWORD)
+    sent = {}
+    for version in ("4.1.0", "4.0.1"):
+        path = switch(version)
+        restart(server)
+        done = call(path, "--directory", directory, "run", *options)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert status()["release"] == version
+        sent[version] = dict(server.models.models["tiny"].body)
+    assert sent["4.1.0"]["context_length"] == 1024 and "context_length" not in sent["4.0.1"]
+    assert sent["4.0.1"]["n_ctx"] == 1024
+
+
+def test_the_loop_ends_when_another_release_is_current(switch, server, directory):
+    """Its service starts it anew, with the Python of that release."""
+    path = switch("4.1.0")
+    options = ["--endpoint", server.url, "--interval", "600", "--password-file", directory / "password"]
+    process = subprocess.Popen([path, "--directory", directory, "loop", *options], stdout=subprocess.DEVNULL)
+    try:
+        wait_for((directory / "status.json").exists)
+        switch("4.0.1")
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+def test_without_xinference_it_says_so(installed, declare, server, directory, status):
+    declare()
+    (directory / "password").write_text(OWN_PASSWORD)
+    options = ["--endpoint", server.url, "--password-file", directory / "password"]
+    assert call(installed, "--directory", directory, "run", *options).returncode == 1
+    assert "has no 'xinference'" in status()["message"] and server.changes() == []
 
 
 @pytest.fixture
