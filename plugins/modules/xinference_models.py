@@ -135,6 +135,8 @@ options:
             description:
               - Name of the built-in model that it derives from, which gives an LLM its chat template. An LLM, an image and an
                 audio model need it.
+              - The server adds the ability V(vision) to an LLM where this family has it, whatever the weights can. So name a
+                text family for a text model, such as V(gemma-3-1b-it) instead of V(gemma-3-it).
             type: str
           file:
             description: Name of the GGUF file in the repository O(models[].definition.hub_id), which format V(ggufv2) needs there.
@@ -538,7 +540,7 @@ EXAMPLES = r"""
         quantization: Q4_K_M
         path: /opt/xinference/models/house/house-q4_k_m.gguf
         definition:
-          family: gemma-3-it
+          family: gemma-3-1b-it
           context_length: 2048
           abilities: [chat]
         engine_options:
