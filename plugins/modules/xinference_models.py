@@ -289,8 +289,10 @@ options:
         description:
           - Further keys of the launch request, which the server hands to the engine, such as C(n_ctx) or
             C(gpu_memory_utilization).
-          - The server takes a misspelled one silently. It does not report them either, so they are compared with what is
-            remembered of the launch (O(remember)).
+          - The server takes a misspelled one silently, so one with a dash is refused, and so is one that the engine does not have.
+            The options of vLLM, SGLang and llama.cpp are read from the engine that is installed with the server; where a
+            virtual environment brings the engine, only one slip in the name of a usual option is noticed.
+          - The server does not report them, so they are compared with what is remembered of the launch (O(remember)).
         type: dict
       priority:
         description: Models with a lower number are launched first.

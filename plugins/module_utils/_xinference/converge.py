@@ -20,6 +20,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._plan import Pl
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
     autostart,
     cluster,
+    engine_options,
     launch,
     models,
     offers,
@@ -205,6 +206,7 @@ class _Run:
         :raises ModelopsError: naming everything that fits nowhere.
         """
         settings = self.settings
+        engine_options.check(decisions)
         found = cluster.read(
             self.client, decisions, self.actual, settings.devices, settings.downloads, settings.gpu_sharing
         )

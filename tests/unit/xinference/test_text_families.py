@@ -21,7 +21,9 @@ def definition(family, abilities):
 def test_a_text_model_that_the_server_turns_into_a_vision_model_is_warned_of_once(apply, xinference, llm, warned):
     text = llm(definition=definition("gemma-3-it", ["chat"]))
     apply(xinference, [text])
-    assert any("the server adds the ability vision because of definition.family 'gemma-3-it'" in line for line in warned)
+    assert any(
+        "the server adds the ability vision because of definition.family 'gemma-3-it'" in line for line in warned
+    )
     warned.clear()
     apply(xinference, [text])
     assert not any("vision" in line for line in warned)
