@@ -19,7 +19,12 @@ import sys
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import engines, memory, models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
+    common_sizes,
+    engines,
+    memory,
+    models,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 
 
@@ -240,7 +245,7 @@ def _checkpoints(client: Client, launched: t.Sequence[models.Model]) -> dict[str
             if size is None:
                 named = re.search(r"(?<![\d.])(\d+(?:\.\d+)?)[bB](?![a-zA-Z])", model.name)
                 size = named.group(1) if named else None
-            found = memory.checkpoint(shape, size, model_format, quantization)
+            found = memory.checkpoint(shape, size, model_format, quantization) or common_sizes.checkpoint(model)
         result[model.uid] = found
     return result
 
