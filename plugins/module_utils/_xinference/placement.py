@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import engines, memory, models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import advice, engines, memory, models
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.cluster import (
     Card,
     Cluster,
@@ -292,12 +292,13 @@ def _no_room(demand: Demand, ledger: Ledger, candidates: t.Sequence[Spot], numbe
         )
         return f"models: {demand.uid}: {which}no worker has {demand.cards} GPUs left{free}"
     why = _why_not(demand, ledger, candidates[0]) or ""
-    return f"models: {demand.uid}: {which}{why}{_advice(demand) if 'at least' in why else ''}"
+    return f"models: {demand.uid}: {which}{why}{_advice(demand, ledger, candidates[0]) if 'at least' in why else ''}"
 
 
-def _advice(demand: Demand) -> str:
+def _advice(demand: Demand, ledger: Ledger, spot: Spot) -> str:
     """What makes a replica need less of a card, or gives it more."""
-    ways = ["lower context_length"] if demand.need and demand.need.cache else []
+    tokens = advice.context(demand, ledger, spot) if demand.need and demand.need.cache else 0
+    ways = [f"lower context_length to {tokens}"] if tokens else []
     ways.append("take a smaller quantization")
     if demand.engine in memory.PREALLOCATING or demand.engine == "transformers":
         ways.append("raise gpus_per_replica")
@@ -325,7 +326,11 @@ def _settled(
     room, where = ledger.room[worker.address, card.index], f"card {card.index} of {worker.address}"
     found = ledger.cluster.checkpoints.get(demand.uid)
     if demand.engine == "llama.cpp" and demand.gpu_layers is None and found:
-        return _offloaded(demand, found, claim, claim if room is None else min(claim, room), where)
+        held, warning = _offloaded(demand, found, claim, claim if room is None else min(claim, room), where)
+        idle = advice.idle_cards(ledger, worker, demand.uid) - demand.cards
+        if warning and idle > 0 and not demand.model.options["gpu_indices"]:
+            warning += f". {idle} more of its cards hold no model: raise gpus_per_replica (now {demand.cards})"
+        return held, warning
     if room is not None and claim > room:
         why = (
             "part of it runs on the CPU, which is slow"
