@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import engines, memory
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.cluster import Worker
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.cluster import Card, Worker
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.demand import Demand
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.ledger import Ledger, Spot, reserves
 
 # Contexts are advised in multiples of this, and no shorter one: nobody serves less.
 _STEP = 256
+# engine_options that bound what vLLM encodes of images.
+_IMAGE_LIMITS = frozenset({"limit_mm_per_prompt", "max_pixels", "mm_processor_kwargs"})
 
 
 def context(demand: Demand, ledger: Ledger, spot: Spot) -> int:
@@ -53,3 +55,19 @@ def idle_cards(ledger: Ledger, worker: Worker, uid: str) -> int:
     """How many cards of a worker hold no model but this one's."""
     cards = worker.cards or []
     return sum(1 for card in cards if not [user for user in ledger.models_on(worker, card) if user != uid])
+
+
+def images(demand: Demand, found: memory.Checkpoint | None, claim: float, card: Card) -> str:
+    """What to warn of where vLLM gets a part of a card for a model that reads images; empty for nothing.
+
+    When vLLM starts it encodes as many images of the largest size as a request may hold, beside weights and cache, and fails where its
+    share has no room for them: Qwen2.5-VL-3B does with 30 % of 80 GB.
+    """
+    if demand.engine != "vllm" or found is None or not found.sees or _IMAGE_LIMITS & set(demand.given):
+        return ""
+    if card.total is None or claim >= engines.VLLM_SHARE * card.total:
+        return ""
+    return (
+        "the memory of its image encoder is not counted, and vLLM may fail to start for lack of it: raise gpu_memory, or limit "
+        "images with limit_mm_per_prompt or max_pixels in engine_options"
+    )

@@ -343,7 +343,7 @@ def _settled(
     if demand.share() is not None and need > claim:
         about = f"about {gib(need)} are needed, and vLLM may use {gib(claim)} of {where}: it may fail to start"
         return claim, about
-    return claim, ""
+    return claim, advice.images(demand, found, claim, card)
 
 
 def _offloaded(demand: Demand, found: memory.Checkpoint, claim: float, allowed: float, where: str) -> tuple[float, str]:

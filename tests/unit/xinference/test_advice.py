@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from test_placement import declare, place, qwen, worker
+from test_placement_read import read
 
 
 @pytest.mark.parametrize(
@@ -55,3 +57,29 @@ def test_vllm_is_refused_a_gguf_in_parts(engine, file, refused):
     model = declare(engine=engine, path=f"/m/{file}", format="ggufv2", quantization="Q8_0", size="7")
     problems = place([worker("A100 80")], model).problems
     assert any("take llama.cpp, or join the parts" in problem for problem in problems) == refused
+
+
+@pytest.mark.parametrize(
+    ("engine", "options", "warned"),
+    [
+        ("vLLM", {"gpu_memory": "30%"}, True),
+        ("vLLM", {"engine_options": {"gpu_memory_utilization": 0.5}}, True),
+        ("vLLM", {"gpu_memory": "30%", "engine_options": {"limit_mm_per_prompt": {"image": 1}}}, False),
+        ("vLLM", {}, False),
+        ("Transformers", {"gpu_memory": "30%"}, False),
+    ],
+)
+def test_the_image_encoder_of_a_model_on_a_part_of_a_card_is_warned_of(engine, options, warned):
+    model, found = qwen(engine=engine, context_length=4096, **options)
+    seeing = place([worker("A100 80")], (model, replace(found, sees=True)))
+    assert seeing.problems == [] and any("image encoder" in line for line in seeing.warnings) == warned
+    assert not any("image encoder" in line for line in place([worker("A100 80")], (model, found)).warnings)
+
+
+def test_a_definition_tells_whether_a_model_sees(newest, gguf):
+    definition = {"family": "gemma-3-it", "context_length": 2048, "abilities": ["chat", "vision"]}
+    spec = {"engine": "llama.cpp", "size": "4", "path": gguf, "quantization": "Q4_K_M", "format": "ggufv2"}
+    text = {**definition, "abilities": ["chat"]}
+    declared = declare("a", definition=definition, **spec), declare("b", definition=text, **spec)
+    found, _wanted, _actual = read(newest, *declared)
+    assert found.checkpoints["a"].sees and not found.checkpoints["b"].sees
