@@ -39,6 +39,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.led
 
 # Rounding of what nvidia-smi, NVML and PyTorch call the memory of a card; claims may exceed it by this share.
 _TOLERANCE = 0.01
+# Bytes of a card that are in use where nothing runs: the driver's own, a desktop's.
+_NOTICED = 2**30
 
 
 @dataclass
@@ -200,6 +202,7 @@ class _Offer:
 
     :param room: bytes left of it.  :param claim: bytes that the replica would hold, None where nobody knows.
     :param memory: bytes of the worker's memory for what does not fit on the card.
+    :param foreign: bytes that other programs hold of it.
     """
 
     worker: str
@@ -209,6 +212,7 @@ class _Offer:
     claim: float | None
     beside: t.Sequence[str]
     memory: float
+    foreign: float = 0.0
 
     @property
     def card(self) -> str:
@@ -217,7 +221,10 @@ class _Offer:
     @property
     def left(self) -> str:
         beside = f" beside {', '.join(dict.fromkeys(self.beside))}" if self.beside else ""
-        return f"{gib(max(0.0, self.room))} of {gib(self.total)} are left on {self.card}{beside}"
+        others = (
+            f", and programs that are not this server's hold {gib(self.foreign)}" if self.foreign > _NOTICED else ""
+        )
+        return f"{gib(max(0.0, self.room))} of {gib(self.total)} are left on {self.card}{beside}{others}"
 
     def holds(self, size: float, room: float) -> bool:
         return size <= room + _TOLERANCE * self.total
@@ -233,7 +240,8 @@ def _why_not(demand: Demand, ledger: Ledger, spot: Spot) -> str | None:
         claim, _source = demand.claim(card, max(0.0, room))
         spare = (ledger.memory[worker.address] or float("inf")) / len(cards)
         beside = ledger.models_on(worker, card)
-        offer = _Offer(worker.address, card.index, card.total, room, claim, beside, spare)
+        foreign = ledger.foreign(worker, card)
+        offer = _Offer(worker.address, card.index, card.total, room, claim, beside, spare, foreign)
         why = _claims_too_much(demand, offer) or _needs_too_much(demand, offer)
         if why:
             return why

@@ -12,6 +12,9 @@ import pytest
 from test_placement import declare, place, qwen, worker
 from test_placement_read import read
 
+from ansible_collections.modelops.inference.plugins.module_utils import _module
+from ansible_collections.modelops.inference.plugins.modules.xinference_models import MODEL_OPTIONS
+
 
 @pytest.mark.parametrize(
     "options",
@@ -83,3 +86,18 @@ def test_a_definition_tells_whether_a_model_sees(newest, gguf):
     declared = declare("a", definition=definition, **spec), declare("b", definition=text, **spec)
     found, _wanted, _actual = read(newest, *declared)
     assert found.checkpoints["a"].sees and not found.checkpoints["b"].sees
+
+
+def test_a_card_that_another_program_fills_is_said_so():
+    [problem] = place([worker("RTX 4090", free=4)], qwen(engine="SGLang", gpu_memory="20 GiB")).problems
+    assert "4.0 GiB of 24.0 GiB are left" in problem
+    assert "programs that are not this server's hold 20.0 GiB" in problem
+    [problem] = place([worker("RTX 4090")], qwen(size=32)).problems
+    assert "programs" not in problem
+
+
+def test_a_key_of_the_launch_request_leads_to_its_option():
+    for key, option in _module._ELSEWHERE.items():
+        [line] = _module.misspelled(MODEL_OPTIONS, {key: 1})
+        assert line == f"no option '{key}'; nearest: {option}"
+    assert _module.misspelled({"replicas": {}}, {"n_gpu": 1}) == ["no option 'n_gpu'; there are replicas"]
