@@ -70,7 +70,7 @@ def declared(programs, folder, count):
     )
     done = subprocess.run([programs / "python", "-c", code, gguf], check=True, capture_output=True, text=True)
     llm = dict(uid="gemma", engine="llama.cpp", format="ggufv2", size="0_27", quantization="Q4_K_M", path=str(gguf))
-    llm.update(definition={"family": "gemma-3-it", "context_length": 2048}, engine_options={"n_ctx": 2048})
+    llm.update(definition={"family": "gemma-3-1b-it", "context_length": 2048}, engine_options={"n_ctx": 2048})
     embedding = dict(type="embedding", engine="sentence_transformers", path=done.stdout.splitlines()[-1])
     embedding.update(definition={"dimensions": 384, "max_tokens": 256}, autostart=False)
     return [{**llm, "autostart": False}, *({**embedding, "uid": f"minilm-{n}"} for n in range(1, count))]

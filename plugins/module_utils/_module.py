@@ -27,6 +27,19 @@ class Module(AnsibleModule):
         super().fail_json(msg="\n".join(hints) or msg, **kwargs)
 
 
+# Keys of Xinference's launch request that people know by heart -> our option.
+_ELSEWHERE = {
+    "n_gpu": "gpus_per_replica",
+    "gpu_idx": "gpu_indices",
+    "replica": "replicas",
+    "worker_ip": "worker",
+    "model_path": "path",
+    "model_size_in_billions": "size",
+    "peft_model_config": "lora",
+    "enable_thinking": "thinking",
+}
+
+
 def misspelled(spec: t.Mapping[str, t.Any], params: t.Any, path: str = "") -> list[str]:
     """One line for each option that is not in the argument spec.
 
@@ -39,7 +52,8 @@ def misspelled(spec: t.Mapping[str, t.Any], params: t.Any, path: str = "") -> li
         if str(name).startswith("_ansible_"):
             continue
         if name not in spec:
-            close = difflib.get_close_matches(str(name), list(spec), n=1, cutoff=0.5)
+            close = [_ELSEWHERE[name]] if _ELSEWHERE.get(name) in spec else []
+            close = close or difflib.get_close_matches(str(name), list(spec), n=1, cutoff=0.5)
             hint = f"nearest: {close[0]}" if close else f"there are {', '.join(sorted(spec))}"
             found.append(f"{path}{': ' if path else ''}no option '{name}'; {hint}")
         elif spec[name].get("options"):

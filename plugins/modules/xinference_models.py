@@ -135,6 +135,8 @@ options:
             description:
               - Name of the built-in model that it derives from, which gives an LLM its chat template. An LLM, an image and an
                 audio model need it.
+              - The server adds the ability V(vision) to an LLM where this family has it, whatever the weights can. So name a
+                text family for a text model, such as V(gemma-3-1b-it) instead of V(gemma-3-it).
             type: str
           file:
             description: Name of the GGUF file in the repository O(models[].definition.hub_id), which format V(ggufv2) needs there.
@@ -287,8 +289,10 @@ options:
         description:
           - Further keys of the launch request, which the server hands to the engine, such as C(n_ctx) or
             C(gpu_memory_utilization).
-          - The server takes a misspelled one silently. It does not report them either, so they are compared with what is
-            remembered of the launch (O(remember)).
+          - The server takes a misspelled one silently, so one with a dash is refused, and so is one that the engine does not have.
+            The options of vLLM, SGLang and llama.cpp are read from the engine that is installed with the server; where a
+            virtual environment brings the engine, only one slip in the name of a usual option is noticed.
+          - The server does not report them, so they are compared with what is remembered of the launch (O(remember)).
         type: dict
       priority:
         description: Models with a lower number are launched first.
@@ -538,7 +542,7 @@ EXAMPLES = r"""
         quantization: Q4_K_M
         path: /opt/xinference/models/house/house-q4_k_m.gguf
         definition:
-          family: gemma-3-it
+          family: gemma-3-1b-it
           context_length: 2048
           abilities: [chat]
         engine_options:

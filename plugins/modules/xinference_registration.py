@@ -121,6 +121,8 @@ options:
             description:
               - Name of the built-in model that it derives from, which gives an LLM its chat template. An LLM, an image and an
                 audio model need it.
+              - The server adds the ability V(vision) to an LLM where this family has it, whatever the weights can. So name a
+                text family for a text model, such as V(gemma-3-1b-it) instead of V(gemma-3-it).
             type: str
           file:
             description: Name of the GGUF file in the repository O(definitions[].definition.hub_id), which format V(ggufv2) needs there.

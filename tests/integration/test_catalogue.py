@@ -138,7 +138,7 @@ def test_can_this_server_serve_it(ask):
 
 def test_what_runs_is_captured_and_found_unchanged(claimed, ask, apply, models, defined):
     declared = [
-        {**models[0], "envs": {"HF_TOKEN": SECRET}, "engine_options": {"n_ctx": 2048, "api_key": SECRET}},
+        {**models[0], "envs": {"HUB_TOKEN": SECRET}, "engine_options": {"n_ctx": 2048, "hf_token": SECRET}},
         {**models[1], "replicas": 2, "autostart": False},
     ]
     # In the place of what other tests left behind.
@@ -159,8 +159,8 @@ def test_what_runs_is_captured_and_found_unchanged(claimed, ask, apply, models, 
         assert [row["differs"] for row in again["models"]] == [[], []]
         assert not ask("registration", check=True, definitions=captured["definitions"]).changed
     gemma, minilm = captured["models"]
-    assert gemma["engine_options"] == {"n_ctx": 2048, "api_key": "{{ vault_xinference_gemma3_270m_api_key }}"}
-    assert gemma["envs"] == {"HF_TOKEN": "{{ vault_xinference_gemma3_270m_hf_token }}"}
+    assert gemma["engine_options"] == {"n_ctx": 2048, "hf_token": "{{ vault_xinference_gemma3_270m_hf_token }}"}
+    assert gemma["envs"] == {"HUB_TOKEN": "{{ vault_xinference_gemma3_270m_hub_token }}"}
     assert (minilm["replicas"], minilm["autostart"], captured["notes"]) == (2, False, {})
 
 

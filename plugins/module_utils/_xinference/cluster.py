@@ -17,9 +17,14 @@ import re
 import socket
 import sys
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import engines, memory, models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
+    common_sizes,
+    engines,
+    memory,
+    models,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 
 
@@ -240,8 +245,10 @@ def _checkpoints(client: Client, launched: t.Sequence[models.Model]) -> dict[str
             if size is None:
                 named = re.search(r"(?<![\d.])(\d+(?:\.\d+)?)[bB](?![a-zA-Z])", model.name)
                 size = named.group(1) if named else None
-            found = memory.checkpoint(shape, size, model_format, quantization)
-        result[model.uid] = found
+            found = memory.checkpoint(shape, size, model_format, quantization) or common_sizes.checkpoint(model)
+        told = families.get(model.name) if model.definition is None else model.definition.body
+        sees = "vision" in ((told or {}).get("model_ability") or ())
+        result[model.uid] = replace(found, sees=True) if found and sees else found
     return result
 
 

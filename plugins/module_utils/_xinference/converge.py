@@ -22,6 +22,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._plan import Pl
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
     autostart,
     cluster,
+    engine_options,
     launch,
     models,
     offers,
@@ -241,6 +242,7 @@ class _Run:
         :raises ModelopsError: naming everything that fits nowhere.
         """
         settings = self.settings
+        engine_options.check(decisions)
         found = cluster.read(
             self.client, decisions, self.actual, settings.devices, settings.downloads, settings.gpu_sharing
         )
@@ -336,6 +338,8 @@ class _Run:
                 fields = models.running_differences(model, self.actual)
                 if fields:
                     outcome.phase, outcome.differs = launch.DIFFERS, [str(f) for f in fields]
+            elif outcome.action not in ("none", "terminated"):
+                self.warnings += _unasked_vision(model, self.actual)
 
     def _prove(self, work: launch.Work) -> dict[str, proof.Proof]:
         settings = self.settings
@@ -389,6 +393,18 @@ def _cells(row: t.Mapping[str, t.Any], bad: t.Container[str]) -> list[t.Any]:
 def _abilities(uid: str, actual: models.Actual) -> list[str]:
     row, instance = actual.models.get(uid) or {}, actual.instances.get(uid) or {}
     return row.get("model_ability") or instance.get("model_ability") or []
+
+
+def _unasked_vision(model: models.Model, actual: models.Actual) -> list[str]:
+    """What to warn of where the server made a text model one that reads pictures; it does so by the family's name alone."""
+    definition = model.options["definition"] or {}
+    if "vision" in (definition.get("abilities") or ["vision"]) or "vision" not in _abilities(model.uid, actual):
+        return []
+    return [
+        f"{model.uid}: the server adds the ability vision because of definition.family {definition['family']!r}, and Dify then "
+        "offers pictures for it. Where the weights read none, name a text family, such as gemma-3-1b-it instead of "
+        "gemma-3-it; where they do, add vision to definition.abilities"
+    ]
 
 
 def _row(

@@ -158,6 +158,7 @@ def impossible(demand: Demand, cluster: Cluster) -> list[str]:
             "MLX runs on Apple silicon only, and no worker is such a machine: take llama.cpp or Transformers"
         )
         return problems
+    problems += [engines.split_gguf(model)] if engines.split_gguf(model) else []
     if engine in engines.GPU_ENGINES and not demand.cards:
         where = ", ".join(worker.address for worker in places)
         problems.append(
@@ -211,7 +212,11 @@ def _no_cards(demand: Demand, cluster: Cluster, places: t.Sequence[Worker]) -> l
     total = demand.cards * demand.parts
     own = {"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"} & set(demand.given)
     if demand.engine == "vllm" and found and found.heads and found.heads % total and not own:
-        return [f"vLLM divides the model's {found.heads} attention heads among its GPUs, which {total} does not allow"]
+        most = max(have.values(), default=1) * demand.parts
+        return [
+            f"vLLM divides the model's {found.heads} attention heads among its GPUs, which {total} does not allow: "
+            f"{engines.divisors(found.heads, most)} would"
+        ]
     return []
 
 

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import models
 
 # Formats that an engine reads, of LLMs, by Xinference's sources (match_json of each engine, up to 4.1). fp4 stands for
@@ -46,3 +48,20 @@ def of(model: models.Model) -> str:
     """The engine in lower case; of embedding and rerank models the server's default."""
     default = "sentence_transformers" if model.type in ("embedding", "rerank") else ""
     return (model.options["engine"] or default).lower()
+
+
+def divisors(heads: int, most: int) -> str:
+    """The numbers of GPUs up to `most` that vLLM can divide so many attention heads among."""
+    return ", ".join(str(number) for number in range(1, max(1, most) + 1) if heads % number == 0)
+
+
+def split_gguf(model: models.Model) -> str:
+    """Why vLLM cannot load the model's file; empty where it can, or where the file is not known."""
+    path = str(model.options["path"] or (model.options["definition"] or {}).get("file") or "")
+    parts = re.search(r"-\d{5}-of-(\d{5})\.gguf$", path)
+    if of(model) != "vllm" or not parts or int(parts.group(1)) < 2:
+        return ""
+    return (
+        f"vLLM loads a GGUF of one file only, and {path.rpartition('/')[2]} is one of {int(parts.group(1))}: take llama.cpp, or "
+        "join the parts with llama-gguf-split --merge"
+    )

@@ -123,6 +123,16 @@ class Ledger:
         claims = sum(self._claim_of(uid, worker, card) for uid in self.users[worker.address, card.index])
         return card.total - max(busy - released, claims, 0.0)
 
+    def foreign(self, worker: Worker, card: Card) -> float:
+        """Bytes of a card that surely no model of this server holds; 0 where models are on it whose part nobody tells."""
+        if (
+            card.total is None
+            or card.free is None
+            or any(self._may_be_on(uid, worker, card) for uid in self.actual.instances)
+        ):
+            return 0.0
+        return card.total - card.free - memory_held(self.actual, worker.address, card.index)
+
     def _may_be_on(self, uid: str, worker: Worker, card: Card) -> bool:
         if memory_held(self.actual, worker.address, card.index, [uid]):
             return True

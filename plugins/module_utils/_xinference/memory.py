@@ -74,6 +74,7 @@ class Checkpoint:
     vocab: int = 0
     context: int | None = None
     wide: bool = False  # weights are 16 bit, which a CPU widens to 32 in Transformers
+    sees: bool = False  # it reads images, with an encoder of which nothing is counted but its weights
 
 
 @dataclass(frozen=True)

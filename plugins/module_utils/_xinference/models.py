@@ -285,6 +285,11 @@ def _launch_body(options: t.Mapping[str, t.Any], definition: registration.Defini
     named = {key: option for option, key in LAUNCH_KEYS.items()}
     named.update(_OTHER_LAUNCH_KEYS)
     for key, value in (options["engine_options"] or {}).items():
+        if "-" in key:
+            raise ModelopsError(
+                f"models: {options['uid']}: engine_options: no engine has an option {key!r}, and the server takes it silently: "
+                f"write {key.strip('-').replace('-', '_')}"
+            )
         if key in named:
             raise ModelopsError(
                 f"models: {options['uid']}: engine_options: {key!r} has an option of its own, {named[key]}"

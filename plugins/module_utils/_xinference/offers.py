@@ -68,6 +68,11 @@ def _check(client: Client, decision: models.Decision, actual: models.Actual) -> 
 def check_name(client: Client, model_type: str, name: str) -> None:
     names = [row["model_name"] for row in client.registrations(model_type)]
     if name not in names:
+        others = (other for other in models.TYPES if other != model_type)
+        actual = next((other for other in others if name in definitions.builtin_names(client, other)), None)
+        if actual:
+            article = "an" if actual[0] in "aeiL" else "a"
+            raise ModelopsError(f"on {client.endpoint} {name!r} is {article} {actual} model: give type: {actual}")
         raise ModelopsError(
             f"{client.endpoint} knows no {model_type} model {name!r}{nearest(name, names)}. A custom model needs definition"
         )

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import engines, memory, models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import advice, engines, memory, models
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.cluster import (
     Card,
     Cluster,
@@ -39,6 +39,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.led
 
 # Rounding of what nvidia-smi, NVML and PyTorch call the memory of a card; claims may exceed it by this share.
 _TOLERANCE = 0.01
+# Bytes of a card that are in use where nothing runs: the driver's own, a desktop's.
+_NOTICED = 2**30
 
 
 @dataclass
@@ -200,6 +202,7 @@ class _Offer:
 
     :param room: bytes left of it.  :param claim: bytes that the replica would hold, None where nobody knows.
     :param memory: bytes of the worker's memory for what does not fit on the card.
+    :param foreign: bytes that other programs hold of it.
     """
 
     worker: str
@@ -209,6 +212,7 @@ class _Offer:
     claim: float | None
     beside: t.Sequence[str]
     memory: float
+    foreign: float = 0.0
 
     @property
     def card(self) -> str:
@@ -217,7 +221,10 @@ class _Offer:
     @property
     def left(self) -> str:
         beside = f" beside {', '.join(dict.fromkeys(self.beside))}" if self.beside else ""
-        return f"{gib(max(0.0, self.room))} of {gib(self.total)} are left on {self.card}{beside}"
+        others = (
+            f", and programs that are not this server's hold {gib(self.foreign)}" if self.foreign > _NOTICED else ""
+        )
+        return f"{gib(max(0.0, self.room))} of {gib(self.total)} are left on {self.card}{beside}{others}"
 
     def holds(self, size: float, room: float) -> bool:
         return size <= room + _TOLERANCE * self.total
@@ -233,7 +240,8 @@ def _why_not(demand: Demand, ledger: Ledger, spot: Spot) -> str | None:
         claim, _source = demand.claim(card, max(0.0, room))
         spare = (ledger.memory[worker.address] or float("inf")) / len(cards)
         beside = ledger.models_on(worker, card)
-        offer = _Offer(worker.address, card.index, card.total, room, claim, beside, spare)
+        foreign = ledger.foreign(worker, card)
+        offer = _Offer(worker.address, card.index, card.total, room, claim, beside, spare, foreign)
         why = _claims_too_much(demand, offer) or _needs_too_much(demand, offer)
         if why:
             return why
@@ -292,12 +300,13 @@ def _no_room(demand: Demand, ledger: Ledger, candidates: t.Sequence[Spot], numbe
         )
         return f"models: {demand.uid}: {which}no worker has {demand.cards} GPUs left{free}"
     why = _why_not(demand, ledger, candidates[0]) or ""
-    return f"models: {demand.uid}: {which}{why}{_advice(demand) if 'at least' in why else ''}"
+    return f"models: {demand.uid}: {which}{why}{_advice(demand, ledger, candidates[0]) if 'at least' in why else ''}"
 
 
-def _advice(demand: Demand) -> str:
+def _advice(demand: Demand, ledger: Ledger, spot: Spot) -> str:
     """What makes a replica need less of a card, or gives it more."""
-    ways = ["lower context_length"] if demand.need and demand.need.cache else []
+    tokens = advice.context(demand, ledger, spot) if demand.need and demand.need.cache else 0
+    ways = [f"lower context_length to {tokens}"] if tokens else []
     ways.append("take a smaller quantization")
     if demand.engine in memory.PREALLOCATING or demand.engine == "transformers":
         ways.append("raise gpus_per_replica")
@@ -325,7 +334,11 @@ def _settled(
     room, where = ledger.room[worker.address, card.index], f"card {card.index} of {worker.address}"
     found = ledger.cluster.checkpoints.get(demand.uid)
     if demand.engine == "llama.cpp" and demand.gpu_layers is None and found:
-        return _offloaded(demand, found, claim, claim if room is None else min(claim, room), where)
+        held, warning = _offloaded(demand, found, claim, claim if room is None else min(claim, room), where)
+        idle = advice.idle_cards(ledger, worker, demand.uid) - demand.cards
+        if warning and idle > 0 and not demand.model.options["gpu_indices"]:
+            warning += f". {idle} more of its cards hold no model: raise gpus_per_replica (now {demand.cards})"
+        return held, warning
     if room is not None and claim > room:
         why = (
             "part of it runs on the CPU, which is slow"
@@ -338,7 +351,7 @@ def _settled(
     if demand.share() is not None and need > claim:
         about = f"about {gib(need)} are needed, and vLLM may use {gib(claim)} of {where}: it may fail to start"
         return claim, about
-    return claim, ""
+    return claim, advice.images(demand, found, claim, card)
 
 
 def _offloaded(demand: Demand, found: memory.Checkpoint, claim: float, allowed: float, where: str) -> tuple[float, str]:

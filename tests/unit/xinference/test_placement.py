@@ -285,7 +285,7 @@ def test_without_sharing_a_card_that_holds_a_model_is_taken():
 
 def test_attention_heads_that_vllm_cannot_divide():
     [problem] = place([worker(*["L4"] * 8)], qwen(size=7, gpus="8")).problems
-    assert "28 attention heads" in problem
+    assert "28 attention heads among its GPUs, which 8 does not allow: 1, 2, 4, 7 would" in problem
     assert place([worker(*["L4"] * 8)], qwen(size=72, quantization="Int4", gpus="8")).problems == []
 
 

@@ -146,11 +146,13 @@ def test_weights_on_this_host_are_measured(cluster, gguf, weights):
     declared = [
         declare("a", engine="llama.cpp", path=gguf, size="0.27", definition=None, name="qwen3"),
         declare("b", type="embedding", engine="sentence_transformers", path=weights, name="bge-m3"),
-        declare("c", type="embedding", engine="sentence_transformers", name="bge-m3"),
+        declare("c", type="embedding", engine="sentence_transformers", name="bge-small-en-v1.5"),
+        declare("d", type="image", engine=None, name="sd-turbo"),
     ]
     found, _wanted, _actual = read(cluster, *declared)
     assert found.checkpoints["a"].source == memory.COARSE  # no GGUF file
-    assert found.checkpoints["b"] is None and found.checkpoints["c"] is None
+    assert found.checkpoints["b"] is None and found.checkpoints["d"] is None
+    assert found.checkpoints["c"].weights == pytest.approx(0.133e9, rel=0.02)
 
 
 def test_a_size_in_the_name_is_better_than_none(cluster):

@@ -648,6 +648,8 @@ def test_a_duplicate_uid_is_refused(apply, newest, llm):
             {"uid": "qwen-3", "engine": "vLLM"},
             "knows no LLM model 'qwen-3'; nearest: qwen3. A custom model needs definition",
         ),
+        ({"uid": "bge-m3", "engine": "vLLM"}, "'bge-m3' is an embedding model: give type: embedding"),
+        ({"uid": "qwen3", "type": "rerank"}, "'qwen3' is an LLM model: give type: LLM"),
         ({"uid": "bge-m33", "type": "embedding"}, "knows no embedding model 'bge-m33'; nearest: bge-m3"),
         ({"uid": "bge-rerank", "type": "rerank"}, "knows no rerank model 'bge-rerank'; nearest: bge-reranker-v2-m3"),
         ({"uid": "sdturbo", "type": "image"}, "knows no image model 'sdturbo'; nearest: sd-turbo"),

@@ -106,6 +106,11 @@ def test_every_problem_is_named_at_once():
         ({"gpu_indices": [0, 1, 2], "replicas": 2}, "3 gpu_indices cannot be shared evenly by 2"),
         ({"engine_options": {"replica": 2}}, "'replica' has an option of its own, replicas"),
         ({"engine_options": {"n_gpu": 2}}, "'n_gpu' has an option of its own, gpus_per_replica"),
+        (
+            {"engine_options": {"max-num-seqs": 2}},
+            "no engine has an option 'max-num-seqs', and the server takes it silently: write",
+        ),
+        ({"engine_options": {"--n-ctx": 2}}, "write n_ctx"),
         ({"type": "video", "definition": {"family": "x"}}, "lets nobody define a model of type video"),
         ({"definition": {}}, "definition lacks family"),
         ({"definition": {"family": "x"}}, "say where the weights are"),
