@@ -210,7 +210,7 @@ class _Run:
         )
         placed = placement.plan(self.wanted, decisions, self.actual, found)
         if placed.problems:
-            raise ModelopsError("\n".join([*placed.problems, "", *placement.table(placed.rows)]).strip())
+            raise ModelopsError("\n".join([*placed.problems, _ALL_THE_SAME, "", *placement.table(placed.rows)]).strip())
         self.warnings += placed.warnings
         return placed
 
@@ -334,6 +334,8 @@ class _Run:
         raise ModelopsError(self.client.explain("\n".join([head, *failed, *unproven, "", *table])), **result)
 
 
+# The way past every refusal of the placement.
+_ALL_THE_SAME = "Where you know better, check_placement: false of a model launches it all the same, with a warning."
 _TABLE = ["model UID", "type", "state", "done", "replicas", "seconds"]
 
 

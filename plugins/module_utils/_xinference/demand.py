@@ -11,7 +11,13 @@ import re
 import typing as t
 from dataclasses import dataclass, replace
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import engines, memory, models, releases
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
+    engines,
+    limits,
+    memory,
+    models,
+    releases,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.cluster import Card, Cluster, Worker
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.memory import GIB
 
@@ -46,6 +52,11 @@ class Demand:
     @property
     def budget(self) -> t.Any:
         return self.model.options.get("gpu_memory")
+
+    @property
+    def checked(self) -> bool:
+        """Whether the model is refused where it has no place; else a warning says so, and it is launched all the same."""
+        return self.model.options.get("check_placement") is not False
 
     @property
     def spills(self) -> bool:
@@ -92,6 +103,7 @@ SOURCES = {
     memory.FILES: "size of the weights",
     memory.CATALOGUE: "shape of the model",
     memory.COARSE: "coarse: by the number of parameters",
+    memory.UNSURE: "coarse: the type of its weights is not known",
 }
 
 
@@ -151,6 +163,9 @@ def impossible(demand: Demand, cluster: Cluster) -> list[str]:
             f"{label} cannot read format {model_format}, only {', '.join(formats)}; "
             f"{model_format} is read by {', '.join(readers) or 'no engine of this type'}"
         )
+    found = cluster.checkpoints.get(demand.uid)
+    stretched = limits.too_long(options, found.context if found else None)
+    problems += [stretched] if stretched else []
     if demand.budget is not None:
         problems += _bad_budget(demand)
     if engine == "mlx" and all(worker.cards or worker.platform not in ("", "darwin") for worker in places):
@@ -217,12 +232,14 @@ def _no_cards(demand: Demand, cluster: Cluster, places: t.Sequence[Worker]) -> l
 
 def _old_hardware(demand: Demand, cluster: Cluster, places: t.Sequence[Worker]) -> list[str]:
     cards = [(worker, card) for worker in places for card in worker.cards or []]
-    least = engines.CAPABILITY.get(demand.engine)
+    least, who = limits.floor(demand.engine, demand.model.options["format"], cluster.vllm, cluster.cuda)
     if least and cards and all(card.capability is not None and card.capability < least for _worker, card in cards):
-        worker, card = cards[0]
+        worker, card = max(cards, key=lambda one: one[1].capability or 0.0)
+        label, mine = demand.model.options["engine"] or demand.engine, card.capability or 0.0
+        able = limits.instead(mine, demand.engine, cluster.vllm, cluster.cuda)
         return [
-            f"{demand.model.options['engine']} needs compute capability {least}, and {card.name or 'the GPU'} of "
-            f"{worker.address} has {card.capability}: take llama.cpp or Transformers"
+            f"{who or label} needs compute capability {least}, and {card.name or 'the GPU'} of {worker.address} has {mine}: "
+            f"take {able}"
         ]
     floor = engines.DRIVERS.get(cluster.cuda.partition(".")[0])
     uses_torch = demand.engine not in ("llama.cpp", "")
@@ -245,7 +262,7 @@ def disk_problems(demands: t.Sequence[Demand], cluster: Cluster) -> list[str]:
     """Downloads that do not fit on the disk."""
     if cluster.disk is None:
         return []
-    missing = [d for d in demands if not d.model.options["path"] and d.model.name not in cluster.cached]
+    missing = [d for d in demands if d.checked and not d.model.options["path"] and d.model.name not in cluster.cached]
     sizes = {d.model.name: cluster.checkpoints.get(d.uid) for d in missing}
     least = sum(found.weights * (1 - memory.MARGIN[found.source]) for found in sizes.values() if found)
     if least <= cluster.disk:

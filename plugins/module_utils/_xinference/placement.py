@@ -81,7 +81,7 @@ def plan(
     for model, count in starting:
         demand = demand_of(model, count, cluster, actual)
         problems = impossible(demand, cluster)
-        result.problems += [f"models: {demand.uid}: {problem}" for problem in problems]
+        _refuse(demand, [f"models: {demand.uid}: {problem}" for problem in problems], result)
         if not problems:
             demands.append(demand)
     attempts = [_place(demands, ledger.copy(), fullest) for fullest in (False, True)]
@@ -93,6 +93,14 @@ def plan(
     order = {model.uid: number for number, model in enumerate(wanted)}
     result.rows.sort(key=lambda row: (order.get(row["model"], len(order)), row["model"], row["replica"]))
     return result
+
+
+def _refuse(demand: Demand, problems: t.Sequence[str], result: Placement) -> None:
+    """Notes what rules a model out: as a warning where check_placement is false."""
+    if demand.checked:
+        result.problems += problems
+    else:
+        result.warnings += [problem.partition("models: ")[2] or problem for problem in problems]
 
 
 # -- finding places ------------------------------------------------------------------------------------------------
@@ -128,7 +136,14 @@ def _precedence(demand: Demand, cluster: Cluster) -> tuple[t.Any, ...]:
     elif demand.need:
         claim = demand.need.total
     options = demand.model.options
-    return (not options["gpu_indices"], not options["worker"], -demand.cards, demand.budget is None, -claim)
+    return (
+        not demand.checked,
+        not options["gpu_indices"],
+        not options["worker"],
+        -demand.cards,
+        demand.budget is None,
+        -claim,
+    )
 
 
 # -- on cards ------------------------------------------------------------------------------------------------------
@@ -143,8 +158,10 @@ def _place_on_cards(demand: Demand, ledger: Ledger, fullest: bool, result: Place
             candidates = [spot for spot in _spots(demand, ledger, number, fullest) if spot[0].address not in used]
             fitting = next((spot for spot in candidates if _why_not(demand, ledger, spot) is None), None)
             if fitting is None:
-                result.problems.append(_no_room(demand, ledger, candidates, number))
-                return []
+                _refuse(demand, [_no_room(demand, ledger, candidates, number)], result)
+                if demand.checked or not candidates:
+                    return []
+                fitting = candidates[0]
             worker, cards = fitting
             used.add(worker.address)
             spots.append(fitting)
@@ -375,7 +392,8 @@ def _place_in_memory(demand: Demand, ledger: Ledger, result: Placement) -> None:
             room += need.total if demand.uid in ledger.ends else 0.0
             problem, warning = _short_of_memory(demand, need, room, worker)
             if problem:
-                result.problems.append(f"models: {demand.uid}: {problem}")
+                _refuse(demand, [f"models: {demand.uid}: {problem}"], result)
+            if problem and demand.checked:
                 return
             result.warnings += [f"{demand.uid}: {warning}"] if warning else []
             ledger.memory[worker.address] = room - need.total
