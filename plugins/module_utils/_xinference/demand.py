@@ -30,6 +30,7 @@ class Demand:
     :param parts: workers that share one replica (n_worker).
     :param first: number of the first replica that is started; those before it run already.
     :param need: None where nothing is known of the model.
+    :param capability: the least compute capability that engine and format need.
     """
 
     model: models.Model
@@ -40,6 +41,7 @@ class Demand:
     first: int
     context: int | None
     need: memory.Need | None
+    capability: float = 0.0
 
     @property
     def uid(self) -> str:
@@ -57,6 +59,10 @@ class Demand:
     def checked(self) -> bool:
         """Whether the model is refused where it has no place; else a warning says so, and it is launched all the same."""
         return self.model.options.get("check_placement") is not False
+
+    def able(self, card: Card) -> bool:
+        """Whether a card is new enough, or nobody knows how old it is."""
+        return card.capability is None or card.capability >= self.capability
 
     @property
     def spills(self) -> bool:
@@ -131,7 +137,8 @@ def demand_of(model: models.Model, replicas: int, cluster: Cluster, actual: mode
     if found is not None:
         given = options["engine_options"] or {}
         need = memory.need(found, engine, context, max(1, cards) * parts, given, cpu=not cards)
-    demand = Demand(model, engine, cards, parts, replicas, options["replicas"] - replicas, context, need)
+    least, _who = _floor(model, engine, cluster)
+    demand = Demand(model, engine, cards, parts, replicas, options["replicas"] - replicas, context, need, least)
     if need and found and cards and engine == "llama.cpp" and demand.gpu_layers is not None:
         part = min(1.0, demand.gpu_layers / (found.layers + 1)) if found.layers else 0.0
         parts_of_it = {name: getattr(need, name) * part for name in ("weights", "cache", "least")}
@@ -230,9 +237,15 @@ def _no_cards(demand: Demand, cluster: Cluster, places: t.Sequence[Worker]) -> l
     return []
 
 
+def _floor(model: models.Model, engine: str, cluster: Cluster) -> tuple[float, str]:
+    found = cluster.checkpoints.get(model.uid)
+    model_format = limits.stored_format(model.options["format"], found.bits if found else 16.0)
+    return limits.floor(engine, model_format, cluster.vllm, cluster.cuda)
+
+
 def _old_hardware(demand: Demand, cluster: Cluster, places: t.Sequence[Worker]) -> list[str]:
     cards = [(worker, card) for worker in places for card in worker.cards or []]
-    least, who = limits.floor(demand.engine, demand.model.options["format"], cluster.vllm, cluster.cuda)
+    least, who = _floor(demand.model, demand.engine, cluster)
     if least and cards and all(card.capability is not None and card.capability < least for _worker, card in cards):
         worker, card = max(cards, key=lambda one: one[1].capability or 0.0)
         label, mine = demand.model.options["engine"] or demand.engine, card.capability or 0.0

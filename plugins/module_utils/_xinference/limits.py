@@ -19,11 +19,10 @@ _VLLM: tuple[tuple[tuple[int, ...], _Floors], ...] = (
     ((0, 16), {"": 7.0, "awq": 7.5, "fp8": 7.5, "fp4": 7.5}),
     ((0, 20), {"": 7.5}),
 )
-# The same of the others, by their installation guides and, of Transformers, its pages on quantization.
+# The same of the others, by their installation guides. Transformers turns FP8 into 16 bits on a card that is too old for it.
 _OTHERS: t.Mapping[str, _Floors] = {
     "sglang": {"": 7.5},
     "trt-llm": {"": 8.0, "fp8": 8.9, "fp4": 10.0},
-    "transformers": {"fp8": 8.9},
 }
 # Engines that run on PyTorch, whose builds for CUDA later than 12.6 have no code for cards before 7.5 (its release notes).
 _WITHOUT_TORCH = ("llama.cpp", "mlx", "")
@@ -56,6 +55,13 @@ def floor(engine: str, model_format: str | None, vllm: str = "", cuda: str = "")
     if engine not in _WITHOUT_TORCH and _numbers(cuda) > (12, 6) and least < 7.5:
         return 7.5, f"PyTorch for CUDA {cuda}"
     return least, who if not special else f"{who} with format {wanted}".strip()
+
+
+def stored_format(model_format: str | None, bits: float | None) -> str | None:
+    """The format that counts for a card: that of the weights of a checkpoint that is called unquantized."""
+    if model_format not in (None, "pytorch") or bits is None or bits >= 16:
+        return model_format
+    return "fp4" if bits < 8 else "fp8"
 
 
 def instead(capability: float, engine: str, vllm: str = "", cuda: str = "") -> str:

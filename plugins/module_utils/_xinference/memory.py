@@ -74,6 +74,7 @@ class Checkpoint:
     inter: int = 0
     vocab: int = 0
     context: int | None = None
+    bits: float | None = 16.0  # of a weight that the format does not quantize, None where nobody knows them
     wide: bool = False  # weights are 16 bit, which a CPU widens to 32 in Transformers
 
 
@@ -143,7 +144,7 @@ def checkpoint(
     if bits is None and found.source != FILES and _unquantized(model_format, quantization):
         found = replace(found, source=UNSURE)
     wide = (model_format or "pytorch") == "pytorch" and str(shape.get("torch_dtype", "bfloat16")) != "float32"
-    return replace(found, **known, wide=wide)
+    return replace(found, **known, bits=bits, wide=wide)
 
 
 # Elements of the vector that multi-head latent attention keeps (kv_lora_rank 512 and 64 of the position: DeepSeek, Kimi, GLM).

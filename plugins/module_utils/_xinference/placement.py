@@ -185,7 +185,7 @@ def _eligible(demand: Demand, ledger: Ledger, worker: Worker, number: int, fulle
     """The cards of a worker that a replica may take, the best first."""
     if demand.model.options["gpu_indices"]:
         return _named(demand, ledger, worker, number)
-    cards = worker.cards or []
+    cards = [card for card in worker.cards or [] if demand.able(card) or not demand.checked]
     if not ledger.cluster.sharing:
         empty = [card for card in cards if not ledger.models_on(worker, card)]
         return sorted(empty, key=lambda card: -ledger.left(worker, card))
@@ -244,6 +244,11 @@ def _why_not(demand: Demand, ledger: Ledger, spot: Spot) -> str | None:
     """Why a replica does not fit on these cards; None where it does, or where nothing is known of them."""
     worker, cards = spot
     for card in cards:
+        if not demand.able(card):
+            return (
+                f"card {card.index} of {worker.address} has compute capability {card.capability}, and it needs "
+                f"{demand.capability}: give other gpu_indices, or none"
+            )
         room = ledger.room[worker.address, card.index]
         if room is None or card.total is None:
             continue
@@ -307,7 +312,9 @@ def _no_room(demand: Demand, ledger: Ledger, candidates: t.Sequence[Spot], numbe
             if ledger.cluster.sharing
             else ", because each holds a model and the workers do not let models share a card"
         )
-        return f"models: {demand.uid}: {which}no worker has {demand.cards} GPUs left{free}"
+        known = [card for worker in workers_of(demand.model, ledger.cluster) for card in worker.cards or []]
+        able = "" if all(map(demand.able, known)) else f" of compute capability {demand.capability} and later"
+        return f"models: {demand.uid}: {which}no worker has {demand.cards} GPUs{able} left{free}"
     why = _why_not(demand, ledger, candidates[0]) or ""
     return f"models: {demand.uid}: {which}{why}{_advice(demand) if 'at least' in why else ''}"
 

@@ -28,7 +28,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference imp
         ("trt-llm", "fp8", "", "", 8.9),
         ("transformers", "pytorch", "", "12.6", 0.0),
         ("transformers", "pytorch", "", "13.0", 7.5),
-        ("transformers", "fp8", "", "12.6", 8.9),
+        ("transformers", "fp8", "", "12.6", 0.0),
         ("llama.cpp", "ggufv2", "", "13.0", 0.0),
     ],
 )
@@ -51,6 +51,26 @@ def test_a_card_that_is_too_old_is_told_what_would_run(monkeypatch, model_format
     [problem] = place([worker("V100", driver="580.95")], declared, **cluster).problems
     assert said in problem and "V100 of 10.0.0.1:5000 has 7.0: take" in problem and "llama.cpp (ggufv2)" in problem
     assert ("GPTQ with vLLM" in problem) is (model_format == "fp8")
+
+
+def test_the_type_of_the_weights_counts_where_the_catalogue_calls_them_unquantized():
+    assert limits.stored_format("pytorch", 8.0) == "fp8" and limits.stored_format(None, 4.5) == "fp4"
+    assert limits.stored_format("pytorch", 16.0) == limits.stored_format("pytorch", None) == "pytorch"
+    assert limits.stored_format("awq", 8.0) == "awq"
+    found = memory.checkpoint({}, 20, "pytorch", "none", bits=4.5)
+    [problem] = place([worker(*["T4"] * 4)], (declare(format="pytorch", gpus="4"), found), vllm="0.15.1").problems
+    assert "vLLM 0.15.1 with format fp4 needs compute capability 8.0, and T4 of" in problem
+
+
+def test_of_cards_of_several_kinds_only_those_that_are_able_are_taken():
+    mixed = [worker("P100", "T4")]  # the P100 has more memory
+    assert [row["card"] for row in place(mixed, declare()).rows] == [1]
+    [problem] = place(mixed, declare(gpu_indices=[0])).problems
+    assert "card 0 of 10.0.0.1:5000 has compute capability 6.0, and it needs 7.0: give other gpu_indices" in problem
+    [problem] = place(mixed, declare(gpus="2")).problems
+    assert "no worker has 2 GPUs of compute capability 7.0 and later left" in problem
+    # Transformers runs on both.
+    assert [row["card"] for row in place(mixed, declare(engine="Transformers")).rows] == [0]
 
 
 # -- contexts --------------------------------------------------------------------------------------------------------------
