@@ -239,6 +239,12 @@ options:
         description:
           - Memory that each card of a replica may give it, such as V(6 GiB), or a share of the card, such as V(40%).
         type: str
+      check_placement:
+        description:
+          - V(false) launches the model where the placement finds no room or no fit for it, with a warning that says why.
+          - The way past a refusal that is wrong, such as of weights that the publisher stores in a smaller type.
+        type: bool
+        default: true
       draft_model:
         description:
           - Speculative decoding with a smaller model, of an LLM, since 3.1. An empty dictionary takes the draft model that the
@@ -759,6 +765,7 @@ MODEL_OPTIONS = dict(
     virtual_env_find_links=dict(type="list", elements="str"),
     context_length=dict(type="int"),
     gpu_memory=dict(type="str"),
+    check_placement=dict(type="bool", default=True),
     draft_model=dict(
         type="dict",
         options=dict(path=dict(type="str"), quantization=dict(type="str"), tokens=dict(type="int", no_log=False)),

@@ -46,8 +46,22 @@ _BUILD = 1800.0
 BOUNDS = (((3, 1), ("fastapi<0.137", "transformers<5")),)
 # Requirements whose packages are built for CUDA and would bring it with them.
 CUDA_ONLY = ("vllm", "sglang", "mlx", "mlx-lm", "flashinfer-python", "xformers")
+# Engines whose wheels the index gives for CUDA 13 only from this release on: a build of torch for CUDA 12 (drivers 525 to 579)
+# cannot load them. vLLM 0.19 asks for torch 2.10 and NVIDIA's packages for CUDA 12, 0.20 for torch 2.11 and those for CUDA 13.
+LAST_FOR_CUDA_12 = {"vllm": "vllm<0.20"}
 # What a build of torch for one kind of device exists for beside torch itself. timm needs torchvision.
 TORCH_FAMILY = {"torchvision": ("torchvision", "timm")}
+
+
+def for_cuda(build: str, lines: t.Iterable[str]) -> list[str]:
+    """Constraints of engines beside a build of torch; none where a line names a build of the engine for that CUDA by itself.
+
+    :param lines: requirements and constraints, such as ``vllm==0.33.0+cu129`` of an index of one's own.
+    """
+    if not re.fullmatch(r"cu1[12]\d", build):
+        return []
+    own = [line.replace(" ", "").lower() for line in lines if re.search(r"\+cu1[12]", line)]
+    return [bound for name, bound in LAST_FOR_CUDA_12.items() if not any(re.match(rf"{name}\W", line) for line in own)]
 
 
 def installed(environment: str) -> dict[str, str]:
@@ -307,6 +321,7 @@ class Resolver:
                 )
             overrides += [*dropped, *(f"{name} ; sys_platform == 'never'" for name in CUDA_ONLY if not cuda)]
         lines = [line for line in [*constraints, *self.settings.constraints] if not line.startswith("-c ")]
+        lines += for_cuda(torch, [*requirements, *lines])
         files = [line[3:] for line in self.settings.constraints if line.startswith("-c ")]
         files += [self._write("constraints.txt", lines)]
         arguments = [*flags, *self.target]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import importlib.metadata
 import importlib.util
 import os
 import re
@@ -24,6 +25,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference imp
     engines,
     memory,
     models,
+    sizes,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 
@@ -73,6 +75,7 @@ class Cluster:
     :param local: whether the server is in local mode or may be, where the name of a worker is ignored.
     :param checkpoints: UID -> what is known of its weights.
     :param cuda: release of CUDA that PyTorch on this host was built for.
+    :param vllm: release of vLLM in this host's environment; "" where there is none.
     :param disk: bytes free for downloads on this host.
     :param cached: names of models that the workers have already downloaded.
     :param sharing: whether several models may share a card (XINFERENCE_ALLOW_MULTI_REPLICA_PER_GPU).
@@ -82,6 +85,7 @@ class Cluster:
     local: bool = True
     checkpoints: dict[str, memory.Checkpoint | None] = field(default_factory=dict)
     cuda: str = ""
+    vllm: str = ""
     disk: float | None = None
     cached: frozenset[str] = frozenset()
     sharing: bool = True
@@ -119,6 +123,7 @@ def read(
         local=len(workers) <= 1 and hosts <= {supervisor.rsplit(":", 1)[0]},
         checkpoints=_checkpoints(client, launched),
         cuda=_torch_cuda(),
+        vllm=_release("vllm"),
         disk=_free(downloads) if downloads and all(worker.platform for worker in workers) else None,
         cached=cached,
         sharing=sharing,
@@ -210,6 +215,13 @@ def _torch_cuda() -> str:
     return ""
 
 
+def _release(package: str) -> str:
+    """Release of a package in this environment; "" where there is none."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(package) or ""
+    return ""
+
+
 def _free(path: str) -> float | None:
     while not os.path.exists(path) and path != os.path.dirname(path):
         path = os.path.dirname(path)
@@ -225,6 +237,7 @@ def _checkpoints(client: Client, launched: t.Sequence[models.Model]) -> dict[str
     for model in launched:
         options, path = model.options, model.options["path"]
         size, model_format, quantization = options["size"], options["format"], options["quantization"]
+        bits: float | None = 16.0
         shape: dict[str, t.Any] = {}
         if path and os.path.exists(path):
             if path.endswith(".gguf"):
@@ -237,6 +250,8 @@ def _checkpoints(client: Client, launched: t.Sequence[models.Model]) -> dict[str
                 spec = _spec(families[model.name], model)
                 size, model_format = spec.get("model_size_in_billions", size), spec.get("model_format", model_format)
                 quantization = spec.get("quantization", quantization)
+                size = sizes.total(size, spec.get("model_id"))
+                bits = sizes.stored(spec.get("model_id") or model.name, size, _formats(families[model.name], spec))
                 # The catalogue's context is what the server hands to the engine, or what the model was made for.
                 shape = {
                     **(spec.get("model_metadata") or {}),
@@ -245,7 +260,9 @@ def _checkpoints(client: Client, launched: t.Sequence[models.Model]) -> dict[str
             if size is None:
                 named = re.search(r"(?<![\d.])(\d+(?:\.\d+)?)[bB](?![a-zA-Z])", model.name)
                 size = named.group(1) if named else None
-            found = memory.checkpoint(shape, size, model_format, quantization) or common_sizes.checkpoint(model)
+            found = memory.checkpoint(shape, size, model_format, quantization, bits=bits) or common_sizes.checkpoint(
+                model
+            )
         told = families.get(model.name) if model.definition is None else model.definition.body
         sees = "vision" in ((told or {}).get("model_ability") or ())
         result[model.uid] = replace(found, sees=True) if found and sees else found
@@ -267,6 +284,13 @@ def _spec(family: t.Mapping[str, t.Any], model: models.Model) -> dict[str, t.Any
         ):
             return {**spec, "quantization": quantization}
     return {}
+
+
+def _formats(family: t.Mapping[str, t.Any], spec: t.Mapping[str, t.Any]) -> set[str]:
+    """The formats that a family has in the size of one of its specs."""
+    size = spec.get("model_size_in_billions")
+    specs = family.get("model_specs") or []
+    return {str(one.get("model_format")) for one in specs if _same_size(one.get("model_size_in_billions"), size)}
 
 
 def _same_size(left: t.Any, right: t.Any) -> bool:

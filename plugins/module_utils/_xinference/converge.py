@@ -248,7 +248,7 @@ class _Run:
         )
         placed = placement.plan(self.wanted, decisions, self.actual, found)
         if placed.problems:
-            raise ModelopsError("\n".join([*placed.problems, "", *placement.table(placed.rows)]).strip())
+            raise ModelopsError("\n".join([*placed.problems, _ALL_THE_SAME, "", *placement.table(placed.rows)]).strip())
         self.warnings += placed.warnings
         return placed
 
@@ -380,6 +380,8 @@ class _Run:
         return self.client.explain(message, names, min((o.begun for _model, o in failed), default=0))
 
 
+# The way past every refusal of the placement.
+_ALL_THE_SAME = "Where you know better, check_placement: false of a model launches it all the same, with a warning."
 _TABLE = ["model UID", "type", "state", "done", "replicas", "seconds"]
 
 

@@ -11,7 +11,13 @@ import re
 import typing as t
 from dataclasses import dataclass, replace
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import engines, memory, models, releases
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
+    engines,
+    limits,
+    memory,
+    models,
+    releases,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.cluster import Card, Cluster, Worker
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.memory import GIB
 
@@ -24,6 +30,7 @@ class Demand:
     :param parts: workers that share one replica (n_worker).
     :param first: number of the first replica that is started; those before it run already.
     :param need: None where nothing is known of the model.
+    :param capability: the least compute capability that engine and format need.
     """
 
     model: models.Model
@@ -34,6 +41,7 @@ class Demand:
     first: int
     context: int | None
     need: memory.Need | None
+    capability: float = 0.0
 
     @property
     def uid(self) -> str:
@@ -46,6 +54,15 @@ class Demand:
     @property
     def budget(self) -> t.Any:
         return self.model.options.get("gpu_memory")
+
+    @property
+    def checked(self) -> bool:
+        """Whether the model is refused where it has no place; else a warning says so, and it is launched all the same."""
+        return self.model.options.get("check_placement") is not False
+
+    def able(self, card: Card) -> bool:
+        """Whether a card is new enough, or nobody knows how old it is."""
+        return card.capability is None or card.capability >= self.capability
 
     @property
     def spills(self) -> bool:
@@ -92,6 +109,7 @@ SOURCES = {
     memory.FILES: "size of the weights",
     memory.CATALOGUE: "shape of the model",
     memory.COARSE: "coarse: by the number of parameters",
+    memory.UNSURE: "coarse: the type of its weights is not known",
 }
 
 
@@ -119,7 +137,8 @@ def demand_of(model: models.Model, replicas: int, cluster: Cluster, actual: mode
     if found is not None:
         given = options["engine_options"] or {}
         need = memory.need(found, engine, context, max(1, cards) * parts, given, cpu=not cards)
-    demand = Demand(model, engine, cards, parts, replicas, options["replicas"] - replicas, context, need)
+    least, _who = _floor(model, engine, cluster)
+    demand = Demand(model, engine, cards, parts, replicas, options["replicas"] - replicas, context, need, least)
     if need and found and cards and engine == "llama.cpp" and demand.gpu_layers is not None:
         part = min(1.0, demand.gpu_layers / (found.layers + 1)) if found.layers else 0.0
         parts_of_it = {name: getattr(need, name) * part for name in ("weights", "cache", "least")}
@@ -151,6 +170,9 @@ def impossible(demand: Demand, cluster: Cluster) -> list[str]:
             f"{label} cannot read format {model_format}, only {', '.join(formats)}; "
             f"{model_format} is read by {', '.join(readers) or 'no engine of this type'}"
         )
+    found = cluster.checkpoints.get(demand.uid)
+    stretched = limits.too_long(options, found.context if found else None)
+    problems += [stretched] if stretched else []
     if demand.budget is not None:
         problems += _bad_budget(demand)
     if engine == "mlx" and all(worker.cards or worker.platform not in ("", "darwin") for worker in places):
@@ -220,14 +242,22 @@ def _no_cards(demand: Demand, cluster: Cluster, places: t.Sequence[Worker]) -> l
     return []
 
 
+def _floor(model: models.Model, engine: str, cluster: Cluster) -> tuple[float, str]:
+    found = cluster.checkpoints.get(model.uid)
+    model_format = limits.stored_format(model.options["format"], found.bits if found else 16.0)
+    return limits.floor(engine, model_format, cluster.vllm, cluster.cuda)
+
+
 def _old_hardware(demand: Demand, cluster: Cluster, places: t.Sequence[Worker]) -> list[str]:
     cards = [(worker, card) for worker in places for card in worker.cards or []]
-    least = engines.CAPABILITY.get(demand.engine)
+    least, who = _floor(demand.model, demand.engine, cluster)
     if least and cards and all(card.capability is not None and card.capability < least for _worker, card in cards):
-        worker, card = cards[0]
+        worker, card = max(cards, key=lambda one: one[1].capability or 0.0)
+        label, mine = demand.model.options["engine"] or demand.engine, card.capability or 0.0
+        able = limits.instead(mine, demand.engine, cluster.vllm, cluster.cuda)
         return [
-            f"{demand.model.options['engine']} needs compute capability {least}, and {card.name or 'the GPU'} of "
-            f"{worker.address} has {card.capability}: take llama.cpp or Transformers"
+            f"{who or label} needs compute capability {least}, and {card.name or 'the GPU'} of {worker.address} has {mine}: "
+            f"take {able}"
         ]
     floor = engines.DRIVERS.get(cluster.cuda.partition(".")[0])
     uses_torch = demand.engine not in ("llama.cpp", "")
@@ -250,7 +280,7 @@ def disk_problems(demands: t.Sequence[Demand], cluster: Cluster) -> list[str]:
     """Downloads that do not fit on the disk."""
     if cluster.disk is None:
         return []
-    missing = [d for d in demands if not d.model.options["path"] and d.model.name not in cluster.cached]
+    missing = [d for d in demands if d.checked and not d.model.options["path"] and d.model.name not in cluster.cached]
     sizes = {d.model.name: cluster.checkpoints.get(d.uid) for d in missing}
     least = sum(found.weights * (1 - memory.MARGIN[found.source]) for found in sizes.values() if found)
     if least <= cluster.disk:

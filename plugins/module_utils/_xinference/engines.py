@@ -23,8 +23,6 @@ FORMATS = {
     "flag": ("pytorch",),
 }
 GPU_ENGINES = ("vllm", "sglang", "trt-llm")
-# The least compute capability, by the engines' installation guides.
-CAPABILITY = {"vllm": 7.0, "sglang": 7.5}
 # CUDA release -> oldest driver by NVIDIA's table of minor version compatibility (CUDA Toolkit release notes).
 DRIVERS = {"11": 450, "12": 525, "13": 580}
 # Share of a card that vLLM takes unless told otherwise (model/llm/vllm/core.py; 0.6 in model/embedding/vllm/core.py).

@@ -19,12 +19,13 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.modelops.inference.plugins.module_utils import _json
 from ansible_collections.modelops.inference.plugins.module_utils._directory import followed
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import sizes
 
 GIB = 1024**3
 
 # Where a figure comes from, and by what share the weights may be smaller than it says (docs/placement.md).
-FILES, CATALOGUE, COARSE = "files", "catalogue", "coarse"
-MARGIN = {FILES: 0.02, CATALOGUE: 0.10, COARSE: 0.25}
+FILES, CATALOGUE, COARSE, UNSURE = "files", "catalogue", "coarse", "unsure"
+MARGIN = {FILES: 0.02, CATALOGUE: 0.10, COARSE: 0.25, UNSURE: 0.75}
 
 # Per process and card: CUDA context, libraries and allocator; the figure that Xinference's own estimator uses.
 RUNTIME = 650 * 1024**2
@@ -52,7 +53,7 @@ class Checkpoint:
     """What is known of a model's weights.
 
     :param weights: bytes.
-    :param source: FILES, CATALOGUE or COARSE.
+    :param source: FILES, CATALOGUE, COARSE, or UNSURE where the type of the weights is not known.
     :param layers: number of layers; None where the shape is not known, and then no cache can be computed.
     :param full_layers: layers whose cache surely grows with the context.
     :param window_layers: layers that keep a window of it, or may.
@@ -73,6 +74,7 @@ class Checkpoint:
     inter: int = 0
     vocab: int = 0
     context: int | None = None
+    bits: float | None = 16.0  # of a weight that the format does not quantize, None where nobody knows them
     wide: bool = False  # weights are 16 bit, which a CPU widens to 32 in Transformers
     sees: bool = False  # it reads images, with an encoder of which nothing is counted but its weights
 
@@ -109,16 +111,20 @@ def checkpoint(
     model_format: str | None = None,
     quantization: str | None = None,
     weights: int | None = None,
+    bits: float | None = 16.0,
 ) -> Checkpoint | None:
     """By the best that there is: the weights' size, else the shape, else the number of parameters.
+
+    Where shape and nominal size disagree, the nominal size counts: such a shape does not tell the experts.
 
     :param shape: config.json of Hugging Face, or `model_metadata` of Xinference's catalogue, which uses its names.
     :param size: billions of parameters, as Xinference writes them ("1_7").
     :param weights: bytes of the files.
+    :param bits: of a weight that the format does not quantize; None where they are not known (`sizes.stored`).
     :returns: None where nothing at all is known.
     """
     text = next((shape[key] for key in _TEXT_CONFIGS if isinstance(shape.get(key), dict)), shape)
-    billions = float(str(size).replace("_", ".")) if size is not None else None
+    billions = sizes.billions(size)
     known = _shaped(text)
     if weights:
         found = Checkpoint(weights, FILES)
@@ -127,16 +133,48 @@ def checkpoint(
     elif known.get("layers") and (billions or not _experts(text)):
         tied = text.get("tie_word_embeddings", shape.get("tie_word_embeddings"))
         linear, embedding = _parameters(text, billions, tied)
-        found = Checkpoint(_bytes(linear, embedding, model_format, quantization), CATALOGUE)
+        source = CATALOGUE
+        if billions and not sizes.agree(linear + embedding, billions):
+            linear, source = billions * 1e9 - min(embedding, billions * 5e8), COARSE
+            known = _doubted(known)
+        found = Checkpoint(_bytes(linear, embedding, model_format, quantization, bits), source)
     elif billions:
-        found = Checkpoint(_bytes(billions * 1e9, 0, model_format, quantization), COARSE)
+        found = Checkpoint(_bytes(billions * 1e9, 0, model_format, quantization, bits), COARSE)
     else:
         return None
+    if bits is None and found.source != FILES and _unquantized(model_format, quantization):
+        found = replace(found, source=UNSURE)
     wide = (model_format or "pytorch") == "pytorch" and str(shape.get("torch_dtype", "bfloat16")) != "float32"
-    return replace(found, **known, wide=wide)
+    return replace(found, **known, bits=bits, wide=wide)
 
 
+# Elements of the vector that multi-head latent attention keeps (kv_lora_rank 512 and 64 of the position: DeepSeek, Kimi, GLM).
+_LATENT = 576
 _TEXT_CONFIGS = ("text_config", "thinker_config", "language_config", "llm_config")
+
+
+def _unquantized(model_format: str | None, quantization: str | None) -> bool:
+    return (model_format or "pytorch") == "pytorch" and (quantization or "none").lower() in _SIXTEEN
+
+
+# What the catalogue calls weights that the format does not quantize.
+_SIXTEEN = ("none", "bf16", "fp16", "f16")
+
+
+def _doubted(known: dict[str, t.Any]) -> dict[str, t.Any]:
+    """A shape that is not the whole model's: its cache warns, and refuses nothing.
+
+    Large models with as many KV heads as heads compress them (MLA); such a shape does not say so.
+    """
+    doubted = {
+        **known,
+        "full_layers": 0,
+        "window_layers": known["full_layers"] + known["window_layers"],
+        "window": None,
+    }
+    if known["kv_heads"] == known["heads"]:
+        doubted.update(kv_width=_LATENT, kv_heads=1)
+    return doubted
 
 
 def _experts(text: t.Mapping[str, t.Any]) -> t.Any:
@@ -153,25 +191,17 @@ def _shaped(text: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     layers = first("num_hidden_layers", "num_layers", "n_layer")
     heads = first("num_attention_heads", "num_heads", "n_head")
     hidden = first("hidden_size", "d_model", "n_embd")
-    context = first("max_position_embeddings", "context_length", "n_positions")
+    context = _stretched(first("max_position_embeddings", "context_length", "n_positions"), text)
     if not (layers and heads and hidden):
         return {"context": context}
     kv_heads = first("num_key_value_heads", "n_head_kv") or heads
     head_dim = text.get("head_dim") or hidden / heads
-    full, windowed = layers, 0
-    types = text.get("layer_types")
-    interval = text.get("full_attention_interval")
-    if types:
-        full, windowed = types.count("full_attention"), types.count("sliding_attention")
-    elif interval:
-        full = layers // interval
-    elif text.get("sliding_window") and text.get("use_sliding_window", True):
-        full, windowed = 0, layers
+    full, windowed = _caching(text, layers)
     width = 2 * kv_heads * head_dim
-    if text.get("kv_lora_rank"):  # multi-head latent attention keeps one compressed vector
-        width = text["kv_lora_rank"] + text.get("qk_rope_head_dim", 64)
+    if text.get("kv_lora_rank"):  # multi-head latent attention keeps one compressed vector, whole on each card
+        width, kv_heads = text["kv_lora_rank"] + text.get("qk_rope_head_dim", 64), 1
     elif text.get("architecture_type") == "mla":
-        full = windowed = 0
+        full, windowed, width, kv_heads = 0, layers, _LATENT, 1
     inter = first("intermediate_size", "n_inner", "ffn_hidden_size", "ffn_dim", "d_ff") or 4 * hidden
     if text.get("moe_intermediate_size"):
         inter = text["moe_intermediate_size"] * (text.get("num_experts_per_tok") or 1)
@@ -180,6 +210,35 @@ def _shaped(text: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "kv_width": width, "kv_heads": kv_heads, "heads": heads, "hidden": hidden, "inter": inter,
         "vocab": first("vocab_size", "padded_vocab_size") or 0, "context": context,
     }  # fmt: skip
+
+
+# Kinds of rope scaling whose factor is in max_position_embeddings already.
+_COUNTED = ("llama3", "longrope", "su", "mrope", "default")
+
+
+def _stretched(context: int | None, text: t.Mapping[str, t.Any]) -> int | None:
+    """The context with the rope scaling that a configuration has, as vLLM takes it."""
+    scaling = text.get("rope_scaling") or text.get("rope_parameters")
+    if not context or not isinstance(scaling, dict) or scaling.get("rope_type", scaling.get("type")) in _COUNTED:
+        return context
+    original = scaling.get("original_max_position_embeddings") or context
+    return max(context, int(original * (scaling.get("factor") or 1)))
+
+
+def _caching(text: t.Mapping[str, t.Any], layers: int) -> tuple[int, int]:
+    """Layers whose cache surely grows with the context, and those that keep a window of it, or may."""
+    types = text.get("layer_types")
+    interval = text.get("full_attention_interval")
+    if types:
+        return types.count("full_attention"), types.count("sliding_attention")
+    if interval:
+        return layers // interval, 0
+    if text.get("sliding_window") and text.get("use_sliding_window", True):
+        return 0, layers
+    if text.get("architecture_type") == "hybrid_attention":
+        # Nothing says which layers keep a cache; of published hybrids one in four does, or fewer.
+        return 0, math.ceil(layers / 4)
+    return layers, 0
 
 
 def _parameters(text: t.Mapping[str, t.Any], billions: float | None, tied: bool | None) -> tuple[float, float]:
@@ -201,7 +260,9 @@ def _parameters(text: t.Mapping[str, t.Any], billions: float | None, tied: bool 
     return linear, embedding if tied else 2 * embedding
 
 
-def _bytes(linear: float, embedding: float, model_format: str | None, quantization: str | None) -> float:
+def _bytes(
+    linear: float, embedding: float, model_format: str | None, quantization: str | None, plain: float | None = 16.0
+) -> float:
     """Bytes of weights in a format; embeddings stay at 16 bits where the format quantizes only the layers."""
     name = (quantization or "none").lower()
     number = re.search(r"\d+", name)
@@ -221,8 +282,8 @@ def _bytes(linear: float, embedding: float, model_format: str | None, quantizati
         bits = 4.5
     elif model_format == "bnb":
         bits = 4.5 if bits == 4 else bits
-    elif name in ("none", "bf16", "fp16", "f16"):
-        bits = 16.0
+    elif name in _SIXTEEN:
+        bits = plain or 16.0
     return linear * bits / 8 + embedding * 2
 
 
@@ -443,7 +504,8 @@ def llama_cpp_settings(
         wanted = need(found, "llama.cpp", tokens, 1, given)
         fixed = (wanted.work + wanted.runtime) * cards
         each = (wanted.weights + wanted.cache) / layers
-        fits = max(0, min(layers, int((room * cards - fixed) // each)))
+        # A room that is exactly the model's own holds all of its layers, whatever the last bit of a division says.
+        fits = max(0, min(layers, int((room * cards - fixed) / each + 1e-6)))
         if fits == layers or context or tokens <= 4096:
             break
         tokens = max(4096, tokens // 2)

@@ -83,7 +83,7 @@ def plan(
     for model, count in starting:
         demand = demand_of(model, count, cluster, actual)
         problems = impossible(demand, cluster)
-        result.problems += [f"models: {demand.uid}: {problem}" for problem in problems]
+        _refuse(demand, [f"models: {demand.uid}: {problem}" for problem in problems], result)
         if not problems:
             demands.append(demand)
     attempts = [_place(demands, ledger.copy(), fullest) for fullest in (False, True)]
@@ -95,6 +95,14 @@ def plan(
     order = {model.uid: number for number, model in enumerate(wanted)}
     result.rows.sort(key=lambda row: (order.get(row["model"], len(order)), row["model"], row["replica"]))
     return result
+
+
+def _refuse(demand: Demand, problems: t.Sequence[str], result: Placement) -> None:
+    """Notes what rules a model out: as a warning where check_placement is false."""
+    if demand.checked:
+        result.problems += problems
+    else:
+        result.warnings += [problem.partition("models: ")[2] or problem for problem in problems]
 
 
 # -- finding places ------------------------------------------------------------------------------------------------
@@ -130,7 +138,14 @@ def _precedence(demand: Demand, cluster: Cluster) -> tuple[t.Any, ...]:
     elif demand.need:
         claim = demand.need.total
     options = demand.model.options
-    return (not options["gpu_indices"], not options["worker"], -demand.cards, demand.budget is None, -claim)
+    return (
+        not demand.checked,
+        not options["gpu_indices"],
+        not options["worker"],
+        -demand.cards,
+        demand.budget is None,
+        -claim,
+    )
 
 
 # -- on cards ------------------------------------------------------------------------------------------------------
@@ -145,8 +160,10 @@ def _place_on_cards(demand: Demand, ledger: Ledger, fullest: bool, result: Place
             candidates = [spot for spot in _spots(demand, ledger, number, fullest) if spot[0].address not in used]
             fitting = next((spot for spot in candidates if _why_not(demand, ledger, spot) is None), None)
             if fitting is None:
-                result.problems.append(_no_room(demand, ledger, candidates, number))
-                return []
+                _refuse(demand, [_no_room(demand, ledger, candidates, number)], result)
+                if demand.checked or not candidates:
+                    return []
+                fitting = candidates[0]
             worker, cards = fitting
             used.add(worker.address)
             spots.append(fitting)
@@ -170,7 +187,7 @@ def _eligible(demand: Demand, ledger: Ledger, worker: Worker, number: int, fulle
     """The cards of a worker that a replica may take, the best first."""
     if demand.model.options["gpu_indices"]:
         return _named(demand, ledger, worker, number)
-    cards = worker.cards or []
+    cards = [card for card in worker.cards or [] if demand.able(card) or not demand.checked]
     if not ledger.cluster.sharing:
         empty = [card for card in cards if not ledger.models_on(worker, card)]
         return sorted(empty, key=lambda card: -ledger.left(worker, card))
@@ -234,6 +251,11 @@ def _why_not(demand: Demand, ledger: Ledger, spot: Spot) -> str | None:
     """Why a replica does not fit on these cards; None where it does, or where nothing is known of them."""
     worker, cards = spot
     for card in cards:
+        if not demand.able(card):
+            return (
+                f"card {card.index} of {worker.address} has compute capability {card.capability}, and it needs "
+                f"{demand.capability}: give other gpu_indices, or none"
+            )
         room = ledger.room[worker.address, card.index]
         if room is None or card.total is None:
             continue
@@ -298,7 +320,9 @@ def _no_room(demand: Demand, ledger: Ledger, candidates: t.Sequence[Spot], numbe
             if ledger.cluster.sharing
             else ", because each holds a model and the workers do not let models share a card"
         )
-        return f"models: {demand.uid}: {which}no worker has {demand.cards} GPUs left{free}"
+        known = [card for worker in workers_of(demand.model, ledger.cluster) for card in worker.cards or []]
+        able = "" if all(map(demand.able, known)) else f" of compute capability {demand.capability} and later"
+        return f"models: {demand.uid}: {which}no worker has {demand.cards} GPUs{able} left{free}"
     why = _why_not(demand, ledger, candidates[0]) or ""
     return f"models: {demand.uid}: {which}{why}{_advice(demand, ledger, candidates[0]) if 'at least' in why else ''}"
 
@@ -388,7 +412,8 @@ def _place_in_memory(demand: Demand, ledger: Ledger, result: Placement) -> None:
             room += need.total if demand.uid in ledger.ends else 0.0
             problem, warning = _short_of_memory(demand, need, room, worker)
             if problem:
-                result.problems.append(f"models: {demand.uid}: {problem}")
+                _refuse(demand, [f"models: {demand.uid}: {problem}"], result)
+            if problem and demand.checked:
                 return
             result.warnings += [f"{demand.uid}: {warning}"] if warning else []
             ledger.memory[worker.address] = room - need.total

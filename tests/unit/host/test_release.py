@@ -184,6 +184,22 @@ def test_each_build_of_torch_is_resolved_in_its_own_way(build, flags, left_out, 
     assert [line for line in (tmp_path / "overrides.txt").read_text().splitlines() if "vllm" in line] == left_out
 
 
+@pytest.mark.parametrize(
+    ("build", "line", "bound"),
+    [
+        ("cu126", "vllm", ["vllm<0.20"]),
+        ("cu126", "vllm==0.33.0", ["vllm<0.20"]),  # which uv then refuses before anything is installed
+        ("cu129", "vllm == 0.33.0+cu129", []),
+        ("cu130", "vllm", []),
+        ("default", "vllm", []),
+    ],
+)
+def test_a_torch_for_cuda_12_gets_the_last_vllm_for_it(build, line, bound, tmp_path):
+    made = resolver(tmp_path, {"--torch-backend": "torch==2.10.0\n", ("torch", False): "torch==2.15.0", "": "found\n"})
+    made.resolve(["xinference[vllm]==4.1.0", line], ["numpy<3"], build)
+    assert (tmp_path / "constraints.txt").read_text().splitlines() == ["numpy<3", *bound]
+
+
 def test_cuda_is_refused_beside_a_torch_for_rocm_and_taken_with_one_for_cuda(tmp_path):
     answers = {"--torch-backend": "nvidia-cublas-cu12==12\n", ("torch", False): "torch==2.15.0"}
     made = resolver(tmp_path, answers)
