@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import traceback
 import typing as t
 
@@ -59,6 +60,8 @@ def run(module: AnyModule, work: t.Callable[[AnyModule], dict[str, t.Any]]) -> t
     """
     _secrets.forget()
     _secrets.hide(*module.no_log_values)
+    # By it goes what the programs make that a module starts, such as an environment of Python: the user who connects may have any.
+    umask = os.umask(0o022)
     warn = module.warn
     module.warn = lambda warning, **kwargs: warn(_secrets.redacted(warning), **kwargs)  # type: ignore[method-assign]
     try:
@@ -71,4 +74,6 @@ def run(module: AnyModule, work: t.Callable[[AnyModule], dict[str, t.Any]]) -> t
             msg=_secrets.redacted(f"An error that modelops.inference did not expect: {type(exc).__name__}: {exc}"),
             exception=_secrets.redacted(traceback.format_exc()),
         )
+    finally:
+        os.umask(umask)
     module.exit_json(**_secrets.cleaned(result))

@@ -24,6 +24,7 @@ import tempfile
 import typing as t
 import zipfile
 
+from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import denied
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
@@ -156,7 +157,7 @@ def ingredients(declared: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 @contextlib.contextmanager
 def one_at_a_time(base: str) -> t.Iterator[None]:
     """Holds a lock on an installation, so that a run waits for what a run that broke off still does on the host."""
-    os.makedirs(base, exist_ok=True)
+    make_directory(base)
     directory = os.open(base, os.O_RDONLY)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
@@ -219,7 +220,7 @@ class Tools:
 
     def _make_of(self, wheel: str, settings: IndexSettings) -> None:
         """uv installs itself, and pip beside it: so neither venv nor pip has to be on the host."""
-        os.makedirs(os.path.dirname(self.directory), exist_ok=True)
+        make_directory(os.path.dirname(self.directory))
         with tempfile.TemporaryDirectory(dir=os.path.dirname(self.directory)) as place:
             uv = os.path.join(place, "uv")
             with zipfile.ZipFile(wheel) as archive:
@@ -410,7 +411,7 @@ class Builder:
         with self._workplace():
             self._make_environment()
             work = os.path.join(self.directory, "build")
-            os.makedirs(work)
+            make_directory(work)
             what = f"installing {', '.join(requirements)}"
             if lock:
                 lines = (read_file(lock) or "").splitlines()

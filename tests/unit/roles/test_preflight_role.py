@@ -120,9 +120,11 @@ def test_what_a_host_is_refused_for_before_anything_is_installed(play):
         named_build={"refusals": [why], "xinference_torch": "rocm7.2"},
         unreadable={"auth_unreadable": "/x/auth.db cannot be read."},
         unasked={"auth_unreadable": "/x/auth.db cannot be read.", "xinference_auth": False},
+        swappable={"swapped": ["/opt/xinference belongs to xinference, the service's user."]},
         before_3={"auth_unreadable": "/x/auth.db cannot be read.", "xinference_version": "2.12.0"},
     )
-    assert said.failed == {"no_gpu", "no_build", "unreadable"}, said.output
+    assert said.failed == {"no_gpu", "no_build", "unreadable", "swappable"}, said.output
+    assert "swappable (cluster swappable): /opt/xinference belongs to xinference" in said.output
     assert "unreadable (cluster unreadable): /x/auth.db cannot be read." in said.output
     assert (
         "no_gpu (cluster no_gpu): gpu_memory is of a GPU, this host has none to use, and model big would run on the CPU."
@@ -151,10 +153,13 @@ def test_names_that_cannot_be_are_refused(play):
         "right": {"xinference_cluster": "right"},
         "slash": {"xinference_cluster": "berlin/../x"},
         "number": {"xinference_cluster": 7},
+        "blank": {"xinference_dir": "/opt/my xinference"},
+        "in_home": {"xinference_home": "/srv/a b/home"},
     }
     said = play(
         "preflight_cluster.yml", groups=dict.fromkeys(("xinference_supervisors", "xinference_workers"), hosts), **hosts
     )
-    assert said.failed == {"both", "slash"}, said.output
+    assert said.failed == {"both", "slash", "blank", "in_home"}, said.output
+    assert said.output.count("must have no blank in their paths") >= 2 and "/opt/my xinference" in said.output
     assert "both (cluster default): xinference_service is xinf, and this host is supervisor and worker" in said.output
     assert "slash (cluster berlin/../x): xinference_cluster must be a name without blanks, '/'" in said.output
