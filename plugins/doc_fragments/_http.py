@@ -19,7 +19,8 @@ options:
   proxy:
     description:
       - Proxy for the requests of this module, with its scheme.
-      - An empty string uses none, even where the environment names one. Unset leaves it to the environment.
+      - An empty string uses none, even where the environment names one. Unset leaves it to the environment, but
+        requests to this host itself use none.
     type: str
   connect_timeout:
     description: Seconds to wait for a connection.

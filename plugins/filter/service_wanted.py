@@ -65,13 +65,14 @@ def service_wanted(texts: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], b
         or service["config"] != config
         or found["current"] != texts["release"]
         or there.get(service["path"], {}).get("sha256") != _sha256(texts["unit"])
-        or any(_differs(file, there.get(file["path"], {})) for file in files)
+        or any(_differs(file, there.get(file["path"], {}), found["user"]["id"]) for file in files)
     )
     return {"config": config, "unit": texts["unit"], "files": files, "differs": differs}
 
 
-def _differs(file: t.Mapping[str, t.Any], there: t.Mapping[str, t.Any]) -> bool:
-    return there.get("mode") != file["mode"] or there.get("sha256") != _sha256(file["content"])
+def _differs(file: t.Mapping[str, t.Any], there: t.Mapping[str, t.Any], user: int) -> bool:
+    owner = user if file["owner"] else there.get("uid")
+    return (there.get("mode"), there.get("sha256"), there.get("uid")) != (file["mode"], _sha256(file["content"]), owner)
 
 
 def _sha256(text: str) -> str:

@@ -7,8 +7,11 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import typing as t
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets, _session
 from ansible_collections.modelops.inference.plugins.module_utils._directory import opened
@@ -69,10 +72,29 @@ def session(module: AnsibleModule, base_url: str) -> _session.Session:
         check_mode=module.check_mode,
         ca_path=p["ca_path"],
         validate_certs=p["validate_certs"],
-        proxy=p["proxy"],
+        proxy="" if p["proxy"] is None and on_this_host(base_url) else p["proxy"],
         connect_timeout=p["connect_timeout"],
         timeout=p["request_timeout"],
     )
+
+
+def on_this_host(url: str) -> bool:
+    """Whether a URL's host is this one, which a proxy of the environment (http_proxy) would look for on its own host.
+
+    Asked only where the environment names a proxy: behind one, other names may not resolve here.
+    """
+    host = urlsplit(url).hostname
+    if not host or not getproxies():
+        return False
+    try:
+        found = socket.getaddrinfo(host, 0, type=socket.SOCK_STREAM)
+        for family, kind, _protocol, _name, address in found:
+            # Only a host's own address can be bound.
+            with socket.socket(family, kind) as own:
+                own.bind(address)
+    except (OSError, UnicodeError):
+        return False
+    return True
 
 
 def secret(value: str | None, path: str | None, what: str) -> str | None:

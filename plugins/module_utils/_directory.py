@@ -132,7 +132,9 @@ class Directory:
         for name in _parts(path):
             with here:
                 if make is not None and here.stat(name) is None:
-                    here.make(name, make)
+                    # Another process may make it, too.
+                    with contextlib.suppress(FileExistsError):
+                        here.make(name, make)
                 here = here.enter(name)
         return here
 
@@ -164,7 +166,13 @@ class Directory:
     def lasting(self, name: str, mode: int) -> t.BinaryIO:
         """A file that stays, such as a lock; made where it is missing or something else is there, with this directory's owner."""
         try:
-            return self.open(name)
+            file = self.open(name)
+            about = os.fstat(file.fileno())
+            # Only their own, of one name: another could be a program of root's that they linked here.
+            if stat.S_IMODE(about.st_mode) != mode and about.st_uid == self.owner[0] and about.st_nlink == 1:
+                with contextlib.suppress(PermissionError):
+                    os.fchmod(file.fileno(), mode)
+            return file
         except FileNotFoundError:
             pass
         except Refused:
@@ -278,6 +286,48 @@ class Directory:
         if self.path.startswith("/proc/"):
             return True
         return about.st_nlink == 1 if self._shared else about.st_uid == self.owner[0]
+
+
+def make_directory(path: str, mode: int = 0o755, owner: tuple[int, int] | None = None, mend: bool = False) -> None:
+    """Makes a directory, and those above it that are missing, whatever the umask. Nothing else in the collection makes one
+    that stays.
+
+    Those above have mode 0755 and the owner of the directory that holds them.
+
+    :param owner: user and group, set where this process may choose them (root). None is this process's own.
+    :param mend: sets mode and owner of one that is there, too.
+    """
+    missing: list[str] = []
+    place = os.path.normpath(path)
+    while True:
+        try:
+            with Directory.at(place) as holder, holder.below("/".join(missing), make=0o755) as made:
+                if missing or mend:
+                    made.own(mode, owner or (os.geteuid(), os.getegid()))
+            return
+        except FileNotFoundError:
+            if place == os.path.dirname(place):
+                raise
+            missing.insert(0, os.path.basename(place))
+            place = os.path.dirname(place)
+
+
+def swappable_by(path: str, user: int) -> str:
+    """The directory of a path, or the path itself, in which a user can put something else in its place; "" where there is none.
+
+    Root runs and replaces what is in directories of its own. Who is trusted anyway is not asked about.
+    """
+    if user in _trusted():
+        return ""
+    place = os.path.realpath(path)
+    found = ""
+    while True:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            if os.stat(place).st_uid == user:
+                found = place
+        if place == os.path.dirname(place):
+            return found
+        place = os.path.dirname(place)
 
 
 def opened(path: str) -> t.BinaryIO:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import traceback
 import typing as t
 
@@ -74,6 +75,8 @@ def run(module: AnyModule, work: t.Callable[[AnyModule], dict[str, t.Any]]) -> t
     """
     _secrets.forget()
     _secrets.hide(*module.no_log_values)
+    # By it goes what the programs make that a module starts, such as an environment of Python: the user who connects may have any.
+    umask = os.umask(0o022)
     warn = module.warn
     module.warn = lambda warning, **kwargs: warn(_secrets.redacted(warning), **kwargs)  # type: ignore[method-assign]
     try:
@@ -89,6 +92,8 @@ def run(module: AnyModule, work: t.Callable[[AnyModule], dict[str, t.Any]]) -> t
         module.fail_json(msg=_secrets.redacted(text + _disk.advice(text, _places(module), here=True)))
     except Exception as exc:
         _unexpected(module, exc)
+    finally:
+        os.umask(umask)
     module.exit_json(**_secrets.cleaned(result))
 
 

@@ -102,6 +102,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import compute_proof
+from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import shell
 
@@ -148,7 +149,7 @@ def _remember(path: str, proven: t.Mapping[str, t.Any]) -> None:
         kept = json.loads(shell.read_file(path) or "{}")
     except ValueError:  # cut off: then the role takes nothing for its own
         kept = {}
-    os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+    make_directory(os.path.dirname(path))
     shell.write_file(path, json.dumps({**kept, "proven": proven}, indent=4, sort_keys=True) + "\n", 0o644)
 
 

@@ -93,7 +93,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
-from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import auth_database
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run, write_file
@@ -182,8 +182,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         kept[RECONCILER] = ""
     plan = make_plan(p, number, known, kept)
     if plan and not module.check_mode:
-        os.umask(0o077)
-        os.makedirs(p["secrets"], mode=0o700, exist_ok=True)
+        make_directory(p["secrets"], 0o700, mend=True)
         made = {"admin_password": _random(24), "client_key": f"sk-{_random(13 if p['auth_config'] else 32)}"}
         for change in plan:
             if change.verb == "generate":
@@ -249,8 +248,7 @@ def _reconciler(p: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 def _create(p: t.Mapping[str, t.Any], users: t.Mapping[str, t.Any]) -> None:
     if p["auth_config"]:
         owner = pwd.getpwnam(p["owner"]) if p["owner"] else None
-        os.makedirs(os.path.dirname(p["auth_config"]), mode=0o755, exist_ok=True)
-        os.chmod(os.path.dirname(p["auth_config"]), 0o755)
+        make_directory(os.path.dirname(p["auth_config"]), mend=True)
         ids = (owner.pw_uid, owner.pw_gid) if owner else None
         write_file(p["auth_config"], json.dumps(users, indent=1) + "\n", 0o600, ids)
         return

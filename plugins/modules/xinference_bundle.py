@@ -154,6 +154,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
+from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import bundle, release, seed
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import readable
@@ -226,7 +227,6 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     before = bundle.load(p["path"]) if os.path.exists(manifest) else {}
     if module.check_mode:
         return told(look(p, before, bundle.wrong(p["path"], before.get("files", {}))), before)
-    os.umask(0o022)
     with release.one_at_a_time(p["work"]):
         after, changed = make(p)
         plan = make_plan(before, after)
@@ -298,7 +298,7 @@ def copy(directory: str, source: str) -> str:
         raise ModelopsError(
             f"the plugin file {source} is not on this machine. Name the one that dify_targets is to install."
         )
-    os.makedirs(os.path.dirname(place), exist_ok=True)
+    make_directory(os.path.dirname(place))
     if os.path.realpath(source) != os.path.realpath(place):
         shutil.copyfile(source, place)
     return path
@@ -307,8 +307,8 @@ def copy(directory: str, source: str) -> str:
 def collect(directory: str, source: str, work: str) -> str:
     """This collection as an archive that `ansible-galaxy collection install` takes; the same for the same files."""
     target = os.path.join(directory, "collection")
-    os.makedirs(target, exist_ok=True)
-    os.makedirs(work, exist_ok=True)
+    make_directory(target)
+    make_directory(work)
     with tempfile.TemporaryDirectory(dir=work) as place:
         if os.path.exists(os.path.join(source, "galaxy.yml")):
             command = [sys.executable, "-m", "ansible", "galaxy", "collection", "build", "--output-path", place, source]

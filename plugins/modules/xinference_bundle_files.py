@@ -233,7 +233,6 @@ def bring(
     p: t.Mapping[str, t.Any], files: t.Mapping[str, t.Mapping[str, t.Any]], lacking: t.Sequence[str]
 ) -> dict[str, t.Any] | None:
     """Takes the piece that was sent, and says which one is next; None where all is there."""
-    os.umask(0o022)
     taker = bundle.Taker(p["path"], files, lacking)
     if not p["resume"]:
         # Nothing but that: the controller compares its files first.

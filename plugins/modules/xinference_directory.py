@@ -80,7 +80,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
-from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import tree
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
@@ -157,7 +157,7 @@ def _set(
     except FileNotFoundError:
         plan.add("add", "make", path)
         if not check:
-            tree.make(path, mode, owner)
+            make_directory(path, 0o755 if mode is None else mode, owner)
         return []
 
 

@@ -82,6 +82,29 @@ options:
     type: list
     elements: path
     default: []
+  directories:
+    description: Directories that the role makes, to be compared.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      path:
+        description: The directory. RV(files) has it, too.
+        type: path
+        required: true
+      mode:
+        description: Its mode, in octal digits.
+        type: str
+        required: true
+      service_owns:
+        description: It belongs to O(user). Another one must be out of this user's reach.
+        type: bool
+        required: true
+  resolve:
+    description: Further paths that are to be in RV(resolved). An empty one is left out.
+    type: list
+    elements: str
+    default: []
   accelerator:
     description: What decides with which of its cards the host computes, see RV(accelerator). Options of these names of
       M(modelops.inference.accelerator_facts).
@@ -166,6 +189,18 @@ disk:
   returned: success
   type: dict
   sample: {path: /opt, free_bytes: 52000000000, total_bytes: 100000000000, writable: true}
+directories:
+  description:
+    - Of O(directories), C(differ) has the paths that are missing or have another mode or owner.
+    - C(refused) says which of them O(user) could swap under root, and the remedy.
+  returned: success
+  type: dict
+  sample: {differ: [/opt/xinference/etc], refused: []}
+resolved:
+  description: O(path), O(home), O(models_dir) and each of O(resolve), and where its symbolic links lead to.
+  returned: success
+  type: dict
+  sample: {/opt/xinference: /data/xinference, /opt/xinference/home: /data/xinference/home}
 entries:
   description: Names of what lies in O(path).
   returned: success
@@ -305,12 +340,13 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     secrets = os.path.join(p["path"], "secrets")
     cards = facts.base(Host())
     accelerator = plan.torch(cards, Wanted(**p["accelerator"]))
+    user = probe.user(p["user"], p["home"])
     found: dict[str, t.Any] = {
         "changed": False,
         "system": {**probe.system(), "accelerators": cards["vendors"]},
         "accelerator": accelerator,
         "gpus": [card for card in facts.gpus(cards) if card["vendor"] == accelerator["accelerator"]],
-        "user": probe.user(p["user"], p["home"]),
+        "user": user,
         "disk": probe.disk(p["path"]),
         "entries": sorted(os.listdir(p["path"])) if os.path.isdir(p["path"]) else [],
         "release": (release.record(os.path.join(releases, current)) if current else None) or {},
@@ -318,7 +354,11 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         "current": current,
         "previous": release.pointed_at(os.path.join(p["path"], "previous")) or "",
         "lock_drift": release.drift(os.path.join(releases, current), p["denied"]) if current else [],
-        "files": probe.files([*p["files"], *unit_files]),
+        "files": probe.files([*p["files"], *(each["path"] for each in p["directories"]), *unit_files]),
+        "resolved": {
+            path: os.path.realpath(path) for path in (p["path"], p["home"], p["models_dir"], *p["resolve"]) if path
+        },
+        "directories": probe.directories(p["directories"], p["user"], user["id"]),
         "secrets": sorted(os.listdir(secrets)) if os.path.isdir(secrets) else [],
         **_auth(p, managers[p["service"]]),
         "denied": _denied(p, built),
@@ -398,6 +438,17 @@ def main() -> None:
             port=dict(type="int", default=9997),
             user=dict(type="str", default=""),
             files=dict(type="list", elements="path", default=[]),
+            directories=dict(
+                type="list",
+                elements="dict",
+                default=[],
+                options=dict(
+                    path=dict(type="path", required=True),
+                    mode=dict(type="str", required=True),
+                    service_owns=dict(type="bool", required=True),
+                ),
+            ),
+            resolve=dict(type="list", elements="str", default=[]),
             accelerator=dict(
                 type="dict",
                 default={},

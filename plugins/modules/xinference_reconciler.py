@@ -72,11 +72,13 @@ plan:
 
 import hashlib
 import os
+import stat
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
+from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._host import program
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import write_file
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
@@ -94,11 +96,16 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
             plan.add("remove", "remove", path)
             if not module.check_mode:
                 os.unlink(path)
-    elif before != wanted:
-        field = Field("program", _digest(before), _digest(wanted))
-        plan.add("add" if before is None else "change", "install", path, [field])
+        return {**plan.result(), "program": path}
+    mode = None if before is None else stat.S_IMODE(os.stat(path).st_mode)
+    if (before, mode) != (wanted, _MODE):
+        pairs = {"program": (_digest(before), _digest(wanted))}
+        if mode is not None:
+            pairs["mode"] = (f"{mode:04o}", f"{_MODE:04o}")
+        fields = [Field(key, *pair) for key, pair in pairs.items() if pair[0] != pair[1]]
+        plan.add("add" if before is None else "change", "install", path, fields)
         if not module.check_mode:
-            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            make_directory(os.path.dirname(path))
             # At once: it may be running.
             write_file(path, wanted, _MODE)
     return {**plan.result(), "program": path}

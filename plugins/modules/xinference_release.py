@@ -125,6 +125,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
+from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import release
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
@@ -205,8 +206,7 @@ def _listing(directory: str) -> list[str]:
 
 def _build(module: AnsibleModule, directory: str) -> None:
     p = module.params
-    os.umask(0o022)
-    os.makedirs(os.path.dirname(directory), exist_ok=True)
+    make_directory(os.path.dirname(directory))
     tools = release.Tools(p["path"], p["uv"], p["cache"])
     settings = tools.make(p["index"])
     release.Builder(tools, settings, directory, p["python"]).build(

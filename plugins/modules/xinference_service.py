@@ -147,6 +147,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils import _module
+from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import probe, release, service
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
@@ -167,11 +168,13 @@ def make_plan(
     files: t.Mapping[str, str | None],
     running_config: str,
     timer: str | None = None,
+    there: t.Mapping[str, t.Mapping[str, str]] | None = None,
 ) -> Plan:
     """What to do with a service. Pure.
 
     :param wanted: the module's options.  :param unit: its file as installed, or None.  :param timer: the timer's.
     :param files: text of each of the wanted files as it is, or None.
+    :param there: mode and owner of those that are there.
     :param running_config: MODELOPS_CONFIG of the running process.
     """
     plan = Plan("service")
@@ -185,7 +188,7 @@ def make_plan(
         if wanted["state"] == "disabled" and state.enabled:
             plan.add("change", "disable", name)
         return plan
-    _plan_files(plan, name, wanted, unit, files, timer)
+    _plan_files(plan, name, wanted, unit, files, timer, there)
     if not state.enabled:
         plan.add("change", "enable", name)
     if not up:
@@ -212,15 +215,20 @@ def _plan_files(
     unit: str | None,
     files: t.Mapping[str, str | None],
     timer: str | None,
+    there: t.Mapping[str, t.Mapping[str, str]] | None,
 ) -> None:
     """Adds the files to write, then the unit that reads them."""
     for file in wanted["files"]:
         before = files[file["path"]]
-        if before != file["content"]:
-            verb = "add" if before is None else "change"
-            plan.add(
-                verb, "write file", file["path"], [Field("content", before, file["content"], secret=True)], data=file
-            )
+        fields = [Field("content", before, file["content"], secret=True)] if before != file["content"] else []
+        if before is not None:
+            fields += [
+                Field(key, is_, file[key])
+                for key, is_ in (there or {}).get(file["path"], {}).items()
+                if file[key] not in (None, is_)
+            ]
+        if fields:
+            plan.add("add" if before is None else "change", "write file", file["path"], fields, data=file)
     if unit is None:
         plan.add("add", "install service", name)
     else:
@@ -254,7 +262,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     files = {file["path"]: read_file(file["path"]) for file in p["files"]}
     # supervisord knows no timers.
     timer = read_file(manager.timer_path) if manager.timer_path else p["timer"]
-    plan = make_plan(p["name"], p, state, unit, files, config, timer)
+    there = {path: _owned(about) for path, about in probe.files(files).items()}
+    plan = make_plan(p["name"], p, state, unit, files, config, timer, there)
     result = plan.result()
     if unit is not None and p["unit"] and unit != p["unit"]:
         result["diff"] = [result["diff"], {"before": unit, "after": p["unit"], "before_header": manager.path}]
@@ -290,13 +299,21 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     return result
 
 
+def _owned(about: t.Mapping[str, t.Any]) -> dict[str, str]:
+    try:
+        owner = pwd.getpwuid(about["uid"]).pw_name
+    except KeyError:
+        owner = str(about["uid"])
+    return {"mode": about["mode"], "owner": owner}
+
+
 def _apply(module: AnsibleModule, manager: service.Manager, change: Change) -> None:
     p = module.params
     verb = change.verb
     if verb in ("stop", "restart") and p["leaves"] and manager.state().pid:
         service.leave(manager.state().pid)
     if verb == "write file":
-        os.makedirs(os.path.dirname(change.name), mode=0o755, exist_ok=True)
+        make_directory(os.path.dirname(change.name))
         owner = pwd.getpwnam(change.data["owner"]) if change.data["owner"] else None
         ids = (owner.pw_uid, owner.pw_gid) if owner else None
         write_file(change.name, change.data["content"], int(change.data["mode"], 8), ids)
@@ -326,6 +343,9 @@ def _wait(manager: service.Manager, host: str, port: int, timeout: int) -> None:
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     deadline = time.monotonic() + timeout
     first = manager.state().restarts
+    # supervisord restarts a process that exited within a second; systemd tells a restart that is due from a failure.
+    grace = 3 if manager.kind == "supervisord" else 0
+    down, downs = 0.0, 0
     while True:
         taken = _taken(manager, host, port)
         if taken:
@@ -339,7 +359,11 @@ def _wait(manager: service.Manager, host: str, port: int, timeout: int) -> None:
         except OSError:
             pass
         state = manager.state()
-        if state.active in ("failed", "stopped") or state.restarts > first + 1:
+        if state.active not in ("failed", "stopped"):
+            down = 0.0
+        elif not down:
+            down, downs = time.monotonic(), downs + 1
+        if (down and time.monotonic() - down >= grace) or max(downs, state.restarts - first) > 1:
             raise ModelopsError(f"service {manager.name} does not stay up ({state.active}). {_log(manager)}")
         if time.monotonic() > deadline:
             raise ModelopsError(

@@ -212,6 +212,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
+from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import release, weights
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import (
@@ -304,8 +305,7 @@ def fetcher(
 def fetch(p: t.Mapping[str, t.Any], sources: t.Mapping[str, Source], begun: t.Mapping[str, t.Any]) -> list[str]:
     """Fetches what is still missing of what was missing at the start; returns a line for each."""
     done: list[str] = []
-    os.umask(0o022)
-    os.makedirs(p["path"], exist_ok=True)
+    make_directory(p["path"])
     with contextlib.ExitStack() as stack:
         stack.enter_context(release.one_at_a_time(p["path"]))
         found = weights.records(p["path"])

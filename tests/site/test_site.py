@@ -14,6 +14,7 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import time
 from pathlib import Path
@@ -71,6 +72,8 @@ class Site:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
+            # Of whoever runs it; nothing that is made may go by it.
+            umask=0o077,
         )
         recap = RECAP.search(done.stdout)
         print(done.stdout)
@@ -139,6 +142,10 @@ MISTAKES = {
         {"xinference_version": "newest"},
         "xinference_version must be a version such as 4.1.0 (it is 'newest')",
     ),
+    "blank": (
+        {"xinference_dir": "/opt/my xinference"},
+        "xinference_dir, xinference_home and xinference_models_dir must have no blank in their paths",
+    ),
     "type": ({"xinference_extras": {"a": 1}}, "xinference_extras is of type dict, which is no list"),
     "choice": (
         {"xinference_service_manager": "upstart"},
@@ -158,7 +165,7 @@ MISTAKES = {
 
 def test_wrong_input_is_refused_before_anything_changes(site):
     hosts = {
-        name: {**variables, "xinference_dir": str(site.dir / name)} for name, (variables, _message) in MISTAKES.items()
+        name: {"xinference_dir": str(site.dir / name), **variables} for name, (variables, _message) in MISTAKES.items()
     }
     inventory = site.folder / "mistakes.json"
     about = {
@@ -267,6 +274,14 @@ def test_secrets_are_closed_and_in_no_argv_log_or_sheet(site):
             continue
     assert not [secret for secret in secrets for text in texts if secret in text]
     assert not [text for text in texts if "Setup token" in text]
+
+
+def test_modes_do_not_go_by_the_umask_of_whoever_runs_it(site):
+    modes = {name: stat.S_IMODE((site.dir / name).stat().st_mode) for name in ("", "etc", "releases", "tools", "home")}
+    assert modes == {"": 0o755, "etc": 0o755, "releases": 0o755, "tools": 0o755, "home": 0o750}
+    for path in (site.dir / "current/bin/python", site.dir / "current/release.json", site.dir / "etc/xinference.sh"):
+        assert path.stat().st_mode & 0o044 == 0o044, path
+    assert (site.dir / "reconciler/declared.json.lock").stat().st_mode & 0o777 == 0o644
 
 
 def test_the_client_key_cannot_manage(site):

@@ -17,6 +17,7 @@ import tarfile
 import typing as t
 import zipfile
 
+from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import last_lines
 from ansible_collections.modelops.inference.plugins.module_utils._host.tree import stays_inside
@@ -41,7 +42,7 @@ def unpack(path: str, kind: str, target: str, what: str) -> None:
     :param what: the archive's name in messages.
     :raises ModelopsError: it is broken, or has members that would lie outside.
     """
-    os.makedirs(target)
+    make_directory(target)
     try:
         if kind == "zip":
             _unzip(path, target, what)
@@ -63,7 +64,7 @@ def _unzip(path: str, target: str, what: str) -> None:
         for member in archive.infolist():
             place = _place(target, member.filename, what)
             if member.is_dir():
-                os.makedirs(place, exist_ok=True)
+                make_directory(place)
             else:
                 with archive.open(member) as content:
                     _write(place, content, member.file_size, what)
@@ -101,7 +102,7 @@ def _members(archive: tarfile.TarFile, target: str, what: str) -> None:
     for member in archive:
         place = _place(target, member.name, what)
         if member.isdir():
-            os.makedirs(place, exist_ok=True)
+            make_directory(place)
         elif member.isreg():
             _write(place, t.cast(t.IO[bytes], archive.extractfile(member)), member.size, what)
         elif member.issym():
@@ -128,7 +129,7 @@ def _place(target: str, name: str, what: str) -> str:
         raise ModelopsError(f"{what}: {name} would be written outside; nothing of it was taken")
     if ".." in name.replace("\\", "/").split("/"):
         raise ModelopsError(f"{what}: {name} would be written outside; nothing of it was taken")
-    os.makedirs(os.path.dirname(place), exist_ok=True)
+    make_directory(os.path.dirname(place))
     return place
 
 

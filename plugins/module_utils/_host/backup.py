@@ -18,7 +18,7 @@ import stat
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, Refused
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, Refused, make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.database import JOURNALS, copied
 
@@ -75,7 +75,7 @@ def copy(directory: Directory, name: str, target: str) -> None:
     :raises Refused: it is none any more that root reads there.
     """
     place = os.path.dirname(target)
-    os.makedirs(place, mode=0o700, exist_ok=True)
+    make_directory(place, 0o700)
     # Never readable for others, not even while it is written.
     os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600))
     try:
@@ -95,8 +95,8 @@ def make(directory: str, home: str, others: t.Sequence[str]) -> None:
     """A whole backup or none: it is written beside its place."""
     draft = f"{directory}.part"
     shutil.rmtree(draft, ignore_errors=True)
-    os.makedirs(os.path.dirname(directory), mode=0o700, exist_ok=True)
-    os.mkdir(draft, 0o700)
+    make_directory(os.path.dirname(directory), 0o700)
+    make_directory(draft, 0o700)
     for name, place, file in _found(home, others):
         # Gone or swapped since it was listed, or a file of root's that the service's user has put there.
         with contextlib.suppress(FileNotFoundError, Refused):

@@ -21,6 +21,7 @@ import os
 import re
 import typing as t
 
+from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import denied, probe
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import BLOCK, digest, readable
@@ -257,7 +258,7 @@ class Taker:
                 path = self.left[0]
                 size, total = self._come(path), self.files[path]["bytes"]
                 part = self._part(path)
-                os.makedirs(os.path.dirname(part), exist_ok=True)
+                make_directory(os.path.dirname(part))
                 with open(part, "ab") as file:
                     while size < total:
                         block = come.read(min(BLOCK, total - size))

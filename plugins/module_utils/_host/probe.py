@@ -20,7 +20,7 @@ import sys
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
-from ansible_collections.modelops.inference.plugins.module_utils._directory import examine, opened
+from ansible_collections.modelops.inference.plugins.module_utils._directory import examine, opened, swappable_by
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import digest_of
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
 
@@ -122,6 +122,31 @@ def files(paths: t.Iterable[str]) -> dict[str, dict[str, t.Any]]:
                     about, digest = os.fstat(file.fileno()), digest_of(file)
             found[path] = {"sha256": digest, "mode": f"{stat.S_IMODE(about.st_mode):04o}", "uid": about.st_uid}
     return found
+
+
+def directories(wanted: t.Iterable[t.Mapping[str, t.Any]], user_name: str, user_id: int) -> dict[str, t.Any]:
+    """Which directories are missing or have another mode or owner, and why some must not be used.
+
+    :param wanted: {"path", "mode", "service_owns"} of each.
+    :param user_name: the service's user, "" where that is who connects; user_id is its number, -1 where there is none.
+    """
+    root = os.geteuid() == 0 and bool(user_name)
+    differ: list[str] = []
+    refused: list[str] = []
+    for each in wanted:
+        path = each["path"]
+        about = files([path]).get(path)
+        owner = user_id if root and each["service_owns"] else None
+        if about is None or about["mode"] != each["mode"] or owner not in (None, about["uid"]):
+            differ.append(path)
+        if root and not each["service_owns"]:
+            place = swappable_by(path, user_id)
+            if place and not any(place in text for text in refused):
+                refused.append(
+                    f"{place} belongs to {user_name}, the service's user, who could put other programs where root runs them. "
+                    f"Give it to root (chown root {place}), or name other directories (xinference_dir, xinference_models_dir)."
+                )
+    return {"differ": differ, "refused": refused}
 
 
 def environment_of(pid: int, name: str) -> str:

@@ -23,6 +23,7 @@ import tempfile
 import typing as t
 import zipfile
 
+from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import denied
@@ -183,7 +184,7 @@ def one_at_a_time(base: str) -> t.Iterator[None]:
 
     :raises locks.Held: it still does it after as long as an environment takes to build.
     """
-    os.makedirs(base, exist_ok=True)
+    make_directory(base)
     directory = os.open(base, os.O_RDONLY)
     try:
         locks.take(directory, base, _BUILD)
@@ -246,7 +247,7 @@ class Tools:
 
     def _make_of(self, wheel: str, settings: IndexSettings) -> None:
         """uv installs itself, and pip beside it: so neither venv nor pip has to be on the host."""
-        os.makedirs(os.path.dirname(self.directory), exist_ok=True)
+        make_directory(os.path.dirname(self.directory))
         with tempfile.TemporaryDirectory(dir=os.path.dirname(self.directory)) as place:
             uv = os.path.join(place, "uv")
             with zipfile.ZipFile(wheel) as archive:
@@ -438,7 +439,7 @@ class Builder:
         with self._workplace():
             self._make_environment()
             work = os.path.join(self.directory, "build")
-            os.makedirs(work)
+            make_directory(work)
             what = f"installing {', '.join(requirements)}"
             if lock:
                 lines = (read_file(lock) or "").splitlines()

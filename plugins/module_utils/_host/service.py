@@ -23,6 +23,7 @@ import typing as t
 import xmlrpc.client
 from dataclasses import dataclass
 
+from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import release
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import (
@@ -172,7 +173,7 @@ class Systemd(Manager):
             run(words, f"systemd refuses the unit {self.name}.service; the old one stays", env=user_environment())
         finally:
             shutil.rmtree(directory)
-        os.makedirs(os.path.dirname(self.path), exist_ok=True)
+        make_directory(os.path.dirname(self.path))
         for path, text in texts.items():
             write_file(path, text, 0o644)
         self._systemctl("daemon-reload")
@@ -297,8 +298,7 @@ class Supervisord(Manager):
     def _configure(self) -> None:
         """Its configuration, and for nobody else to read: what a server prints has the variables of its models."""
         for directory in (self.directory, os.path.dirname(self.path)):
-            os.makedirs(directory, exist_ok=True)
-            os.chmod(directory, 0o750)
+            make_directory(directory, 0o750, mend=True)
         # Those of before, too. supervisord renames the ones that it closed.
         for log in glob.glob(os.path.join(glob.escape(self.directory), "*.log*")):
             with contextlib.suppress(FileNotFoundError):

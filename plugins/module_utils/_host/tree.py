@@ -27,22 +27,6 @@ def remove(path: str) -> None:
         pass
 
 
-def make(path: str, mode: int | None, owner: tuple[int, int] | None) -> None:
-    """Makes a directory, and those above it that are missing, each with the owner of the one that holds it."""
-    missing: list[str] = []
-    place = os.path.normpath(path)
-    while True:
-        try:
-            with Directory.at(place) as holder, holder.below("/".join(missing), make=0o755) as made:
-                made.own(mode, owner)
-            return
-        except FileNotFoundError:
-            if place == os.path.dirname(place):
-                raise
-            missing.insert(0, os.path.basename(place))
-            place = os.path.dirname(place)
-
-
 def take(path: str, giver: int, what: str) -> None:
     """Makes a tree this process's own, readable for all. It has files, directories and links inside of the giver, and nothing else.
 

@@ -20,7 +20,7 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, relative
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, make_directory, relative
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import archive, probe, release, tree
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import (
@@ -184,7 +184,7 @@ class Fetcher:
         :raises Pending: the time is over, or the controller has to send something.
         """
         draft = Draft(self.directory, source.name)
-        os.makedirs(draft.path, exist_ok=True)
+        make_directory(draft.path)
         if self._at_seed(source):
             return self._from_seed(source, draft)
         return {"package": self._package, "url": self._url, "file": self._file}[source.kind](source, draft)
@@ -283,7 +283,7 @@ class Fetcher:
                     told,
                 )
                 verify(part, "sha256", file["sha256"], where)
-                os.makedirs(os.path.dirname(place), exist_ok=True)
+                make_directory(os.path.dirname(place))
                 os.rename(part.path, place)
                 part.discard()
             came += file["bytes"]
@@ -293,7 +293,7 @@ class Fetcher:
         """Takes a file out of a bundle on this host."""
         if not os.path.exists(path) or digest(path) != sha256:
             raise ModelopsError(f"{path} of the bundle is missing or altered. Run again.")
-        os.makedirs(os.path.dirname(place), exist_ok=True)
+        make_directory(os.path.dirname(place))
         if t.cast(Seed, self.seed).keep:
             shutil.copyfile(path, f"{place}.new")
             os.rename(f"{place}.new", place)
@@ -319,7 +319,7 @@ class Fetcher:
                 timeout=7200,
             )
             module = release.normal(source.where.partition("==")[0]).replace("-", "_")
-            os.makedirs(draft.tree)
+            make_directory(draft.tree)
             giver = os.geteuid()
             if need.user:
                 user = pwd.getpwnam(need.user)
@@ -370,14 +370,14 @@ class Draft:
         if source.archive:
             archive.unpack(part.path, source.archive, self.tree, source.label)
             return self.tree
-        os.makedirs(self.tree)
+        make_directory(self.tree)
         if files is None:
             os.rename(part.path, os.path.join(self.tree, source.file_name))
             return self.tree
         with open(part.path, "rb") as come:
             for name, count in files:
                 place = os.path.join(self.tree, name)
-                os.makedirs(os.path.dirname(place), exist_ok=True)
+                make_directory(os.path.dirname(place))
                 with open(place, "wb") as file:
                     while count:
                         count -= file.write(come.read(min(count, BLOCK)))

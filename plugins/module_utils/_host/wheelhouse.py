@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import denied, release
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import (
@@ -178,11 +179,11 @@ class Wheelhouse:
         text = read_file(kept)
         if text is None:
             work = os.path.join(self.work, "resolving")
-            os.makedirs(work, exist_ok=True)
+            make_directory(work)
             resolver = release.Resolver(self.tools, self.settings, target, work)
             # In the directory that paths of files are relative to.
             text = resolver.resolve(**what, words=["--format", "pylock.toml"])[0]
-            os.makedirs(os.path.dirname(kept), exist_ok=True)
+            make_directory(os.path.dirname(kept))
             # URLs of an index may hold a password.
             write_file(kept, text, 0o600)
         printed = run([self.tools.pip[0], "-c", READ_TOML], "reading what uv resolved", stdin=text)
@@ -211,10 +212,10 @@ class Wheelhouse:
 
     def _fetch(self, file: File, place: str) -> str:
         """Brings a file to its place; returns its SHA-256."""
-        os.makedirs(os.path.dirname(place), exist_ok=True)
+        make_directory(os.path.dirname(place))
         url, headers = self._address(file.url)
         draft = os.path.join(self.work, "parts", file.name)
-        os.makedirs(draft, exist_ok=True)
+        make_directory(draft)
         part = Part(draft)
         if urlsplit(url).scheme in ("http", "https"):
             self.web.download(url, headers, part, f"{file.name} {file.sha256}", Clock(), lambda: file.name)
@@ -260,14 +261,14 @@ class Wheelhouse:
                 "(xinference_extras, xinference_packages)."
             )
         path = f"wheels/{name}"
-        os.makedirs(os.path.join(self.directory, "wheels"), exist_ok=True)
+        make_directory(os.path.join(self.directory, "wheels"))
         shutil.copyfile(os.path.join(place, name), os.path.join(self.directory, path))
         self.gathered[path] = digest(os.path.join(place, name))
         return path
 
     def _write(self, path: str, text: str) -> None:
         place = os.path.join(self.directory, path)
-        os.makedirs(os.path.dirname(place), exist_ok=True)
+        make_directory(os.path.dirname(place))
         write_file(place, text, 0o644)
         self.gathered[path] = digest(place)
 

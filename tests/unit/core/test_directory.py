@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import os
 import stat
+from pathlib import Path
 
 import attacker
 import pytest
@@ -115,6 +117,66 @@ def test_a_file_is_replaced_with_its_mode_and_owner(theirs):
     assert (theirs / "f").stat().st_uid == (attacker.UID if ROOT else os.geteuid())
     assert (theirs.parent / "outside" / "secret").read_text() == attacker.SECRET
     assert not os.path.lexists(other)
+
+
+@pytest.fixture
+def umask():
+    """That of a careful administrator."""
+    old = os.umask(0o077)
+    yield
+    os.umask(old)
+
+
+def test_directories_have_their_modes_whatever_the_umask(tmp_path, umask):
+    made = tmp_path / "a" / "b" / "c"
+    _directory.make_directory(str(made), 0o750)
+    assert [mode(path) for path in (tmp_path / "a", made.parent, made)] == [0o755, 0o755, 0o750]
+    # Another's directory, such as of a firewall's rules, stays.
+    (tmp_path / "a").chmod(0o711)
+    _directory.make_directory(str(tmp_path / "a"))
+    assert mode(tmp_path / "a") == 0o711
+    _directory.make_directory(str(tmp_path / "a"), mend=True)
+    assert mode(tmp_path / "a") == 0o755
+
+
+def test_a_directory_that_another_process_makes_meanwhile_is_taken(tmp_path, monkeypatch):
+    make = Directory.make
+
+    def late(self, name, mode):
+        make(self, name, 0o700)
+        make(self, name, mode)
+
+    monkeypatch.setattr(Directory, "make", late)
+    _directory.make_directory(str(tmp_path / "a" / "b"))
+    assert (tmp_path / "a" / "b").is_dir()
+
+
+def test_no_other_function_makes_a_directory():
+    plugins = Path(__file__).resolve().parents[3] / "plugins"
+    for path in plugins.rglob("*.py"):
+        if path.name == "_directory.py":
+            continue
+        calls = (node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call))
+        names = {call.attr for call in calls if isinstance(call, ast.Attribute)}
+        assert not names & {"makedirs", "mkdir"}, f"{path}: use make_directory()"
+
+
+def test_a_lock_that_only_root_could_open_is_mended(theirs, umask):
+    (theirs / "lock").touch()
+    assert mode(theirs / "lock") == 0o600
+    with Directory.at(str(theirs)) as directory, directory.lasting("lock", 0o644):
+        pass
+    assert mode(theirs / "lock") == 0o644
+    assert (theirs / "lock").stat().st_uid == theirs.stat().st_uid
+
+
+def test_where_a_user_could_swap_what_root_runs(theirs):
+    theirs_uid = theirs.stat().st_uid
+    expected = str(theirs) if ROOT else ""
+    for path in (theirs, theirs / "d", theirs / "new" / "deeper"):
+        assert _directory.swappable_by(str(path), theirs_uid) == expected
+    assert _directory.swappable_by(str(theirs.parent / "new"), theirs_uid) == ""
+    assert _directory.swappable_by(str(theirs), -1) == "" == _directory.swappable_by(str(theirs), 0)
 
 
 def test_a_draft_that_cannot_be_made_gets_another_name(theirs):

@@ -5,10 +5,13 @@
 
 from __future__ import annotations
 
+import types
+
 import pytest
 import requests
 from requests.adapters import HTTPAdapter
 
+from ansible_collections.modelops.inference.plugins.module_utils import _connection
 from ansible_collections.modelops.inference.plugins.module_utils._session import Session
 
 URL = "https://xinference.example.com:9997"
@@ -70,6 +73,26 @@ def test_which_proxy_is_used(sent, monkeypatch, options, expected):
     monkeypatch.setenv("HTTPS_PROXY", "http://environment:3128")
     monkeypatch.setenv("ALL_PROXY", "http://environment:3129")
     assert requests.utils.select_proxy(URL, sent(**options)[1]["proxies"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "own"),
+    [
+        ("http://127.0.0.1:9997", True),
+        ("http://localhost:9997/x", True),
+        ("http://192.0.2.1:9997", False),
+        ("http://no-such-name.invalid", False),
+        ("http://", False),
+    ],
+)
+@pytest.mark.parametrize("given", [None, "http://given:3128"])
+def test_requests_to_this_host_use_no_proxy_that_was_not_declared(monkeypatch, url, own, given):
+    params = dict(ca_path=None, validate_certs=True, proxy=given, connect_timeout=1, request_timeout=1)
+    module = types.SimpleNamespace(params=params, check_mode=False)
+    monkeypatch.setenv("http_proxy", "http://environment:3128")
+    made = _connection.session(module, url)
+    expected = given if given else "" if own else None
+    assert made._options.get("proxies", {}).get("http") == expected
 
 
 def test_a_netrc_entry_does_not_replace_the_token(sent, monkeypatch, tmp_path):

@@ -97,6 +97,33 @@ def test_files_report_mode_and_digest(tmp_path):
     assert str(tmp_path / "none") not in found
 
 
+def test_directories_that_differ_and_those_that_the_services_user_could_swap(tmp_path):
+    top, home = tmp_path / "x", tmp_path / "x" / "home"
+    home.mkdir(parents=True)
+    top.chmod(0o755)
+    home.chmod(0o750)
+    root = os.geteuid() == 0
+    wanted = [
+        {"path": str(top), "mode": "0755", "service_owns": False},
+        {"path": str(top / "etc"), "mode": "0755", "service_owns": False},
+        {"path": str(home), "mode": "0750", "service_owns": True},
+    ]
+    missing = [str(top / "etc")]
+    assert probe.directories(wanted, "", os.geteuid()) == {"differ": missing, "refused": []}
+    # Whose service it was, and is.
+    differ = [*missing, str(home)] if root else missing
+    assert probe.directories(wanted, "xinference", attacker.UID) == {"differ": differ, "refused": []}
+    attacker.owns(home)
+    assert probe.directories(wanted, "xinference", attacker.UID) == {"differ": missing, "refused": []}
+    home.chmod(0o755)
+    assert str(home) in probe.directories(wanted, "xinference", attacker.UID)["differ"]
+    attacker.owns(top)
+    refused = probe.directories(wanted, "xinference", attacker.UID)["refused"]
+    assert len(refused) == (1 if root else 0)
+    for text in refused:
+        assert text.startswith(f"{top} belongs to xinference, the service's user") and f"chown root {top})" in text
+
+
 def test_disk_of_a_directory_that_is_not_there_yet(tmp_path):
     found = probe.disk(str(tmp_path / "a" / "b"))
     assert found["path"] == str(tmp_path)
@@ -147,7 +174,16 @@ def test_address_is_one():
 @pytest.mark.each_core("xinference_host_info")
 def test_info_module_on_an_empty_host(tmp_path, run_module):
     path = str(tmp_path / "x")
-    result = run_module("xinference_host_info", dict(path=path, home=f"{path}/home", models_dir=f"{path}/models"))
+    (tmp_path / "x").symlink_to("disk")
+    options = dict(path=path, home=f"{path}/home", models_dir=f"{path}/models", resolve=["", "/proc/self/.."])
+    result = run_module("xinference_host_info", options)
+    disk = f"{tmp_path}/disk"
+    assert result["resolved"] == {
+        path: disk,
+        f"{path}/home": f"{disk}/home",
+        f"{path}/models": f"{disk}/models",
+        "/proc/self/..": "/proc",
+    }
     assert not result.failed and not result.changed
     assert result["current"] == "" and result["releases"] == [] and result["lock_drift"] == []
     assert (

@@ -43,6 +43,11 @@ def test_another_program_is_replaced(run_module, tmp_path):
     path.write_text("#!/bin/sh\n")
     done = run_module("xinference_reconciler", {"path": str(tmp_path)})
     assert done["plan"][0].startswith(f"~ install {path} (program ")
+    path.chmod(0o700)
+    assert run_module("xinference_reconciler", {"path": str(tmp_path)})["plan"] == [
+        f"~ install {path} (mode 0700 -> 0755)"
+    ]
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755
 
 
 @pytest.mark.each_core("xinference_reconciler")

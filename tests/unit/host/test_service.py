@@ -70,6 +70,72 @@ def test_supervisords_environment_comes_through_the_declared_cache(run_module, m
     assert made == [os.path.join(tmp_path, cache)]
 
 
+@pytest.mark.parametrize(
+    ("kind", "states", "fails"),
+    [
+        ("supervisord", ["running", "failed", "starting", "running"], False),
+        ("supervisord", ["running", "failed", "starting", "failed"], True),
+        ("supervisord", ["running", "failed", "failed", "failed", "failed", "failed"], True),
+        ("systemd", ["running", "failed", "running"], True),
+    ],
+)
+def test_one_exit_that_the_manager_restarts_from_is_waited_out(monkeypatch, kind, states, fails):
+    """The port answers when all states were seen; a poll takes a second."""
+    left, clock = list(states), [1.0]
+
+    class Manager:
+        name = "x"
+
+        def state(self):
+            return State(installed=True, active=left[0], enabled=True, pid=7)
+
+        def log_tail(self):
+            return "the reason"
+
+        def commands(self):
+            return {"log": "tail"}
+
+    def connect(_address, timeout):
+        if len(left) == 1:
+            return open(os.devnull, "rb")
+        raise ConnectionRefusedError
+
+    def sleep(_seconds):
+        clock[0] += 1
+        left.pop(0)
+
+    manager = Manager()
+    manager.kind = kind
+    monkeypatch.setattr(xinference_service.socket, "create_connection", connect)
+    monkeypatch.setattr(xinference_service.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(xinference_service.time, "sleep", sleep)
+    if not fails:
+        return xinference_service._wait(manager, "127.0.0.1", 1, 100)
+    left.append("running")
+    with pytest.raises(ModelopsError, match=r"does not stay up \(failed\)"):
+        xinference_service._wait(manager, "127.0.0.1", 1, 100)
+
+
+def test_modes_and_owners_of_files_are_mended():
+    files = [
+        dict(path="/e", content="a", mode="0600", owner="xinference"),
+        dict(path="/s", content="b", mode="0755", owner=None),
+    ]
+    texts = {"/e": "a", "/s": "b"}
+
+    def lines(**there):
+        there = {f"/{name}": dict(zip(("mode", "owner"), about)) for name, about in there.items()}
+        return xinference_service.make_plan(
+            "x", dict(WANTED, files=files), RUNNING, "[Unit]\n", texts, "new", None, there
+        ).lines
+
+    assert lines(e=("0600", "xinference"), s=("0755", "root")) == []
+    assert lines(e=("0600", "root"), s=("0700", "root")) == [
+        "~ write file /e (owner root -> xinference)",
+        "~ write file /s (mode 0700 -> 0755)",
+    ]
+
+
 @pytest.mark.parametrize("state", ["started", "stopped", "disabled", "absent"])
 @pytest.mark.each_core("xinference_service")
 def test_a_service_of_somebody_else_is_left_alone(run_module, tmp_path, state):

@@ -120,15 +120,17 @@ def test_what_a_host_is_refused_for_before_anything_is_installed(play):
         named_build={"refusals": [why], "xinference_torch": "rocm7.2"},
         unreadable={"auth_unreadable": "/x/auth.db cannot be read."},
         unasked={"auth_unreadable": "/x/auth.db cannot be read.", "xinference_auth": False},
+        swappable={"swapped": ["/opt/xinference belongs to xinference, the service's user."]},
         before_3={"auth_unreadable": "/x/auth.db cannot be read.", "xinference_version": "2.12.0"},
         read_only={"writable": False},
         theirs={"taken_by": "process 7 (python -m xinference.deploy.local)"},
         web={"taken_by": "process 7 (nginx)"},
     )
-    assert said.failed == {"no_gpu", "no_build", "unreadable", "read_only", "theirs", "web"}, said.output
+    assert said.failed == {"no_gpu", "no_build", "unreadable", "swappable", "read_only", "theirs", "web"}, said.output
     assert "root may not write to /opt, where xinference_dir (/opt/xinference) is: its file system is" in said.output
     capture = "ansible-playbook modelops.inference.capture -e capture_endpoint=http://127.0.0.1:9997"
     assert said.output.count(capture) == 1 and "port 9997 is taken by process 7 (nginx). Stop it, or set" in said.output
+    assert "swappable (cluster swappable): /opt/xinference belongs to xinference" in said.output
     assert "unreadable (cluster unreadable): /x/auth.db cannot be read." in said.output
     assert (
         "no_gpu (cluster no_gpu): gpu_memory is of a GPU, this host has none to use, and model big would run on the CPU."
@@ -157,10 +159,13 @@ def test_names_that_cannot_be_are_refused(play):
         "right": {"xinference_cluster": "right"},
         "slash": {"xinference_cluster": "berlin/../x"},
         "number": {"xinference_cluster": 7},
+        "blank": {"xinference_dir": "/opt/my xinference"},
+        "in_home": {"xinference_home": "/srv/a b/home"},
     }
     said = play(
         "preflight_cluster.yml", groups=dict.fromkeys(("xinference_supervisors", "xinference_workers"), hosts), **hosts
     )
-    assert said.failed == {"both", "slash"}, said.output
+    assert said.failed == {"both", "slash", "blank", "in_home"}, said.output
+    assert said.output.count("must have no blank in their paths") >= 2 and "/opt/my xinference" in said.output
     assert "both (cluster default): xinference_service is xinf, and this host is supervisor and worker" in said.output
     assert "slash (cluster berlin/../x): xinference_cluster must be a name without blanks, '/'" in said.output

@@ -25,29 +25,29 @@ ROLE = Path(__file__).resolve().parents[3] / "roles" / "xinference"
 
 @pytest.fixture
 def prepare(tmp_path):
-    """``prepare(host=owners, ...)`` -> by host whether its directories differ, and which, by name; runs the role's tasks for each.
+    """``prepare(host=paths, ...)`` -> by host whether its directories differ; runs the role's tasks for each.
 
-    :param owners: name of a directory -> uid that the probe found. The service's user is who runs this.
+    :param paths: that the probe found to differ. The service's user is who runs this.
     """
 
     def run(**hosts):
         user, group = pwd.getpwuid(os.geteuid()).pw_name, grp.getgrgid(os.getegid()).gr_name
         inventory = {}
-        for host, owners in hosts.items():
+        for host, paths in hosts.items():
             top = tmp_path / host
-            places = {"home": top / "home", "reconciler": top / "xinference" / "reconciler"}
-            root, models = top / "xinference", top / "models"
-            files = {str(path): {"uid": os.geteuid()} for path in (root, models)}
-            files.update({str(places[name]): {"uid": uid} for name, uid in owners.items()})
             inventory[host] = {
-                "xinference_dir": str(root),
-                "xinference_home": str(places["home"]),
-                "xinference_models_dir": str(models),
-                "xinference_found": {"system": {"root": True}, "user": {"id": os.geteuid()}, "files": files},
+                "xinference_dir": str(top / "xinference"),
+                "xinference_home": str(top / "home"),
+                "xinference_models_dir": str(top / "models"),
+                "xinference_found": {
+                    "system": {"root": True},
+                    "user": {"id": os.geteuid()},
+                    "directories": {"differ": paths, "refused": []},
+                },
             }
         common = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         common |= {"xinference_user": user, "xinference_group": group}
-        content = "{{ [_xinference_directories_differ, _xinference_handed_over] | to_json }}"
+        content = "{{ _xinference_directories_differ | to_json }}"
         dest = f"{tmp_path}/{{{{ inventory_hostname }}}}.json"
         copy = {"ansible.builtin.copy": {"dest": dest, "content": content, "mode": "0600"}}
         include = {"name": "modelops.inference.xinference", "tasks_from": "prepare"}
@@ -58,8 +58,7 @@ def prepare(tmp_path):
         env = {**os.environ, **emulated.called_in_process()}
         done = subprocess.run([*command, tmp_path / "play.yml"], env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
-        made = {host: json.loads((tmp_path / f"{host}.json").read_text()) for host in hosts}
-        return {host: (differs, sorted(Path(path).name for path in paths)) for host, (differs, paths) in made.items()}
+        return {host: json.loads((tmp_path / f"{host}.json").read_text()) for host in hosts}
 
     return run
 
@@ -68,7 +67,7 @@ def mode(path):
     return stat.S_IMODE(path.stat().st_mode)
 
 
-def test_data_of_another_user_is_handed_over_and_its_modes_and_links_stay(prepare, tmp_path):
+def test_directories_get_their_modes_and_what_is_in_them_keeps_its_own(prepare, tmp_path):
     top, outside = tmp_path / "moved", tmp_path / "outside"
     secrets = top / "xinference" / "reconciler"
     secrets.mkdir(parents=True)
@@ -82,21 +81,16 @@ def test_data_of_another_user_is_handed_over_and_its_modes_and_links_stay(prepar
     (top / "home").symlink_to(tmp_path / "disk")
     (top / "home" / "logs").mkdir(mode=0o700)
     outside.chmod(0o700)
-    own = os.geteuid()
-    assert prepare(
-        moved={"home": 54321, "reconciler": 54321},
-        # Each directory of the service is asked about.
-        same={"home": own, "reconciler": own},
-        reconciler={"home": own, "reconciler": own + 1},
-        new={"home": own},
-    ) == {
-        "moved": (True, ["home", "reconciler"]),
-        "same": (False, []),
-        "reconciler": (True, ["reconciler"]),
-        "new": (True, []),
-    }
+    old = os.umask(0o077)
+    try:
+        assert prepare(moved=[str(top / "home")], same=[]) == {"moved": True, "same": False}
+    finally:
+        os.umask(old)
     assert (mode(secrets / "password"), mode(outside), mode(outside / "file")) == (0o600, 0o700, 0o600)
     assert (mode(secrets), mode(tmp_path / "disk"), mode(tmp_path / "disk" / "logs")) == (0o755, 0o750, 0o700)
+    for host in ("moved", "same"):
+        made = [tmp_path / host / "xinference" / name for name in ("", "etc", "releases", "tools")]
+        assert {mode(path) for path in made} == {0o755}
 
 
 def test_the_reconciler_is_held_off_before_the_service_is_restarted():

@@ -35,6 +35,7 @@ def host(manager="systemd", files=None, active="running"):
         "system": {"root": True, "accelerators": []},
         "service": {"manager": manager, "scope": "system"},
         "services": {"xinference-reconcile": row},
+        "resolved": {"/opt/xinference": "/home/disk/xinference"},
         "files": files or {},
     }
 
@@ -127,6 +128,11 @@ def test_systemd_runs_it_after_each_start_and_by_the_clock_with_few_rights(made)
     for text in made["unit"], made["timer"]:
         assert section(text, "Unit")["PartOf"] == "xinference.service"
     assert section(made["timer"], "Install")["WantedBy"] == "xinference.service"
+
+
+def test_systemd_hides_nothing_that_links_lead_to(made):
+    service = section(made["systemd"]["unit"], "Service")
+    assert (service["ProtectHome"], service["PrivateTmp"]) == ("read-only", "yes")
 
 
 def test_without_hardening_or_authentication_it_is_shorter(made):

@@ -32,6 +32,8 @@ def made(tmp_path_factory):
     for manager in MANAGERS:
         found = {
             "system": {"root": True, "accelerators": []},
+            "user": {"id": 7},
+            "resolved": {"/opt/xinference": "/home/disk", "/opt/xinference/models": "/tmp/models"},
             "service": {"manager": manager, "scope": "system", "active": "stopped"},
             "files": {},
             "release": {"built": "today"},
@@ -41,6 +43,10 @@ def made(tmp_path_factory):
         # A % means something to systemd.
         change = {**CHANGES["groups"], "xinference_home": "/srv/a#b?c%20d"}
         texts |= {name: (f"_xinference_{name}", change) for name in ("unit", "script")}
+        for seconds in (10, 600):
+            slow = {"xinference_start_timeout": seconds}
+            texts[f"unit-{seconds}"] = ("_xinference_unit", slow)
+            texts[f"environment-{seconds}"] = ("_xinference_service_wanted.files[0].content", slow)
         for name, (expression, change) in texts.items():
             dest = str(tmp_path / f"{manager}-{name}")
             copy = {"dest": dest, "content": f"{{{{ {expression} }}}}", "mode": "0600"}
@@ -75,6 +81,21 @@ def test_another_command_and_another_environment_are_another_configuration(made,
 def test_systemd_gives_the_service_the_groups_of_the_cards(made):
     groups = "\nGroup=xinference\n# Of the cards' device nodes.\nSupplementaryGroups=render video\n"
     assert groups in made["systemd"]["unit"]
+
+
+def test_systemd_hides_nothing_that_links_lead_to(made):
+    assert "\nProtectHome=read-only\n" in made["systemd"]["unit"] and "\nPrivateTmp=no\n" in made["systemd"]["unit"]
+
+
+def test_the_server_gives_up_no_earlier_than_the_run_does(made):
+    """It looks every five seconds for its own parts."""
+    for seconds, times, interval in ((10, 5, 40), (600, 120, 300)):
+        for manager in MANAGERS:
+            lines = made[manager][f"environment-{seconds}"].splitlines()
+            assert f'XINFERENCE_SUBPOOL_LAUNCH_TIMEOUT="{max(seconds, 60)}"' in lines
+            assert f'XINFERENCE_HEALTH_CHECK_FAILURE_THRESHOLD="{times}"' in lines
+            assert "" not in lines
+        assert f"\nStartLimitIntervalSec={interval}\n" in made["systemd"][f"unit-{seconds}"]
 
 
 def test_a_home_with_signs_that_mean_something_to_systemd(made):

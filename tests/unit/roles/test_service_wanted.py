@@ -24,14 +24,14 @@ TEXTS = {
 
 def found(texts):
     """A host that has all of it."""
-    wanted = service_wanted(texts, {"service": _service(""), "files": {}, "current": ""}, BASE)
+    wanted = service_wanted(texts, {"service": _service(""), "files": {}, "current": "", "user": {"id": 7}}, BASE)
     files = {file["path"]: (file["content"], file["mode"]) for file in wanted["files"]}
     files[UNIT] = (texts["unit"], "0644")
     there = {
-        path: {"sha256": hashlib.sha256(text.encode()).hexdigest(), "mode": mode}
+        path: {"sha256": hashlib.sha256(text.encode()).hexdigest(), "mode": mode, "uid": 7}
         for path, (text, mode) in files.items()
     }
-    return {"service": _service(wanted["config"]), "files": there, "current": texts["release"]}
+    return {"service": _service(wanted["config"]), "files": there, "current": texts["release"], "user": {"id": 7}}
 
 
 def _service(config):
@@ -75,6 +75,13 @@ def test_a_file_with_another_mode_or_none_differs(suffix):
     assert service_wanted(texts, host, BASE)["differs"]
     del host["files"][BASE + suffix]
     assert service_wanted(texts, host, BASE)["differs"]
+
+
+def test_a_file_of_another_owner_differs_where_the_owner_is_told():
+    host = found({**TEXTS, "owner": "xinference"})
+    host["files"][f"{BASE}.env"]["uid"] = 0
+    assert service_wanted({**TEXTS, "owner": "xinference"}, host, BASE)["differs"]
+    assert not service_wanted(TEXTS, host, BASE)["differs"]
 
 
 def test_the_process_is_told_its_configuration():

@@ -111,8 +111,12 @@ def runs(pid):
         return False
 
 
+@pytest.mark.parametrize("link", [False, True])
 @pytest.mark.parametrize("part", PARTS)
-def test_what_a_killed_main_process_left_is_ended(start, part):
+def test_what_a_killed_main_process_left_is_ended(start, tmp_path, part, link):
+    if link:
+        (tmp_path / "dir").rename(tmp_path / "disk")
+        (tmp_path / "dir").symlink_to("disk")
     main, model = start(part)
     main.kill()
     main.wait()

@@ -12,6 +12,7 @@ import shlex
 import shutil
 import typing as t
 
+from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.rules import Rules
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import (
@@ -108,7 +109,7 @@ def put(path: str, text: str | None) -> None:
             if os.path.exists(path):
                 os.unlink(path)
         else:
-            os.makedirs(os.path.dirname(path), mode=0o755, exist_ok=True)
+            make_directory(os.path.dirname(path))
             write_file(path, text, 0o644)
     except OSError as exc:
         raise ModelopsError(f"{path} cannot be changed: {exc.strerror}. Run as root (become: true).") from exc
