@@ -20,7 +20,7 @@ description:
   - Maps models of Xinference to the list that M(modelops.inference.dify_models) takes. LLM becomes C(llm), embedding
     C(text-embedding), rerank C(rerank), audio C(speech2text) or C(tts) by its abilities.
   - Models that Dify has no type for are left out with a reason. So are models that Xinference does not serve now, and those
-    that were not found at the address that Dify is to use; these are ignored, so that nothing happens to them.
+    that were not found at the address that Dify is to use; these are pending, so that nothing happens to them and nothing is pruned.
 positional: _input, target, not_ready, proofs, complete
 options:
   _input:

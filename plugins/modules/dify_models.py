@@ -131,8 +131,11 @@ options:
           - V(present_with_defaults) registers the model where it is missing. One that is there is left as it is, whatever
             people have set.
           - V(ignored) does nothing with the model, and keeps O(prune=true) from removing it.
+          - V(pending) is of a model that is to be registered and cannot be now, because Xinference does not serve it. Nothing is
+            done with it, and O(prune=true) removes nothing from the workspace, as an older name of the model may be all that
+            people have.
         type: str
-        choices: [present, present_with_defaults, absent, ignored]
+        choices: [present, present_with_defaults, absent, ignored, pending]
         default: present
   update_secret:
     description:
@@ -156,6 +159,9 @@ options:
   prune:
     description:
       - V(true) removes models of the provider that are not in O(models) and that this collection has registered.
+      - They go at the end. Where a model failed, is V(pending) (O(models[].state)) or cannot be read, none goes, so that people
+        keep what they have. One whose C(model_uid) is in O(models) under another name stays until that one is registered and
+        active. A warning and RV(models[].why) tell what stays.
       - From Dify 1.8 on these are the models all of whose credentials are named O(prune_prefix), or O(prune_prefix) with a
         space and more behind it. One to which a person added a credential stays.
       - Dify's upgrade to 1.8 gives the credentials that are there names of its own (C(API_KEY1)). By those nobody knows
@@ -191,8 +197,8 @@ notes:
   - A run that changes nothing sends 4 requests and one per model that is not ignored (54 for 50 models), as no release lists credentials
     without telling their keys. With a login in O(session_file) it is one less, and with O(admin_key). A name as O(workspace)
     costs one more, another workspace than the account's current one three. A changed model costs two to three more, all
-    together two more and one for each of their types. A model without an active credential costs one for each that is left
-    over, and O(prune) one for each model that is not declared.
+    together two more and one for each of their types, and those that O(prune) removes one more. A model without an active
+    credential costs one for each that is left over, and O(prune) one for each model that is not declared.
   - A change of O(workspace) switches the account's current workspace in Dify, for people logged in with it too, and
     switches it back at the end, also after a failure. Use an account of its own for automation.
 seealso:
@@ -305,7 +311,7 @@ models:
       type: str
       sample: modelops.inference
     why:
-      description: Why it was skipped. Only there where it was.
+      description: Why it was skipped, or not pruned. Only there where it was.
       type: str
       sample: Dify has no type for image models
     error:
@@ -443,7 +449,7 @@ def main() -> None:
                     enabled=dict(type="bool"),
                     state=dict(
                         type="str",
-                        choices=["present", "present_with_defaults", "absent", "ignored"],
+                        choices=["present", "present_with_defaults", "absent", *registrations.LEFT_ALONE],
                         default="present",
                     ),
                 ),

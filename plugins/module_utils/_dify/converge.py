@@ -53,38 +53,37 @@ class Run:
         self.actual: list[dify_models.Actual] = []
         self.errors: dict[str, str] = {}  # by title
         self.unread: set[str] = set()  # titles of the models that could not be read
+        self.kept: dict[str, str] = {}  # by title why nobody's model was not pruned
         self.steps: dict[str, dify_models.Step] = {}  # by title
         self._plan: _plan.Plan | None = None
         self._not_compared = ""
 
     def converge(self) -> None:
-        """Reads, plans, and outside check mode applies; a failed model is noted and the next one is tried."""
+        """Reads, plans, and outside check mode applies; a failed model is noted and the next one is tried.
+
+        What nobody declared goes at last, when it is known that people have what was declared.
+        """
         statuses = self.models.statuses()
         self.actual = self._read(self.wanted, statuses)
         expected = self._to_be_listed()
         if expected - statuses.keys():
             statuses = self.models.statuses(expected)
             self.actual = self._with_statuses(statuses)
+        declared = list(self.wanted)
         if self.settings.prune:
             pruned = self._to_prune(statuses)
             self.wanted += [model for model, _now in pruned]
             self.actual += [now for _model, now in pruned]
         self.unread = set(self.errors)
-        known = [pair for pair in zip(self.wanted, self.actual) if pair[0].title not in self.unread]
-        plan = self._plan = dify_models.plan(
-            [model for model, _now in known],
-            [now for _model, now in known],
-            self.dify.release,
-            self.settings.policy,
-            f"{self.dify.url} {self.dify.workspace.name}",
-        )
-        self.steps = {change.data.wanted.title: change.data for change in plan}
+        self._plan = self._planned(declared)
+        unlisted = [model for model in declared if (model.name, model.type) in expected - statuses.keys()]
         if not self.check:
-            self._apply(plan)
-            return
-        for model in self.wanted:
-            if (model.name, model.type) in expected - statuses.keys():
-                self.warn(self._unlisted(model))
+            self._apply(self._plan)
+            unlisted = []  # by now an error
+        for model in unlisted:
+            self.warn(self._unlisted(model))
+        if self.settings.prune:
+            self._prune(declared, [model.title for model in unlisted])
 
     def compare_nothing(self) -> None:
         """What check mode can say of a workspace that is not the account's current one: nothing."""
@@ -101,6 +100,21 @@ class Run:
             return {}
         return dict(self._plan.result(), models=[self._told(*pair) for pair in zip(self.wanted, self.actual)])
 
+    def _planned(self, models: t.Collection[dify_models.Wanted]) -> _plan.Plan:
+        """What is to do for some of the models, but for those that could not be read."""
+        known = [
+            pair for pair in zip(self.wanted, self.actual) if pair[0] in models and pair[0].title not in self.unread
+        ]
+        plan = dify_models.plan(
+            [model for model, _now in known],
+            [now for _model, now in known],
+            self.dify.release,
+            self.settings.policy,
+            f"{self.dify.url} {self.dify.workspace.name}",
+        )
+        self.steps.update({change.data.wanted.title: change.data for change in plan})
+        return plan
+
     def _told(self, model: dify_models.Wanted, now: dify_models.Actual) -> dict[str, t.Any]:
         unread = model.title in self.unread
         action = "unknown" if unread else "none"
@@ -113,6 +127,7 @@ class Run:
             credential_id=now.credential_id,
             credential_name=now.credential_name,
             **({"error": self.errors[model.title]} if model.title in self.errors else {}),
+            **({"why": self.kept[model.title]} if model.title in self.kept else {}),
         )
 
     # -- reading -----------------------------------------------------------------------------------------------
@@ -120,12 +135,12 @@ class Run:
     def _read(
         self, wanted: t.Iterable[dify_models.Wanted], statuses: t.Mapping[tuple[str, str], str]
     ) -> list[dify_models.Actual]:
-        """Every model as Dify has it, but for ignored ones; notes why some cannot be read."""
+        """Every model as Dify has it, but for those left alone; notes why some cannot be read."""
         actual = []
         for model in wanted:
             now = dify_models.Actual(status=statuses.get((model.name, model.type)))
             try:
-                actual.append(now if model.state == "ignored" else self.models.read(model, now.status))
+                actual.append(now if model.left_alone else self.models.read(model, now.status))
             except DifyError as exc:
                 if exc.found.of_every_model:
                     raise
@@ -170,6 +185,15 @@ class Run:
     # -- applying ----------------------------------------------------------------------------------------------
 
     def _apply(self, plan: _plan.Plan) -> None:
+        planned = bool(plan)
+        self._carry_out(plan)
+        if planned:
+            self.actual = self._with_statuses(self.models.statuses(self._to_be_listed()))
+            self._enable_again()
+        self._look_at_what_people_get()
+
+    def _carry_out(self, plan: _plan.Plan) -> None:
+        """Does each change, notes which one failed, and leaves in the plan what was done."""
         done: list[_plan.Change] = []
         try:
             for change in plan:
@@ -182,12 +206,60 @@ class Run:
                     self.errors[model.title] = str(exc)
                     if self.models.changes != before:  # it got half way
                         done.append(change)
-            if plan:
-                self.actual = self._with_statuses(self.models.statuses(self._to_be_listed()))
-                self._enable_again()
-            self._look_at_what_people_get()
         finally:
             plan.changes = done
+
+    def _prune(self, declared: t.Sequence[dify_models.Wanted], unlisted: t.Sequence[str]) -> None:
+        """Removes what nobody declared, but for what people may still need: the declared model that takes its place is not
+        there yet, or it is not known whether all are.
+
+        :param unlisted: titles of models that Dify has and does not list.
+        """
+        unfinished = _unfinished(
+            [*self.errors, *unlisted], [model.title for model in declared if model.state == "pending"]
+        )
+        going = []
+        for model, now in list(zip(self.wanted, self.actual))[len(declared) :]:
+            if model.title in self.unread:
+                continue
+            why = unfinished or self._awaited(now, declared)
+            if why:
+                self.kept[model.title] = f"not pruned: {why}"
+            else:
+                going.append(model)
+        if self.kept:
+            reasons = ". ".join(dict.fromkeys(why.replace("not pruned: ", "", 1) for why in self.kept.values()))
+            self.warn(
+                f"{self.dify.where()}: Not pruned: {', '.join(self.kept)}. {reasons}. Correct that and run this again; "
+                "they are removed in a run in which every declared model is registered and active."
+            )
+        plan = self._planned(going)
+        planned = bool(plan)
+        try:
+            if not self.check:
+                self._carry_out(plan)
+        finally:
+            if self._plan is not None:
+                self._plan.changes += plan.changes
+        if planned and not self.check:
+            self.actual = self._with_statuses(self.models.statuses(self._to_be_listed()))
+
+    def _awaited(self, now: dify_models.Actual, declared: t.Iterable[dify_models.Wanted]) -> str:
+        """Why a model is kept: what is declared of its UID cannot be used yet. "" where nothing is."""
+        uid = (now.stored or {}).get("model_uid")
+        late = [
+            model.title
+            for model, found in zip(declared, self.actual)
+            if model.present and model.model_uid == uid and not self._in_use(model, found.status)
+        ]
+        return f"{', '.join(late)} with the same model UID '{uid}' is not active" if late else ""
+
+    def _in_use(self, model: dify_models.Wanted, status: str | None) -> bool:
+        """Whether a declared model is as declared for people; in check mode, whether it would be."""
+        step = self.steps.get(model.title)
+        if self.check and step is not None and (status is None or step.enable is not None):
+            return True
+        return status == "disabled" if model.enabled is False else status not in (None, *dify_models.UNUSABLE)
 
     def _enable_again(self) -> None:
         """Enables what was registered anew and is disabled at once: Dify keeps that of a model that was removed."""
@@ -245,6 +317,18 @@ class Run:
             f"also not within daemon_timeout ({self.dify.daemon_timeout:g} s). Is the Xinference plugin in order? See the "
             f"log of the container {self.dify.release.validator}."
         )
+
+
+def _unfinished(failed: t.Sequence[str], pending: t.Sequence[str]) -> str:
+    """Why nothing at all may be pruned: not every declared model is known to be there. "" where that is known."""
+    said = [f"{_some(failed)} failed"] if failed else []
+    said += [f"{_some(pending)} cannot be registered yet"] if pending else []
+    return " and ".join(said)
+
+
+def _some(titles: t.Sequence[str]) -> str:
+    few = list(dict.fromkeys(titles))
+    return ", ".join(few[:3]) + (f" and {len(few) - 3} more" if len(few) > 3 else "")
 
 
 def _row(model: dify_models.Wanted, **outcome: t.Any) -> dict[str, t.Any]:

@@ -13,6 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils import _plan
 from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback
+from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations
 from ansible_collections.modelops.inference.plugins.module_utils._dify.releases import Release
 from ansible_collections.modelops.inference.plugins.module_utils._dify.session import CURRENT, DifyError, DifySession
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
@@ -48,8 +49,8 @@ class Wanted:
 
     :param enabled: whether Dify offers it to people; None leaves that to them.
     :param context_length: tokens that an llm takes in one go, as Xinference serves it now; None does not compare it.
-    :param state: "present", "absent", "present_with_defaults" (add it where it is missing, else leave it alone) or
-        "ignored" (leave it alone, also when others are pruned).
+    :param state: "present", "absent", "present_with_defaults" (add it where it is missing, else leave it alone),
+        "ignored" (leave it alone, also when others are pruned) or "pending" (the same, and prune nothing yet).
     """
 
     name: str
@@ -68,6 +69,11 @@ class Wanted:
     def present(self) -> bool:
         """Whether the model has to be there afterwards."""
         return self.state in ("present", "present_with_defaults")
+
+    @property
+    def left_alone(self) -> bool:
+        """Whether nothing is read or done of it."""
+        return self.state in registrations.LEFT_ALONE
 
     @property
     def title(self) -> str:
@@ -254,7 +260,7 @@ def superfluous(wanted: Wanted, actual: Actual, clean: bool) -> tuple[tuple[str,
 
 def decide(wanted: Wanted, actual: Actual, release: Release, policy: Policy) -> tuple[Step | None, list[_plan.Field]]:
     """The step that makes ``actual`` ``wanted``, with what differs; None where nothing does."""
-    if wanted.state == "ignored":
+    if wanted.left_alone:
         return None, []
     if wanted.state == "absent":
         if actual.stored is None and not actual.available and actual.status is None:

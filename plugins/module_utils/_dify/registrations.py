@@ -39,6 +39,9 @@ _PASSED_ON = ("invoke_timeout", "max_retries", "credential_name", "enabled")
 
 STATES = ("present", "present_with_defaults", "absent")
 
+# States of dify_models with which nothing happens to a model: for good, or till it can be registered.
+LEFT_ALONE = ("ignored", "pending")
+
 # Before 1.0 Dify refuses a tts model without a key. A server without authentication takes any; what release a Dify is,
 # nobody knows here, and later ones take it, too.
 NO_KEY = "none-needed"
@@ -154,7 +157,7 @@ def registrations(
         if choice.wanted:
             skip = _skip(choice, unproven, not_ready)
             models += (
-                _entries(choice, _staying(choice, registered), "ignored") if skip else [_registration(target, choice)]
+                _entries(choice, _staying(choice, registered), "pending") if skip else [_registration(target, choice)]
             )
         else:
             going = _claim(choice, taken)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._dify.registrations import (
+    LEFT_ALONE,
     Choice,
     choices,
     registrations,
@@ -79,7 +80,7 @@ def _untried(what: str, known: t.Mapping[str, t.Any], chosen: t.Iterable[Choice]
         names = {kind: given["name"] if isinstance(given, dict) else given for kind, given in known["defaults"].items()}
         return [{"model": name, "type": kind, **about} for kind, name in names.items()]
     about = {"state": "not tried", "action": "none", "why": why}
-    coming = [model for model in known["models"] if model.get("state") != "ignored"]
+    coming = [model for model in known["models"] if model.get("state") not in LEFT_ALONE]
     origins = _origins(chosen)
     return [
         {"model": model["name"], "type": model["type"], **about, **origins.get((model["name"], model["type"]), {})}
@@ -143,7 +144,7 @@ def _with_origin(
     """
     left_out = {(row["model"], row["type"]): {**row, "action": "none"} for row in known["skipped"]}
     # Of an audio model that does not run, the types under which Dify has none.
-    ignored = {(model["name"], model["type"]) for model in known["models"] if model.get("state") == "ignored"}
+    ignored = {(model["name"], model["type"]) for model in known["models"] if model.get("state") in LEFT_ALONE}
     told = {
         (row["model"], row["type"]): row
         for row in rows

@@ -211,17 +211,18 @@ def test_one_model_that_cannot_be_read(dify, dify_models, check):
     assert len(dify.workspace.listed()) == (1 if check else 3)
 
 
-def test_prune_leaves_what_cannot_be_read(named, dify_models):
+def test_prune_takes_nothing_where_a_model_cannot_be_read(named, dify_models):
     dify_models(named, [model(), EMBEDDING, model(name="broken", model_uid="qwen2-vl")])
     fail_to_read(named, "broken")
     result = dify_models(named, [model()], prune=True)
-    assert result.failed and result["plan"] == ["- remove text-embedding bge-m3"]
+    assert result.failed and result["plan"] == []
     assert [(row["name"], row["action"]) for row in result["models"]] == [
         ("my-llm", "none"),
-        ("bge-m3", "remove"),
+        ("bge-m3", "none"),
         ("broken", "unknown"),
     ]
-    assert stored(named, "broken").listed
+    assert result["models"][1]["why"] == "not pruned: llm broken failed"
+    assert stored(named, "broken").listed and stored(named, "bge-m3", "text-embedding").listed
 
 
 PLUGINS = [version for version in PROFILES_IN_ORDER if PROFILES[version].plugins]
@@ -676,6 +677,78 @@ def test_without_prune_nothing_goes(dify, dify_models):
     dify_models(dify, [model(), EMBEDDING])
     assert not dify_models(dify, [model()]).changed
     assert sum(dify.counts.values()) == 5
+
+
+RENAMED = {"name": "chat", "model_uid": model()["model_uid"]}
+
+
+@pytest.fixture(params=["0.15.3", *NAMED])
+def pruned(request, dify_models):
+    """Runs dify_models with prune at a Dify that has what an earlier run registered, where it tells whose that is."""
+    with DifyServer("1.7.2" if request.param == "0.15.3" else request.param) as server:
+        dify_models(server, [model(), EMBEDDING])
+        server.backend.cache_seconds = 0  # as five minutes later
+
+        def run(*models, **options):
+            return dify_models(server, list(models), prune=True, prune_server_urls=[XINFERENCE], **options)
+
+        run.server = server
+        yield run
+
+
+def test_prune_takes_the_old_name_after_the_new_one_is_there(pruned):
+    check = pruned(model(**RENAMED), EMBEDDING, check=True)
+    assert check["plan"] == ["+ register llm chat", "- remove llm my-llm"] and "warnings" not in check
+    pruned.server.log.clear()
+    result = pruned(model(**RENAMED), EMBEDDING)
+    assert not result.failed, result["msg"]
+    assert result["plan"] == check["plan"] and "warnings" not in result
+    verbs = [verb for verb, path, _body in pruned.server.log if "/models" in path and verb in ("POST", "DELETE")]
+    assert verbs[0] == "POST" and set(verbs[1:]) == {"DELETE"}
+    assert {item.name for item in pruned.server.workspace.listed()} == {"chat", "bge-m3"}
+    assert not pruned(model(**RENAMED), EMBEDDING).changed
+
+
+@pytest.mark.parametrize(
+    ("declared", "reason", "plan"),
+    [
+        # Xinference is down at the address that the inventory names.
+        ([model(name="chat", server_url=OTHER)], "llm chat failed", []),
+        # One of many failed: nothing goes, whatever it is.
+        (
+            [model(**RENAMED), model(name="late", model_uid="nosuch")],
+            "llm late failed",
+            ["+ register llm chat"],
+        ),
+        # The role's own proof failed, or Xinference does not serve the model.
+        ([{"name": "chat", "type": "llm", "state": "pending"}], "llm chat cannot be registered yet", []),
+    ],
+)
+def test_prune_leaves_the_old_names_while_a_model_is_missing(pruned, declared, reason, plan):
+    result = pruned(*declared)
+    assert {"my-llm", "bge-m3"} <= {item.name for item in pruned.server.workspace.listed()}
+    assert result["plan"] == plan and result.changed == bool(plan)
+    kept = {row["name"]: row for row in result["models"] if "why" in row}
+    assert set(kept) == {"my-llm", "bge-m3"}
+    for row in kept.values():
+        assert (row["action"], row["state"], row["why"]) == ("none", "active", f"not pruned: {reason}")
+    warning = str(result["warnings"])
+    assert f"Not pruned: llm my-llm, text-embedding bge-m3. {reason}." in warning and "run this again" in warning
+    if declared[0].get("state") == "pending":
+        assert not result.failed and pruned(*declared, check=True)["plan"] == []
+
+
+def test_prune_leaves_the_old_name_while_the_new_one_is_disabled(pruned, dify_models):
+    dify_models(pruned.server, [model(**RENAMED, enabled=False)])
+    for check in (True, False):
+        result = pruned(model(**RENAMED), check=check)
+        assert not result.failed and result["plan"] == ["- remove text-embedding bge-m3"]
+        assert result["models"][1]["why"] == (
+            "not pruned: llm chat with the same model UID 'qwen2.5-instruct' is not active"
+        )
+    assert {item.name for item in pruned.server.workspace.listed()} == {"my-llm", "chat"}
+    # Disabled by the inventory nobody waits for it.
+    assert pruned(model(**RENAMED, enabled=False))["plan"] == ["- remove llm my-llm"]
 
 
 # --- two runs at the same time -------------------------------------------------------------------------------------

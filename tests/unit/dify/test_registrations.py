@@ -42,7 +42,7 @@ def source(*models, cluster="one", **more):
 
 
 def names(found):
-    return [(model["name"], model["type"]) for model in found["models"] if model.get("state") != "ignored"]
+    return [(model["name"], model["type"]) for model in found["models"] if model.get("state") not in r.LEFT_ALONE]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_absent_and_not_ready():
     found = r.registrations([source(*models, image)], {}, not_ready=False)
     assert found["models"] == [
         {"name": "gone", "type": "llm", "state": "absent"},
-        {"name": "late", "type": "llm", "state": "ignored"},  # not pruned
+        {"name": "late", "type": "llm", "state": "pending"},  # nothing is pruned
     ]
     assert [row["model"] for row in found["skipped"]] == ["late"]
     check = r.registrations([source(*models)], {}, not_ready=True)
@@ -256,7 +256,7 @@ def test_a_model_that_moved_is_not_removed():
     assert model["server_url"] == "http://two.example.com:9997"
     late = source(served("chat", "LLM", state="failed"), cluster="two")
     (model,) = r.registrations([one, late], {}, not_ready=False)["models"]
-    assert model == {"name": "chat", "type": "llm", "state": "ignored"}
+    assert model == {"name": "chat", "type": "llm", "state": "pending"}
     twice = r.registrations([one, source(gone, cluster="two")], {}, not_ready=False)["models"]
     assert twice == [{"name": "chat", "type": "llm", "state": "absent"}]
 
@@ -473,8 +473,8 @@ def test_an_audio_model_that_does_not_run_stays_whatever_it_is():
     late = source(served("a", "audio", state="failed"))
     found = r.registrations([late], {}, not_ready=False)
     assert found["models"] == [
-        {"name": "a", "type": "speech2text", "state": "ignored"},
-        {"name": "a", "type": "tts", "state": "ignored"},
+        {"name": "a", "type": "speech2text", "state": "pending"},
+        {"name": "a", "type": "tts", "state": "pending"},
     ]
     assert "does not serve it now" in found["skipped"][0]["why"]
     rows = [{"name": "a", "type": "speech2text", "action": "none", "state": "active"}]
@@ -486,11 +486,11 @@ def test_an_audio_model_that_does_not_run_stays_whatever_it_is():
     speaks = source(served("a", "audio", ["text2audio"]), cluster="two")
     found = r.registrations([late, speaks], {}, not_ready=False)
     assert [(model["type"], model.get("state")) for model in found["models"]] == [
-        ("speech2text", "ignored"),
+        ("speech2text", "pending"),
         ("tts", None),
     ]
     gone = source(served("a", "audio", declared="absent"), cluster="two")
-    assert {m["state"] for m in r.registrations([gone, late], {}, not_ready=False)["models"]} == {"ignored"}
+    assert {m["state"] for m in r.registrations([gone, late], {}, not_ready=False)["models"]} == {"pending"}
 
 
 def test_defaults_by_name_or_uid():

@@ -340,6 +340,28 @@ def test_only_hosts_of_clusters_keep_models(newest, cluster, play, dify_models, 
     assert ("does not see what every cluster" in run.out) != removed
 
 
+def test_a_new_template_for_names_empties_no_dify(newest, cluster, play, dify_models):
+    """Xinference is not where the target says, so that nothing can be registered under the new names."""
+    old = {
+        "server_url": cluster.url,
+        "api_key": cluster.key,
+        "type": "llm",
+        "model_uid": CHAT["uid"],
+        "name": CHAT["uid"],
+    }
+    assert not dify_models(newest, [old]).failed
+    hosts = {"gpu01": cluster.served("one", [CHAT])}
+    moved = target(newest, prune=True, model_name="{uid}@{cluster}")
+    wrong = {**moved, "server_url": "http://127.0.0.1:9"}
+    for check in (True, False):
+        run = play(hosts, check=check, note=False, dify_targets=[wrong])
+        assert run.rc != 0 and "not pruned: llm qwen2.5-instruct@one cannot be registered yet" in run.out
+        assert [model.name for model in newest.workspace.listed()] == [CHAT["uid"]]
+    run = play(hosts, note=False, dify_targets=[moved])
+    assert run.rc == 0, run.out
+    assert [model.name for model in newest.workspace.listed()] == ["qwen2.5-instruct@one"]
+
+
 def test_what_fails_does_not_keep_the_rest_from_being_done(newest, cluster, play):
     """A wrong password, tried once for six modules; an address that serves something else; a model that is not served."""
     with DifyServer("1.8.1", backend=cluster.backend) as other:
