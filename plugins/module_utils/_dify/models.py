@@ -483,6 +483,15 @@ class Models:
         what = f"read {wanted.title}"
         return self.dify.call("GET", self._credentials, what, params=params, about=self._about(wanted)).json
 
+    def credential(self, wanted: Wanted, credential_id: str | None) -> dict[str, t.Any]:
+        """What one credential of a model holds, secrets masked; None as ID is the one that a Dify before 1.8 has."""
+        found = self._read(wanted, **({"credential_id": credential_id} if credential_id else {}))
+        return found.get("credentials") or {}
+
+    def store(self, wanted: Wanted, actual: Actual, fields: dict[str, t.Any], credential_id: str | None) -> None:
+        """Stores what one credential of a model is to hold, active or not. Dify tries it first."""
+        self._update(Step("update", wanted, actual, fields, credential_id))
+
     def enable(self, wanted: Wanted) -> None:
         """Enables a model that Dify lists."""
         self._send("PATCH", f"{self._base}/enable", Step("keep", wanted, Actual()), "enable")

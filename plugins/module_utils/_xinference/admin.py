@@ -226,6 +226,11 @@ def _read(what: str, path: str) -> tuple[str | None, int]:
         raise ModelopsError(f"{what}: {path} cannot be read ({exc.strerror})") from exc
 
 
+def read_secret(what: str, path: str) -> str | None:
+    """The secret that a file holds; None where there is none."""
+    return _read(what, path)[0]
+
+
 def read(client: Client, actual: Actual, users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[Key]) -> None:
     """Reads users and keys, each only where something is declared about them that is not settled."""
     unsettled = [key for key in keys if not key.settled]

@@ -76,7 +76,8 @@ class Accounts:
 
     def add_key(self, name: str, owner: int, value: str | None = None, **more: t.Any) -> dict[str, t.Any]:
         row = {"id": self._id("key"), "name": name, "user_id": owner, "key": value or f"xf-{secrets.token_urlsafe(24)}"}
-        row.update({"description": None, "enabled": True, "expires_at": None, "revealable": True, **more})
+        row.update({"description": None, "enabled": True, "expires_at": None, "revealable": True})
+        row.update({"model_permissions": [{"permission_type": "all", "permission_value": None}], **more})
         self.keys.append(row)
         return row
 
@@ -209,6 +210,7 @@ class Accounts:
             raise Refused(409, "API key name already exists", plain=True)
         owner = body.get("owner") or self.users[caller]["id"]
         row = self.add_key(body["name"], owner, description=body.get("description"))
+        row["model_permissions"] = body.get("model_permissions") or row["model_permissions"]
         return {"id": row["id"], "key": row["key"], "prefix": row["key"][:7], "name": row["name"]}
 
     def key_rows(self) -> list[dict[str, t.Any]]:
@@ -222,9 +224,7 @@ class Accounts:
                 "description": row["description"],
                 "enabled": row["enabled"],
                 "expires_at": row["expires_at"],
-                "model_permissions": [
-                    {"id": 1, "api_key_id": row["id"], "permission_type": "all", "permission_value": None}
-                ],
+                "model_permissions": [{"id": 1, "api_key_id": row["id"], **each} for each in row["model_permissions"]],
                 "created_at": "2026-11-22 10:47:06",
             }
             for row in self.keys
@@ -235,6 +235,13 @@ class Accounts:
             if row["id"] == key_id:
                 return row
         raise Refused(404, "API key not found", plain=True)
+
+    def change_key(self, key_id: int, body: dict[str, t.Any]) -> dict[str, t.Any]:
+        row = self.key(key_id)
+        if any(other["name"] == body.get("name") for other in self.keys if other is not row):
+            raise Refused(409, "API key name already exists", plain=True)
+        row.update({name: body[name] for name in ("name", "description", "enabled", "expires_at") if name in body})
+        return {"ok": True}
 
     def reveal(self, key_id: int) -> dict[str, t.Any]:
         row = self.key(key_id)

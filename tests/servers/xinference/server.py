@@ -546,5 +546,6 @@ DATABASE_ROUTES: list[tuple[str, str, t.Callable[[XinferenceServer, _Call], tupl
     ("GET", "/v1/admin/keys", lambda s, c: _do(s.accounts.key_rows())),
     ("POST", "/v1/admin/keys", lambda s, c: _do(s.accounts.create_key(c.body, s.accounts.caller(c.token)), 201)),
     ("GET", _KEY + "/reveal", lambda s, c: _do(s.accounts.reveal(int(c.args["id"])))),
+    ("PUT", _KEY, lambda s, c: _do(s.accounts.change_key(int(c.args["id"]), c.body))),
     ("DELETE", _KEY, lambda s, c: _do(s.accounts.keys.remove(s.accounts.key(int(c.args["id"]))))),
 ]

@@ -1,0 +1,134 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: xinference_key
+short_description: Replace a client key of an Xinference while clients use it
+version_added: 0.1.0
+author: The modelops.inference maintainers (@modelops)
+description:
+  - Works in two steps, O(state=begun) and O(state=finished). Between them both keys are valid, so that each client can get the new one
+    while it sends requests.
+  - Decides by what the server and the file have. A run that broke off goes on there.
+  - The new key belongs to the user of the old one and has its model permissions. It does not expire.
+  - Needs Xinference 3.0 or later. Earlier releases read their keys from the file of C(--auth-config) at their start.
+extends_documentation_fragment:
+  - modelops.inference._xinference
+  - modelops.inference._http
+  - modelops.inference._attributes
+  - modelops.inference._attributes.actiongroup_xinference
+attributes:
+  idempotent:
+    description: A second run with the same options changes nothing and says so.
+    support: partial
+    details:
+      - O(state=begun) after O(state=finished) begins another rotation.
+options:
+  name:
+    description: Name of the key on the server. The new key is called C(<name>-next) until the old one is revoked.
+    type: str
+    default: client
+  path:
+    description:
+      - File on the machine that runs the module that holds the key. Its directory must exist. O(state=begun) writes the new key to it,
+        with mode 0600, once the server takes it.
+    type: path
+    required: true
+  state:
+    description:
+      - V(begun) makes the new key beside the old one.
+      - V(finished) revokes the old key, and gives the new one its name. It is refused while the file does not hold the new key.
+    type: str
+    choices: [begun, finished]
+    required: true
+  ready_timeout:
+    description: Seconds to wait for the server to answer.
+    type: int
+    default: 30
+"""
+
+EXAMPLES = r"""
+- name: Make a new key beside the old one
+  modelops.inference.xinference_key:
+    password_file: /opt/xinference/secrets/admin_password
+    path: /opt/xinference/secrets/client_key
+    state: begun
+
+- name: Revoke the old key, when each client has the new one
+  modelops.inference.xinference_key:
+    password_file: /opt/xinference/secrets/admin_password
+    path: /opt/xinference/secrets/client_key
+    state: finished
+"""
+
+RETURN = r"""
+plan:
+  description: One line for each change.
+  returned: success
+  type: list
+  elements: str
+  sample: ["+ create key client-next", "~ write file /opt/xinference/secrets/client_key (content (hidden))"]
+old:
+  description: First characters of the keys that are valid and not the new one, as the server lists them.
+  returned: success
+  type: list
+  elements: str
+  sample: [xf-EmRo]
+since:
+  description: When the server made the key that stays, in UTC. In check mode, the key that is there.
+  returned: success
+  type: str
+  sample: "2026-11-22 10:47:06"
+"""
+
+import typing as t
+
+from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import admin, rotation
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import AUTH_PATH, Client
+
+STEPS = {"begun": rotation.begin, "finished": rotation.finish}
+
+ARGUMENT_SPEC = dict(
+    name=dict(type="str", default="client"),
+    path=dict(type="path", required=True),
+    state=dict(type="str", choices=[*STEPS], required=True),
+    ready_timeout=dict(type="int", default=30),
+    **_connection.XINFERENCE_OPTIONS,
+)
+
+
+def work(module: t.Any) -> dict[str, t.Any]:
+    p = module.params
+    client = Client.of(module)
+    answer = client.wait_ready(p["ready_timeout"], path=AUTH_PATH, workers=False)
+    auth = admin.authentication(client, answer).auth
+    if auth == admin.NO_AUTH:
+        raise ModelopsError(f"{client.endpoint} has no authentication (xinference_auth), so it has no key to rotate.")
+    if auth == admin.LEGACY:
+        raise ModelopsError(
+            f"{client.endpoint} is of before 3.0 and reads its keys at its start, so none can be replaced while clients use it. "
+            "Upgrade it first: set xinference_version and run ansible-playbook modelops.inference.upgrade."
+        )
+    client.login()
+    found = rotation.look(client, p["name"], p["path"])
+    plan = STEPS[p["state"]](found)
+    if not module.check_mode:
+        rotation.apply(client, found, plan)
+    stays = found.next or found.current or {}
+    old = found.current if found.next or module.check_mode else None
+    return dict(plan.result(), old=[old["key_prefix"]] if old else [], since=stays.get("created_at") or "")
+
+
+def main() -> None:
+    module = _module.Module(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    _module.run(module, work)
+
+
+if __name__ == "__main__":
+    main()
