@@ -23,8 +23,8 @@ import tempfile
 import typing as t
 import zipfile
 
-from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
+from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import denied
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
