@@ -869,6 +869,15 @@ def test_a_worker_in_place_is_waited_for(apply):
         assert not apply(server, [{"uid": "bge-m3", "type": "embedding"}], ready_timeout=10).failed
 
 
+def test_a_refusal_of_the_placement_names_the_way_past_it(apply, newest, llm, warned):
+    model = llm(engine_options=None, engine="vLLM")
+    refused = apply(newest, [model], check=True)
+    assert refused.failed and "tiny: vLLM needs a GPU" in refused["msg"]
+    assert "check_placement: false of a model launches it all the same" in refused["msg"]
+    assert not apply(newest, [{**model, "check_placement": False}], check=True).failed
+    assert any("tiny: vLLM needs a GPU" in text for text in warned)
+
+
 def test_no_more_than_the_servers_limit_load_at_once_and_priority_goes_first(apply, newest):
     newest.models.default.seconds = 0.6
     models = [{"uid": f"m{n}", "name": "bge-m3", "type": "embedding", "priority": 100 - n} for n in range(12)]
