@@ -45,6 +45,11 @@ class Failure:
         return bool(re.search(r"already exists for |Credential record not found|Can't add same credential", self.text))
 
     @property
+    def silent(self) -> bool:
+        """Whether Dify broke without a word. It does so where its database refuses what another run has just stored."""
+        return self.status >= 500 and self.code == "unknown"
+
+    @property
     def of_every_model(self) -> bool:
         """Whether the next model would be answered the same: no login, no plugin daemon or no provider."""
         return self.status == 401 or self.daemon_down or bool(re.search(_NO_PROVIDER, self.text))
