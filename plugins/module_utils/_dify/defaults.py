@@ -49,6 +49,9 @@ class Model:
         return self.name
 
 
+# The default of a type that check mode must not read.
+UNKNOWN = Model("unknown", "unknown")
+
 #: By model type.
 Defaults = dict[str, Model]
 Active = dict[str, list[Model]]
