@@ -513,6 +513,8 @@ class DifySession:
 
     def _back(self, home: Workspace, reason: BaseException | None) -> None:
         self._away = False
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the way back is not broken off
         try:
             self._switch(home)
         except ModelopsError as exc:
@@ -542,7 +544,6 @@ def _terminable() -> t.Iterator[None]:
         return
 
     def stop(_number: int, _frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once; what is taken back is not stopped
         raise Stopped("stopped by SIGTERM")
 
     before = signal.signal(signal.SIGTERM, stop)
