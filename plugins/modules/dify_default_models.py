@@ -195,7 +195,11 @@ def compare_and_apply(
     readable = [model_type for model_type in usable if not (module.check_mode and active[model_type])]
     actual = {model_type: defaults.read(model_type) for model_type in readable}
     # Whatever the default is, it is not a model that is yet to be registered.
-    actual.update((kind, None) for kind, model in usable.items() if kind not in actual and model not in active[kind])
+    actual.update(
+        (kind, dify_defaults.UNKNOWN)
+        for kind, model in usable.items()
+        if kind not in actual and model not in active[kind]
+    )
     plan = dify_defaults.plan(usable, actual, f"{dify.url} {dify.workspace.name}")
     unread = [model_type for model_type in usable if model_type not in actual]
     actions = {model_type: "unknown" if model_type in unread else "none" for model_type in wanted}

@@ -200,7 +200,9 @@ notes:
     together two more and one for each of their types, and those that O(prune) removes one more. A model without an active
     credential costs one for each that is left over, and O(prune) one for each model that is not declared.
   - A change of O(workspace) switches the account's current workspace in Dify, for people logged in with it too, and
-    switches it back at the end, also after a failure. Use an account of its own for automation.
+    switches it back at the end, also after a failure, SIGINT and SIGTERM. Before each change the module then looks whether the account
+    is still there, and fails where another run or a person switched it (one more request a change). A run that was killed leaves it
+    switched; the next one with the same O(session_file) puts it back. Use an account of its own for automation.
 seealso:
   - module: modelops.inference.xinference_models
   - module: modelops.inference.xinference_probe
@@ -343,7 +345,7 @@ from ansible_collections.modelops.inference.plugins.module_utils import _connect
 from ansible_collections.modelops.inference.plugins.module_utils._dify import models as dify_models
 from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations
 from ansible_collections.modelops.inference.plugins.module_utils._dify.converge import Run, Settings
-from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifySession
+from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifySession, Moved
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 # Xinference's own types, which are mapped to Dify's.
@@ -404,6 +406,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
             else:
                 run.compare_nothing()
     except ModelopsError as exc:
+        if isinstance(exc, Moved):
+            run.doubt()
         # What was done until then is told, too.
         raise ModelopsError(str(exc), **{**complete(module, run), **exc.result}) from exc
     result = complete(module, run)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.modelops.inference.plugins.module_utils import _plan
 from ansible_collections.modelops.inference.plugins.module_utils._dify import models as dify_models
-from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifyError, DifySession
+from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifyError, DifySession, Moved
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 ACTIONS = {"create": "register", "attach": "register", "update": "update", "keep": "update", "remove": "remove"}
@@ -90,6 +90,13 @@ class Run:
         self._not_compared = self.dify.not_compared()
         self.warn(self._not_compared)
 
+    def doubt(self) -> None:
+        """After the account was switched by others: what was read at the end may be of the other workspace."""
+        self.actual = [
+            replace(now, status=None, stored=now.stored or {}) if model.title in self.steps else now
+            for model, now in zip(self.wanted, self.actual)
+        ]
+
     def result(self) -> dict[str, t.Any]:
         """changed, plan and diff of what was done, with a row for each model; empty where nothing was read."""
         if self._not_compared:
@@ -123,7 +130,7 @@ class Run:
         return _row(
             model,
             action=action,
-            state=now.status or ("unknown" if unread or now.stored else "absent"),
+            state=now.status or ("unknown" if unread or now.stored is not None else "absent"),
             credential_id=now.credential_id,
             credential_name=now.credential_name,
             **({"error": self.errors[model.title]} if model.title in self.errors else {}),
@@ -206,6 +213,8 @@ class Run:
                     self.errors[model.title] = str(exc)
                     if self.models.changes != before:  # it got half way
                         done.append(change)
+                    if isinstance(exc, Moved):
+                        raise
         finally:
             plan.changes = done
 

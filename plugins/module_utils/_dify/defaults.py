@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils import _plan
 from ansible_collections.modelops.inference.plugins.module_utils._dify import models
-from ansible_collections.modelops.inference.plugins.module_utils._dify.session import CURRENT, DifySession
+from ansible_collections.modelops.inference.plugins.module_utils._dify.session import CURRENT, DifyError, DifySession
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import Unreachable
 
@@ -48,6 +48,9 @@ class Model:
     def __str__(self) -> str:
         return self.name
 
+
+# The default of a type that check mode must not read.
+UNKNOWN = Model("unknown", "unknown")
 
 #: By model type.
 Defaults = dict[str, Model]
@@ -159,7 +162,7 @@ class DefaultModels:
 
     def set(self, model_type: str, model: Model) -> None:
         """Sets one default and reads it back. One type a request: Dify keeps the first of several when a later fails."""
-        lost: Unreachable | None = None
+        lost: ModelopsError | None = None
         try:
             self.dify.call(
                 "POST",
@@ -171,6 +174,10 @@ class DefaultModels:
             )
         except Unreachable as exc:
             if not exc.sent:
+                raise
+            lost = exc
+        except DifyError as exc:
+            if not exc.found.silent:  # else another run may have stored a default in between
                 raise
             lost = exc
         found = self.read(model_type)

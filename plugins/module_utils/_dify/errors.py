@@ -45,6 +45,11 @@ class Failure:
         return bool(re.search(r"already exists for |Credential record not found|Can't add same credential", self.text))
 
     @property
+    def silent(self) -> bool:
+        """Whether Dify broke without a word. It does so where its database refuses what another run has just stored."""
+        return self.status >= 500 and self.code == "unknown"
+
+    @property
     def of_every_model(self) -> bool:
         """Whether the next model would be answered the same: no login, no plugin daemon or no provider."""
         return self.status == 401 or self.daemon_down or bool(re.search(_NO_PROVIDER, self.text))
@@ -159,7 +164,13 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         "Xinference serves '{model_uid}' as another type than {type}. Correct type, or the UID.",
     ),
     (
-        r"Not Found|returned non-string",
+        r"returned non-string",  # the plugin's error cannot be turned into text
+        "Dify's plugin failed and does not say why. Most often Xinference at {server_url} refuses the api_key for '{model_uid}' (the "
+        "plugin remembers a model for five minutes and does not look at the key first); else it serves the model as another type than "
+        "{type}, or server_url is not its address alone. The log of Xinference tells.",
+    ),
+    (
+        r"Not Found",
         "Xinference has nothing at {server_url}/v1/models/{model_uid}. server_url is the address alone, without /v1.",
     ),
     (
@@ -223,7 +234,7 @@ def advice(found: Failure, release: Release, **about: t.Any) -> str:
     if found.status >= 500 and release.silent_plugin_errors:
         return (
             "This release of Dify does not say why the plugin failed. Its log does (docker compose logs plugin_daemon "
-            "api). Most often the model has another type, or server_url is wrong."
+            "api). Most often Xinference refuses the api_key, serves the model as another type, or is not at server_url."
         )
     if found.status >= 500:
         return "See the log of Dify's container api."

@@ -25,6 +25,16 @@ LIFE = 50 * 60
 REFUSED_FOR = 10 * 60
 
 
+# Between a refusal and how another task knows of it.
+_TOLD = " That was "
+
+
+def first_told(error: str) -> str:
+    """An error as the task told it that was refused. In a play the tasks after it say the same of a file that is soon gone."""
+    before, told, after = error.partition(_TOLD)
+    return before if told and "s ago, as session_file" in after else error
+
+
 @dataclass(frozen=True)
 class Tokens:
     """What makes a request one of the account's.
@@ -134,7 +144,7 @@ class SessionFile:
         if not 0 <= age < REFUSED_FOR:
             return ""
         return (
-            f"{kept['refused']} That was {age:.0f} s ago, as session_file {self.path} tells, and is not tried again within "
+            f"{kept['refused']}{_TOLD}{age:.0f} s ago, as session_file {self.path} tells, and is not tried again within "
             f"{REFUSED_FOR // 60} minutes; to try earlier, remove the file."
         )
 
@@ -143,13 +153,35 @@ class SessionFile:
         if self._file is not None:
             self._put({"refused": said, "password": self._digest(password), "since": time.time()})
 
+    def leave(self, home: dict[str, str], there: str) -> None:
+        """Keeps to which workspace the account belongs while it is switched to another one; {} and "" forget it.
+
+        :param home: its ID and name.
+        :param there: the ID of the other one.
+        """
+        self._put({"home": home, "there": there, "pid": os.getpid()} if there else {}, self._left)
+
+    def left(self) -> tuple[dict[str, str], str]:
+        """What was kept by ``leave``; nothing while the process that left it still works there."""
+        kept = self._all().get(self._left)
+        if not isinstance(kept, dict):
+            return {}, ""
+        home = kept.get("home")
+        if not isinstance(home, dict) or not {"id", "name"} <= set(home) or _works(kept.get("pid")):
+            return {}, ""
+        return {"id": str(home["id"]), "name": str(home["name"])}, str(kept.get("there"))
+
+    @property
+    def _left(self) -> str:
+        return f"{self.key} workspace"
+
     def _digest(self, password: str) -> str:
         return hashlib.pbkdf2_hmac("sha256", password.encode(), self.key.encode(), 200_000).hex()
 
-    def _put(self, entry: dict[str, t.Any]) -> None:
+    def _put(self, entry: dict[str, t.Any], key: str = "") -> None:
         if self._file is None:
             return
-        text = json.dumps({**self._all(), self.key: entry})
+        text = json.dumps({**self._all(), key or self.key: entry})
         self._file.seek(0)
         self._file.truncate()
         self._file.write(text)
@@ -164,3 +196,16 @@ class SessionFile:
         except ValueError:
             return {}
         return found if isinstance(found, dict) else {}
+
+
+def _works(pid: t.Any) -> bool:
+    """Whether another process of this number runs."""
+    if not isinstance(pid, int) or pid <= 0 or pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True

@@ -290,6 +290,11 @@ def registered(actual: Actual, release: Release) -> bool:
     return actual.stored is not None and bool(actual.credential_id or not release.named_credentials)
 
 
+def changed_since(before: Actual, now: Actual) -> bool:
+    """Whether somebody stored something of a model in between."""
+    return any(getattr(before, name) != getattr(now, name) for name in ("stored", "credential_id", "available"))
+
+
 def to_be_listed(wanted: t.Sequence[Wanted], actual: t.Sequence[Actual], release: Release) -> set[tuple[str, str]]:
     """(name, type) of the declared models that Dify has, so that its list of models has to have them, too."""
     return {
@@ -500,8 +505,8 @@ class Models:
         """Does one step and reads back until it is true; returns the model as it then is.
 
         An answer that got lost is read back before anything is repeated, so that no second credential comes to be; so is
-        what the plugin daemon was in the way of, or another run was faster with. 1.8.1 goes on showing the old values
-        after a switch, so what still differs is put right in a second round.
+        what the plugin daemon was in the way of, or another run was faster with, which Dify may answer with a bare 500.
+        1.8.1 goes on showing the old values after a switch, so what still differs is put right in a second round.
         """
         # What is hidden or learned from Xinference tells nothing when it is read back.
         wanted = replace(step.wanted, context_length=None)
@@ -520,7 +525,7 @@ class Models:
                     raise
                 lost = exc
             except DifyError as exc:
-                if not (exc.found.daemon_down or exc.found.overtaken):
+                if not (exc.found.daemon_down or exc.found.overtaken or exc.found.silent):
                     raise
                 lost = exc
             status = step.actual.status if wanted.present else None
@@ -530,6 +535,8 @@ class Models:
             next_step, changed = decide(wanted, actual, self.release, policy)
             if next_step is None:
                 return actual
+            if isinstance(lost, DifyError) and lost.found.silent and not changed_since(step.actual, actual):
+                raise lost  # nobody else: Dify itself or its plugin failed, and would again
             step = next_step
         if lost is not None:
             raise lost

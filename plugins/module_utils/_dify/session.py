@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import signal
+import threading
 import time
 import typing as t
 import uuid
@@ -58,6 +60,14 @@ class DifyError(ModelopsError):
         self.found = found
 
 
+class Stopped(BaseException):
+    """The module got SIGTERM. No error, so that nothing goes on with the next model."""
+
+
+class Moved(ModelopsError):
+    """Somebody switched the account to another workspace meanwhile, so that what was read and done may be of that one."""
+
+
 @dataclass(frozen=True)
 class Workspace:
     id: str
@@ -84,6 +94,7 @@ class DifySession:
         self._tokens: Tokens | None = None  # none with an admin key
         # Whether a 401 may mean that the tokens expired: not where they were never accepted, nor just after new ones.
         self._renewable = False
+        self._away = False  # in a workspace that we switched the account to
         self._daemon_deadline: float | None = None
         self._pause = 1.0
         parts = urlsplit(self.url)
@@ -132,6 +143,8 @@ class DifySession:
         send: dict[str, t.Any] = dict(expect=(), what=f"{self.where()}: {what}", **kwargs)
         if idempotent is None:
             idempotent = verb != "POST" or bool(kwargs.get("reads"))
+        if self._away and verb not in READ_VERBS and not kwargs.get("reads"):
+            self._still_here()
         while True:
             answer = self.http.request(verb, path, **send)
             if answer.status == 401 and self._renew():
@@ -397,7 +410,7 @@ class DifySession:
         :param to_change: refuse roles that may only read.
         :returns: (as the context) False where check mode may not switch, so that nothing can be compared.
         """
-        self.workspace = home = self._own_workspace()
+        self.workspace = home = self._home()
         target = home if wanted in (None, "", home.id) or self._tokens is None else self._find(str(wanted), home)
         if target.id == home.id:
             with self._staying(to_change):
@@ -407,14 +420,46 @@ class DifySession:
             self.workspace = target
             yield False
             return
-        try:
-            self.workspace = self._switch(target)
-            with self._staying(to_change):
-                yield True
-        except BaseException as exc:
-            self._back(home, exc)
-            raise
-        self._back(home, None)
+        with _terminable():
+            self._note(home, target)
+            try:
+                self.workspace = self._switch(target)
+                self._away = True
+                with self._staying(to_change):
+                    yield True
+            except BaseException as exc:
+                self._back(home, exc)
+                if isinstance(exc, Stopped):
+                    raise ModelopsError(
+                        f"{self.where()}: {exc}. The account is back in the workspace '{home.name}'. Run this again."
+                    ) from exc
+                raise
+            self._back(home, None)
+
+    def _home(self) -> Workspace:
+        """The account's workspace. Where a run that was stopped left it in another one, and it is there still, it is put back
+        first, except in check mode."""
+        home = self._own_workspace()
+        with self._kept as kept:
+            left, there = kept.left()
+        if there != home.id:
+            if there:
+                self._note(home, None)  # somebody moved it since
+            return home
+        if self.http.check_mode:
+            raise ModelopsError(
+                f"Dify {self.url}: a run that was stopped left the account in the workspace '{home.name}', and check mode does "
+                "not switch it back. Run this without check mode, or switch it in Dify."
+            )
+        with contextlib.suppress(DifyError):  # it is not the account's any more
+            home = self._switch(Workspace(left["id"], left["name"]))
+        self._note(home, None)
+        return home
+
+    def _note(self, home: Workspace, target: Workspace | None) -> None:
+        """Leaves in the session file where the account belongs while it is switched, for a run after one that was killed."""
+        with self._kept as kept:
+            kept.leave({"id": home.id, "name": home.name} if target else {}, target.id if target else "")
 
     @contextlib.contextmanager
     def _staying(self, to_change: bool) -> t.Iterator[None]:
@@ -427,9 +472,13 @@ class DifySession:
         yield
         if self._changes() == before or self._tokens is None:
             return
+        self._still_here()
+
+    def _still_here(self) -> None:
+        """:raises Moved: the account is in another workspace."""
         now = self._own_workspace()
         if now.id != self.workspace.id:
-            raise ModelopsError(
+            raise Moved(
                 f"{self.where()}: meanwhile another run or a person switched the account to the workspace '{now.name}', so "
                 "that changes may have gone there. Look at both, and run this again with an account of its own or with "
                 "an admin_key."
@@ -463,14 +512,21 @@ class DifySession:
         return Workspace(target.id, target.name, (answer.json.get("new_tenant") or {}).get("role") or "")
 
     def _back(self, home: Workspace, reason: BaseException | None) -> None:
+        self._away = False
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the way back is not broken off
         try:
             self._switch(home)
         except ModelopsError as exc:
             result = reason.result if isinstance(reason, ModelopsError) else {}
-            first = f"{reason} After that: " if reason is not None else ""
+            first = f"{str(reason).rstrip('.')}. After that: " if reason is not None else ""
+            kept = " A run with this session_file puts it back, too." if self._kept.path else ""
             raise ModelopsError(
-                f"{first}the account's current workspace could not be set back to '{home.name}': {exc}", **result
+                f"{first}the account's current workspace could not be set back to '{home.name}': "
+                f"{str(exc).rstrip('.')}. Switch it in Dify.{kept}",
+                **result,
             ) from exc
+        self._note(home, None)
 
     def _may_change(self, space: Workspace, to_change: bool) -> None:
         if to_change and space.role in _MAY_NOT:
@@ -478,6 +534,23 @@ class DifySession:
                 f"Dify {self.url}: the account is {space.role} of the workspace '{space.name}', and has to be owner or "
                 "admin to change its models"
             )
+
+
+@contextlib.contextmanager
+def _terminable() -> t.Iterator[None]:
+    """Makes of SIGTERM an exception, as Python does of SIGINT, so that what was begun is taken back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only that one gets signals
+        return
+
+    def stop(_number: int, _frame: object) -> None:
+        raise Stopped("stopped by SIGTERM")
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _workspace_id(wanted: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.modelops.inference.plugins.module_utils._dify.login import first_told
 from ansible_collections.modelops.inference.plugins.module_utils._dify.registrations import (
     LEFT_ALONE,
     Choice,
@@ -31,6 +32,12 @@ def summary(
     :param results: by ``plugin``, ``models`` and ``defaults`` the results of the modules' calls, each with its ``_call``.
     """
     rows: list[dict[str, t.Any]] = []
+    spaces = {
+        (result["_call"]["key"], result["_call"]["workspace"]): result["workspace"]["name"]
+        for each in results.values()
+        for result in each or ()
+        if result.get("workspace")
+    }
     known = [
         registrations(sources, target, not_ready=not_ready, proofs=proofs, complete=complete) for target in targets
     ]
@@ -39,7 +46,7 @@ def summary(
     for what, row_of in (("plugin", _plugin_rows), ("models", _model_rows), ("defaults", _default_rows)):
         for result in results.get(what) or ():
             call = result["_call"]
-            space = (result.get("workspace") or {}).get("name") or call["workspace"]
+            space = spaces.get((call["key"], call["workspace"])) or call["workspace"]
             place = {"dify": call["name"], "workspace": space}
             found = row_of(result)
             chosen = choices(sources, targets[call["key"]])
@@ -55,11 +62,11 @@ def summary(
                 found = [_row({**model, **told}, "absent") for model in coming if "model_uid" in model]
             if failed(result) and not any(row["state"] == "failed" for row in found):
                 about = {"model": "", "type": "" if what == "models" else what, "state": "failed", "action": "none"}
-                _merge(rows, [{**about, "why": result["msg"]}], place)
+                _merge(rows, [{**about, "why": first_told(result["msg"])}], place)
                 if not found:
-                    stopped[call["key"], call["workspace"]] = result["msg"]
+                    stopped[call["key"], call["workspace"]] = first_told(result["msg"])
                     if what != "plugin":
-                        _merge(rows, _untried(what, known[call["key"]], chosen, result["msg"]), place)
+                        _merge(rows, _untried(what, known[call["key"]], chosen, first_told(result["msg"])), place)
                     continue
             if what == "models":
                 target = targets[call["key"]]

@@ -123,7 +123,8 @@ def test_check_mode_reads_nothing_that_writes(dify, set_defaults):
     # One that is yet to be registered is not the default.
     pending = [{"type": "llm", "name": "coming"}]
     check = set_defaults(dify, {**WANTED, "llm": "coming"}, pending=pending, check=True)
-    assert check.changed and len(check["plan"]) == 1 and "set default llm" in check["plan"][0]
+    assert check.changed and len(check["plan"]) == 1 and "~ set default llm (name unknown -> coming" in check["plan"][0]
+    assert check["diff"]["before"]["default llm"]["name"] == "unknown"
     assert [row["action"] for row in check["defaults"]] == ["set", "unknown", "unknown"]
     assert "text-embedding, rerank were not compared" in check["not_compared"]
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import signal
 import socket
 import threading
 from dataclasses import replace
@@ -708,7 +710,79 @@ def test_somebody_else_switches_the_account(dify, dify_models, wanted):
     result = dify_models(dify, [model()], **options)
     assert result.failed and "switched the account to the workspace 'Third'" in result["msg"]
     assert result.changed and result["plan"] == ["+ register llm my-llm"]
+    assert result["models"][0]["state"] == "unknown"
     assert dify.state.accounts[EMAIL].current == (home if wanted else third.id)
+
+
+def test_nothing_is_written_to_the_workspace_of_another_run(dify, dify_models):
+    research = dify.state.add_workspace("Research", admin="owner")
+    third = dify.state.add_workspace("Third", admin="owner")
+    answer = dify.app.answer
+
+    def switched(request):
+        reply = answer(request)
+        if request.verb == "GET" and request.path.endswith("/models"):
+            dify.state.accounts[EMAIL].current = third.id
+        return reply
+
+    dify.app.answer = switched
+    result = dify_models(dify, [model(), EMBEDDING], workspace="Research")
+    assert result.failed and "switched the account to the workspace 'Third'" in result["msg"]
+    assert not result.changed and {row["state"] for row in result["models"]} == {"unknown"}
+    assert not third.models and not research.models
+
+
+@pytest.mark.parametrize("file", [True, False])
+def test_sigterm_puts_the_workspace_back(dify, dify_models, tmp_path, file):
+    dify.state.add_workspace("Research", admin="owner")
+    home = dify.state.accounts[EMAIL].current
+    answer = dify.app.answer
+    options = {"workspace": "Research", **({"session_file": str(tmp_path / "login")} if file else {})}
+
+    def killed(request):
+        if request.verb == "GET" and request.path.endswith("/models"):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return answer(request)
+
+    handler = signal.getsignal(signal.SIGTERM)
+    dify.app.answer = killed
+    result = dify_models(dify, [model()], **options)
+    assert (
+        result.failed
+        and "stopped by SIGTERM. The account is back in the workspace 'admin's Workspace'" in result["msg"]
+    )
+    assert not any(space.models for space in dify.state.workspaces.values())
+    assert dify.state.accounts[EMAIL].current == home and signal.getsignal(signal.SIGTERM) == handler
+
+
+def test_a_run_that_was_killed_is_put_right_by_the_next(dify, dify_models, tmp_path):
+    """Its session file tells where the account belongs; where a person has moved it since, it stays."""
+    research = dify.state.add_workspace("Research", admin="owner")
+    third = dify.state.add_workspace("Third", admin="owner")
+    account = dify.state.accounts[EMAIL]
+    home = account.current
+    login = {"session_file": str(tmp_path / "login")}
+    for moved in (False, True):
+        stopped = [Fault("reset", "POST", "/workspaces/switch$", times=9)]
+
+        def dies(request, stopped=stopped, answer=dify.app.answer):
+            if request.verb == "GET" and request.path.endswith("/models"):
+                dify.faults = stopped
+            return answer(request)
+
+        before, dify.app.answer = dify.app.answer, dies
+        result = dify_models(dify, [model()], workspace="Research", **login)
+        assert result.failed and "could not be set back" in result["msg"] and ".." not in result["msg"]
+        assert account.current == research.id
+        dify.faults, dify.app.answer = [], before
+        if moved:
+            account.current = third.id
+            assert dify_models(dify, [EMBEDDING], **login)["workspace"]["id"] == third.id
+            continue
+        check = dify_models(dify, [model()], check=True, **login)
+        assert check.failed and "left the account in the workspace 'Research'" in check["msg"]
+        result = dify_models(dify, [model()], **login)
+        assert not result.failed and result["workspace"]["id"] == home == account.current
 
 
 def test_the_current_workspace_needs_no_switch(dify, dify_models):

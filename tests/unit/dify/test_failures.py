@@ -22,7 +22,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from servers.dify import PROFILES, DifyServer, Fault
 from servers.dify.server import EMAIL, PASSWORD
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify.errors import failure
+from ansible_collections.modelops.inference.plugins.module_utils._dify.errors import Failure, advice, failure
+from ansible_collections.modelops.inference.plugins.module_utils._dify.releases import release_of
 
 ALL = tuple(PROFILES_IN_ORDER)
 PLUGINS = tuple(version for version in ALL if PROFILES[version].plugins)
@@ -368,3 +369,21 @@ def test_shapes(status, body, code, text):
     )
     found = failure(answer)
     assert (found.status, found.code, found.text) == (status, code, text)
+
+
+@pytest.mark.parametrize(
+    ("version", "status", "code", "text"),
+    [
+        ("1.4.3", 500, "unknown", "Internal Server Error"),
+        ("1.12.1", 400, "invalid_param", "__str__ returned non-string (type RuntimeError)"),
+    ],
+)
+def test_a_plugin_that_fails_without_a_reason_was_most_often_refused_its_key(version, status, code, text):
+    told = advice(
+        Failure(status, code, text),
+        release_of(version),
+        server_url="http://10.1.2.3:9997",
+        model_uid="bge-m3",
+        type="text-embedding",
+    )
+    assert "refuses the api_key" in told and "/v1" not in told

@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -607,6 +608,35 @@ def test_another_run_is_faster_with_a_credential(named, dify_models, what):
     result = dify_models(named, [model(max_retries=9)])
     assert not result.failed, result["msg"]
     assert item.listed and item.shown["max_retries"] == "9" and len(item.credentials) == 1
+
+
+@pytest.mark.parametrize(("stored_retries", "sent"), [("3", 1), ("7", 2), (None, 1)])
+def test_a_500_of_dify_may_be_another_run_that_was_faster(dify, dify_models, stored_retries, sent):
+    """Dify's database takes a model once; the loser of two runs gets a 500 without a word."""
+    answer = dify.app.answer
+    writes = []
+
+    def overtaken(request):
+        if request.verb == "GET" or not re.search("/models(/credentials)?$", request.path):
+            return answer(request)
+        writes.append(request.verb)
+        if len(writes) > 1:
+            return answer(request)
+        if stored_retries:
+            request.json["credentials"]["max_retries"] = stored_retries
+            answer(request)
+        return dify.app.internal_error().reply
+
+    dify.app.answer = overtaken
+    result = dify_models(dify, [model()])
+    assert len(writes) == sent
+    if stored_retries is None:
+        assert result.failed and "register llm my-llm: Internal Server Error" in result["msg"]
+        return
+    assert not result.failed, result["msg"]
+    assert stored(dify).shown["max_retries"] == "3" and len(stored(dify).credentials) <= 1
+    dify.app.answer = answer
+    assert not dify_models(dify, [model()]).changed
 
 
 # --- pruning -------------------------------------------------------------------------------------------------------

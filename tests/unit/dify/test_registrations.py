@@ -563,6 +563,7 @@ def test_a_reason_for_which_nothing_could_be_done_is_one_row_of_a_dify():
     office = {"name": "office", "workspaces": ["", "R", "S"], "plugin": {"state": "present"}, "defaults": {"llm": "a"}}
     calls = r.calls([office, {"name": "lab"}])
     dead = [{"_call": call, "failed": False, "msg": "refused"} for call in calls]
+    dead[1]["msg"] += " That was 2 s ago, as session_file /tmp/x/login tells, and is not tried again within 10 minutes."
     other = {"_call": calls[2], "msg": "no such workspace"}
     skipped = [{"_call": call, "skipped": True} for call in calls[:3]]
     results = {"plugin": [*dead[:2], other], "models": [*skipped, dead[3]], "defaults": skipped}
@@ -594,6 +595,11 @@ def test_summary_of_check_mode_where_the_plugin_is_to_come():
         ("i", "skipped", "none", "Dify has no type for image models"),
     ]
     assert summary.summary(results, [{"name": "office"}], sources, not_ready=False) == []
+    # The workspace has its name from the plugin's result.
+    plugin = {"id": "langgenius/xinference", "state": "absent", "version": None}
+    results["plugin"] = [{"_call": call, "plugin": plugin, "action": "install", "workspace": {"id": "1", "name": "W"}}]
+    rows = summary.summary(results, [{"name": "office"}], sources, not_ready=True)
+    assert {row["workspace"] for row in rows} == {"W"}
 
 
 def test_what_a_model_says_wrongly_is_an_error_of_the_filter():
