@@ -527,7 +527,7 @@ class Turn:
     def _report(self, result: str, why: str) -> None:
         settings, state = self.settings, self.state
         # A server that went away after the look has other states by now.
-        fresh = self.looked and result in ("as declared", "on the way", "gave up")
+        fresh = self.looked and result in ("as declared", "as declared, but for what differs", "on the way", "gave up")
         status = {
             "format": 1,
             "time": time.time(),

@@ -161,7 +161,9 @@ def test_the_packages_own_code_runs_with_the_services_rights(tmp_path, run_modul
     assert not result.failed, result["msg"]
     own = ("tree", 0o755, (os.geteuid(), os.getegid()))
     # The tree is the user's while its code runs, and afterwards root's again.
-    assert runs == [(user, "/nonexistent", [own])] and given == [own, own, ("blobs", *own[1:])]
+    [(as_user, home, before)] = runs
+    assert (as_user, home, before[-1]) == (user, "/nonexistent", own)
+    assert given[len(before) :][:2] == [own, ("blobs", *own[1:])], given
     assert (tmp_path / "models" / "one" / "link").read_text() == "w"
 
 

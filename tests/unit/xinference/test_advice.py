@@ -15,13 +15,16 @@ from test_placement_read import read
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.modules.xinference_models import MODEL_OPTIONS
 
+# Else a context beyond the model's own is refused for that.
+STRETCHED = {"engine_options": {"hf_overrides": {"rope_scaling": {"rope_type": "yarn", "factor": 8.0}}}}
+
 
 @pytest.mark.parametrize(
     "options",
     [
         {"size": 32, "quantization": "Int4", "context_length": 32768},
-        {"size": 7, "context_length": 200000},
-        {"size": 7, "context_length": 80000, "gpu_memory": "16 GiB"},
+        {"size": 7, "context_length": 200000, **STRETCHED},
+        {"size": 7, "context_length": 80000, "gpu_memory": "16 GiB", **STRETCHED},
     ],
 )
 def test_the_advised_context_fits_and_a_longer_one_does_not(options):
