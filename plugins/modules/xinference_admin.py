@@ -241,7 +241,7 @@ def _managed(module: AnsibleModule, client: Client, actual: admin.Actual) -> dic
         keys = admin.look_at_keys(client, p["keys"])
         admin.read(client, actual, p["users"], keys)
     users = admin.look_at_users(client, p["users"])
-    plan = admin.plan_of(p["username"], actual, users, keys, f"users and keys of {client.endpoint}")
+    plan = admin.plan_of(p["username"], actual, users, keys, client.endpoint)
     if not module.check_mode:
         admin.apply(client, actual, plan)
     return {

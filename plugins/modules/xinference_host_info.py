@@ -247,6 +247,11 @@ secrets:
   type: list
   elements: str
   sample: [admin_password, client_key]
+secrets_since:
+  description: When each of RV(secrets) was written, as a day in UTC. C(rotate.yml) writes C(client_key) when it makes a key.
+  returned: success
+  type: dict
+  sample: {admin_password: "2026-11-22", client_key: "2026-11-30"}
 auth_users:
   description: Number of users in the server's database; V(-1) where there is no database, or one that cannot be read.
   returned: success
@@ -337,7 +342,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     releases = os.path.join(p["path"], "releases")
     built = sorted(os.listdir(releases)) if os.path.isdir(releases) else []
     current = release.pointed_at(os.path.join(p["path"], "current")) or ""
-    secrets = os.path.join(p["path"], "secrets")
+    since = probe.written(os.path.join(p["path"], "secrets"))
     cards = facts.base(Host())
     accelerator = plan.torch(cards, Wanted(**p["accelerator"]))
     user = probe.user(p["user"], p["home"])
@@ -359,7 +364,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
             path: os.path.realpath(path) for path in (p["path"], p["home"], p["models_dir"], *p["resolve"]) if path
         },
         "directories": probe.directories(p["directories"], p["user"], user["id"]),
-        "secrets": sorted(os.listdir(secrets)) if os.path.isdir(secrets) else [],
+        "secrets": sorted(since),
+        "secrets_since": since,
         **_auth(p, managers[p["service"]]),
         "denied": _denied(p, built),
         "service": services.pop(p["service"]),

@@ -17,6 +17,7 @@ import re
 import socket
 import stat
 import sys
+import time
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
@@ -109,6 +110,15 @@ def disk(path: str) -> dict[str, t.Any]:
         "total_bytes": usage.f_blocks * usage.f_frsize,
         "writable": os.access(place, os.W_OK | os.X_OK),
     }
+
+
+def written(directory: str) -> dict[str, str]:
+    """When each file of a directory was written, as a day in UTC; empty without a directory."""
+    if not os.path.isdir(directory):
+        return {}
+    with os.scandir(directory) as entries:
+        times = {entry.name: entry.stat(follow_symlinks=False).st_mtime for entry in entries}
+    return {name: time.strftime("%Y-%m-%d", time.gmtime(seconds)) for name, seconds in times.items()}
 
 
 def files(paths: t.Iterable[str]) -> dict[str, dict[str, t.Any]]:

@@ -244,16 +244,19 @@ def read(client: Client, actual: Actual, users: t.Sequence[dict[str, t.Any]], ke
 
 
 def plan_of(
-    username: str, actual: Actual, users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[Key], header: str
+    username: str, actual: Actual, users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[Key], where: str
 ) -> Plan:
-    """What has to be done, in the order in which it is done. Pure."""
-    plan = Plan(header)
+    """What has to be done, in the order in which it is done. Pure.
+
+    :param where: the server's address.
+    """
+    plan = Plan(f"users and keys of {where}")
     if actual.needs_setup:
         plan.add("add", "claim", f"administrator {username}")
     for user in users:
         _plan_user(plan, actual.users.get(user["name"]), user)
     for key in keys:
-        _plan_key(plan, actual, key)
+        _plan_key(plan, actual, key, where)
     return plan
 
 
@@ -277,7 +280,7 @@ def _plan_user(plan: Plan, row: dict[str, t.Any] | None, user: dict[str, t.Any])
         plan.add("add", "write", f"file {user['password_path']}", [_secret()], data=("write_password", user))
 
 
-def _plan_key(plan: Plan, actual: Actual, key: Key) -> None:
+def _plan_key(plan: Plan, actual: Actual, key: Key, where: str) -> None:
     row = actual.keys.get(key.name)
     if not key.present:
         if row:
@@ -287,8 +290,9 @@ def _plan_key(plan: Plan, actual: Actual, key: Key) -> None:
         return
     if key.options["key"] and not key.works:
         raise ModelopsError(
-            f"keys: {key.name!r}: the server does not take the key that was given. Its text cannot be chosen on a running "
-            "server: leave out key to have one made, or put it in before the first start"
+            f"keys: {key.name!r}: {where} does not take the key that was given. Its text cannot be chosen on a running "
+            "server: leave out key (of the roles xinference_client_key) to keep the server's. To replace that while clients use it: "
+            "ansible-playbook modelops.inference.rotate -e rotate=client_key"
         )
     if key.works:
         if key.path and not key.in_file:

@@ -171,6 +171,13 @@ def test_address_is_one():
     assert probe.address() == "" or len(probe.address().split(".")) == 4
 
 
+def test_since_when_secrets_are_there(tmp_path):
+    (tmp_path / "client_key").write_text("sk-0123456789abc")
+    os.utime(tmp_path / "client_key", (0, 1796083200))
+    assert probe.written(str(tmp_path)) == {"client_key": "2026-12-01"}
+    assert probe.written(str(tmp_path / "none")) == {}
+
+
 @pytest.mark.each_core("xinference_host_info")
 def test_info_module_on_an_empty_host(tmp_path, run_module):
     path = str(tmp_path / "x")

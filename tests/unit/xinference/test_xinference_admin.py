@@ -248,7 +248,8 @@ def test_a_key_that_was_put_in_before_the_first_start_is_verified(admin, newest,
 
 def test_a_given_key_that_does_not_work(admin, newest):
     result = admin(newest, keys=[{"name": "dify", "key": "sk-unknown-key"}])
-    assert result.failed and "does not take the key that was given" in result["msg"]
+    assert result.failed and f"{newest.url} does not take the key that was given" in result["msg"]
+    assert "modelops.inference.rotate" in result["msg"]
     assert "sk-unknown-key" not in json.dumps(result)
 
 

@@ -1,0 +1,167 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The playbook rotate against the test servers, while clients ask with the keys that Dify and the file hold."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import emulated
+import pytest
+import yaml
+from servers.dify import Backend, DifyServer
+from servers.dify.server import EMAIL
+from servers.dify.server import PASSWORD as DIFY_PASSWORD
+from servers.xinference import PASSWORD, XinferenceServer
+
+COLLECTIONS = next(path for path in sys.path if (Path(path) / "ansible_collections" / "modelops").is_dir())
+OLD = "sk-old4567890123"
+
+
+@pytest.fixture
+def server(tmp_path):
+    with XinferenceServer("4.1.0") as server:
+        owner = server.accounts.add_user("client", "x" * 12, ["models:list", "models:read"])
+        server.accounts.add_key("client", owner["id"], OLD)
+        server.serve("qwen2.5-instruct", model_engine="llama.cpp")
+        server.serve("bge-m3", model_type="embedding")
+        yield server
+
+
+@pytest.fixture
+def file(tmp_path, installed):
+    """The file that holds the key, on a host whose directory looks installed."""
+    secrets = Path(installed(1)["xinference_dir"]) / "secrets"
+    secrets.mkdir(mode=0o700)
+    (secrets / "client_key").write_text(OLD + "\n")
+    return secrets / "client_key"
+
+
+@pytest.fixture
+def play(server, file, tmp_path):
+    def run(*more, **variables):
+        given = {
+            "ansible_connection": "local",
+            "ansible_python_interpreter": sys.executable,
+            "xinference_dir": str(file.parents[1]),
+            "xinference_host": "127.0.0.1",
+            "xinference_port": int(server.url.rpartition(":")[2]),
+            "xinference_admin_password": PASSWORD,
+            "xinference_user": "",
+            "xinference_service_manager": "supervisord",
+            "rotate_wait": 1,
+            **variables,
+        }
+        path = tmp_path / "hosts.yml"
+        path.write_text(yaml.safe_dump({"all": {"children": {"xinference_local": {"hosts": {"gpu1": given}}}}}))
+        env = {
+            **os.environ,
+            **emulated.called_in_process(),
+            "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
+            "ANSIBLE_NOCOLOR": "1",
+        }
+        command = [
+            Path(sys.executable).parent / "ansible-playbook",
+            "-i",
+            path,
+            "modelops.inference.rotate",
+            "-vv",
+            *more,
+        ]
+        done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+        assert OLD not in done.stdout + done.stderr
+        return done.returncode, " ".join((done.stdout + done.stderr).split())
+
+    return run
+
+
+class Clients:
+    """Ask all the time, each with the key that it finds where it keeps one."""
+
+    def __init__(self, url, *places):
+        self.url, self.places, self.answers, self.ends = url, places, [], threading.Event()
+
+    @contextlib.contextmanager
+    def asking(self):
+        thread = threading.Thread(target=self._ask)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.ends.set()
+            thread.join()
+
+    def _ask(self):
+        while not self.ends.is_set():
+            for place in self.places:
+                request = urllib.request.Request(self.url + "/v1/models")
+                request.add_header("Authorization", f"Bearer {place()}")
+                try:
+                    with urllib.request.urlopen(request, timeout=10) as answer:
+                        self.answers.append(answer.status)
+                except urllib.error.HTTPError as exc:
+                    self.answers.append(exc.code)
+            time.sleep(0.05)
+
+
+def keys_in(dify):
+    return {model.shown["api_key"] for space in dify.state.workspaces.values() for model in space.models.values()}
+
+
+def names(server):
+    return {row["name"]: row["key"] for row in server.accounts.keys}
+
+
+@pytest.mark.each_core("rotate.yml")
+def test_no_request_fails_and_a_dify_that_is_down_keeps_the_old_key(server, file, play, dify_models):
+    mine = {"server_url": server.url, "api_key": OLD}
+    chat = {**mine, "name": "chat", "type": "llm", "model_uid": "qwen2.5-instruct"}
+    words = {**mine, "name": "words", "type": "text-embedding", "model_uid": "bge-m3"}
+    with (
+        DifyServer("1.16.0-rc1", backend=Backend(live=True)) as office,
+        DifyServer("1.7.2", backend=Backend(live=True)) as lab,
+    ):
+        office.state.add_workspace("Research", admin="owner")
+        assert not dify_models(office, [chat, words]).failed
+        assert not dify_models(office, [chat], workspace="Research").failed
+        assert not dify_models(lab, [words]).failed
+        login = {"email": EMAIL, "password": DIFY_PASSWORD}
+        targets = [
+            {"name": "office", "url": office.url, "workspaces": ["admin's Workspace", "Research"], **login},
+            {"name": "lab", "url": lab.url, **login},
+        ]
+        down = [targets[0], {**targets[1], "url": "http://127.0.0.1:9"}]
+        places = [lambda dify=dify: next(iter(keys_in(dify))) for dify in (office, lab)]
+        with Clients(server.url, lambda: file.read_text().strip(), *places).asking() as clients:
+            code, out = play("-e", "rotate=client_key", dify_targets=down)
+            assert code, out
+            assert (
+                "the old key of cluster gpu1 stays valid beside the new one: Dify lab: " in out
+                and "Connection refused" in out
+            )
+            both = names(server)
+            assert both["client"] == OLD and file.read_text().strip() == both["client-next"]
+            assert keys_in(office) == {both["client-next"]} and keys_in(lab) == {OLD}
+
+            code, out = play("-e", "rotate=client_key", dify_targets=targets)
+            assert code == 0, out
+            assert "the client key of cluster gpu1 exists since 2026-11-22 10:47:06 (UTC)" in out
+            assert names(server) == {"client": both["client-next"]} and keys_in(lab) == keys_in(office)
+            assert both["client-next"] not in out
+        assert len(clients.answers) > 10 and set(clients.answers) == {200}
+
+
+def test_what_cannot_be_rotated_is_refused(server, file, play):
+    code, out = play("-e", json.dumps({"rotate": "client_key"}), xinference_client_key=OLD)
+    assert code and "gpu1: xinference_client_key gives the text of the key" in out
+    assert names(server) == {"client": OLD} and not server.changes()
