@@ -129,7 +129,8 @@ def test_what_a_host_is_refused_for_before_anything_is_installed(play):
     assert said.failed == {"no_gpu", "no_build", "unreadable", "swappable", "read_only", "theirs", "web"}, said.output
     assert "root may not write to /opt, where xinference_dir (/opt/xinference) is: its file system is" in said.output
     capture = "ansible-playbook modelops.inference.capture -e capture_endpoint=http://127.0.0.1:9997"
-    assert said.output.count(capture) == 1 and "port 9997 is taken by process 7 (nginx). Stop it, or set" in said.output
+    # Of what is no Xinference there is nothing to capture.
+    assert capture in said.output and "port 9997 is taken by process 7 (nginx). Stop it, or set" in said.output
     assert "swappable (cluster swappable): /opt/xinference belongs to xinference" in said.output
     assert "unreadable (cluster unreadable): /x/auth.db cannot be read." in said.output
     assert (
@@ -159,8 +160,8 @@ def test_names_that_cannot_be_are_refused(play):
         "right": {"xinference_cluster": "right"},
         "slash": {"xinference_cluster": "berlin/../x"},
         "number": {"xinference_cluster": 7},
-        "blank": {"xinference_dir": "/opt/my xinference"},
-        "in_home": {"xinference_home": "/srv/a b/home"},
+        "blank": {"xinference_cluster": "blank", "xinference_dir": "/opt/my xinference"},
+        "in_home": {"xinference_cluster": "in_home", "xinference_home": "/srv/a b/home"},
     }
     said = play(
         "preflight_cluster.yml", groups=dict.fromkeys(("xinference_supervisors", "xinference_workers"), hosts), **hosts
