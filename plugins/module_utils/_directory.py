@@ -368,7 +368,7 @@ def examine(path: str) -> os.stat_result:
 def relative(path: str, directory: str) -> str | None:
     """A path as one inside a directory, compared by component and with all links resolved; None where it is outside."""
     found = os.path.relpath(os.path.realpath(path), os.path.realpath(directory))
-    return None if found.split(os.sep)[0] == os.pardir else found
+    return None if found.split(os.sep, maxsplit=1)[0] == os.pardir else found
 
 
 def _trusted() -> tuple[int, ...]:

@@ -21,7 +21,8 @@ KEYS = [{"cluster": "gpu01", "old": [OLD[:7]], "new": NEW}]
 
 @pytest.fixture
 def dify_key(run_module):
-    def run(server, *, keys=KEYS, check=False, **options):
+    def run(server, *, keys=None, check=False, **options):
+        keys = KEYS if keys is None else keys
         server.log.clear()
         server.strict_check = check
         given = {"url": server.url, "email": EMAIL, "password": PASSWORD, "daemon_timeout": 0, "keys": keys, **options}

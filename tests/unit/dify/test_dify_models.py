@@ -763,11 +763,10 @@ def test_a_run_that_was_killed_is_put_right_by_the_next(dify, dify_models, tmp_p
     home = account.current
     login = {"session_file": str(tmp_path / "login")}
     for moved in (False, True):
-        stopped = [Fault("reset", "POST", "/workspaces/switch$", times=9)]
 
-        def dies(request, stopped=stopped, answer=dify.app.answer):
+        def dies(request, answer=dify.app.answer):
             if request.verb == "GET" and request.path.endswith("/models"):
-                dify.faults = stopped
+                dify.faults = [Fault("reset", "POST", "/workspaces/switch$", times=9)]
             return answer(request)
 
         before, dify.app.answer = dify.app.answer, dies

@@ -19,7 +19,8 @@ OLD_ROW = {"id": 1, "name": "client", "key_prefix": OLD[:7]}
 NEW_ROW = {"id": 2, "name": "client-next", "key_prefix": NEW[:7]}
 
 
-def found(current=OLD_ROW, next=None, text=None, in_file=OLD):
+def found(there=True, next=None, text=None, in_file=OLD):
+    current = OLD_ROW if there else None
     return Found("http://gpu01:9997", "client", "/secrets/client_key", current, next, text, in_file)
 
 
@@ -35,10 +36,10 @@ def found(current=OLD_ROW, next=None, text=None, in_file=OLD):
         (found(next=NEW_ROW, text=NEW, in_file=NEW), [], ["revoke", "rename"]),
         (found(next=NEW_ROW, in_file=NEW), [], ["revoke", "rename"]),
         # ... after it had revoked the old one.
-        (found(current=None, next=NEW_ROW, text=NEW, in_file=NEW), [], ["rename"]),
+        (found(there=False, next=NEW_ROW, text=NEW, in_file=NEW), [], ["rename"]),
         # Nobody could say what clients have.
         (found(next=NEW_ROW), "cannot show again", None),
-        (found(current=None), "Run site.yml", []),
+        (found(there=False), "Run site.yml", []),
         (found(in_file="sk-another890123"), "holds another key", []),
     ],
 )
@@ -116,8 +117,11 @@ def test_a_rotation_from_its_begin_to_its_end(key, server, file):
 def test_a_run_that_broke_off_goes_on(key, server, file, monkeypatch):
     from ansible_collections.modelops.inference.plugins.module_utils._xinference import admin
 
+    def failing(*_args):
+        raise ModelopsError("the disk is full")
+
     with monkeypatch.context() as patch:
-        patch.setattr(admin, "write", lambda *_args: (_ for _ in ()).throw(ModelopsError("the disk is full")))
+        patch.setattr(admin, "write", failing)
         broken = key("begun")
     assert broken.failed and broken["changed"] and "disk is full" in broken["msg"]
     made = names(server)["client-next"]
