@@ -206,6 +206,17 @@ facts:
         C(driver) (name to version), C(held), C(pinned) (C(names), C(version)), C(broken) (C(name), C(state)), C(interrupted).
       type: dict
       sample: {manager: dpkg, installed: {dkms: "3.0.10-8"}, driver: {}, held: [], pinned: [], broken: [], interrupted: false}
+    sources:
+      description: apt's sources of the host that are enabled, without those of the role, with C(url), C(suites), C(components) and
+        C(signed_by) as their field Signed-By has it.
+      type: list
+      elements: dict
+      sample: [{url: "http://mirror.example.com/debian", suites: [bookworm, bookworm-updates], components: [main],
+        signed_by: /usr/share/keyrings/debian-archive-keyring.gpg}]
+    archive:
+      description: The one of C(sources) that is the distribution's archive; C(url) is empty where there is none.
+      type: dict
+      sample: {url: "http://mirror.example.com/debian", suites: [bookworm, bookworm-updates]}
     record:
       description: What the role accelerator left in C(record_path); of it the plan reads C(held), names
         of packages whose hold is the role's own. Empty where there is none.

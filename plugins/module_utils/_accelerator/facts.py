@@ -10,9 +10,11 @@ import json
 import re
 import time
 import typing as t
+from dataclasses import asdict
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import (
     amd,
+    apt_sources,
     ascend,
     compute,
     kernel_log,
@@ -64,6 +66,8 @@ def read(host: Host, users_record: str = "") -> dict[str, t.Any]:
     if driven and about["loads_modules"] and not about["headers"]:
         headers = packages.headers(host, about["distribution"]["repository"], about["kernel"])
     record = RECORD if about["root"] else users_record
+    sources = apt_sources.sources(host, about["architecture"])
+    named = {repository: codename for codename, repository in products.CODENAMES.items()}
     log = kernel_log.events(host) if present else {"readable": False, "events": []}
     return {
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
@@ -72,6 +76,8 @@ def read(host: Host, users_record: str = "") -> dict[str, t.Any]:
         "memory": compute.memory(host),
         **found,
         "packages": known,
+        "sources": [asdict(source) for source in sources],
+        "archive": apt_sources.archive(sources, named.get(about["distribution"]["repository"], "")),
         "record": _record(host, record),
         "record_path": record,
         "log": log,

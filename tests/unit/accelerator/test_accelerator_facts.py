@@ -274,7 +274,7 @@ POLICY = (
     "linux-headers-6.1.0-40-amd64:\n  Installed: (none)\n  Candidate: {}\n  Version table:\n"
     "bash:\n  Installed: 5.2.15-2+b8\n  Candidate: 5.2.15-2+b8\n  Version table:\n *** 5.2.15-2+b8 {}\n        100 /var/lib/dpkg/status\n"
 )
-INDEXED = "500\n        500 http://deb.debian.org/debian bookworm/main amd64 Packages"
+INDEXED = "500\n        500 http://mirror.example.com/debian bookworm/main amd64 Packages"
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from ansible_collections.modelops.inference.plugins.modules import accelerator_f
 
 # apt knows bash, and no headers.
 INDEX = {
-    "apt-cache policy": "bash:\n  Candidate: 5.2\n *** 5.2 500\n        500 http://deb.debian.org/debian bookworm/main amd64 Packages\n"
+    "apt-cache policy": "bash:\n  Candidate: 5.2\n *** 5.2 500\n        500 http://mirror.example.com/debian bookworm/main amd64 Packages\n"
 }
 LOOSE = {"installed": {"nvidia-kernel-open-dkms": "580.95.05-1"}, "held": []}
 ON_570 = {

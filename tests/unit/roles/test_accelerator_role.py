@@ -45,6 +45,13 @@ HOSTS = {
         {"accelerator_repositories": {"nvidia": {"url": "https://mirror.example/cuda/", "key": __file__}}},
     ),
     "debian12_own": ("rtx_nouveau", {"system": {"os": "debian12"}}, {"source": "distribution"}, {}),
+    "debian12_own_mirror": (
+        "rtx_nouveau",
+        {"system": {"os": "debian12"}},
+        {"source": "distribution"},
+        {"accelerator_repositories": {"debian": {"url": "https://cache.example.com/debian/"}}},
+    ),
+    "debian12_no_source": ("rtx_nouveau", {"system": {"os": "debian12"}}, {"source": "distribution"}, {}),
     "debian13": ("h100_bare", {"system": {"os": "debian13"}}, {}, {}),
     "debian12_exact": ("h100_bare", {}, {"branch": "580.95.05"}, {}),
     "rocky9_exact": ("h100_bare", {"system": {"os": "rocky9"}}, {"branch": "580.95.05"}, {}),
@@ -146,6 +153,8 @@ RELEASES = {
 
 def found_of(root, name, machine, changes, wanted):
     made = machines.build(root, machine, changes)
+    if name in ("debian12_own", "debian12_own_mirror"):
+        machines.Tree(root).file("etc/apt/sources.list", "deb http://mirror.example.com/debian bookworm main\n")
     read = facts.read(made.host)
     read["system"]["root"] = name != "user"
     if "rocky" in name:
@@ -272,6 +281,18 @@ def test_a_vendors_repository_and_its_key(made):
         "/etc/apt/sources.list.d/modelops-nvidia.sources", "/etc/apt/keyrings/modelops-nvidia.asc",
         "/etc/apt/preferences.d/modelops-accelerator", "/etc/modprobe.d/modelops-nouveau.conf",
     ]  # fmt: skip
+
+
+def test_debians_archive_is_the_hosts_own_unless_one_is_named(made):
+    assert "URIs: http://mirror.example.com/debian\nSuites: bookworm\n" in made["debian12_own"]["sources"]
+    named = made["debian12_own_mirror"]["sources"]
+    assert "URIs: https://cache.example.com/debian/\nSuites: bookworm\n" in named
+    assert "Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg" in named
+    assert made["debian12_own_mirror"]["refusals"] == []
+    (refused,) = made["debian12_no_source"]["refusals"]
+    assert (
+        "has its suite bookworm with the component main" in refused and "accelerator_repositories.debian.url" in refused
+    )
 
 
 def test_a_mirror_takes_the_place_of_one_repository_only(made):

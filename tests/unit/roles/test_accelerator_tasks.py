@@ -52,17 +52,17 @@ class ActionModule(ActionBase):
 PROGRAM = '#!/bin/sh\necho "${0##*/} $*" >> "$PLACE/log"\n'
 PROGRAMS = dict.fromkeys(("apt-get", "dnf", "dpkg-query", "rpm", "modprobe", "dkms", "systemd-tmpfiles"), "")
 PROGRAMS |= {"update-initramfs": "", "dracut": "", "systemctl": "echo inactive; exit 3"}
-ARCHIVE_LIST = """deb [signed-by=/k.gpg] http://deb.debian.org/debian-security bookworm-security main
-deb http://deb.debian.org/debian/ bookworm main
+ARCHIVE_LIST = """deb [signed-by=/k.gpg] http://mirror.example.com/debian-security bookworm-security main
+deb http://mirror.example.com/debian/ bookworm main
 """
 ARCHIVE = """Types: deb
-URIs: http://deb.debian.org/debian-security
+URIs: http://mirror.example.com/debian-security
 Suites: bookworm-security
 Signed-By: /k.gpg
 
 Types: deb
-# Once http://snapshot.debian.org/
-URIs: http://deb.debian.org/debian/
+# Once http://old.example.com/
+URIs: http://mirror.example.com/debian/
 Suites: bookworm bookworm-updates
 Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp
@@ -454,6 +454,11 @@ def test_debians_own_source_is_signed_as_the_host_says(made):
     assert made["archive"].failed == made["archive_list"].failed == ""
     assert "Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp\n" in made["archive"].text(source)
     assert "Signed-By" not in made["archive_list"].text(source)
+    told = {name: made[name].text(source).splitlines()[2:4] for name in ("archive", "archive_list")}
+    assert told == {
+        "archive": ["URIs: http://mirror.example.com/debian", "Suites: bookworm bookworm-updates"],
+        "archive_list": ["URIs: http://mirror.example.com/debian", "Suites: bookworm"],
+    }
 
 
 def test_a_source_that_is_there_already_is_not_written_twice(made):
