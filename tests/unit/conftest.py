@@ -10,18 +10,27 @@ from servers.dify.server import EMAIL, PASSWORD
 
 
 @pytest.fixture
-def dify_models(run_module):
-    """``dify_models(server, [model, ...], check=False, **options)`` -> Result of the module."""
+def of_dify(run_module):
+    """``of_dify("dify_models", server, {option: value}, check=False)`` -> Result of a module that speaks to the test Dify."""
 
-    def run(server, models, *, check=False, **options):
+    def run(name, server, options, *, check=False):
         server.strict_check = check
         server.log.clear()
-        params = {"url": server.url, "email": EMAIL, "password": PASSWORD, "daemon_timeout": 0, "allow_loopback": True}
-        params = {**params, "models": models, **options}
-        given = {name: value for name, value in params.items() if value is not None}
-        result = run_module("dify_models", given, check=check)
+        login = {"url": server.url, "email": EMAIL, "password": PASSWORD, "daemon_timeout": 0}
+        given = {option: value for option, value in {**login, **options}.items() if value is not None}
+        result = run_module(name, given, check=check)
         server.strict_check = False
         assert not server.violations, "a mutating request in check mode"
         return result
+
+    return run
+
+
+@pytest.fixture
+def dify_models(of_dify):
+    """``dify_models(server, [model, ...], check=False, **options)`` -> Result of the module."""
+
+    def run(server, models, *, check=False, **options):
+        return of_dify("dify_models", server, {"allow_loopback": True, "models": models, **options}, check=check)
 
     return run

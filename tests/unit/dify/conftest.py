@@ -6,18 +6,12 @@ from __future__ import annotations
 from types import SimpleNamespace
 
 import pytest
-from servers.dify import PROFILES, DifyServer
+from dify_examples import PROFILES_IN_ORDER
+from servers.dify import DifyServer
 from servers.dify.server import EMAIL, PASSWORD
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection
 from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifySession
-
-XINFERENCE = "http://127.0.0.1:19997"  # the test server's backend answers for it; nobody listens there
-LOCKED_XINFERENCE = "http://127.0.0.1:19998"
-KEY = "sk-xinf"
-
-PROFILES_IN_ORDER = list(PROFILES)
-NAMED = [version for version, profile in PROFILES.items() if profile.named]
 
 
 @pytest.fixture(params=PROFILES_IN_ORDER)
@@ -31,19 +25,6 @@ def dify(request):
 def newest():
     with DifyServer("1.16.0-rc1") as server:
         yield server
-
-
-def model(**changed):
-    return {
-        "name": "my-llm",
-        "type": "llm",
-        "server_url": XINFERENCE,
-        "model_uid": "qwen2.5-instruct",
-        **changed,
-    }
-
-
-EMBEDDING = model(name="bge-m3", type="text-embedding", model_uid="bge-m3")
 
 
 @pytest.fixture

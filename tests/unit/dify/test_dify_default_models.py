@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 from servers.dify import DifyServer, Fault, Model
 from servers.dify.app import Reply
-from servers.dify.server import EMAIL, PASSWORD
+from servers.dify.server import PASSWORD
 
 from ansible_collections.modelops.inference.plugins.module_utils._dify import defaults
 from ansible_collections.modelops.inference.plugins.module_utils._dify.defaults import Model as Default
@@ -38,17 +38,11 @@ def fill(server):
 
 
 @pytest.fixture
-def set_defaults(run_module):
+def set_defaults(of_dify):
     """``set_defaults(server, {...}, check=False, **options)`` -> Result of the module."""
 
     def run(server, wanted, *, check=False, **options):
-        server.strict_check = check
-        server.log.clear()
-        params = {"url": server.url, "email": EMAIL, "password": PASSWORD, "daemon_timeout": 0, "defaults": wanted}
-        result = run_module("dify_default_models", {**params, **options}, check=check)
-        server.strict_check = False
-        assert not server.violations
-        return result
+        return of_dify("dify_default_models", server, {"defaults": wanted, **options}, check=check)
 
     return run
 

@@ -38,16 +38,11 @@ def dify(dify):
 
 
 @pytest.fixture
-def dify_info(run_module):
+def dify_info(of_dify):
     """``dify_info(server, check=False, **options)`` -> Result of the module."""
 
     def run(server, *, check=False, **options):
-        server.strict_check = check
-        server.log.clear()
-        params = {"url": server.url, "email": EMAIL, "password": PASSWORD, "daemon_timeout": 0}
-        result = run_module("dify_info", {**params, **options}, check=check)
-        server.strict_check = False
-        assert not server.violations
+        result = of_dify("dify_info", server, options, check=check)
         assert not result.changed
         return result
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import EMBEDDING, model
+from dify_examples import EMBEDDING, model
 from servers.dify import Backend, Credential, Fault
-from servers.dify.server import EMAIL, PASSWORD
 from servers.dify.xinference import Upstream, default_models
 
 from ansible_collections.modelops.inference.plugins.module_utils._dify.rotation import Change, fields, holders, problems
@@ -20,15 +19,9 @@ KEYS = [{"cluster": "gpu01", "old": [OLD[:7]], "new": NEW}]
 
 
 @pytest.fixture
-def dify_key(run_module):
+def dify_key(of_dify):
     def run(server, *, keys=None, check=False, **options):
-        keys = KEYS if keys is None else keys
-        server.log.clear()
-        server.strict_check = check
-        given = {"url": server.url, "email": EMAIL, "password": PASSWORD, "daemon_timeout": 0, "keys": keys, **options}
-        result = run_module("dify_key", given, check=check)
-        server.strict_check = False
-        assert not server.violations
+        result = of_dify("dify_key", server, {"keys": KEYS if keys is None else keys, **options}, check=check)
         for key in (OLD, NEW, OTHER):
             assert key not in json.dumps(result)
         return result

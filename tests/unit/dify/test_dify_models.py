@@ -15,7 +15,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from conftest import EMBEDDING, KEY, LOCKED_XINFERENCE, NAMED, XINFERENCE, model
+from dify_examples import EMBEDDING, KEY, LOCKED_XINFERENCE, NAMED, XINFERENCE, model
 from servers.dify import Backend, Credential, DifyServer, Fault
 from servers.dify.app import Reply
 from servers.dify.server import EMAIL, PASSWORD

@@ -46,17 +46,11 @@ def newest():
 
 
 @pytest.fixture
-def dify_plugin(run_module):
+def dify_plugin(of_dify):
     """``dify_plugin(server, check=False, **options)`` -> Result of the module."""
 
     def run(server, *, check=False, **options):
-        server.strict_check = check
-        server.log.clear()
-        params = {"url": server.url, "email": EMAIL, "password": PASSWORD, "daemon_timeout": 0, "timeout": 5}
-        result = run_module("dify_plugin", {**params, **options}, check=check)
-        server.strict_check = False
-        assert not server.violations
-        return result
+        return of_dify("dify_plugin", server, {"timeout": 5, **options}, check=check)
 
     return run
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 
 import pytest
-from conftest import LOCKED_XINFERENCE, PROFILES_IN_ORDER, model
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from dify_examples import LOCKED_XINFERENCE, PROFILES_IN_ORDER, model
 from servers.dify import PROFILES, DifyServer, Fault
 from servers.dify.server import EMAIL, PASSWORD
 

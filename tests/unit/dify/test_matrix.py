@@ -15,7 +15,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
-from conftest import model
+from dify_examples import model
 from servers.dify import Credential, DifyServer, Upstream
 from servers.dify.server import EMAIL, PASSWORD
 from servers.dify.xinference import Backend, default_models

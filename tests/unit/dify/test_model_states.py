@@ -15,7 +15,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from conftest import EMBEDDING, KEY, LOCKED_XINFERENCE, NAMED, PROFILES_IN_ORDER, XINFERENCE, model
+from dify_examples import EMBEDDING, KEY, LOCKED_XINFERENCE, NAMED, PROFILES_IN_ORDER, XINFERENCE, model
 from servers.dify import PROFILES, Credential, DifyServer, Fault, Model, Served, Upstream
 from servers.dify.app import Reply
 from servers.dify.server import EMAIL, PASSWORD

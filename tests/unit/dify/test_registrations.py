@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from conftest import XINFERENCE
+from dify_examples import XINFERENCE
 
 from ansible_collections.modelops.inference.plugins.filter.dify_refusals import dify_refusals
 from ansible_collections.modelops.inference.plugins.filter.dify_summary import dify_summary

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import EMBEDDING, XINFERENCE, model
+from dify_examples import EMBEDDING, XINFERENCE, model
 from servers.dify import UNRECORDED, Credential, DifyServer, Fault
 from servers.dify.server import EMAIL
 
