@@ -37,13 +37,15 @@ def free_port():
 
 
 class Site:
-    """A clone, a home directory and an installation, all below one temporary directory."""
+    """A clone, a home directory and an installation, which a link leads to another disk, all below one temporary directory."""
 
     def __init__(self, folder):
         self.folder = folder
         self.clone = folder / "clone"
         self.home = folder / "home"
-        self.dir = folder / "data"
+        (folder / "disk").mkdir()
+        (folder / "link").symlink_to("disk")
+        self.dir = folder / "link/data"
         self.home.mkdir()
         self.port = free_port()
         check_out(self.clone)
@@ -356,7 +358,7 @@ def test_a_killed_server_comes_back_and_the_site_brings_its_models(site):
     titles = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if os.readlink(process / "cwd") == str(site.dir / "home"):
+            if os.readlink(process / "cwd") == str((site.dir / "home").resolve()):
                 titles.append((process / "cmdline").read_text())
         except OSError:
             continue

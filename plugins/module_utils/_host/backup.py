@@ -192,3 +192,8 @@ def put_back(lost: Lost) -> None:
                     place.unlink(name + journal)
     except Refused as exc:
         raise _through(exc, lost.place, "What comes before it in the plan was put back.") from exc
+    except FileNotFoundError as exc:
+        raise ModelopsError(
+            f"a directory of {lost.place} was removed while it was put back. Run this again. What comes before it in the plan "
+            "was put back."
+        ) from exc
