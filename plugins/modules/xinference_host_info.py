@@ -278,10 +278,11 @@ service:
     - Manager, scope, file and state of the service, the same under every manager.
     - C(config) is the digest that the role put into the running process's environment, so that a process which still runs
       with an older configuration or release is seen. C(release) is the one that it was started from.
+    - C(refusal) tells why the file of that name must not be replaced, such as a unit that was written by hand; else it is empty.
   returned: success
   type: dict
-  sample: {manager: systemd, scope: system, path: /etc/systemd/system/xinference.service, installed: true, active: running,
-    enabled: true, pid: 4711, config: 9c1185a5c5e9, release: 4.1.0-1f0a9c33, commands: {stop: systemctl stop xinference}}
+  sample: {manager: systemd, scope: system, path: /etc/systemd/system/xinference.service, refusal: "", installed: true,
+    active: running, enabled: true, pid: 4711, config: 9c1185a5c5e9, release: 4.1.0-1f0a9c33, commands: {stop: systemctl stop xinference}}
 log:
   description: The last O(log_lines) lines that the service printed, without secrets.
   returned: success
@@ -416,6 +417,7 @@ def _service(manager: service.Manager) -> dict[str, t.Any]:
         "manager": manager.kind,
         "scope": manager.scope,
         "path": manager.path,
+        "refusal": manager.refusal(),
         "timer_path": manager.timer_path,
         "installed": state.installed,
         "active": state.active,

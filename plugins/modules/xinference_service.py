@@ -156,8 +156,6 @@ from ansible_collections.modelops.inference.plugins.module_utils._plan import Ch
 
 # Seconds for which the process of before may still have the port.
 _LETS_GO = 5.0
-# A file without it is somebody else's, such as the unit that `xinference service install` writes under the same name.
-OURS = "Managed by modelops.inference"
 
 
 def make_plan(
@@ -253,11 +251,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         raise ModelopsError(f"service {p['name']}: state {p['state']} needs {', '.join(missing)} under {manager.kind}")
     state = manager.state()
     unit = read_file(manager.path)
-    if unit is not None and OURS not in unit:
-        raise ModelopsError(
-            f"{manager.path} is not a file of this collection. Remove that service first "
-            "(`xinference service uninstall` where Xinference made it), or choose another name with xinference_service."
-        )
+    if manager.refusal():
+        raise ModelopsError(manager.refusal())
     config = probe.environment_of(state.pid, "MODELOPS_CONFIG") if state.pid else ""
     files = {file["path"]: read_file(file["path"]) for file in p["files"]}
     # supervisord knows no timers.

@@ -34,6 +34,9 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.shell imp
     write_file,
 )
 
+# A file without it is somebody else's, such as the unit that `xinference service install` writes under the same name.
+OURS = "Managed by modelops.inference"
+
 
 @dataclass
 class State:
@@ -72,6 +75,16 @@ class Manager:
     def timer_path(self) -> str | None:
         """The file that says when the service runs, which need not exist; None where the manager has no such thing."""
         return None
+
+    def refusal(self) -> str:
+        """Why the service's file must not be replaced or removed; "" where it is this collection's, or missing."""
+        text = read_file(self.path)
+        if text is None or OURS in text:
+            return ""
+        return (
+            f"{self.path} is not a file of this collection. Remove that service first "
+            "(`xinference service uninstall` where Xinference made it), or choose another name with xinference_service."
+        )
 
     def state(self) -> State:
         raise NotImplementedError

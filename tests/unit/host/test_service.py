@@ -146,6 +146,14 @@ def test_a_service_of_somebody_else_is_left_alone(run_module, tmp_path, state):
     given.update(unit="[program:x]\n", supervisor="supervisor==4.3.0", uv="uv==0.13.9")
     result = run_module("xinference_service", given)
     assert result["failed"] and "x.conf is not a file of this collection" in result["msg"]
+    options = {
+        "path": str(tmp_path),
+        "home": str(tmp_path),
+        "models_dir": str(tmp_path),
+        "service_manager": "supervisord",
+    }
+    seen = run_module("xinference_host_info", {**options, "service": "x"})
+    assert seen["service"]["refusal"] in result["msg"] and seen["service"]["refusal"]
 
 
 def test_a_disabled_service_is_stopped_and_does_not_come_back():

@@ -125,12 +125,16 @@ def test_what_a_host_is_refused_for_before_anything_is_installed(play):
         read_only={"writable": False},
         theirs={"taken_by": "process 7 (python -m xinference.deploy.local)"},
         web={"taken_by": "process 7 (nginx)"},
+        by_hand={"by_hand": "/x/xinference.service is not a file of this collection."},
     )
-    assert said.failed == {"no_gpu", "no_build", "unreadable", "swappable", "read_only", "theirs", "web"}, said.output
+    assert said.failed == {"no_gpu", "no_build", "unreadable", "swappable", "read_only", "theirs", "web", "by_hand"}, (
+        said.output
+    )
     assert "root may not write to /opt, where xinference_dir (/opt/xinference) is: its file system is" in said.output
     capture = "ansible-playbook modelops.inference.capture -e capture_endpoint=http://127.0.0.1:9997"
     # Of what is no Xinference there is nothing to capture.
     assert capture in said.output and "port 9997 is taken by process 7 (nginx). Stop it, or set" in said.output
+    assert "by_hand (cluster by_hand): /x/xinference.service is not a file of this collection." in said.output
     assert "swappable (cluster swappable): /opt/xinference belongs to xinference" in said.output
     assert "unreadable (cluster unreadable): /x/auth.db cannot be read." in said.output
     assert (
