@@ -89,13 +89,14 @@ import secrets
 import string
 import sys
 import typing as t
+from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import auth_database
+from ansible_collections.modelops.inference.plugins.module_utils._host import auth_database, release
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run, write_file
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 
@@ -174,30 +175,58 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     form, length = (OLD_KEY, "exactly 13") if p["auth_config"] else (KEY, "at least 13")
     if p["client_key"] is not None and not form.fullmatch(p["client_key"]):
         raise ModelopsError(f"xinference_client_key: this release wants 'sk-' followed by {length} letters or digits")
+    seen = _look(p)
+    if seen.plan and not module.check_mode:
+        make_directory(p["secrets"], 0o700, mend=True)
+        # Another run may have made them since, and may still be at it.
+        with release.one_at_a_time(p["secrets"]):
+            seen = _look(p)
+            _apply(p, seen)
+    return dict(seen.plan.result(), claimed=bool(seen.users) or seen.known is not None)
+
+
+@dataclass
+class Seen:
+    """What there is, and what is to be made.
+
+    :ivar users: in the server's database, None without one.  :ivar known: the file for --auth-config, None without one.
+    :ivar kept: the secrets on the host, by file name.
+    """
+
+    users: int | None
+    known: dict[str, t.Any] | None
+    kept: dict[str, str]
+    plan: Plan
+
+
+def _look(p: t.Mapping[str, t.Any]) -> Seen:
     known = _known(p["auth_config"]) if p["auth_config"] else None
     number = None if p["auth_config"] else auth_database.users(p["home"])
     names = ("admin_password", "client_key")
     kept = {name: value for name in names for value in [read_file(os.path.join(p["secrets"], name))] if value}
     if p["reconciler_password"] and read_file(p["reconciler_password"]) is not None:
         kept[RECONCILER] = ""
-    plan = make_plan(p, number, known, kept)
-    if plan and not module.check_mode:
-        make_directory(p["secrets"], 0o700, mend=True)
-        made = {"admin_password": _random(24), "client_key": f"sk-{_random(13 if p['auth_config'] else 32)}"}
-        for change in plan:
-            if change.verb == "generate":
-                write_file(os.path.join(p["secrets"], change.name), made[change.name] + "\n", 0o600)
-                kept[change.name] = made[change.name]
-        if known is not None:
-            others = [user for user in known["user_config"] if user["username"] != RECONCILER]
-            _create(p, {**known, "user_config": [*others, _reconciler(p)]})
-            return dict(plan.result(), claimed=True)
-        password = p["password"] or kept["admin_password"].strip()
-        key = p["client_key"] or kept["client_key"].strip()
-        if p["client_key"] and kept.get("client_key", "").strip() != key:
-            write_file(os.path.join(p["secrets"], "client_key"), key + "\n", 0o600)
-        _create(p, _users(p, password, key))
-    return dict(plan.result(), claimed=bool(number) or known is not None)
+    return Seen(number, known, kept, make_plan(p, number, known, kept))
+
+
+def _apply(p: t.Mapping[str, t.Any], seen: Seen) -> None:
+    if not seen.plan:
+        return
+    kept = dict(seen.kept)
+    made = {"admin_password": _random(24), "client_key": f"sk-{_random(13 if p['auth_config'] else 32)}"}
+    for change in seen.plan:
+        if change.verb == "generate":
+            write_file(os.path.join(p["secrets"], change.name), made[change.name] + "\n", 0o600)
+            kept[change.name] = made[change.name]
+    if seen.known is not None:
+        others = [user for user in seen.known["user_config"] if user["username"] != RECONCILER]
+        _create(p, {**seen.known, "user_config": [*others, _reconciler(p)]})
+        return
+    password = p["password"] or kept["admin_password"].strip()
+    key = p["client_key"] or kept["client_key"].strip()
+    if p["client_key"] and kept.get("client_key", "").strip() != key:
+        write_file(os.path.join(p["secrets"], "client_key"), key + "\n", 0o600)
+    _create(p, _users(p, password, key))
 
 
 def _known(path: str) -> dict[str, t.Any] | None:

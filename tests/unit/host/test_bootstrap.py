@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -66,6 +67,23 @@ def test_file_for_auth_config(tmp_path, args, run_module):
 
 
 @pytest.mark.each_core("xinference_bootstrap")
+def test_what_another_run_made_meanwhile_is_left_alone(tmp_path, args, run_module, monkeypatch):
+    """Both saw a new host; the second waits for the first, and looks again."""
+    given = dict(args, auth_config=str(tmp_path / "home" / "auth" / "auth_config.json"))
+
+    @contextlib.contextmanager
+    def waits(_path):
+        monkeypatch.undo()
+        assert run_module("xinference_bootstrap", given).changed
+        yield
+
+    monkeypatch.setattr(xinference_bootstrap.release, "one_at_a_time", waits)
+    result = run_module("xinference_bootstrap", given)
+    assert not result.changed and result["claimed"]
+    user = json.loads((tmp_path / "home/auth/auth_config.json").read_text())["user_config"][0]
+    assert user["password"] == (tmp_path / "secrets/admin_password").read_text().strip()
+
+
 def test_check_mode_writes_nothing(tmp_path, args, run_module):
     result = run_module("xinference_bootstrap", args, check=True)
     assert result.changed and os.listdir(tmp_path) == []
