@@ -82,8 +82,10 @@ class Manager:
         if text is None or OURS in text:
             return ""
         return (
-            f"{self.path} is not a file of this collection. Remove that service first "
-            "(`xinference service uninstall` where Xinference made it), or choose another name with xinference_service."
+            f"{self.path} is not a file of this collection. Write down what that server serves (ansible-playbook "
+            "modelops.inference.capture -e capture_endpoint=http://127.0.0.1:9997), then remove its service "
+            f"({self.commands()['stop']}; `xinference service uninstall` where Xinference made it, else move that file away), or choose "
+            "another name with xinference_service."
         )
 
     def state(self) -> State:
