@@ -48,6 +48,11 @@ options:
       no_index:
         description: Take packages from O(index.find_links) only.
         type: bool
+      python_mirror:
+        description:
+          - Where uv fetches a Python from, a URL or the path of a directory on this host, with the files and folders of the releases
+            of python-build-standalone. Unset is uv's own place, or what uv's configuration on the host names.
+        type: str
       denied:
         description:
           - Packages that are not installed, V(name==version), or V(name) for every version. Releases that are known to be malicious never

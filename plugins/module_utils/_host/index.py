@@ -14,6 +14,7 @@ import ast
 import dataclasses
 import typing as t
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import run
 
@@ -31,6 +32,7 @@ INDEX_OPTIONS: dict[str, t.Any] = dict(
         trusted_hosts=dict(type="list", elements="str"),
         timeout=dict(type="int"),
         no_index=dict(type="bool"),
+        python_mirror=dict(type="str"),
         denied=dict(type="list", elements="str"),
     ),
 )
@@ -47,6 +49,7 @@ class IndexSettings:
     :ivar ca_path: certificate bundle (PEM).
     :ivar timeout: seconds for one answer of an index.
     :ivar no_index: take packages from ``find_links`` only.
+    :ivar python_mirror: URL, or directory on this host, of the Pythons that uv fetches.
     :ivar denied: what is not installed, beside what is known to be malicious; see denied.py.
     """
 
@@ -60,6 +63,7 @@ class IndexSettings:
     trusted_hosts: list[str] = field(default_factory=list)
     timeout: int | None = None
     no_index: bool = False
+    python_mirror: str | None = None
     denied: list[str] = field(default_factory=list)
 
     @classmethod
@@ -86,6 +90,10 @@ class IndexSettings:
             env["UV_FIND_LINKS"] = ",".join(self.find_links)
         if self.trusted_hosts:
             env["UV_INSECURE_HOST"] = " ".join(self.trusted_hosts)
+        if self.python_mirror:
+            # uv takes nothing but URLs here.
+            path = self.python_mirror.startswith("/")
+            env["UV_PYTHON_INSTALL_MIRROR"] = Path(self.python_mirror).as_uri() if path else self.python_mirror
         if self.timeout:
             env["UV_HTTP_TIMEOUT"] = str(self.timeout)
         return {**env, **self._transport()}

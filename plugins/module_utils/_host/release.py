@@ -52,6 +52,9 @@ CUDA_ONLY = ("vllm", "sglang", "mlx", "mlx-lm", "flashinfer-python", "xformers")
 LAST_FOR_CUDA_12 = {"vllm": "vllm<0.20"}
 # What a build of torch for one kind of device exists for beside torch itself. timm needs torchvision.
 TORCH_FAMILY = {"torchvision": ("torchvision", "timm")}
+_COMPILE = ("pip", "compile", "--quiet", "--no-header", "--no-annotate")
+# uv's words where indexes answer and have nothing that fits.
+_NOTHING = "No solution found"
 
 
 def for_cuda(build: str, lines: t.Iterable[str]) -> list[str]:
@@ -264,15 +267,31 @@ class Tools:
             for line in words:
                 run([uv, *line], f"installing {self.requirement} from {wheel}", env=env, timeout=300)
 
-    def call(self, settings: IndexSettings, words: t.Sequence[str], what: str, **kwargs: t.Any) -> str:
-        env = {"UV_CACHE_DIR": self.cache, "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
+    def call(
+        self,
+        settings: IndexSettings,
+        words: t.Sequence[str],
+        what: str,
+        env: t.Mapping[str, str] | None = None,
+        **kwargs: t.Any,
+    ) -> str:
+        """What uv prints.
+
+        :param env: variables of its own for this call.
+        """
+        known = {"UV_CACHE_DIR": self.cache, "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
         flags = ["--no-index"] if settings.no_index and words[0] == "pip" else []
         # With hashes every line would have to be a pin: what has them is compared before.
         if words[0] == "pip" and "--require-hashes" not in words:
             refused = os.path.join(self.directory, "denied.txt")
             write_file(refused, denied.constraints(settings.denied), 0o644)
             flags += ["--constraints", refused]
-        return run([self.uv, *words, *flags], what, env={**env, **settings.environment()}, **kwargs)
+        merged = {**known, **settings.environment(), **(env or {})}
+        return run([self.uv, *words, *flags], what, env=merged, **kwargs)
+
+
+class Incomplete(ModelopsError):
+    """A build of torch is at hand, and a package that must come beside it is not."""
 
 
 class Resolver:
@@ -288,6 +307,9 @@ class Resolver:
         self.settings = settings
         self.target = target
         self.work = work
+        # What cannot be reached is not asked for each Python: the indexes, and why PyTorch's own.
+        self._deaf = False
+        self._silent = ""
 
     def resolve(
         self,
@@ -312,14 +334,7 @@ class Resolver:
         pins: list[str] = []
         cuda = torch == "default" or torch.startswith("cu")
         if torch != "default":
-            pins, dropped, flags = self._build_of_torch(torch)
-            missing = [name for name in needs if any(line.startswith(f"{name} ;") for line in dropped)]
-            if missing:
-                raise ModelopsError(
-                    f"{requirements[0]} does not start without {missing[0]}, and no build {torch} of it is at hand beside "
-                    f"that of torch. Put a wheel {missing[0]}-*+{torch}-*.whl where xinference_index.find_links points, or "
-                    "take a release of 3.0 or later."
-                )
+            pins, dropped, flags = self.build_of_torch(torch, needs, requirements[0])
             overrides += [*dropped, *(f"{name} ; sys_platform == 'never'" for name in CUDA_ONLY if not cuda)]
         lines = [line for line in [*constraints, *self.settings.constraints] if not line.startswith("-c ")]
         lines += for_cuda(torch, [*requirements, *lines])
@@ -332,7 +347,7 @@ class Resolver:
         wanted = self._write("requirements.txt", [*requirements, *pins])
         resolved = self.tools.call(
             self.settings,
-            ["pip", "compile", "--quiet", "--no-header", "--no-annotate", *arguments, *words, wanted],
+            [*_COMPILE, *arguments, *words, wanted],
             f"resolving {', '.join(requirements)} (packages come from xinference_index, or where pip on this host looks)",
             timeout=1800,
         )
@@ -341,15 +356,48 @@ class Resolver:
             self._refuse_cuda(resolved)
         return resolved, flags
 
-    def _build_of_torch(self, build: str) -> tuple[list[str], list[str], list[str]]:
+    def build_of_torch(
+        self, build: str, needs: t.Sequence[str] = (), what: str = "it"
+    ) -> tuple[list[str], list[str], list[str]]:
         """Where one of PyTorch's builds comes from: requirements to pin, overrides, and flags for uv.
 
         Asked in turn: the given find-links, the given indexes, PyTorch's own index (which uv knows). A PyPI
         torchvision beside another build of torch does not import, so where none is at hand it is left out, with what
         needs it.
+
+        :param needs: packages of torch's family that must not be left out.
+        :param what: the requirement that needs them.
+        :raises ModelopsError: there is none, with what to do.
         """
+        pins, left_out = self._at_hand(build)
+        missing = [name for name in needs if any(line.startswith(f"{name} ;") for line in left_out)]
+        if pins and not missing:
+            return pins, left_out, []
+        paired = self._paired(pins[0], missing[0]) if pins and missing else ""
+        if f"+{build}" in paired:
+            return pins, [], []
+        why = self._pytorch(build, ["torch", *needs])
+        if not why:
+            return [], [], ["--torch-backend", build]
+        if pins and missing:
+            wheel = f"{missing[0]}-{paired.partition('+')[0] or '*'}+{build}-{self._tag()}*.whl"
+            raise Incomplete(
+                f"{what} does not start without {missing[0]}, and no build {build} of it is at hand beside {pins[0]}: "
+                f"neither find_links nor the indexes hold one, and PyTorch's own index does not answer with one ({why}). Put the "
+                f"wheel {wheel} where xinference_index.find_links points, or take a release of 3.0 or later."
+            )
+        version = self._python()
+        raise ModelopsError(
+            f"no build {build} of torch, which is this host's,{f' for Python {version}' if version else ''} is at hand: neither "
+            f"find_links nor the indexes hold one, and PyTorch's own index does not answer with one ({why}). Put a wheel "
+            f"torch-*+{build}-{self._tag()}*.whl where xinference_index.find_links points, or take what the index gives, "
+            "on Linux gigabytes of CUDA, with xinference_torch: default."
+        )
+
+    def _at_hand(self, build: str) -> tuple[list[str], list[str]]:
+        """The pin of a build that find-links or the indexes hold, and overrides for what is left out beside it."""
         query = self._write("torch.txt", ["torch"])
-        base = ["pip", "compile", "--quiet", "--no-header", "--no-annotate", "--no-deps", *self.target]
+        base = [*_COMPILE, "--no-deps", *self.target]
         if self.settings.find_links:
             wheels = dataclasses.replace(self.settings, no_index=True)
             pin = self._answer(wheels, [*base, query])
@@ -358,28 +406,47 @@ class Resolver:
                 for name, family in TORCH_FAMILY.items():
                     if f"+{build}" not in self._answer(wheels, [*base, self._write("member.txt", [name])]):
                         left_out += [f"{member} ; sys_platform == 'never'" for member in family]
-                return [pin], left_out, []
+                return [pin], left_out
         pin = self._answer(self.settings, [*base, query])
-        if f"+{build}" in pin:
-            return [pin], [], []
+        return ([pin] if f"+{build}" in pin else []), []
+
+    def _pytorch(self, build: str, names: t.Sequence[str]) -> str:
+        """Why PyTorch's own index does not give a build; empty where it does."""
+        if self._silent:
+            return self._silent
+        words = [*_COMPILE, "--no-deps", *self.target, "--torch-backend", build, self._write("torch.txt", names)]
         try:
-            self.tools.call(
-                self.settings, [*base, "--torch-backend", build, query], "asking PyTorch's index", timeout=120
-            )
+            self.tools.call(self.settings, words, "asking PyTorch's index", timeout=120)
         except CommandFailed as exc:
-            raise ModelopsError(
-                f"no build {build} of torch, which is this host's, is at hand: neither find_links nor the indexes hold "
-                f"one, and PyTorch's own index does not answer ({exc.output.splitlines()[-1] if exc.output else exc}). "
-                f"Put a wheel torch-*+{build}-*.whl where xinference_index.find_links points, or take what the index gives, "
-                "on Linux gigabytes of CUDA, with xinference_torch: default."
-            ) from exc
-        return [], [], ["--torch-backend", build]
+            lines = exc.output.splitlines()
+            why = lines[-1].strip() if lines else str(exc)
+            self._silent = "" if _NOTHING in exc.output else why
+            return why
+        return ""
+
+    def _paired(self, pin: str, name: str) -> str:
+        """The release of a package of torch's family that the indexes have beside torch; empty where they have none."""
+        found = self._answer(self.settings, [*_COMPILE, *self.target, self._write("pair.txt", [pin, name])])
+        return next((line.partition("==")[2] for line in found.splitlines() if line.startswith(f"{name}==")), "")
+
+    def _python(self) -> str:
+        """The Python that it is for, "3.11"; empty where only its path is known."""
+        words = list(self.target)
+        return words[words.index("--python-version") + 1] if "--python-version" in words else ""
+
+    def _tag(self) -> str:
+        """How the name of a wheel for this Python goes on after its version, as far as that is known."""
+        version = self._python().split(".")
+        return f"cp{version[0]}{version[1]}-" if len(version) > 1 else ""
 
     def _answer(self, settings: IndexSettings, words: t.Sequence[str]) -> str:
         """The line that uv resolves to; nothing where it finds nothing."""
+        if self._deaf and not settings.no_index:
+            return ""
         try:
             return self.tools.call(settings, words, "asking for torch").strip()
-        except CommandFailed:
+        except CommandFailed as exc:
+            self._deaf = self._deaf or not (settings.no_index or _NOTHING in exc.output)
             return ""
 
     def _refuse_cuda(self, resolved: str) -> None:
@@ -492,7 +559,7 @@ class Builder:
             try:
                 return self._install(lock, flags, what)
             except CommandFailed as exc:
-                if last or "No solution found" not in exc.output:
+                if last or _NOTHING not in exc.output:
                     raise
 
     def _compile(self, modules: t.Sequence[str]) -> None:

@@ -140,7 +140,7 @@ class Wheelhouse:
         """Gathers an environment with its installers and packages of weights.
 
         :param declared: {"id", "version", "extras", "packages", "constraints", "range", "torch", "python", "platform",
-            "weights": [requirement]}.
+            "weights": [requirement], "fetch_python"}.
         :returns: its entry in the manifest.
         """
         target = ["--python-version", declared["python"], "--python-platform", declared["platform"]]
@@ -169,7 +169,32 @@ class Wheelhouse:
             "wheels": wheels,
             "tools": self._gather(self._resolve(target, f"{key}-tools-", requirements=installers, constraints=[])),
             "packages": packages,
+            **({"interpreter": self.interpreter(declared)} if declared.get("fetch_python") else {}),
         }
+
+    def interpreter(self, declared: t.Mapping[str, t.Any]) -> str:
+        """The archive of a Python, where uv looks for it on a mirror: below the name of its release. uv has its hash."""
+        platform = declared["platform"]
+        key = f"cpython-{declared['python']}-linux-{platform.partition('-')[0]}-gnu"
+        words = ["python", "list", "--only-downloads", "--output-format", "json", key]
+        rows = json.loads(self.tools.call(self.settings, words, f"asking uv for Python {declared['python']}"))
+        if not rows:
+            raise ModelopsError(
+                f"uv fetches no Python {declared['python']} for {platform}. Name another as xinference_bundle_python."
+            )
+        url = rows[0]["url"]
+        release_, name = unquote(urlsplit(url).path).split("/")[-2:]
+        path = f"python/{release_}/{name}"
+        place, kept = os.path.join(self.directory, path), os.path.join(self.work, "pythons", f"{name}.sha256")
+        known, found = read_file(kept), digest(place) if os.path.exists(place) else ""
+        if not found or found != known:
+            found, before = self._fetch(File(name, url, known or ""), place), found
+            if before:
+                self.replaced.add(path)
+            make_directory(os.path.dirname(kept))
+            write_file(kept, found, 0o644)
+        self.gathered[path] = found
+        return path
 
     def _resolve(self, target: t.Sequence[str], key: str, **what: t.Any) -> list[Distribution]:
         """Once resolved stays resolved, so that a rerun makes the same bundle; another declaration is another name."""

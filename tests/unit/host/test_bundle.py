@@ -255,6 +255,17 @@ def test_a_host_without_the_python_is_refused_before_anything_comes(made, tmp_pa
     assert not (tmp_path / "host").exists()
 
 
+def test_a_host_without_the_python_takes_that_of_the_bundle(made, tmp_path, run_module):
+    path = "python/20261110/cpython-3.7.1.tar.gz"
+    manifest = bundle.load(str(made))
+    manifest["environments"][0].update(python="3.7", interpreter=path)
+    manifest["files"][path] = {"sha256": "0", "bytes": 1}
+    result = run_module("xinference_bundle_files", files_args(made, tmp_path, manifest=manifest))
+    assert path in result["lacking"]
+    entry = manifest["environments"][0]
+    assert path in bundle.needed(manifest, entry, {}, True) and path not in bundle.needed(manifest, entry, {}, False)
+
+
 def test_a_host_with_an_older_glibc_is_refused(made, tmp_path, run_module):
     manifest = bundle.load(str(made))
     manifest["environments"][0]["platform"] = f"{platform.machine()}-manylinux_2_99"

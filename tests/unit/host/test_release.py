@@ -140,7 +140,7 @@ def resolver(tmp_path, answers, **settings):
 
 def test_cpu_torch_from_find_links_leaves_torchvision_out(tmp_path):
     made = resolver(tmp_path, {("torch", True): "torch==2.13.0+cpu\n"}, find_links=["/srv/wheels"])
-    pins, overrides, flags = made._build_of_torch("cpu")
+    pins, overrides, flags = made.build_of_torch("cpu")
     assert pins == ["torch==2.13.0+cpu"]
     assert overrides == ["torchvision ; sys_platform == 'never'", "timm ; sys_platform == 'never'"]
     assert flags == []
@@ -149,23 +149,68 @@ def test_cpu_torch_from_find_links_leaves_torchvision_out(tmp_path):
 def test_cpu_torchvision_in_find_links_is_used(tmp_path):
     answers = {("torch", True): "torch==2.13.0+cpu", ("torchvision", True): "torchvision==0.28.0+cpu"}
     made = resolver(tmp_path, answers, find_links=["/srv/wheels"])
-    assert made._build_of_torch("cpu")[1] == []
+    assert made.build_of_torch("cpu")[1] == []
 
 
 def test_cpu_torch_from_a_configured_index(tmp_path):
     made = resolver(tmp_path, {("torch", False): "torch==2.13.0+cpu"})
-    assert made._build_of_torch("cpu") == (["torch==2.13.0+cpu"], [], [])
+    assert made.build_of_torch("cpu") == (["torch==2.13.0+cpu"], [], [])
 
 
 def test_cpu_torch_from_pytorchs_own_index(tmp_path):
     made = resolver(tmp_path, {"--torch-backend cpu": "torch==2.15.0+cpu", ("torch", False): "torch==2.15.0"})
-    assert made._build_of_torch("cpu") == ([], [], ["--torch-backend", "cpu"])
+    assert made.build_of_torch("cpu") == ([], [], ["--torch-backend", "cpu"])
 
 
 def test_no_cpu_torch_anywhere_is_refused_with_what_to_do(tmp_path):
     made = resolver(tmp_path, {"--torch-backend": CommandFailed("x", "dns error"), ("torch", False): "torch==2.15.0"})
     with pytest.raises(ModelopsError, match="no build cpu of torch.*is at hand.*dns error.*find_links"):
-        made._build_of_torch("cpu")
+        made.build_of_torch("cpu")
+
+
+OLD = {"version": "2.12.0", "extras": [], "packages": [], "constraints": [], "torch": "cpu"}
+# find_links holds torch alone; the index pairs a torchvision with it.
+TORCH_ALONE = {
+    ("torch", True): "torch==2.13.0+cpu",
+    ("torch==2.13.0+cpu\ntorchvision", False): "torch\ntorchvision==0.28.0",
+}
+
+
+def old_release(tmp_path, answers):
+    made = resolver(tmp_path, answers, find_links=["/srv/wheels"])
+    made.target = ["--python", "python3", "--python-version", "3.11"]
+    return made.resolve(**release.ingredients(OLD))
+
+
+def test_a_release_before_3_0_names_the_torchvision_that_it_lacks(tmp_path):
+    with pytest.raises(release.Incomplete) as refused:
+        old_release(tmp_path, {**TORCH_ALONE, "--torch-backend": CommandFailed("x", "dns error")})
+    for words in (
+        "xinference==2.12.0",
+        "torch==2.13.0+cpu",
+        "dns error",
+        "torchvision-0.28.0+cpu-cp311-*.whl",
+        "3.0 or later",
+    ):
+        assert words in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("answers", "flags", "pins"),
+    [
+        # PyTorch's own index has both, and another index the one that is missing.
+        ({**TORCH_ALONE, "": "found"}, ["--torch-backend", "cpu"], []),
+        (
+            {**TORCH_ALONE, ("torch==2.13.0+cpu\ntorchvision", False): "torchvision==0.28.0+cpu", "overrides": "found"},
+            [],
+            ["torch==2.13.0+cpu"],
+        ),
+    ],
+)
+def test_a_release_before_3_0_gets_the_torchvision_of_the_next_index(tmp_path, answers, flags, pins):
+    assert old_release(tmp_path, answers) == ("found", flags)
+    assert "torchvision" not in (tmp_path / "overrides.txt").read_text()
+    assert (tmp_path / "requirements.txt").read_text().splitlines() == ["xinference==2.12.0", *pins]
 
 
 @pytest.mark.parametrize(
@@ -210,12 +255,12 @@ def test_cuda_is_refused_beside_a_torch_for_rocm_and_taken_with_one_for_cuda(tmp
 
 def test_another_build_of_torch_comes_from_a_configured_index(tmp_path):
     made = resolver(tmp_path, {("torch", False): "torch==2.13.0+cu126"})
-    assert made._build_of_torch("cu126") == (["torch==2.13.0+cu126"], [], [])
+    assert made.build_of_torch("cu126") == (["torch==2.13.0+cu126"], [], [])
     other = resolver(
         tmp_path, {"--torch-backend": CommandFailed("x", "dns error"), ("torch", False): "torch==2.13.0+cu126"}
     )
     with pytest.raises(ModelopsError, match="no build rocm7.2 of torch"):
-        other._build_of_torch("rocm7.2")
+        other.build_of_torch("rocm7.2")
 
 
 def test_cuda_packages_are_refused_on_a_cpu_host(tmp_path):

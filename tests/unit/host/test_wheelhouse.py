@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 
@@ -154,3 +155,23 @@ def test_a_password_of_an_index_goes_to_its_own_files_only(house):
         "https://other.example.com/a.whl",
         {"Authorization": "Basic eW91OjE="},
     )
+
+
+def test_the_python_that_hosts_fetch_comes_along_where_uv_looks_for_it(house, tmp_path):
+    archive = tmp_path / "mirror/20261110/cpython-3.11.18+20261110-x86_64.tar.gz"
+    archive.parent.mkdir(parents=True)
+    archive.write_bytes(A)
+    declared = {"python": "3.11", "platform": "x86_64-manylinux_2_28"}
+    path = "python/20261110/cpython-3.11.18+20261110-x86_64.tar.gz"
+    place = tmp_path / "bundle" / path
+    tools = FakeTools(json.dumps([{"url": archive.as_uri().replace("+", "%2B")}]))
+    for before, replaced in ((None, set()), (A, set()), (b"altered", {path})):
+        if before:
+            place.write_bytes(before)
+        one = house(tools)
+        assert one.interpreter(declared) == path
+        assert place.read_bytes() == A and (one.gathered, one.replaced) == ({path: SHA_A}, replaced)
+    with pytest.raises(
+        ModelopsError, match="uv fetches no Python 3.11 for x86_64-manylinux_2_28.*xinference_bundle_python"
+    ):
+        house(FakeTools("[]")).interpreter(declared)

@@ -110,3 +110,13 @@ def test_a_host_that_has_one_is_named_and_does_not_start_it_again(site, found):
     code, out, calls = site.run("-e", "xinference_version=2.6.1", "--limit", "paris", playbook="restart")
     assert code and f"the release {current} must not be started. {DENIED}" in out, out
     assert "xinference_service" not in [name for name, _given in calls]
+
+
+def test_a_host_for_whose_python_there_are_no_packages_is_refused_before_it_is_changed(site, found):
+    found(user={"id": -1, "made_here": False}, directories={"differ": [str(site.folder / "x")], "refused": []})
+    (site.folder / "calls.fails").write_text(json.dumps(['"xinference_release"', '"ask": true', "4.0.1"]))
+    code, out, calls = site.run("-e", "xinference_version=4.0.1", "--limit", "paris")
+    assert code and "emulated failure" in out, out
+    names = [name for name, _given in calls]
+    assert names.count("xinference_release") == 1
+    assert not set(names) - {"xinference_release", "xinference_host_info", "accelerator_facts", "check_names"}
