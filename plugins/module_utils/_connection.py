@@ -63,7 +63,7 @@ def session(module: AnsibleModule, base_url: str) -> _session.Session:
         raise ModelopsError(
             f"The Python interpreter {sys.executable} has no 'requests' ({_session.REQUESTS_IMPORT_ERROR}). "
             "On the controller: pip install requests. On a host: run the module with the Xinference environment, "
-            "ansible_python_interpreter: <xinference_dir>/current/bin/python (of a server that was installed by hand, its own environment's; "
+            "ansible_python_interpreter: <xinference_dir>/current/bin/python (for a server that was installed by hand, its own; "
             "for the playbook capture -e capture_python=...)."
         )
     if p["ca_path"] and not os.path.isfile(p["ca_path"]):

@@ -67,6 +67,11 @@ options:
     description: Port that the server listens on.
     type: int
     default: 9997
+  extras:
+    description: Extras of Xinference that are to be installed. Some have packages that are built on the host, see RV(system).
+    type: list
+    elements: str
+    default: []
   user:
     description: User that the service runs as.
     type: str
@@ -152,11 +157,11 @@ EXAMPLES = r"""
 RETURN = r"""
 system:
   description: Distribution, architecture, Python, user, memory (bytes), the address by which it reaches
-    others, and vendors of accelerators.
+    others, vendors of accelerators, and C(lacks), packages that apt or dnf has to install before an environment is made.
   returned: success
   type: dict
   sample: {name: Debian GNU/Linux 12 (bookworm), id: debian, version: "12", architecture: x86_64, python: 3.11.2, root: true,
-    accelerators: [nvidia], platform: x86_64-manylinux_2_36}
+    accelerators: [nvidia], platform: x86_64-manylinux_2_36, lacks: {apt: [python3-venv], dnf: []}}
 accelerator:
   description:
     - What the module M(modelops.inference.accelerator_facts) plans for this host, as far as an environment and its service go.
@@ -349,7 +354,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     user = probe.user(p["user"], p["home"])
     found: dict[str, t.Any] = {
         "changed": False,
-        "system": {**probe.system(), "accelerators": cards["vendors"]},
+        "system": {**probe.system(p["extras"]), "accelerators": cards["vendors"]},
         "accelerator": accelerator,
         "gpus": [card for card in facts.gpus(cards) if card["vendor"] == accelerator["accelerator"]],
         "user": user,
@@ -444,6 +449,7 @@ def main() -> None:
             service_manager=dict(type="str", choices=["auto", "systemd", "supervisord"], default="auto"),
             host=dict(type="str", default="127.0.0.1"),
             port=dict(type="int", default=9997),
+            extras=dict(type="list", elements="str", default=[]),
             user=dict(type="str", default=""),
             files=dict(type="list", elements="path", default=[]),
             directories=dict(

@@ -14,9 +14,11 @@ import os
 import platform
 import pwd
 import re
+import shutil
 import socket
 import stat
 import sys
+import sysconfig
 import time
 import typing as t
 
@@ -26,12 +28,17 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.download 
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
 
 TCP_LISTEN = "0A"
+# Extras with packages of which PyPI has the source only: pyworld and cdifflib (4.1.0).
+_FROM_SOURCE = {"all", "audio"}
 # Characters of a command line that are told.
 _SHOWN = 240
 
 
-def system() -> dict[str, t.Any]:
-    """Distribution, architecture, Python, user."""
+def system(extras: t.Collection[str] = ()) -> dict[str, t.Any]:
+    """Distribution, architecture, Python, user.
+
+    :param extras: of Xinference, which is to be installed.
+    """
     release: dict[str, str] = {}
     for line in (read_file("/etc/os-release") or "").splitlines():
         key, equals, value = line.partition("=")
@@ -46,14 +53,41 @@ def system() -> dict[str, t.Any]:
         "architecture": platform.machine(),
         "platform": platform_of(platform.machine(), *platform.libc_ver()),
         "python": platform.python_version(),
+        "lacks": lacks(
+            [release.get("ID", ""), *release.get("ID_LIKE", "").split()],
+            extras,
+            root=os.geteuid() == 0,
+            venv=importlib.util.find_spec("ensurepip") is not None,
+            compiler=shutil.which("g++") is not None
+            and os.path.exists(os.path.join(sysconfig.get_paths()["include"], "Python.h")),
+        ),
         "python_path": sys.executable,
-        # Debian and Ubuntu ship python3 without ensurepip; python3-venv brings it.
-        "python_venv": importlib.util.find_spec("ensurepip") is not None,
         "user": _user(),
         "root": os.geteuid() == 0,
         "memory_bytes": os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         "address": address(),
     }
+
+
+def lacks(
+    families: t.Collection[str], extras: t.Collection[str], *, root: bool, venv: bool, compiler: bool
+) -> dict[str, list[str]]:
+    """Packages of the distribution that this host lacks to make an environment, by what installs them. Pure.
+
+    :param families: the distribution and those that it is like, as os-release names them.
+    :param extras: of Xinference.
+    :param root: who could install them.  :param venv: an environment can be made.
+    :param compiler: C++ with Python's headers is there.
+    """
+    source = not compiler and bool(_FROM_SOURCE & set(extras))
+    if not root:
+        return {"apt": [], "dnf": []}
+    if {"debian", "ubuntu"} & set(families):
+        # Both ship python3 without ensurepip; python3-venv brings it.
+        return {"apt": ["python3-venv"] * (not venv) + ["g++", "python3-dev"] * source, "dnf": []}
+    if {"rhel", "fedora"} & set(families):
+        return {"apt": [], "dnf": ["gcc-c++", "python3-devel"] * source}
+    return {"apt": [], "dnf": []}
 
 
 def platform_of(machine: str, libc: str, version: str) -> str:

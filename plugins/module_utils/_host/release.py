@@ -55,6 +55,15 @@ TORCH_FAMILY = {"torchvision": ("torchvision", "timm")}
 _COMPILE = ("pip", "compile", "--quiet", "--no-header", "--no-annotate")
 # uv's words where indexes answer and have nothing that fits.
 _NOTHING = "No solution found"
+# As setuptools and Meson say it, and a compiler without Python's headers.
+_NO_COMPILER = re.compile(
+    r"No such file or directory: '[^']*(gcc|g\+\+|cc|c\+\+|clang)'|command '[^']*' failed: No such file|Python\.h: No such file|"
+    r"Unknown compiler"
+)
+_INSTALL_COMPILER = (
+    "The index has that package as source only, and this host has no compiler for it. Install one (Debian and Ubuntu: apt-get install "
+    "g++ python3-dev; RHEL: dnf install gcc-c++ python3-devel), or leave out what needs it (xinference_extras, xinference_packages)."
+)
 
 
 def for_cuda(build: str, lines: t.Iterable[str]) -> list[str]:
@@ -547,7 +556,12 @@ class Builder:
     def _install(self, lock: str, flags: t.Sequence[str], what: str) -> None:
         # --no-deps: the list is complete, and a requirement that an override dropped must not come back.
         words = ["pip", "install", "--quiet", "--no-deps", *flags, "--python", self.python, "-r", lock]
-        self._uv(words, what, timeout=7200)
+        try:
+            self._uv(words, what, timeout=7200)
+        except CommandFailed as exc:
+            if _NO_COMPILER.search(exc.output):
+                raise ModelopsError(f"{exc}\n{_INSTALL_COMPILER}") from exc
+            raise
 
     def _install_newest(self, resolve: t.Callable[[], tuple[str, list[str]]], work: str, what: str) -> None:
         """Installs what the index has. A mirror's machines may not know of a new release all at once: where the one that is

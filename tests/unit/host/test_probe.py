@@ -237,3 +237,20 @@ def test_a_long_command_line_is_told_from_both_ends_without_secrets(monkeypatch,
     )
     by = probe.port("127.0.0.1", listener, 0)["by"]
     assert "(python -m xinference." in by and by.endswith("--port 9997)") and "s3cret" not in by and len(by) < 300
+
+
+@pytest.mark.parametrize(
+    "families, extras, venv, compiler, apt, dnf",
+    [
+        (["debian"], ["llama-cpp"], True, False, [], []),
+        (["debian"], ["llama-cpp"], False, False, ["python3-venv"], []),
+        (["ubuntu", "debian"], ["all"], False, False, ["python3-venv", "g++", "python3-dev"], []),
+        (["debian"], ["all"], True, True, [], []),
+        (["rocky", "rhel", "centos", "fedora"], ["audio"], True, False, [], ["gcc-c++", "python3-devel"]),
+        (["rocky", "rhel", "centos", "fedora"], ["vllm"], True, False, [], []),
+        (["arch"], ["all"], True, False, [], []),
+    ],
+)
+def test_packages_that_an_environment_is_made_with(families, extras, venv, compiler, apt, dnf):
+    assert probe.lacks(families, extras, root=True, venv=venv, compiler=compiler) == {"apt": apt, "dnf": dnf}
+    assert probe.lacks(families, extras, root=False, venv=venv, compiler=compiler) == {"apt": [], "dnf": []}

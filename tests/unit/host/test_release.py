@@ -321,6 +321,26 @@ def test_a_mirror_that_denies_what_it_named_is_asked_once_more(tmp_path, answers
     assert str(failed.value).startswith("installing a: " if answers[-1] else "the new environment")
 
 
+@pytest.mark.parametrize(
+    "said, advised",
+    [
+        # uv 0.13.9 with cdifflib 1.2.9 and pyworld 0.3.5 on a Debian 12 without g++.
+        ("error: [Errno 2] No such file or directory: 'x86_64-linux-gnu-gcc'\n\nhint: Build failures usually", True),
+        ("error: [Errno 2] No such file or directory: 'x86_64-linux-gnu-g++'\n\nhint: Build failures usually", True),
+        ("fatal error: Python.h: No such file or directory", True),
+        ("error: [Errno 2] No such file or directory: 'README.md'", False),
+    ],
+)
+def test_a_package_that_nothing_can_compile_names_what_to_install(tmp_path, said, advised):
+    target = tmp_path / "releases" / "r"
+    target.parent.mkdir()
+    tools = FakeTools({"venv": "", "compile": "a==1", "install": CommandFailed("installing a", said)})
+    with pytest.raises(ModelopsError) as failed:
+        release.Builder(tools, IndexSettings(), str(target), "3").build(["a"], [], "default", [], {})
+    assert said in str(failed.value)
+    assert ("apt-get install g++ python3-dev" in str(failed.value)) is advised
+
+
 def test_link_is_replaced_in_one_step(tmp_path):
     link = tmp_path / "current"
     release.point(str(link), "releases/a")
