@@ -36,7 +36,7 @@ _HEADER_VALUE = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
 # Options that are secrets and texts of several lines.
 _AS_IT_IS = ("content",)
 # Those that no header carries, so that they may have any character.
-_IN_A_BODY = ("password",)
+_IN_A_BODY = ("password", "new_password")
 
 # Every form of every secret.
 _known: set[str] = set()

@@ -88,9 +88,8 @@ since:
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
-from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import admin, rotation
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import AUTH_PATH, Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import rotation
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 
 STEPS = {"begun": rotation.begin, "finished": rotation.finish}
 
@@ -106,15 +105,7 @@ ARGUMENT_SPEC = dict(
 def work(module: t.Any) -> dict[str, t.Any]:
     p = module.params
     client = Client.of(module)
-    answer = client.wait_ready(p["ready_timeout"], path=AUTH_PATH, workers=False)
-    auth = admin.authentication(client, answer).auth
-    if auth == admin.NO_AUTH:
-        raise ModelopsError(f"{client.endpoint} has no authentication (xinference_auth), so it has no key to rotate.")
-    if auth == admin.LEGACY:
-        raise ModelopsError(
-            f"{client.endpoint} is of before 3.0 and reads its keys at its start, so none can be replaced while clients use it. "
-            "Upgrade it first: set xinference_version and run ansible-playbook modelops.inference.upgrade."
-        )
+    rotation.reach(client, p["ready_timeout"], "key")
     client.login()
     found = rotation.look(client, p["name"], p["path"])
     plan = STEPS[p["state"]](found)

@@ -31,6 +31,8 @@ if t.TYPE_CHECKING:  # the reconciler runs this file where there is no Ansible
 _REFRESH_EARLY = 120
 # Answered without authentication, by every release.
 AUTH_PATH = "/v1/cluster/auth"
+# Ends the name of a file, beside that of a password, with the one that takes its place at this moment (passwords.py).
+NEXT = ".next"
 # Seconds between two looks at a server that does not answer yet.
 _READY_PAUSE = 1.0
 
@@ -201,6 +203,24 @@ class Client:
                 "until then whoever holds the setup token of its log can."
             )
         raise ModelopsError(f"{problem} It was not tried again. {RESET_HINT}")
+
+    def use_password(self, value: str | None, path: str | None = None) -> None:
+        """Logs in with another password from now on, or with the one that a file holds."""
+        self.session.hide(value)
+        self._password, self._password_file = value, path
+
+    def accepts(self, username: str, password: str) -> bool:
+        """Whether the server takes the password of a user; one attempt, which leaves this client who it is.
+
+        :raises ModelopsError: it does not say.
+        """
+        self.session.hide(password)
+        body = {"username": username, "password": password}
+        what = f"log in as {username!r}"
+        answer = self.session.post("/token", json=body, expect=(200, 401), reads=True, what=what)
+        if answer.status == 200:
+            self.session.hide(answer.json["access_token"], answer.json.get("refresh_token"))
+        return answer.status == 200
 
     def use_key(self, key: str) -> None:
         """Speaks with a client's API key, which can list, describe and infer."""

@@ -32,7 +32,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._directory impo
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.release import installed
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import write_file
-from ansible_collections.modelops.inference.plugins.module_utils._session import ApiError, Session, Unreachable
+from ansible_collections.modelops.inference.plugins.module_utils._session import Answer, ApiError, Session, Unreachable
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
     definitions,
     heal,
@@ -42,7 +42,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference imp
     registration,
     releases,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import NEXT, Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Memory, Store
 
 USERNAME = "reconciler"
@@ -118,13 +118,15 @@ class State:
 
     :param started: when the server started.  :param workers: how many it had.
     :param looked: when the models were looked at last.
-    :param refused: {"file": which password file, "until": when to try again or null, "why"}.
+    :param refused: {"file": which password files, "until": when to try again or null, "why"}.
+    :param by_next: which password files there were when the second one was the right one; "" where it was the first.
     """
 
     started: float | None = None
     workers: int = 0
     looked: float | None = None
     refused: dict[str, t.Any] | None = None
+    by_next: str = ""
     models: dict[str, heal.Known] = field(default_factory=dict)
 
 
@@ -184,7 +186,7 @@ def paused(settings: Settings) -> dict[str, t.Any] | None:
 
 
 def _file(path: str) -> str:
-    """Which file this is: another text in it makes it another one."""
+    """Which file this is: another text in it makes it another one; "" where there is none."""
     try:
         about = os.stat(path)
         return f"{about.st_ino}-{about.st_size}-{about.st_mtime_ns}"
@@ -222,6 +224,7 @@ class Turn:
         session = Session(settings.endpoint, proxy="")
         self.client = Client(session, settings.username, None, settings.password_file or None)
         self.looked = False  # in this turn, and to the end
+        self._known_by: str | None = None  # which password files there were at the login
 
     def run(self) -> int:
         """Does the turn, writes status and metrics, and returns the exit status."""
@@ -247,7 +250,6 @@ class Turn:
         if not self.store.load().models:
             return "nothing is declared"
         self._wait()
-        self._login()
         while True:
             if paused(self.settings):
                 return "paused"
@@ -256,6 +258,8 @@ class Turn:
                     memory = Memory(self.store)
                     if memory.declared.busy:
                         return "a run of Ansible is at work"
+                    # Under the lock: who replaces the password holds it until server and file have the same one.
+                    self._login()
                     self._look(memory)
                     save_state(self.settings, self.state)
             except locks.Held:
@@ -303,33 +307,57 @@ class Turn:
             raise Unreachable(str(exc), sent=False) from exc
 
     def _login(self) -> None:
-        """One attempt. After a refusal none, until the password file is another one; after a ban, for an hour."""
+        """Once with the same password files. After a refusal not, until they are others; after a ban, for an hour."""
         client, path = self.client, self.settings.password_file
-        if not client.needs_auth():
+        which = f"{_file(path)} {_file(path + NEXT)}".strip()
+        if which == self._known_by:
             return
-        refused = self.state.refused
-        if refused and refused["file"] == _file(path) and (refused["until"] or time.time() + 1) > time.time():
-            raise Refused(refused["why"])
+        if client.needs_auth():
+            refused = self.state.refused
+            if refused and refused["file"] == which and (refused["until"] or time.time() + 1) > time.time():
+                raise Refused(refused["why"])
+            answer = self._enter(which)
+            self.state.refused = None
+            if answer.status != 200:
+                self.state.refused = self._refusal(which, answer)
+            save_state(self.settings, self.state)
+            if self.state.refused:
+                raise Refused(self.state.refused["why"])
+        self._known_by = which
+
+    def _enter(self, which: str) -> Answer:
+        """One attempt; and where a rotation broke off before the file had the new password, one with that, first or second."""
+        path = self.settings.password_file
+        files = [path, path + NEXT] if _file(path + NEXT) else [path]
+        if self.state.by_next == which:
+            files.reverse()
+        answer = self._attempt(files[0])
+        if answer.status == 401 and len(files) > 1:
+            files.reverse()
+            answer = self._attempt(files[0])
+        self.state.by_next = which if answer.status == 200 and files[0] != path else ""
+        return answer
+
+    def _attempt(self, path: str) -> Answer:
+        self.client.use_password(None, path)
         try:
-            client.check_password()
+            self.client.check_password()
         except ModelopsError as exc:
             raise Refused(str(exc)) from exc
-        answer = client.take_token()
-        self.state.refused = None
-        if answer.status != 200:
-            banned = answer.status == 429
-            why = (
-                f"{client.endpoint} refused the password of {client.username!r} in {path} ({answer.status}: {answer.detail}). "
-                + (
-                    "Too many logins failed; it is tried again in an hour."
-                    if banned
-                    else "It is not tried again until that file is another one. Remove the file and run the site, which makes a new one."
-                )
+        return self.client.take_token()
+
+    def _refusal(self, which: str, answer: Answer) -> dict[str, t.Any]:
+        client, path = self.client, self.settings.password_file
+        banned = answer.status == 429
+        why = (
+            f"{client.endpoint} refused the password of {client.username!r} in {path} ({answer.status}: {answer.detail}). "
+            + (
+                "Too many logins failed; it is tried again in an hour."
+                if banned
+                else "It is not tried again until that file is another one. Remove the file and run the site, which makes a new one."
             )
-            self.state.refused = {"file": _file(path), "until": time.time() + _BAN if banned else None, "why": why}
-        save_state(self.settings, self.state)
-        if self.state.refused:
-            raise Refused(self.state.refused["why"])
+        )
+        return {"file": which, "until": time.time() + _BAN if banned else None, "why": why}
 
     # -- the models ------------------------------------------------------------------------------------------------
 

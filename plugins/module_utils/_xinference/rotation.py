@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import admin
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import AUTH_PATH, Client
 
 KEYS = "/v1/admin/keys"
 
@@ -43,6 +43,25 @@ class Found:
     def begun(self) -> bool:
         """Whether the file holds the new key already."""
         return self.next is not None and self.in_file is not None and _is(self.next, self.text, self.in_file)
+
+
+def reach(client: Client, timeout: float, what: str) -> admin.Actual:
+    """How the server, which must answer, tells its users apart.
+
+    :param what: shall be replaced there, key or password.
+    :raises ModelopsError: on this server nothing can be replaced while clients use it.
+    """
+    actual = admin.authentication(client, client.wait_ready(timeout, path=AUTH_PATH, workers=False))
+    if actual.auth == admin.NO_AUTH:
+        raise ModelopsError(
+            f"{client.endpoint} has no authentication (xinference_auth), so it has no {what} to rotate."
+        )
+    if actual.auth == admin.LEGACY:
+        raise ModelopsError(
+            f"{client.endpoint} is of before 3.0 and reads its {what}s at its start, so none can be replaced while clients use it. "
+            "Upgrade it first: set xinference_version and run ansible-playbook modelops.inference.upgrade."
+        )
+    return actual
 
 
 def next_name(name: str) -> str:

@@ -193,9 +193,16 @@ class Accounts:
                 return user
         raise Refused(404, "User not found", plain=True)
 
-    def change_password(self, user_id: int, body: dict[str, t.Any]) -> dict[str, t.Any]:
+    def change_password(self, user_id: int, body: dict[str, t.Any], caller: str) -> dict[str, t.Any]:
+        user = self.user(user_id)
+        own = user["username"] == caller
+        if own and body.get("current_password", user["password"]) != user["password"]:
+            raise Refused(403, "Current password is incorrect", plain=True)
         _check_password({"username": "", "password": body.get("new_password")})
-        self.user(user_id)["password"] = body["new_password"]
+        user["password"] = body["new_password"]
+        # All logins of the user end with it.
+        self.tokens = {token: row for token, row in self.tokens.items() if row[0] != user["username"]}
+        self.refresh_tokens = {token: name for token, name in self.refresh_tokens.items() if name != user["username"]}
         return {"ok": True}
 
     def delete_user(self, user_id: int) -> None:

@@ -499,7 +499,7 @@ DATABASE_ROUTES: list[tuple[str, str, t.Callable[[XinferenceServer, _Call], tupl
     (
         "PUT",
         _USER + "/password",
-        lambda s, c: _do(s.accounts.change_password(int(c.args["id"]), c.body)),
+        lambda s, c: _do(s.accounts.change_password(int(c.args["id"]), c.body, s.accounts.caller(c.token))),
     ),
     ("DELETE", _USER, lambda s, c: _do(s.accounts.delete_user(int(c.args["id"])))),
     ("GET", "/v1/admin/keys", lambda s, c: _do(s.accounts.key_rows())),

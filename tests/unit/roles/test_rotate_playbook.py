@@ -24,8 +24,11 @@ from servers.dify.server import EMAIL
 from servers.dify.server import PASSWORD as DIFY_PASSWORD
 from servers.xinference import PASSWORD, XinferenceServer
 
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import reconcile
+
 COLLECTIONS = next(path for path in sys.path if (Path(path) / "ansible_collections" / "modelops").is_dir())
 OLD = "sk-old4567890123"
+SCOPES = ["models:list", "models:write", "models:register"]
 
 
 @pytest.fixture
@@ -165,3 +168,94 @@ def test_what_cannot_be_rotated_is_refused(server, file, play):
     code, out = play("-e", json.dumps({"rotate": "client_key"}), xinference_client_key=OLD)
     assert code and "gpu1: xinference_client_key gives the text of the key" in out
     assert names(server) == {"client": OLD} and not server.changes()
+
+
+@pytest.fixture
+def reconciler(server, file, run_module):
+    """Its directory, with a model that is remembered and the password of its user; none of it is a service here."""
+    directory = file.parents[1] / "reconciler"
+    user = {"name": "reconciler", "password_path": str(directory / "password"), "permissions": SCOPES}
+    login = {"endpoint": server.url, "password": PASSWORD}
+    assert not run_module("xinference_admin", {**login, "users": [user]}).failed
+    model = {"uid": "bge-m3", "type": "embedding"}
+    remember = {"remember": str(directory / "declared.json"), "prove": "never"}
+    assert not run_module("xinference_models", {**login, "models": [model], **remember}).failed
+    return directory
+
+
+@contextlib.contextmanager
+def turning(server, directory):
+    """One turn of the reconciler after the other; yields their exit statuses."""
+    command = ["--directory", str(directory), "run", "--endpoint", server.url, "--release", "4.1.0"]
+    statuses, ends = [], threading.Event()
+
+    def turns():
+        while not ends.wait(0.1):
+            statuses.append(reconcile.main([*command, "--password-file", str(directory / "password")]))
+
+    thread = threading.Thread(target=turns)
+    thread.start()
+    try:
+        yield statuses
+    finally:
+        ends.set()
+        thread.join()
+
+
+def test_every_secret_is_replaced_and_what_breaks_off_goes_on(server, file, play, reconciler):
+    """The run is ended twice, each time by an answer that is lost after the server has changed a password."""
+    held = {"admin": file.with_name("admin_password"), "reconciler": reconciler / "password"}
+    held["admin"].write_text(PASSWORD + "\n")
+    before = {name: path.read_text().strip() for name, path in held.items()}
+
+    def in_force(name):
+        return server.accounts.users[name]["password"]
+
+    asked = ["-e", "rotate=client_key,admin_password,reconciler"]
+    outs = []
+    with (
+        Clients(server.url, lambda: file.read_text().strip()).asking() as clients,
+        turning(server, reconciler) as turns,
+    ):
+        for name in held:
+            user = server.accounts.users[name]["id"]
+            server.fault("reset_after", verb="PUT", path=f"/{user}/password$")
+            code, out = play(*asked, xinference_admin_password="")
+            outs.append(out)
+            assert code and held[name].read_text().strip() == before[name] != in_force(name), out
+            assert held[name].with_name(held[name].name + ".next").read_text().strip() == in_force(name)
+        code, out = play(*asked, xinference_admin_password="")
+        outs.append(out)
+        assert code == 0, out
+    for name, path in held.items():
+        assert path.read_text().strip() == in_force(name) != before[name]
+        assert not path.with_name(path.name + ".next").exists()
+        assert not any(in_force(name) in out or before[name] in out for out in outs)
+    assert "gpu1: the administrator's password of cluster gpu1 was replaced (kept on the host since 20" in out
+    assert "gpu1: the reconciler of cluster gpu1 got another password, which exists since 20" in out
+    assert "the client key of cluster gpu1 exists since 2026-11-22 10:47:06 (UTC)" in out
+    assert names(server) == {"client": file.read_text().strip()} != {"client": OLD}
+    assert len(clients.answers) > 10 and set(clients.answers) == {200}
+    assert len(turns) > 10 and set(turns) == {0}
+
+
+def test_the_administrator_gets_the_password_of_the_inventory(server, file, play, reconciler):
+    admin_password = file.with_name("admin_password")
+    admin_password.write_text(PASSWORD + "\n")
+    new = "another-password-2"
+    asked = ["-e", "rotate=admin_password,reconciler"]
+    code, out = play(*asked, "--check", xinference_admin_password=new)
+    assert code == 0, out
+    assert "the administrator's password of cluster gpu1 would be replaced" in out
+    assert "the reconciler of cluster gpu1 would get another password" in out
+    assert server.accounts.users["admin"]["password"] == admin_password.read_text().strip() == PASSWORD
+    code, out = play("-e", "rotate=admin_password", xinference_admin_password=new)
+    assert code == 0 and new not in out and PASSWORD not in out, out
+    assert server.accounts.users["admin"]["password"] == admin_password.read_text().strip() == new
+
+
+def test_a_host_without_a_reconciler_says_so_and_other_secrets_are_refused(server, file, play):
+    code, out = play("-e", "rotate=reconciler")
+    assert code == 0 and "the reconciler of cluster gpu1 has no password" in out and not server.changes(), out
+    code, out = play("-e", "rotate=client_key,password")
+    assert code and "client_key, admin_password, reconciler" in out and not server.changes(), out
