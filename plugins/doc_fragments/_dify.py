@@ -48,7 +48,8 @@ options:
   daemon_timeout:
     description:
       - Seconds that a run waits while Dify's plugin daemon is down (from 1.0 on), as after a restart of Dify. Requests that
-        may be repeated are, with pauses.
+        may be repeated are, with pauses. Before 1.4 Dify answers then with a 500 that says nothing; where its list of plugins
+        ends in one, too, it is taken for that.
     type: float
     default: 60
 notes:

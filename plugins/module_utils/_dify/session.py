@@ -16,7 +16,7 @@ import threading
 import time
 import typing as t
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection
@@ -41,6 +41,7 @@ if t.TYPE_CHECKING:
 
 API = "/console/api"
 CURRENT = f"{API}/workspaces/current"
+PLUGIN_LIST = f"{CURRENT}/plugin/list"
 
 # Roles that may read a workspace and not change its models.
 _MAY_NOT = ("editor", "normal", "dataset_operator")
@@ -155,6 +156,8 @@ class DifySession:
             if found is None:
                 self._daemon_deadline = None
                 return answer
+            if found.silent and self._daemon_is_down():
+                found = replace(found, of_daemon=True)
             if not (idempotent and found.daemon_down and self._wait_for_daemon()):
                 raise DifyError(
                     self.http.redact(f"{self.where()}: {what}: {found}. {self._advice(found, about)}"), found
@@ -170,6 +173,17 @@ class DifySession:
             waited=f"{self.daemon_timeout:g}",
             **(about or {}),
         )
+
+    def _daemon_is_down(self) -> bool:
+        """After a 500 without a word: whether the list of plugins, which the plugin daemon alone has, ends in one, too."""
+        if not self.release.plugins:
+            return False
+        try:
+            answer = self.http.get(PLUGIN_LIST, params={"page": 1, "page_size": 1}, expect=(), what=self.where())
+        except Unreachable:
+            return False
+        found = errors.refusal(answer)
+        return found is not None and found.silent
 
     def _wait_for_daemon(self) -> bool:
         """One pause, longer each time; False where the time is over. All requests share it until one succeeds."""
