@@ -5,16 +5,20 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
-from dify_examples import EMBEDDING, KEY, LOCKED_XINFERENCE, model
+from dify_examples import EMBEDDING, KEY, LOCKED_XINFERENCE, RUN, model
 from servers.dify import UNRECORDED, DifyServer, Fault
 from servers.dify.server import EMAIL, PASSWORD
 
 from ansible_collections.modelops.inference.plugins.module_utils._dify import session
+from ansible_collections.modelops.inference.plugins.module_utils._dify.login import WorkspaceFile
 
 REGISTER = r"/models(/credentials)?$"
 LIST = r"/xinference/models$"
@@ -174,6 +178,113 @@ def test_two_runs_with_one_account_do_not_write_to_each_others_workspace(real, d
     assert result.failed and "switched the account to the workspace 'Third'" in result["msg"]
     assert not third.models and not research.models
     assert {row["state"] for row in result["models"]} == {"unknown"}
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "dify-workspaces.txt"
+
+
+def test_the_next_run_puts_the_account_back_after_a_kill(real, dify_models, file):
+    """Where the account belongs is known by a file that outlives the play, unlike the one of the login."""
+    research = real.state.add_workspace("Research", admin="owner")
+    account = real.state.accounts[EMAIL]
+    home = account.current
+    answer = real.app.answer
+
+    def killed(request):
+        if request.verb == "GET" and request.path.endswith("/models"):
+            run.kill()
+            run.wait()
+        return answer(request)
+
+    real.app.answer = killed
+    about = {
+        "url": real.url,
+        "email": EMAIL,
+        "password": PASSWORD,
+        "workspace": "Research",
+        "workspace_file": str(file),
+    }
+    args = json.dumps({"ANSIBLE_MODULE_ARGS": {**about, "models": [model()], "allow_loopback": True}})
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
+    run = subprocess.Popen([sys.executable, "-c", RUN, args], env=environment)
+    assert run.wait(timeout=120) == -signal.SIGKILL and account.current == research.id
+    assert PASSWORD not in file.read_text() and not any(token in file.read_text() for token in real.state.tokens)
+
+    real.app.answer = answer
+    check = dify_models(real, [model()], workspace_file=str(file), check=True)
+    assert check.failed and "left the account in the workspace 'Research'" in check["msg"]
+    result = dify_models(real, [model()], workspace_file=str(file))
+    assert not result.failed and result["workspace"]["id"] == home == account.current
+    assert not research.models
+
+
+def test_a_workspace_that_is_named_once_is_remembered_by_its_id(real, dify_models, file):
+    research = real.state.add_workspace("Research", admin="owner")
+    third = real.state.add_workspace("Third", admin="owner")
+    account = real.state.accounts[EMAIL]
+    options = {"workspace_file": str(file)}
+    assert dify_models(real, [model()], default_workspace="Research", check=True, **options)["not_compared"]
+    assert not file.exists()
+    assert dify_models(real, [model()], default_workspace="Research", **options)["workspace"]["id"] == research.id
+    research.name = "Science"
+    third.name = "Research"
+    account.current = third.id  # by a click
+    for named in ("Research", None):
+        result = dify_models(real, [model()], default_workspace=named, **options)
+        assert not result.failed and not result.changed, result["msg"]
+        assert result["workspace"] == {"id": research.id, "name": "Science"}
+        assert account.current == third.id and not third.models
+    assert dify_models(real, [model()], workspace="Research", **options)["workspace"]["id"] == third.id
+    assert dify_models(real, [model()], default_workspace=third.id, **options)["workspace"]["id"] == third.id
+    assert dify_models(real, [model()], **options)["workspace"]["id"] == third.id
+    account.current = real.workspace.id
+    del account.roles[third.id]
+    gone = dify_models(real, [model()], **options)
+    assert gone.failed and f"{file} remembers '{third.id}'; give another default_workspace" in gone["msg"]
+
+
+def test_nothing_is_kept_where_there_is_nothing_to_remember(real, dify_models, file):
+    assert not dify_models(real, [model()], workspace_file=str(file)).failed
+    assert not file.exists()
+
+
+@pytest.mark.parametrize(("begun", "left"), [("now", ""), ("1", "id of Research"), ("", "")])
+def test_a_run_is_known_by_its_number_and_its_start(file, begun, left):
+    """In a container another program of a later run has the number of the one that was killed."""
+    with WorkspaceFile(str(file), "key") as kept:
+        kept.leave({"id": "id of home", "name": "home"}, "id of Research")
+    text = json.loads(file.read_text())
+    entry = text["key workspace"]
+    with open(f"/proc/{os.getppid()}/stat", encoding="utf-8") as stat:
+        now = stat.read().rpartition(")")[2].split()[19]
+    entry.update(pid=os.getppid(), begun=now if begun == "now" else begun)
+    file.write_text(json.dumps(text))
+    with WorkspaceFile(str(file), "key").reading() as kept:
+        assert kept.left()[1] == left
+
+
+@pytest.mark.parametrize("what", ["link", "directory", "pipe", "open to everybody", "no directory"])
+def test_a_workspace_file_that_is_not_used(tmp_path, dify_models, what):
+    path = tmp_path / "file"
+    if what == "link":
+        (tmp_path / "other").write_text("{}")
+        path.symlink_to(tmp_path / "other")
+    elif what == "directory":
+        path.mkdir()
+    elif what == "pipe":
+        os.mkfifo(path)
+    elif what == "open to everybody":
+        path.write_text("{}")
+        path.chmod(0o666)
+    else:
+        path = path / "file"
+    with DifyServer("1.12.1") as server:
+        server.state.add_workspace("Research", admin="owner")
+        result = dify_models(server, [model()], workspace="Research", workspace_file=str(path))
+        assert result.failed and f"workspace_file: {path} " in result["msg"]
+        assert server.sent("POST", "/switch") == []
 
 
 # --- defaults ------------------------------------------------------------------------------------------------------
