@@ -32,10 +32,18 @@ options:
     type: str
   workspace:
     description:
-      - Name or ID of the workspace. Unset takes the account's current one.
+      - Name or ID of the workspace. Unset takes O(default_workspace), else the one that O(workspace_file) remembers, else the
+        account's current one.
       - With O(admin_key) its ID, which is required.
       - Which one is current Dify keeps for the account. Two runs at a time with one account have to work in the same one; a
         run that changed something fails where it finds the account in another one afterwards.
+    type: str
+  default_workspace:
+    description:
+      - Name or ID of the workspace that an unset O(workspace) means, wherever the account is at the moment.
+      - It is named once. O(workspace_file) then remembers its ID, also where it gets another name in Dify or this is unset
+        again. Another name here is looked up anew.
+      - Of an account, and not with O(admin_key).
     type: str
   session_file:
     description:
@@ -45,10 +53,19 @@ options:
       - Content that cannot be used, that is older than 50 minutes or that Dify refuses is replaced. Tasks that run at the
         same time wait for each other's login. Unused with O(admin_key).
     type: path
+  workspace_file:
+    description:
+      - File, on the machine that runs the module, that remembers by Dify and account, without any secret, which workspace
+        O(default_workspace) named, and to which one the account belongs while the module has switched it to another.
+      - A run that was killed meanwhile leaves the account switched. The next one with the same file puts it back, except in
+        check mode, which fails. Keep the file between plays.
+      - It is made where there is something to remember. Unset keeps the same in O(session_file).
+    type: path
   daemon_timeout:
     description:
       - Seconds that a run waits while Dify's plugin daemon is down (from 1.0 on), as after a restart of Dify. Requests that
-        may be repeated are, with pauses.
+        may be repeated are, with pauses. Before 1.4 Dify answers then with a 500 that says nothing; where its list of plugins
+        ends in one, too, it is taken for that.
     type: float
     default: 60
 notes:

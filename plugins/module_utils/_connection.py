@@ -42,7 +42,9 @@ DIFY_OPTIONS: dict[str, t.Any] = dict(
     password=dict(type="str", no_log=True),
     admin_key=dict(type="str", no_log=True),
     workspace=dict(type="str"),
+    default_workspace=dict(type="str"),
     session_file=dict(type="path", no_log=False),
+    workspace_file=dict(type="path"),
     daemon_timeout=dict(type="float", default=60),
     **HTTP_OPTIONS,
 )
@@ -51,7 +53,7 @@ DIFY_OPTIONS: dict[str, t.Any] = dict(
 DIFY_RULES: dict[str, t.Any] = dict(
     required_together=[("email", "password")],
     required_one_of=[("email", "admin_key")],
-    mutually_exclusive=[("email", "admin_key")],
+    mutually_exclusive=[("email", "admin_key"), ("default_workspace", "admin_key")],
     required_by={"admin_key": ("workspace",)},
 )
 

@@ -202,7 +202,7 @@ notes:
   - A change of O(workspace) switches the account's current workspace in Dify, for people logged in with it too, and
     switches it back at the end, also after a failure, SIGINT and SIGTERM. Before each change the module then looks whether the account
     is still there, and fails where another run or a person switched it (one more request a change). A run that was killed leaves it
-    switched; the next one with the same O(session_file) puts it back. Use an account of its own for automation.
+    switched; the next one with the same O(workspace_file) puts it back. Use an account of its own for automation.
 seealso:
   - module: modelops.inference.xinference_models
   - module: modelops.inference.xinference_probe

@@ -31,6 +31,7 @@ HERE_INSTEAD = {
     "xinference_home": "{{ xinference_dir }}/home",
     "xinference_models_dir": "{{ xinference_dir }}/models",
     "dify_connection_sheet": "{{ emulated }}/sheet-{{ xinference_cluster }}.txt",
+    "dify_workspace_file": "{{ emulated }}/dify-workspaces.txt",
     "_accelerator_root": "{{ emulated }}/machines/{{ inventory_hostname }}",
     "_accelerator_kernel": True,
     "_accelerator_record": "{{ _accelerator_root }}{{ accelerator_found.facts.record_path }}",

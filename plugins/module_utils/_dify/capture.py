@@ -18,6 +18,7 @@ _DEFAULTS = {"invoke_timeout": 60, "max_retries": 3}
 # Of a target, what the capture replaces.
 _REPLACED = (
     "workspaces",
+    "workspace",
     "models",
     "overrides",
     "model_name",

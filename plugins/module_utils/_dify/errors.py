@@ -28,16 +28,18 @@ class Failure:
 
     :param code: Dify's own code ("invalid_param", "unauthorized", ...); "" where there is none.
     :param text: its message, without the request IDs and wrappings that differ from call to call.
+    :param of_daemon: the list of plugins, which the plugin daemon alone has, fails in the same way.
     """
 
     status: int
     code: str
     text: str
+    of_daemon: bool = False
 
     @property
     def daemon_down(self) -> bool:
         """Whether Dify itself is well and what runs its plugins is not, so that trying again can help."""
-        return bool(re.search(_DAEMON_DOWN, self.text))
+        return self.of_daemon or bool(re.search(_DAEMON_DOWN, self.text))
 
     @property
     def overtaken(self) -> bool:
@@ -47,7 +49,7 @@ class Failure:
     @property
     def silent(self) -> bool:
         """Whether Dify broke without a word. It does so where its database refuses what another run has just stored."""
-        return self.status >= 500 and self.code == "unknown"
+        return self.status >= 500 and self.code == "unknown" and not self.of_daemon
 
     @property
     def of_every_model(self) -> bool:
@@ -95,6 +97,13 @@ def _unwrap(text: str) -> str:
             pass
     return text
 
+
+# Before Dify wrapped the errors of its plugin daemon (1.0 to 1.3), and where the daemon answers 5xx (up to 1.13).
+_SILENT_DAEMON = (
+    "Dify does not say why, and its list of plugins fails in the same way: its plugin daemon does not answer; daemon_timeout is "
+    "{waited} s. See that its container (plugin_daemon) runs (docker compose ps plugin_daemon), then run this again. If it runs, "
+    "see the log of the container api."
+)
 
 # What to do about a message of Dify or of the Xinference plugin; the first that matches counts.
 _ADVICE: tuple[tuple[str, str], ...] = (
@@ -222,6 +231,8 @@ def advice(found: Failure, release: Release, **about: t.Any) -> str:
         return "Something between drops the cookies or the header X-CSRF-Token, which Dify wants with every request."
     if found.status == 401:
         return "Dify does not accept the session, though it is new. Does something between drop cookies or headers?"
+    if found.of_daemon:
+        return _SILENT_DAEMON.format_map(_About(**about))
     for pattern, text in _ADVICE:
         if re.search(pattern, found.text):
             return text.format_map(_About(validator=release.validator, **about))

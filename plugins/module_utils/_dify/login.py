@@ -2,10 +2,12 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a login at Dify gives, and the file that keeps it for the play's other tasks. Private to the collection."""
+"""What a login at Dify gives, and the files that keep it for the play's other tasks, and its workspace for the next play.
+Private to the collection."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -76,39 +78,31 @@ def from_cookies(answer: Answer) -> Tokens | None:
     return Tokens({"Cookie": sent, "X-CSRF-Token": csrf})
 
 
-class SessionFile:
-    """Keeps tokens by Dify and account. While one task has it open, every other one waits: so only one logs in.
+_File = t.TypeVar("_File", bound="KeptFile")
 
-    A context manager. What is in it and cannot be used counts as nothing.
+
+class KeptFile:
+    """JSON in a file that one process at a time has open; a context manager. What is in it and cannot be used counts as nothing.
 
     :param path: None keeps nothing.
     :param key: the Dify and the account.
     """
+
+    option = ""
+    mode = 0o600
+    #: Whether nobody else may own it, what nobody else may have of it, and that in words.
+    own = True
+    refused = 0o077
+    fit = ""
 
     def __init__(self, path: str | None, key: str):
         self.path = path
         self.key = key
         self._file: t.TextIO | None = None
 
-    def __enter__(self) -> SessionFile:
+    def __enter__(self: _File) -> _File:
         if self.path:
-            try:
-                handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-            except OSError as exc:
-                raise ModelopsError(f"session_file: {self.path} cannot be opened ({exc.strerror})") from exc
-            self._file = os.fdopen(handle, "r+", encoding="utf-8")
-            found = os.fstat(handle)
-            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
-                self._file.close()
-                raise ModelopsError(
-                    f"session_file: {self.path} has to be a file that only the user running the module may read and "
-                    "write, because a login is kept in it. Remove it, or give another path."
-                )
-            try:
-                locks.take(handle, self.path)
-            except locks.Held:
-                self._file.close()
-                raise
+            self._open(self.path, os.O_RDWR | os.O_CREAT)
         return self
 
     def __exit__(self, *exc: object) -> None:
@@ -116,67 +110,31 @@ class SessionFile:
             self._file.close()
             self._file = None
 
-    def read(self) -> Tokens | None:
-        """What was kept; None where there is nothing that can be used."""
+    @contextlib.contextmanager
+    def reading(self: _File) -> t.Iterator[_File]:
+        """The same where nothing is written: a file that is not there is empty, and stays away."""
+        if self.path and os.path.lexists(self.path):
+            self._open(self.path, os.O_RDONLY)
         try:
-            kept = self._all()[self.key]
-            tokens = Tokens(dict(kept["headers"]), str(kept["refresh_token"]))
-            return tokens if 0 <= time.time() - kept["since"] < LIFE else None
-        except (KeyError, TypeError, ValueError):
-            return None
+            yield self
+        finally:
+            self.__exit__()
 
-    def write(self, tokens: Tokens) -> None:
-        """Keeps tokens in place of those before."""
-        self._put({**asdict(tokens), "since": time.time()})
-
-    def refusal(self, password: str) -> str:
-        """What became of another task's try of this very password, in words; "" where there is nothing to heed.
-
-        That is: none was made in the last REFUSED_FOR seconds, or with another password.
-        """
-        kept = self._all().get(self.key)
-        if not isinstance(kept, dict) or not kept.get("refused") or kept.get("password") != self._digest(password):
-            return ""
+    def _open(self, path: str, flags: int) -> None:
         try:
-            age = time.time() - kept["since"]
-        except (KeyError, TypeError):
-            return ""
-        if not 0 <= age < REFUSED_FOR:
-            return ""
-        return (
-            f"{kept['refused']}{_TOLD}{age:.0f} s ago, as session_file {self.path} tells, and is not tried again within "
-            f"{REFUSED_FOR // 60} minutes; to try earlier, remove the file."
-        )
-
-    def refuse(self, password: str, said: str) -> None:
-        """Keeps a refusal, so that the play's other tasks do not lock the account by trying again."""
-        if self._file is not None:
-            self._put({"refused": said, "password": self._digest(password), "since": time.time()})
-
-    def leave(self, home: dict[str, str], there: str) -> None:
-        """Keeps to which workspace the account belongs while it is switched to another one; {} and "" forget it.
-
-        :param home: its ID and name.
-        :param there: the ID of the other one.
-        """
-        self._put({"home": home, "there": there, "pid": os.getpid()} if there else {}, self._left)
-
-    def left(self) -> tuple[dict[str, str], str]:
-        """What was kept by ``leave``; nothing while the process that left it still works there."""
-        kept = self._all().get(self._left)
-        if not isinstance(kept, dict):
-            return {}, ""
-        home = kept.get("home")
-        if not isinstance(home, dict) or not {"id", "name"} <= set(home) or _works(kept.get("pid")):
-            return {}, ""
-        return {"id": str(home["id"]), "name": str(home["name"])}, str(kept.get("there"))
-
-    @property
-    def _left(self) -> str:
-        return f"{self.key} workspace"
-
-    def _digest(self, password: str) -> str:
-        return hashlib.pbkdf2_hmac("sha256", password.encode(), self.key.encode(), 200_000).hex()
+            handle = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK, self.mode)
+        except OSError as exc:
+            raise ModelopsError(f"{self.option}: {path} cannot be opened ({exc.strerror})") from exc
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode) or found.st_mode & self.refused or self.own and found.st_uid != os.geteuid():
+            os.close(handle)
+            raise ModelopsError(f"{self.option}: {path} {self.fit}. Remove it, or give another path.")
+        self._file = os.fdopen(handle, "r+" if flags & os.O_RDWR else "r", encoding="utf-8")
+        try:
+            locks.take(handle, path)
+        except locks.Held:
+            self._file.close()
+            raise
 
     def _put(self, entry: dict[str, t.Any], key: str = "") -> None:
         if self._file is None:
@@ -197,11 +155,112 @@ class SessionFile:
             return {}
         return found if isinstance(found, dict) else {}
 
+    def _entry(self, key: str) -> dict[str, t.Any]:
+        found = self._all().get(key)
+        return found if isinstance(found, dict) else {}
 
-def _works(pid: t.Any) -> bool:
-    """Whether another process of this number runs."""
+
+class SessionFile(KeptFile):
+    """Keeps tokens by Dify and account. While one task has it open, every other one waits: so only one logs in."""
+
+    option = "session_file"
+    fit = "has to be a file that only the user running the module may read and write, because a login is kept in it"
+
+    def read(self) -> Tokens | None:
+        """What was kept; None where there is nothing that can be used."""
+        try:
+            kept = self._all()[self.key]
+            tokens = Tokens(dict(kept["headers"]), str(kept["refresh_token"]))
+            return tokens if 0 <= time.time() - kept["since"] < LIFE else None
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def write(self, tokens: Tokens) -> None:
+        """Keeps tokens in place of those before."""
+        self._put({**asdict(tokens), "since": time.time()})
+
+    def refusal(self, password: str) -> str:
+        """What became of another task's try of this very password, in words; "" where there is nothing to heed.
+
+        That is: none was made in the last REFUSED_FOR seconds, or with another password.
+        """
+        kept = self._entry(self.key)
+        if not kept.get("refused") or kept.get("password") != self._digest(password):
+            return ""
+        try:
+            age = time.time() - kept["since"]
+        except (KeyError, TypeError):
+            return ""
+        if not 0 <= age < REFUSED_FOR:
+            return ""
+        return (
+            f"{kept['refused']}{_TOLD}{age:.0f} s ago, as session_file {self.path} tells, and is not tried again within "
+            f"{REFUSED_FOR // 60} minutes; to try earlier, remove the file."
+        )
+
+    def refuse(self, password: str, said: str) -> None:
+        """Keeps a refusal, so that the play's other tasks do not lock the account by trying again."""
+        if self._file is not None:
+            self._put({"refused": said, "password": self._digest(password), "since": time.time()})
+
+    def _digest(self, password: str) -> str:
+        return hashlib.pbkdf2_hmac("sha256", password.encode(), self.key.encode(), 200_000).hex()
+
+
+class WorkspaceFile(KeptFile):
+    """Keeps, without a secret, where an account belongs: while it is switched, and where no workspace is named. Outlives a play."""
+
+    option = "workspace_file"
+    mode = 0o644
+    own = False
+    refused = 0o002
+    fit = "must be a file that not everybody may write, because it tells to which workspace an account is switched"
+
+    def leave(self, home: dict[str, str], there: str) -> None:
+        """Keeps to which workspace the account belongs while it is switched to another one; {} and "" forget it.
+
+        :param home: its ID and name.
+        :param there: the ID of the other one.
+        """
+        pid = os.getpid()
+        self._put({"home": home, "there": there, "pid": pid, "begun": _begun(pid)} if there else {}, self._left)
+
+    def left(self) -> tuple[dict[str, str], str]:
+        """What was kept by ``leave``; nothing while the process that left it still works there."""
+        kept = self._entry(self._left)
+        home = kept.get("home")
+        if not isinstance(home, dict) or not {"id", "name"} <= set(home) or _works(kept.get("pid"), kept.get("begun")):
+            return {}, ""
+        return {"id": str(home["id"]), "name": str(home["name"])}, str(kept.get("there"))
+
+    def remember(self, name: str, workspace: str) -> None:
+        """Keeps which workspace is meant where none is named.
+
+        :param name: as it was given.  :param workspace: its ID.
+        """
+        self._put({"name": name, "id": workspace}, self._meant)
+
+    def remembered(self) -> tuple[str, str]:
+        """What was kept by ``remember``; two times "" where nothing was."""
+        kept = self._entry(self._meant)
+        return (str(kept["name"]), str(kept["id"])) if {"name", "id"} <= set(kept) else ("", "")
+
+    @property
+    def _left(self) -> str:
+        return f"{self.key} workspace"
+
+    @property
+    def _meant(self) -> str:
+        return f"{self.key} default workspace"
+
+
+def _works(pid: t.Any, begun: t.Any) -> bool:
+    """Whether another process still runs. Its number alone does not tell: in a container a later run may have the same."""
     if not isinstance(pid, int) or pid <= 0 or pid == os.getpid():
         return False
+    now = _begun(pid)
+    if now and begun:
+        return bool(now == begun)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -209,3 +268,12 @@ def _works(pid: t.Any) -> bool:
     except OSError:
         pass
     return True
+
+
+def _begun(pid: int) -> str:
+    """When a process began, in its system's own count; "" where that is not told."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return ""

@@ -59,6 +59,7 @@ def refusals(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.M
                 wrong = [f"{exc}."]
         wrong += _override_refusals(target)
         found += [f"{target['name']}: {sentence}" for sentence in wrong]
+    found += _shared_account_refusals(targets)
     for target in targets:
         found += [
             f"{target['name']}: prune would remove what {other['name']} registers, in the same workspace under the same "
@@ -67,6 +68,23 @@ def refusals(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.M
             if other is not target and _prunes(target, other)
         ]
     return [*found, LOOPBACK] if looped else found
+
+
+def _shared_account_refusals(targets: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
+    """Targets of one account that name different workspaces as the one that is remembered."""
+    first: dict[tuple[str, str], t.Mapping[str, t.Any]] = {}
+    found = []
+    for target in targets:
+        account = (str(target.get("url") or "").rstrip("/"), str(target.get("email") or ""))
+        if not target.get("workspace") or not account[1]:
+            continue
+        other = first.setdefault(account, target)
+        if other["workspace"] != target["workspace"]:
+            found.append(
+                f"{target['name']}: workspace is '{target['workspace']}', and '{other['workspace']}' in {other['name']}, of the "
+                "same account, of which one is remembered. Name them as workspaces."
+            )
+    return found
 
 
 def unknown(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
@@ -129,7 +147,7 @@ def _coming(sources: t.Sequence[t.Mapping[str, t.Any]], target: t.Mapping[str, t
 
 def _prunes(target: t.Mapping[str, t.Any], other: t.Mapping[str, t.Any]) -> bool:
     """Whether a target takes another one's models for its own. A workspace that is not named may be any."""
-    spaces = [set(each.get("workspaces") or [""]) for each in (target, other)]
+    spaces = [_spaces(each) for each in (target, other)]
     names = [each.get("credential_name") or OWN_NAME for each in (target, other)]
     return (
         boolean(target.get("prune") or False)
@@ -139,11 +157,17 @@ def _prunes(target: t.Mapping[str, t.Any], other: t.Mapping[str, t.Any]) -> bool
     )
 
 
+def _spaces(target: t.Mapping[str, t.Any]) -> set[str]:
+    """The workspaces of a target, as they are named; "" is the account's current one."""
+    return {space or target.get("workspace") or "" for space in target.get("workspaces") or [""]}
+
+
 def _target_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     """What is wrong with a target itself."""
     for check in (
         _url_refusals,
         _login_refusals,
+        _workspace_refusals,
         _model_name_refusals,
         _selector_refusals,
         _credential_name_refusals,
@@ -169,6 +193,16 @@ def _login_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         yield "give email and password, or admin_key and the workspaces' IDs."
     if target.get("admin_key") and not any(target.get("workspaces") or ()):
         yield "an admin_key works in workspaces that are named by their ID: give workspaces."
+
+
+def _workspace_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    """Of the one workspace that is meant where workspaces names none."""
+    if not target.get("workspace"):
+        return
+    if target.get("admin_key"):
+        yield "workspace is of an account; with an admin_key give the ID as workspaces."
+    elif any(target.get("workspaces") or ()):
+        yield "workspace is of a target without workspaces: give one of the two."
 
 
 def _model_name_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:

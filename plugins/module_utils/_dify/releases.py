@@ -6,7 +6,7 @@
 
 The version is the X-Version header that every answer of Dify carries, also without a login. It is never probed:
 from 1.8 on the old endpoint answers 200 and stores nothing, and a password in the wrong encoding counts towards the
-lockout. Known by running 0.15.3, 1.0.1, 1.7.2, 1.8.1, 1.9.2, 1.10.1, 1.12.1 and 1.16.0-rc1, and from Dify's history.
+lockout. Known by running 0.15.3, 1.0.1, 1.4.3, 1.7.2, 1.8.1, 1.9.2, 1.10.1, 1.12.1, 1.15.0 and 1.16.0-rc1, and from Dify's history.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ import threading
 import time
 import typing as t
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection
@@ -24,6 +24,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify import er
 from ansible_collections.modelops.inference.plugins.module_utils._dify.login import (
     SessionFile,
     Tokens,
+    WorkspaceFile,
     from_body,
     from_cookies,
 )
@@ -41,6 +42,7 @@ if t.TYPE_CHECKING:
 
 API = "/console/api"
 CURRENT = f"{API}/workspaces/current"
+PLUGIN_LIST = f"{CURRENT}/plugin/list"
 
 # Roles that may read a workspace and not change its models.
 _MAY_NOT = ("editor", "normal", "dataset_operator")
@@ -91,6 +93,8 @@ class DifySession:
         self.daemon_timeout = daemon_timeout
         self._email = self._password = ""
         self._kept = SessionFile(None, "")
+        self._notes = WorkspaceFile(None, "")
+        self._meant = ""  # what an unset workspace means, as it is named
         self._tokens: Tokens | None = None  # none with an admin key
         # Whether a 401 may mean that the tokens expired: not where they were never accepted, nor just after new ones.
         self._renewable = False
@@ -117,6 +121,7 @@ class DifySession:
             dify.use_admin_key(p["admin_key"], p["workspace"])
         else:
             dify.login(p["email"], p["password"], p["session_file"])
+            dify.keep_workspaces(p["workspace_file"] or p["session_file"], p["default_workspace"])
         return dify
 
     def call(
@@ -155,6 +160,8 @@ class DifySession:
             if found is None:
                 self._daemon_deadline = None
                 return answer
+            if found.silent and self._daemon_is_down():
+                found = replace(found, of_daemon=True)
             if not (idempotent and found.daemon_down and self._wait_for_daemon()):
                 raise DifyError(
                     self.http.redact(f"{self.where()}: {what}: {found}. {self._advice(found, about)}"), found
@@ -170,6 +177,17 @@ class DifySession:
             waited=f"{self.daemon_timeout:g}",
             **(about or {}),
         )
+
+    def _daemon_is_down(self) -> bool:
+        """After a 500 without a word: whether the list of plugins, which the plugin daemon alone has, ends in one, too."""
+        if not self.release.plugins:
+            return False
+        try:
+            answer = self.http.get(PLUGIN_LIST, params={"page": 1, "page_size": 1}, expect=(), what=self.where())
+        except Unreachable:
+            return False
+        found = errors.refusal(answer)
+        return found is not None and found.silent
 
     def _wait_for_daemon(self) -> bool:
         """One pause, longer each time; False where the time is over. All requests share it until one succeeds."""
@@ -263,6 +281,14 @@ class DifySession:
                 tokens = self._log_in()
                 kept.write(tokens)
         self._use(tokens)
+
+    def keep_workspaces(self, path: str | None, meant: str | None) -> None:
+        """Keeps in a file where the account belongs while it is switched, and which workspace an unset one means.
+
+        :param meant: that one, by name or ID; None takes the one of the file, and without that the current one.
+        """
+        self._notes = WorkspaceFile(path, self._kept.key)
+        self._meant = meant or ""
 
     def _renew(self) -> bool:
         """After a 401: takes the login that another task renewed meanwhile, else refreshes it, else logs in once.
@@ -402,7 +428,7 @@ class DifySession:
 
     @contextlib.contextmanager
     def in_workspace(self, wanted: str | None, *, to_change: bool = True) -> t.Iterator[bool]:
-        """Works in a workspace, by name or ID; None takes the current one.
+        """Works in a workspace, by name or ID; None takes the one that is kept for that, else the current one.
 
         Which one is current is kept by Dify for the account, not for this login: the switch moves a person who is
         logged in with the account, too. It is taken back at the end, also after a failure.
@@ -411,7 +437,7 @@ class DifySession:
         :returns: (as the context) False where check mode may not switch, so that nothing can be compared.
         """
         self.workspace = home = self._home()
-        target = home if wanted in (None, "", home.id) or self._tokens is None else self._find(str(wanted), home)
+        target = self._target(wanted or "", home)
         if target.id == home.id:
             with self._staying(to_change):
                 yield True
@@ -440,7 +466,7 @@ class DifySession:
         """The account's workspace. Where a run that was stopped left it in another one, and it is there still, it is put back
         first, except in check mode."""
         home = self._own_workspace()
-        with self._kept as kept:
+        with self._notes.reading() as kept:
             left, there = kept.left()
         if there != home.id:
             if there:
@@ -456,9 +482,31 @@ class DifySession:
         self._note(home, None)
         return home
 
+    def _target(self, wanted: str, home: Workspace) -> Workspace:
+        """The workspace to work in. Where none is named it is the kept one, by its ID, however it is called by now."""
+        if self._tokens is None:
+            return home
+        if wanted:
+            return self._find(wanted, home)
+        with self._notes.reading() as kept:
+            name, known = kept.remembered()
+        if known and self._meant in ("", name, known):
+            return self._find(
+                known,
+                home,
+                f". By this ID {self._notes.path} remembers '{name}'; give another default_workspace, or remove the file",
+            )
+        if not self._meant:
+            return home
+        found = self._find(self._meant, home)
+        if not self.http.check_mode:
+            with self._notes as kept:
+                kept.remember(self._meant, found.id)
+        return found
+
     def _note(self, home: Workspace, target: Workspace | None) -> None:
-        """Leaves in the session file where the account belongs while it is switched, for a run after one that was killed."""
-        with self._kept as kept:
+        """Leaves in the file where the account belongs while it is switched, for a run after one that was killed."""
+        with self._notes as kept:
             kept.leave({"id": home.id, "name": home.name} if target else {}, target.id if target else "")
 
     @contextlib.contextmanager
@@ -487,7 +535,9 @@ class DifySession:
     def _changes(self) -> int:
         return sum(count for verb, count in self.http.counts.items() if verb not in READ_VERBS)
 
-    def _find(self, wanted: str, home: Workspace) -> Workspace:
+    def _find(self, wanted: str, home: Workspace, hint: str = "") -> Workspace:
+        if wanted == home.id:
+            return home
         known = [Workspace(item["id"], item["name"]) for item in self.workspaces()]
         found = [space for space in known if space.id == wanted] or [space for space in known if space.name == wanted]
         if len(found) > 1:
@@ -499,6 +549,7 @@ class DifySession:
             raise ModelopsError(
                 f"Dify {self.url}: the account is in no workspace '{wanted}'. It is in: "
                 + ", ".join(f"'{space.name}' ({space.id})" for space in known)
+                + hint
             )
         return home if found[0].id == home.id else found[0]
 
@@ -520,7 +571,7 @@ class DifySession:
         except ModelopsError as exc:
             result = reason.result if isinstance(reason, ModelopsError) else {}
             first = f"{str(reason).rstrip('.')}. After that: " if reason is not None else ""
-            kept = " A run with this session_file puts it back, too." if self._kept.path else ""
+            kept = f" The next run with {self._notes.path} puts it back, too." if self._notes.path else ""
             raise ModelopsError(
                 f"{first}the account's current workspace could not be set back to '{home.name}': "
                 f"{str(exc).rstrip('.')}. Switch it in Dify.{kept}",

@@ -480,8 +480,13 @@ class App:
     # --- providers and models ------------------------------------------------------------------------------------
 
     def _need_daemon(self, space: Workspace, what: str = "models") -> None:
-        if self.profile.plugins and not self.state.daemon_up:
-            raise invalid(f"Failed to request plugin daemon, url: plugin/{space.id}/management/{what}")
+        if not self.profile.plugins or self.state.daemon_up:
+            return
+        # Seen on 1.0.1, whose source does not catch what it raises where the daemon does not answer.
+        if self.profile.silent_daemon:
+            raise self.internal_error()
+        # Recorded on 1.8.1, 1.12.1 and 1.16.
+        raise invalid(f"Failed to request plugin daemon, url: plugin/{space.id}/management/{what}")
 
     def _has_provider(self, space: Workspace) -> bool:
         return not self.profile.plugins or space.plugin is not None
@@ -543,7 +548,7 @@ class App:
             if not value and name in REQUIRED:
                 raise invalid(f"Variable {name} is required")
             if value is not None and not isinstance(value, str):
-                if self.profile.param_errors == "pydantic":
+                if self.profile.numbers_break:
                     raise self.internal_error()
                 raise invalid(f"Variable {name} should be string")
         return {name: credentials[name] for name in SCHEMA if credentials.get(name)}
@@ -754,6 +759,8 @@ class App:
     def get_default(self, request: Request) -> Reply:
         space = self.who(request)[1]
         model_type = self._type(request.query["model_type"], "ParserGetDefault")
+        if self.profile.silent_daemon:
+            self._need_daemon(space)
         reachable = self._has_provider(space) and (self.state.daemon_up or not self.profile.plugins)
         chosen = space.default(model_type) if reachable else None
         if chosen is None:
@@ -790,7 +797,7 @@ class App:
         for task in space.tasks.values():
             self._poll(space, task)
         plugins = self._installations(space, listed=True)
-        return Reply(body={"plugins": plugins, "total": len(plugins)})
+        return Reply(body={"plugins": plugins, **({"total": len(plugins)} if self.profile.list_total else {})})
 
     def _installations(self, space: Workspace, *, listed: bool) -> list[dict[str, t.Any]]:
         if space.plugin is None:

@@ -352,7 +352,9 @@ def system_features(profile: Profile, packages: Packages) -> dict[str, t.Any]:
     )
     if number >= (1, 9):
         body["plugin_manager"] = {"enabled": False}
+    if number >= (1, 15):
+        body["rbac_enabled"] = False
     if number >= (1, 16):
         more = ("app_deploy", "collaboration_mode", "creators_platform", "trial_app", "explore_banner", "learn_app")
-        body.update({f"enable_{name}": False for name in more}, rbac_enabled=False)
+        body.update({f"enable_{name}": False for name in more})
     return body

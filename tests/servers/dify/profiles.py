@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What differs between the five recorded releases."""
+"""What differs between releases: the five recorded ones, and those that were run and are not recorded."""
 
 from __future__ import annotations
 
@@ -63,6 +63,12 @@ class Profile:
     daemon_errors_bare: bool = False
     #: plugin/list/latest-versions exists (from about 1.4 on).
     latest_versions: bool = True
+    #: plugin/list tells how many there are.
+    list_total: bool = True
+    #: Without its plugin daemon Dify answers 500 without a word to whatever needs it; else 400 with the daemon's address.
+    silent_daemon: bool = False
+    #: A number in the place of a string of a model's credentials is a 500.
+    numbers_break: bool = False
 
 
 PROFILES = {
@@ -131,15 +137,38 @@ PROFILES = {
             datasources=True,
             preferences=False,
             daemon_errors_bare=True,
+            numbers_break=True,
         ),
     )
 }
 
-# Releases that were run and are not recorded: what is known to differ from a recorded one. No contract test holds them.
+_OF_1_12 = replace(
+    PROFILES["1.9.2"],
+    version="1.12.1",
+    base64_password=True,
+    param_errors="pydantic",
+    wrapped_setup_errors=True,
+    plugin_exceptions="invoke",
+    email_case=False,
+    workspace_verb="POST",
+    admin_key="yes",
+    credentials_in_list=False,
+)
+
+# Releases that were run and are not recorded: what is known to differ from a recorded one. Of each it is written down what it
+# answers where things go wrong; tests/contract/test_dify_answers.py holds the server to that.
 UNRECORDED = {
     profile.version: profile
     for profile in (
-        replace(PROFILES["1.7.2"], version="1.0.1", secret_url=True, latest_versions=False),
+        replace(
+            PROFILES["1.7.2"],
+            version="1.0.1",
+            secret_url=True,
+            latest_versions=False,
+            list_total=False,
+            silent_daemon=True,
+        ),
+        replace(PROFILES["1.7.2"], version="1.4.3"),
         replace(
             PROFILES["1.9.2"],
             version="1.10.1",
@@ -147,17 +176,7 @@ UNRECORDED = {
             workspace_verb="POST",
             credentials_in_list=False,
         ),
-        replace(
-            PROFILES["1.9.2"],
-            version="1.12.1",
-            base64_password=True,
-            param_errors="pydantic",
-            wrapped_setup_errors=True,
-            plugin_exceptions="invoke",
-            email_case=False,
-            workspace_verb="POST",
-            admin_key="yes",
-            credentials_in_list=False,
-        ),
+        _OF_1_12,
+        replace(_OF_1_12, version="1.15.0", preferences=False),
     )
 }

@@ -47,7 +47,8 @@ class Fault:
         request's cookies), "no_csrf" (or its CSRF token), "no_set_cookie" (or the cookies of the answer), "daemon" (the
         plugin daemon does not answer), "refused" (400 with ``message``), "fail" (200 with a result that is none),
         "unlisted" (200 with an empty list, as just after a restart), "expired" (the login is over), "inactive" (it is
-        done, and the model has the status ``message`` then).
+        done, and the model has the status ``message`` then), "overtaken" (another run has just done the same, so that a
+        unique constraint of Dify's database refuses it: a 500 without a word, on all releases).
     """
 
     kind: str
@@ -181,6 +182,8 @@ class DifyServer:
                 self._break(http)
                 return
             reply = self._faulty(fault) or self._answer(request)
+            if fault and fault.kind == "overtaken":
+                reply = self.app.internal_error().reply
             if fault and fault.kind == "inactive":
                 self.workspace.models[body["model"], body["model_type"]].unusable = fault.message or "no-configure"
         if fault:

@@ -13,11 +13,18 @@ import urllib.request
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+# Of an exception of the plugin that cannot be turned into text.
+NO_TEXT = "__str__ returned non-string (type RuntimeError)"
+
 EXTRAS_OF_LLM = {"completion_type": "chat", "context_length": 32768}
 
 
 class CredentialsRefused(Exception):
     """The plugin says no, with a reason: Dify answers 400 with the text."""
+
+
+class KeyRefused(CredentialsRefused):
+    """Xinference does not take the key."""
 
 
 class PluginBroke(Exception):
@@ -127,7 +134,13 @@ class Backend:
             return self._validate_llm(url, uid, key)
         if model_type == "text-embedding":
             self._describe(url, uid, key)
-        return dict(self._invoke(model, url, uid, key, model_type).extras)
+        try:
+            return dict(self._invoke(model, url, uid, key, model_type).extras)
+        except KeyRefused:
+            # While the model is remembered; seen on 1.4.3 to 1.15.0 with an embedding model. Others were not tried.
+            if model_type == "text-embedding" and not builtin:
+                raise PluginBroke("TypeError", NO_TEXT) from None
+            raise
 
     def _validate_llm(self, url: str, uid: str, key: str | None) -> dict[str, t.Any]:
         """Only looked up, and that only once in a while."""
@@ -155,13 +168,13 @@ class Backend:
                 not_found = "Failed to get the model description, detail: Not Found"
                 raise PluginBroke(
                     "TypeError",
-                    "__str__ returned non-string (type RuntimeError)",
+                    NO_TEXT,
                     builtin=f"Failed to validate credentials for model {model}: {not_found}",
                 ) from None
             raise PluginBroke("ConnectionError", _refused(url, "/v1/cluster/auth")) from None
         except PermissionError:
             told = "Failed to get the model description, detail: Could not validate credentials"
-            raise CredentialsRefused(told) from None
+            raise KeyRefused(told) from None
         if served is None:
             detail = f"Model not found in the model list, uid: {uid}"
             raise CredentialsRefused(f"Failed to get the model description, detail: {detail}")

@@ -26,3 +26,13 @@ def model(**changed):
 
 
 EMBEDDING = model(name="bge-m3", type="text-embedding", model_uid="bge-m3")
+
+# dify_models in a process of its own: ``[sys.executable, "-c", RUN, arguments]``.
+RUN = """
+import json, sys
+from ansible.module_utils import basic
+basic._ANSIBLE_ARGS = sys.argv[1].encode()
+basic._ANSIBLE_PROFILE = "legacy"
+from ansible_collections.modelops.inference.plugins.modules import dify_models
+dify_models.main()
+"""

@@ -15,7 +15,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
-from dify_examples import EMBEDDING, KEY, LOCKED_XINFERENCE, NAMED, PROFILES_IN_ORDER, XINFERENCE, model
+from dify_examples import EMBEDDING, KEY, LOCKED_XINFERENCE, NAMED, PROFILES_IN_ORDER, RUN, XINFERENCE, model
 from servers.dify import PROFILES, Credential, DifyServer, Fault, Model, Served, Upstream
 from servers.dify.app import Reply
 from servers.dify.server import EMAIL, PASSWORD
@@ -782,15 +782,6 @@ def test_prune_leaves_the_old_name_while_the_new_one_is_disabled(pruned, dify_mo
 
 
 # --- two runs at the same time -------------------------------------------------------------------------------------
-
-RUN = """
-import json, sys
-from ansible.module_utils import basic
-basic._ANSIBLE_ARGS = sys.argv[1].encode()
-basic._ANSIBLE_PROFILE = "legacy"
-from ansible_collections.modelops.inference.plugins.modules import dify_models
-dify_models.main()
-"""
 
 
 @pytest.mark.parametrize("names", ["checked in time", "checked too early"])

@@ -288,6 +288,8 @@ def test_what_another_cluster_may_serve_is_not_removed():
         ({"workspaces": ["Research"]}, {}, ["a", "b"]),
         ({"workspaces": ["Research"]}, {"workspaces": ["Sales", "Research"]}, ["a", "b"]),
         ({"workspaces": ["Research"]}, {"workspaces": ["Sales"]}, []),
+        ({"workspace": "Research"}, {"workspaces": ["Sales"]}, []),
+        ({"workspace": "Research"}, {"workspaces": ["Research"]}, ["a", "b"]),
         ({}, {"credential_name": "modelops.inference"}, ["a", "b"]),
         ({}, {"credential_name": "modelops.inference b"}, ["a"]),
         ({}, {"credential_name": "site-b"}, []),
@@ -332,12 +334,23 @@ def test_a_target_that_prunes_what_another_registers(one, two, names):
         ({"overrides": {"m": {"type": "LLM"}}}, "overrides of m: type is one of llm, text-embedding"),
         ({"overrides": {"m": "Chat"}}, "overrides of m: give a dictionary with name"),
         ({"email": None, "password": None, "admin_key": "k", "workspaces": ["id"]}, None),
+        ({"email": None, "password": None, "admin_key": "k", "workspaces": ["id"], "workspace": "R"}, "of an account"),
+        ({"workspace": "R", "workspaces": ["S"]}, "workspace is of a target without workspaces"),
+        ({"workspace": "R", "workspaces": [""]}, None),
     ],
 )
 def test_a_target_that_cannot_be_right(target, words):
     found = refusals.refusals([source(served("m", "LLM"))], [{**OFFICE, **target}])
     assert bool(found) == bool(words)
     assert not words or found[0].startswith("office: ") and words in found[0]
+
+
+def test_targets_of_one_account_that_mean_different_workspaces():
+    two = [{**OFFICE, "name": name, "workspace": space} for name, space in (("a", "R"), ("b", "R"), ("c", "S"))]
+    assert refusals.refusals([], two) == [
+        "c: workspace is 'S', and 'R' in a, of the same account, of which one is remembered. Name them as workspaces."
+    ]
+    assert refusals.refusals([], [two[0], {**two[2], "email": "lab@example.com"}]) == []
 
 
 def test_no_refusal_hides_another():

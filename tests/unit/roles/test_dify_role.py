@@ -289,6 +289,19 @@ def test_every_workspace_of_every_dify(newest, cluster, play):
             assert cluster.key not in run.out and PASSWORD not in run.out
 
 
+def test_a_target_names_its_workspace_once(newest, cluster, play):
+    research = newest.state.add_workspace("Research", admin="owner")
+    hosts = {"gpu01": cluster.served("one", [CHAT])}
+    file = play.directory / "inventory" / "dify-workspaces.txt"
+    for named in ({"workspace": "Research"}, {}):
+        run = play(hosts, dify_targets=[target(newest, **named)])
+        assert run.rc == 0 and "Unable to parse" not in run.out, run.out
+        assert run.rows("workspace", "model", "state") == [("Research", CHAT["uid"], "active")]
+        assert research.id in file.read_text() and PASSWORD not in file.read_text()
+    assert not newest.workspace.models
+    assert newest.state.accounts[EMAIL].current == newest.workspace.id
+
+
 @pytest.mark.parametrize("unseen", ["nothing", "serial", "limit", "another play", "no source", "not served"])
 def test_only_a_run_that_sees_every_cluster_removes(newest, cluster, play, dify_models, unseen):
     """What two clusters registered is nobody's to a run that sees one of them."""
