@@ -8,6 +8,8 @@ import hashlib
 import json
 import typing as t
 
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import model_environments
+
 DOCUMENTATION = r"""
 name: service_wanted
 short_description: The files of Xinference's service as they must be, and whether the host has them
@@ -22,6 +24,8 @@ options:
     description:
       - C(unit), C(environment) and C(script), texts of files, of which C(script) may be empty; C(release), the identifier of the release
         that the service must run, and C(built), when that was built; C(owner), of the file of the environment, or null.
+      - C(models), what bounds the packages that Xinference installs for a model - C(path) of the file, C(torch), the build of PyTorch,
+        C(packages) that the inventory names, and C(denied). A change of it restarts nothing.
     type: dict
     required: true
   found:
@@ -44,9 +48,10 @@ RETURN = r"""
 _value:
   description:
     - C(config), a digest of everything that a running process must be started with; C(unit) and C(files) for
-      M(modelops.inference.xinference_service); C(differs), whether the host has a service, a process or files other than these.
+      M(modelops.inference.xinference_service); C(differs), whether the host has a service, a process or files other than these;
+      C(itself), whether that is so beside the file that bounds the packages of models.
   type: dict
-  sample: {config: 0123456789ab, unit: "[Unit]\n", files: [], differs: false}
+  sample: {config: 0123456789ab, unit: "[Unit]\n", files: [], differs: false, itself: false}
 """
 
 
@@ -59,7 +64,7 @@ def service_wanted(texts: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], b
     if texts["script"]:
         files.append({"path": f"{base}.sh", "mode": "0755", "owner": None, "content": texts["script"]})
     service, there = found["service"], found["files"]
-    differs = (
+    itself = (
         service["active"] != "running"
         or not service["enabled"]
         or service["config"] != config
@@ -67,7 +72,20 @@ def service_wanted(texts: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any], b
         or there.get(service["path"], {}).get("sha256") != _sha256(texts["unit"])
         or any(_differs(file, there.get(file["path"], {}), found["user"]["id"]) for file in files)
     )
-    return {"config": config, "unit": texts["unit"], "files": files, "differs": differs}
+    bounds = _bounds(texts["models"])
+    return {
+        "config": config,
+        "unit": texts["unit"],
+        "files": [*files, bounds],
+        "itself": itself,
+        "differs": itself or _differs(bounds, there.get(bounds["path"], {}), found["user"]["id"]),
+    }
+
+
+def _bounds(models: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The file by which uv bounds what Xinference installs for a model. It is read at each installation."""
+    content = model_environments(models["torch"], models["packages"], models["denied"])
+    return {"path": models["path"], "mode": "0644", "owner": None, "content": content}
 
 
 def _differs(file: t.Mapping[str, t.Any], there: t.Mapping[str, t.Any], user: int) -> bool:

@@ -229,10 +229,10 @@ previous:
   type: str
   sample: 4.0.1-aa01c7d2
 release:
-  description: Record of the current release, see M(modelops.inference.xinference_release).
+  description: Record of the current release and its C(llama_cpp), see M(modelops.inference.xinference_release).
   returned: success
   type: dict
-  sample: {id: 4.1.0-1f0a9c33, version: 4.1.0, built: "5f0c2d9a1b7e"}
+  sample: {id: 4.1.0-1f0a9c33, version: 4.1.0, built: "5f0c2d9a1b7e", llama_cpp: {build: cpu, index: ""}}
 lock_drift:
   description:
     - How the current release differs from its lock file, what of it is denied, and whether its record cannot be read; empty where it
@@ -331,6 +331,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator.ho
 from ansible_collections.modelops.inference.plugins.module_utils._host import (
     auth_database,
     denied,
+    llama_cpp,
     network,
     probe,
     release,
@@ -360,7 +361,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         "user": user,
         "disk": probe.disk(p["path"]),
         "entries": sorted(os.listdir(p["path"])) if os.path.isdir(p["path"]) else [],
-        "release": (release.record(os.path.join(releases, current)) if current else None) or {},
+        "release": _release(os.path.join(releases, current)) if current else {},
         "releases": [name for name in built if release.record(os.path.join(releases, name))],
         "current": current,
         "previous": release.pointed_at(os.path.join(p["path"], "previous")) or "",
@@ -382,6 +383,11 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     }
     listens = found["bind"]["address"] or p["host"]
     return {**found, "port": probe.port(listens, p["port"], found["service"]["pid"])}
+
+
+def _release(directory: str) -> dict[str, t.Any]:
+    found = release.record(directory)
+    return {**found, "llama_cpp": llama_cpp.describe(directory)} if found else {}
 
 
 def _auth(p: t.Mapping[str, t.Any], manager: service.Manager) -> dict[str, t.Any]:

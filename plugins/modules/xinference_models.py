@@ -482,6 +482,21 @@ options:
       compute_capability:
         description: Its compute capability, of a card of NVIDIA.
         type: str
+      llama_cpp:
+        description:
+          - The llama.cpp of its worker, as RV(modelops.inference.xinference_release#module:release) has it. A model whose build is for
+            the CPU is placed there, with a warning, and refused where it names GPUs.
+        type: dict
+        suboptions:
+          build:
+            description: V(cpu), V(cuda), V(rocm), V(vulkan), or empty where there is none. Unset is not known.
+            type: str
+          index:
+            description: Where Xinference takes a build for GPUs from, into the virtual environment of a model. Empty is nowhere.
+            type: str
+          virtual_env:
+            description: Whether a model gets a virtual environment that does not say.
+            type: bool
   downloads:
     description:
       - Directory on the machine that runs the module into which the server downloads models. Its free space is compared with
@@ -828,6 +843,9 @@ ARGUMENT_SPEC = dict(
             free_bytes=dict(type="int"),
             driver=dict(type="str"),
             compute_capability=dict(type="str"),
+            llama_cpp=dict(
+                type="dict", options=dict(build=dict(type="str"), index=dict(type="str"), virtual_env=dict(type="bool"))
+            ),
         ),
     ),
     downloads=dict(type="path"),

@@ -137,10 +137,14 @@ python_source:
   type: str
   sample: auto
 release:
-  description: Record of the release, as in its C(release.json).
+  description:
+    - Record of the release, as in its C(release.json), and its C(llama_cpp).
+    - There C(build) is V(cpu), V(cuda), V(rocm) or V(vulkan), and empty where there is no llama.cpp; C(index) is where Xinference takes
+      a build for this environment's CUDA from, into the virtual environment of a model, and empty where it knows none. It has neither
+      where that cannot be read.
   returned: when it exists
   type: dict
-  sample: {id: 4.1.0-1f0a9c33, version: 4.1.0, python: 3.11.2, torch: 2.13.0+cpu, packages: 107}
+  sample: {id: 4.1.0-1f0a9c33, version: 4.1.0, python: 3.11.2, torch: 2.13.0+cpu, packages: 107, llama_cpp: {build: cpu, index: ""}}
 """
 
 import os
@@ -152,7 +156,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import interpreters, release
+from ansible_collections.modelops.inference.plugins.module_utils._host import interpreters, llama_cpp, release
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed, run
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
@@ -237,7 +241,7 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
             else:
                 shutil.rmtree(os.path.join(releases, change.name))
     made = release.record(directory)
-    return dict(plan.result(), **({"release": made} if made else {}))
+    return dict(plan.result(), **({"release": {**made, "llama_cpp": llama_cpp.describe(directory)}} if made else {}))
 
 
 def _surplus(releases: str, dear: t.Sequence[str | None], keep: int) -> list[str]:

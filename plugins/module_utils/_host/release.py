@@ -77,6 +77,20 @@ def for_cuda(build: str, lines: t.Iterable[str]) -> list[str]:
     return [bound for name, bound in LAST_FOR_CUDA_12.items() if not any(re.match(rf"{name}\W", line) for line in own)]
 
 
+def model_environments(build: str, lines: t.Iterable[str], added: t.Iterable[t.Any] = ()) -> str:
+    """A uv.toml for the service's directory, by which uv holds the same bounds where Xinference installs packages for a model.
+
+    uv ignores UV_CONSTRAINT where it is given --constraint, as Xinference does in its first step (xoscar/virtualenv/uv.py), and
+    UV_CONFIG_FILE would hide the host's own configuration, with which a uv.toml in the working directory is merged.
+
+    :param build: the build of torch.  :param lines: requirements that may name a build by themselves, see `for_cuda`.
+    :param added: what is denied beside the table.
+    """
+    bounds = [*for_cuda(build, lines), *denied.constraints(added).splitlines()]
+    listed = "".join(f"  {json.dumps(line)},\n" for line in bounds)
+    return f"# Managed by modelops.inference\nconstraint-dependencies = [\n{listed}]\n"
+
+
 def installed(environment: str) -> dict[str, str]:
     """Name (normalised) and version of everything installed in an environment, from its directory listing alone."""
     found: dict[str, str] = {}

@@ -81,11 +81,13 @@ def distributions(lock: t.Mapping[str, t.Any]) -> list[Distribution]:
     found = []
     for package in lock.get("packages", []):
         wheels = sorted(map(File.of, package.get("wheels", [])), key=lambda file: _rank(file.name))
-        sdist = package.get("sdist")
+        sdist, archive = package.get("sdist"), package.get("archive")
+        if archive and File.of(archive).name.endswith(".whl"):  # a wheel that a requirement names by its URL
+            wheels = [File.of(archive)]
         if "version" not in package or not (wheels or sdist):
             raise ModelopsError(
-                f"{package['name']} comes from no package index, so a bundle cannot carry it. Put a wheel of it where "
-                "xinference_index.find_links points."
+                f"{package['name']} comes from no package index, so a bundle cannot carry it. Name the URL of a wheel of it "
+                "(name @ URL), or put one where xinference_index.find_links points."
             )
         found.append(
             Distribution(

@@ -20,6 +20,7 @@ import sys
 import typing as t
 from dataclasses import dataclass, field, replace
 
+from ansible_collections.modelops.inference.plugins.module_utils._host import llama_cpp
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
     common_sizes,
     engines,
@@ -54,6 +55,8 @@ class Worker:
     :param memory: bytes of RAM that are available.
     :param platform: sys.platform; "" of a worker on another host.
     :param certain: whether the indices of the cards are known, and not only their number.
+    :param llama_cpp: its environment's build ("" for none), where Xinference takes one for its GPUs from ("" for nowhere), and
+        virtual_env, whether it makes virtual environments of itself. None where that is not known.
     """
 
     address: str
@@ -62,6 +65,7 @@ class Worker:
     cpus: int | None = None
     platform: str = ""
     certain: bool = False
+    llama_cpp: t.Mapping[str, t.Any] | None = None
 
     @property
     def host(self) -> str:
@@ -102,8 +106,9 @@ def read(
     """What there is. Sends nothing where nothing is to be launched; else one request for the cluster, one for each
     built-in LLM without local weights, and one for the caches where `downloads` is given.
 
-    :param devices: cards of workers: worker (unset is this host's), index, name, memory_bytes, free_bytes, driver and
-        compute_capability. Without them the cards of a worker are taken as equal shares of what the server says.
+    :param devices: cards of workers: worker (unset is this host's), index, name, memory_bytes, free_bytes, driver,
+        compute_capability and llama_cpp, as `Worker` has it. Without them the cards of a worker are taken as equal shares of what the
+        server says.
     :param downloads: directory on this host that models are downloaded to.
     """
     launched = [d.model for d in decisions if new_replicas(d, actual)]
@@ -151,6 +156,7 @@ def _worker(row: t.Mapping[str, t.Any], actual: models.Actual, devices: t.Sequen
         for device in devices
         if device.get("worker") in (address, worker.host) or (not device.get("worker") and worker.platform)
     ]
+    worker.llama_cpp = next((device["llama_cpp"] for device in mine if device.get("llama_cpp")), None)
     if mine and len(mine) == count:  # else the server sees other cards than the host has (CUDA_VISIBLE_DEVICES)
         worker.cards = [_card(device) for device in sorted(mine, key=lambda device: device["index"])]
         worker.certain = True
@@ -210,8 +216,7 @@ def _torch_cuda() -> str:
     with contextlib.suppress(ImportError, OSError, AttributeError, ValueError):
         found = importlib.util.find_spec("torch")
         with open(os.path.join(os.path.dirname(found.origin), "version.py"), encoding="utf-8") as file:  # type: ignore
-            match = re.search(r"^cuda\b[^=]*=\s*'([\d.]+)'", file.read(), re.M)
-        return match.group(1) if match else ""
+            return llama_cpp.cuda_of(file.read())
     return ""
 
 

@@ -147,10 +147,34 @@ def demand_of(model: models.Model, replicas: int, cluster: Cluster, actual: mode
 
 
 def workers_of(model: models.Model, cluster: Cluster) -> list[Worker]:
-    """The workers that a model may run on."""
+    """The workers that a model may run on, with the cards that its engine computes on there."""
+    return [
+        replace(worker, cards=[]) if engines.llama_cpp_is_for_cpu(model, worker.llama_cpp) else worker
+        for worker in _named(model, cluster)
+    ]
+
+
+def _named(model: models.Model, cluster: Cluster) -> list[Worker]:
     named = model.options["worker"]
     meant = [worker for worker in cluster.workers if named in (worker.address, worker.host)]
     return meant if named and (meant or not cluster.local) else list(cluster.workers)
+
+
+def without_gpus(model: models.Model, cluster: Cluster) -> str:
+    """That a model would run on the CPU of workers with GPUs, because of their llama.cpp, and the remedy; empty where it would not."""
+    places = _named(model, cluster)
+    blind = [worker for worker in places if worker.cards and engines.llama_cpp_is_for_cpu(model, worker.llama_cpp)]
+    if not blind or any(worker.cards for worker in workers_of(model, cluster)):
+        return ""
+    there = blind[0].llama_cpp or {}
+    index = f", such as one of {there['index']}" if there.get("index") else ""
+    fetched = (
+        ", or set virtual_env: true, with which Xinference fetches one" if index and there.get("virtual_env") else ""
+    )
+    return (
+        f"the llama.cpp on {', '.join(worker.address for worker in blind)} is built for the CPU and does not use the GPUs there: name a "
+        f"build for GPUs in xinference_packages (xllamacpp @ URL of its wheel{index}){fetched}"
+    )
 
 
 def impossible(demand: Demand, cluster: Cluster) -> list[str]:
@@ -174,7 +198,7 @@ def impossible(demand: Demand, cluster: Cluster) -> list[str]:
     stretched = limits.too_long(options, found.context if found else None)
     problems += [stretched] if stretched else []
     if demand.budget is not None:
-        problems += _bad_budget(demand)
+        problems += _bad_budget(demand, without_gpus(model, cluster))
     if engine == "mlx" and all(worker.cards or worker.platform not in ("", "darwin") for worker in places):
         problems.append(
             "MLX runs on Apple silicon only, and no worker is such a machine: take llama.cpp or Transformers"
@@ -188,18 +212,19 @@ def impossible(demand: Demand, cluster: Cluster) -> list[str]:
             "give it a worker with a GPU"
         )
     if demand.cards:
-        problems += _no_cards(demand, cluster, places)
+        blind = without_gpus(model, cluster)
+        problems += [f"it asks for GPUs, and {blind}"] if blind else _no_cards(demand, cluster, places)
         problems += _old_hardware(demand, cluster, places)
     return problems
 
 
-def _bad_budget(demand: Demand) -> list[str]:
+def _bad_budget(demand: Demand, blind: str) -> list[str]:
     own = {"vllm": "gpu_memory_utilization", "sglang": "mem_fraction_static", "llama.cpp": "n_gpu_layers"}
     key = own.get(demand.engine)
     if key and key in demand.given:
         return [f"gpu_memory becomes {key}, which engine_options gives, too: give one of them"]
     if not demand.cards:
-        return ["gpu_memory is of a GPU, and it would run on the CPU"]
+        return ["gpu_memory is of a GPU, and " + (blind or "it would run on the CPU")]
     try:
         memory.budget(demand.budget, 1.0)
     except ValueError as exc:

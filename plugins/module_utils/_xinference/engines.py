@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import models
 
@@ -46,6 +47,22 @@ def of(model: models.Model) -> str:
     """The engine in lower case; of embedding and rerank models the server's default."""
     default = "sentence_transformers" if model.type in ("embedding", "rerank") else ""
     return (model.options["engine"] or default).lower()
+
+
+def llama_cpp_is_for_cpu(model: models.Model, there: t.Mapping[str, t.Any] | None) -> bool:
+    """Whether the llama.cpp that a model gets from a worker computes on the CPU only, as far as that is known.
+
+    :param there: of the worker, as `cluster.Worker` has it.
+    """
+    if of(model) != "llama.cpp" or not there or there.get("build") is None:
+        return False
+    options, own = model.options, model.body.get("enable_virtual_env")
+    if there.get("virtual_env") if own is None else own:
+        packages = options.get("virtual_env_packages") or ()
+        named = any("xllamacpp" in str(package) for package in packages) or options.get("virtual_env_find_links")
+        if there.get("index") or named or (options.get("definition") or {}).get("virtual_env"):
+            return False
+    return there["build"] in ("", "cpu")
 
 
 def divisors(heads: int, most: int) -> str:

@@ -26,6 +26,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dem
     disk_problems,
     gib,
     impossible,
+    without_gpus,
     workers_of,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launch_keys import launch_keys
@@ -86,6 +87,11 @@ def plan(
         _refuse(demand, [f"models: {demand.uid}: {problem}" for problem in problems], result)
         if not problems:
             demands.append(demand)
+            blind = "" if demand.cards else without_gpus(model, cluster)
+            # Who asks for no GPU (gpus_per_replica: none) knows.
+            result.warnings += [f"{demand.uid}: it runs on the CPU: {blind}"] * bool(
+                blind and model.body.get("n_gpu", 1)
+            )
     attempts = [_place(demands, ledger.copy(), fullest) for fullest in (False, True)]
     chosen = min(attempts, key=lambda attempt: len(attempt.problems))
     result.rows += chosen.rows

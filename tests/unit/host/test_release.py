@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
+from test_bundle_shared import UV, wheel
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import release
@@ -243,6 +246,40 @@ def test_a_torch_for_cuda_12_gets_the_last_vllm_for_it(build, line, bound, tmp_p
     made = resolver(tmp_path, {"--torch-backend": "torch==2.10.0\n", ("torch", False): "torch==2.15.0", "": "found\n"})
     made.resolve(["xinference[vllm]==4.1.0", line], ["numpy<3"], build)
     assert (tmp_path / "constraints.txt").read_text().splitlines() == ["numpy<3", *bound]
+
+
+@pytest.mark.parametrize(
+    ("build", "line", "bound"),
+    [("cu126", "vllm>=0.11", True), ("cu126", "vllm==0.33.0+cu129", False), ("cu130", "vllm>=0.11", False)],
+)
+def test_packages_of_a_model_have_the_bounds_of_the_release(build, line, bound):
+    text = release.model_environments(build, [line], ["evil", "bad==1"])
+    assert ('"vllm<0.20"' in text) is bound
+    assert all(f'  "{one}",\n' in text for one in ("evil<0.dev0", "bad!=1", "litellm!=1.82.7"))
+
+
+@pytest.mark.parametrize("words", [["--constraint", "pins.txt"], ["--no-deps", "--no-build-isolation"]])
+def test_uv_keeps_the_bounds_of_its_working_directory_whatever_xinference_gives_it(words, tmp_path):
+    """With --constraint, which hides UV_CONSTRAINT, it resolves; with --no-deps it installs (xoscar/virtualenv/uv.py)."""
+    wheels = tmp_path / "wheels"
+    wheels.mkdir()
+    for name, version in (("vllm", "0.19.1"), ("vllm", "0.33.0"), ("litellm", "1.82.6"), ("litellm", "1.82.7")):
+        wheel(wheels, name, version, {f"{name}.py": b""})
+    (tmp_path / "uv.toml").write_text(release.model_environments("cu126", ["vllm"]))
+    (tmp_path / "pins.txt").write_text("numpy<9\n")
+    line = [UV, "pip", "install", "--python", sys.executable, "--target", "there", "--no-index", "-f", wheels]
+    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "UV_CACHE_DIR": str(tmp_path / "cache")}
+
+    def install(*wanted):
+        done = subprocess.run(
+            [*line, *words, *wanted], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        )
+        return done.returncode, done.stderr
+
+    assert install("vllm>=0.11.2", "litellm")[0] == 0
+    assert {"vllm-0.19.1.dist-info", "litellm-1.82.6.dist-info"} <= set(os.listdir(tmp_path / "there"))
+    code, said = install("litellm==1.82.7")
+    assert code and "No solution found" in said, said
 
 
 def test_cuda_is_refused_beside_a_torch_for_rocm_and_taken_with_one_for_cuda(tmp_path):

@@ -54,9 +54,22 @@ def test_a_source_only_distribution_has_no_wheel():
     assert found.wheel is None and found.sdist.name == "a-1.0.tar.gz"
 
 
-def test_what_comes_from_no_index_is_refused():
+@pytest.mark.parametrize(
+    "source", [{"vcs": {"url": "https://git.example.com/mine"}}, {"version": "1", "archive": wheel("mine-1.tar.gz")}]
+)
+def test_what_comes_from_no_index_is_refused(source):
     with pytest.raises(ModelopsError, match="mine comes from no package index"):
-        wheelhouse.distributions({"packages": [{"name": "mine", "vcs": {"url": "https://git.example.com/mine"}}]})
+        wheelhouse.distributions({"packages": [{"name": "mine", **source}]})
+
+
+@pytest.mark.parametrize("place", [{"url": "https://wheels.example.com/cu132/"}, {"path": "/srv/wheels/"}])
+def test_a_wheel_that_a_requirement_names_by_its_url_is_carried(place):
+    """As of a build of llama.cpp for GPUs, which has the version of the one for the CPU."""
+    ((kind, start),) = place.items()
+    name = "xllamacpp-2026.10-cp310-abi3-manylinux_2_35_x86_64.whl"
+    archive = {kind: start + name, "hashes": {"sha256": "1"}}
+    (found,) = wheelhouse.distributions({"packages": [{"name": "xllamacpp", "version": "2026.10", "archive": archive}]})
+    assert (found.version, found.wheel, found.sdist) == ("2026.10", wheelhouse.File(name, start + name, "1"), None)
 
 
 def test_name_of_a_file_comes_from_its_url_without_quoting():

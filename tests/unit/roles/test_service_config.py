@@ -36,6 +36,7 @@ def made(tmp_path_factory):
             "resolved": {"/opt/xinference": "/home/disk", "/opt/xinference/models": "/tmp/models"},
             "service": {"manager": manager, "scope": "system", "active": "stopped"},
             "files": {},
+            "gpus": [{"index": 0}],
             "release": {"built": "today"},
             "accelerator": {"torch": {"backend": "cpu"}, "groups": []},
         }
@@ -43,6 +44,18 @@ def made(tmp_path_factory):
         # A % means something to systemd.
         change = {**CHANGES["groups"], "xinference_home": "/srv/a#b?c%20d"}
         texts |= {name: (f"_xinference_{name}", change) for name in ("unit", "script")}
+        ours = {"xinference_models": [{"uid": "a"}, {"uid": "b", "virtual_env_packages": ["vllm==0.33.0+cu129"]}]}
+        for name, more in (("bounds", {}), ("bounds-own", ours)):
+            told = {**more, "xinference_torch": "cu126", "xinference_denied_packages": ["evil"]}
+            texts[name] = ("_xinference_service_wanted.files[-1] | to_json", told)
+        built = {"id": "r", "llama_cpp": {"build": "cpu", "index": "https://wheels.example.org"}}
+        told = {"_xinference_release": "r", "xinference_release_result": {"release": built}}
+        for name, more in (
+            ("cards", {}),
+            ("cards-offline", {"xinference_offline": True}),
+            ("cards-other", {"_xinference_release": "s"}),
+        ):
+            texts[name] = ("_xinference_devices | to_json", {**told, **more})
         for seconds in (10, 600):
             slow = {"xinference_start_timeout": seconds}
             texts[f"unit-{seconds}"] = ("_xinference_unit", slow)
@@ -76,6 +89,26 @@ def test_another_command_and_another_environment_are_another_configuration(made,
     """Under supervisord the command is in the start script, not in the service's file."""
     found = [made[manager][name] for name in CHANGES]
     assert len(set(found)) == len(found), found
+
+
+@pytest.mark.parametrize(
+    "name, found",
+    [
+        ("cards", {"build": "cpu", "index": "https://wheels.example.org", "virtual_env": True}),
+        ("cards-offline", {"build": "cpu", "index": "https://wheels.example.org", "virtual_env": False}),
+        ("cards-other", {"virtual_env": True}),
+    ],
+)
+def test_the_models_are_placed_by_the_llama_cpp_of_the_release_that_runs(made, name, found):
+    assert json.loads(made["systemd"][name]) == [{"index": 0, "llama_cpp": found}]
+
+
+@pytest.mark.parametrize("manager", MANAGERS)
+def test_what_xinference_installs_for_a_model_is_bounded_as_the_release_is(made, manager):
+    file = json.loads(made[manager]["bounds"])
+    assert (file["path"], file["mode"]) == ("/opt/xinference/home/uv.toml", "0644")
+    assert '"vllm<0.20"' in file["content"] and '"evil<0.dev0"' in file["content"]
+    assert '"vllm<0.20"' not in json.loads(made[manager]["bounds-own"])["content"]
 
 
 def test_systemd_gives_the_service_the_groups_of_the_cards(made):

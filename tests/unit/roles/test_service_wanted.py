@@ -19,6 +19,7 @@ TEXTS = {
     "release": "4.1.0-a",
     "built": "today",
     "owner": None,
+    "models": {"path": "/opt/xinference/home/uv.toml", "torch": "cu126", "packages": [], "denied": ["evil"]},
 }
 
 
@@ -43,7 +44,7 @@ def test_a_host_that_has_all_of_it_does_not_differ(texts):
     assert not service_wanted(texts, found(texts), BASE)["differs"]
 
 
-@pytest.mark.parametrize("name", [name for name in TEXTS if name not in ("owner", "script")])
+@pytest.mark.parametrize("name", [name for name in TEXTS if name not in ("owner", "script", "models")])
 def test_each_text_is_another_configuration(name):
     other = {**TEXTS, name: "other"}
     told = service_wanted(other, found(TEXTS), BASE)
@@ -77,6 +78,15 @@ def test_a_file_with_another_mode_or_none_differs(suffix):
     assert service_wanted(texts, host, BASE)["differs"]
 
 
+def test_other_bounds_of_packages_of_models_are_written_and_restart_nothing():
+    texts = {**TEXTS, "models": {**TEXTS["models"], "denied": []}}
+    told = service_wanted(texts, found(TEXTS), BASE)
+    assert (
+        told["differs"] and not told["itself"] and told["config"] == service_wanted(TEXTS, found(TEXTS), BASE)["config"]
+    )
+    assert service_wanted({**TEXTS, "unit": "other"}, found(TEXTS), BASE)["itself"]
+
+
 def test_a_file_of_another_owner_differs_where_the_owner_is_told():
     host = found({**TEXTS, "owner": "xinference"})
     host["files"][f"{BASE}.env"]["uid"] = 0
@@ -86,7 +96,7 @@ def test_a_file_of_another_owner_differs_where_the_owner_is_told():
 
 def test_the_process_is_told_its_configuration():
     wanted = service_wanted(TEXTS, found(TEXTS), BASE)
-    assert wanted["files"] == [
+    assert wanted["files"][:-1] == [
         {
             "path": f"{BASE}.env",
             "mode": "0600",

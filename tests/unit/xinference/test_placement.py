@@ -147,6 +147,90 @@ def test_a_model_fits_on_these_cards_or_it_does_not(kinds, size, quantization, o
         assert "needs at least" in result.problems[0]
 
 
+# -- the build of llama.cpp ------------------------------------------------------------------------------------------
+
+WHEELS = "https://wheels.example.org/cu132"
+CPU_BUILD = {"build": "cpu", "index": WHEELS, "virtual_env": True}
+
+
+def with_llama_cpp(built, *kinds, host="10.0.0.1"):
+    found = worker(*kinds, host=host)
+    found.llama_cpp = built
+    return found
+
+
+def gguf(uid="m", **options):
+    return qwen(uid, quantization="Q4_K_M", engine="llama.cpp", context_length=1024, **options)
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "on_card"),
+    [
+        ({}, {"path": "/m.gguf"}, False),  # the server's own environment
+        ({}, {}, True),  # Xinference fetches a build for GPUs into the model's
+        ({}, {"path": "/m.gguf", "virtual_env": True}, True),
+        ({"virtual_env": False}, {}, False),
+        ({"index": ""}, {}, False),  # PyTorch for CUDA 12.6, or ROCm
+        ({"index": ""}, {"virtual_env_packages": ["xllamacpp @ https://wheels.example.org/x.whl"]}, True),
+        ({"index": ""}, {"virtual_env_packages": ["numpy<3"]}, False),
+        ({"build": "cuda"}, {"path": "/m.gguf"}, True),
+        ({"build": "rocm", "index": ""}, {}, True),
+        ({"build": "", "index": ""}, {}, False),  # the package index has the one for the CPU
+        ({"build": None}, {"path": "/m.gguf"}, True),  # nobody knows
+    ],
+)
+def test_a_llama_cpp_for_the_cpu_takes_no_card_and_says_so(change, options, on_card):
+    result = place([with_llama_cpp({**CPU_BUILD, **change}, "RTX 4090")], gguf(**options))
+    assert result.problems == [] and cards_of(result, "m") == [0 if on_card else "cpu"]
+    said = "m: it runs on the CPU: the llama.cpp on 10.0.0.1:5000 is built for the CPU and does not use the GPUs there"
+    assert [said in warning for warning in result.warnings] == ([] if on_card else [True])
+
+
+@pytest.mark.parametrize(
+    ("change", "remedy"),
+    [
+        (
+            {},
+            f"(xllamacpp @ URL of its wheel, such as one of {WHEELS}), or set virtual_env: true, with which Xinference fetches one",
+        ),
+        ({"virtual_env": False}, f"(xllamacpp @ URL of its wheel, such as one of {WHEELS})"),
+        ({"index": ""}, "name a build for GPUs in xinference_packages (xllamacpp @ URL of its wheel)"),
+    ],
+)
+def test_the_remedy_is_what_this_host_can_do(change, remedy):
+    result = place([with_llama_cpp({**CPU_BUILD, **change}, "L4")], gguf(path="/m.gguf"))
+    assert result.warnings[0].endswith(remedy)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"gpus": "1"}, "it asks for GPUs, and the llama.cpp on 10.0.0.1:5000 is built for the CPU"),
+        ({"gpu_indices": [0]}, "it asks for GPUs, and the llama.cpp on 10.0.0.1:5000 is built for the CPU"),
+        ({"gpu_memory": "8GiB"}, "gpu_memory is of a GPU, and the llama.cpp on 10.0.0.1:5000 is built for the CPU"),
+    ],
+)
+def test_who_names_gpus_for_a_llama_cpp_for_the_cpu_is_refused(options, said):
+    workers = [with_llama_cpp(CPU_BUILD, "L4")]
+    [problem] = place(workers, gguf(path="/m.gguf", **options)).problems
+    assert said in problem
+    warned = place(workers, gguf(path="/m.gguf", check_placement=False, **options))
+    assert warned.problems == [] and said in warned.warnings[0]
+
+
+def test_who_wants_the_cpu_is_not_warned_and_other_engines_take_cards():
+    workers = [with_llama_cpp(CPU_BUILD, "RTX 4090")]
+    result = place(workers, gguf("a", path="/m.gguf", gpus="none"), qwen("b", quantization="Int4"))
+    assert (cards_of(result, "a"), cards_of(result, "b"), result.warnings) == (["cpu"], [0], [])
+
+
+def test_of_two_workers_the_one_with_a_build_for_gpus_is_taken():
+    workers = [with_llama_cpp(CPU_BUILD, "A100 80"), with_llama_cpp({"build": "cuda"}, "L4", host="10.0.0.2")]
+    result = place(workers, gguf(path="/m.gguf"))
+    assert result.problems == result.warnings == []
+    assert [(row["worker"], row["card"]) for row in result.rows] == [("10.0.0.2:5000", 0)]
+
+
 def test_the_refusal_says_what_is_needed_where_and_what_to_do():
     [problem] = place([worker("RTX 4090")], qwen("big", 32, "Int4", context_length=32768)).problems
     assert problem.startswith("models: big: it needs at least ")

@@ -46,6 +46,13 @@ def test_where_nothing_starts_nothing_is_asked(xinference):
         assert placement.plan(wanted, decisions, actual, found) == placement.Placement()
 
 
+def test_what_llama_cpp_computes_on_comes_with_the_cards(cluster):
+    built = {"build": "cpu", "index": "", "virtual_env": True}
+    card = {"worker": FAR, "index": 0, "memory_bytes": 80 * GIB, "llama_cpp": built}
+    found, _wanted, _actual = read(cluster, declare("qwen3", engine="Transformers"), devices=[card])
+    assert {worker.address: worker.llama_cpp for worker in found.workers} == {HERE: None, FAR: built}
+
+
 def test_workers_and_their_cards_of_every_release(xinference):
     xinference.models.cards[HERE] = [24, 24]
     found, _wanted, _actual = read(xinference, declare("qwen3", engine="Transformers"))
