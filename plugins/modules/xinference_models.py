@@ -514,7 +514,7 @@ options:
     choices: [never, changed, always]
     default: always
   prove_timeout:
-    description: Seconds that a model may take to answer.
+    description: Seconds that a model may take to answer. One that paints may take five times as many.
     type: int
     default: 60
   log_path:
@@ -708,7 +708,8 @@ models:
       contains:
         kind:
           description:
-            - V(chat), V(completion), V(embedding), V(rerank), or V(describe) for the types that cannot be asked cheaply.
+            - V(chat), V(completion), V(embedding), V(rerank), V(transcription), V(image), or V(describe) for what cannot be asked
+              cheaply (speech, video, flexible models).
           type: str
         ok:
           description: Whether the answer was what a model of this type has to answer.

@@ -26,6 +26,7 @@ class Behaviour:
     :param answers: whether inference works; else it is a 500.
     :param dimensions: length of its vectors, instead of the defined one.
     :param order: the order in which it ranks documents.
+    :param picture: the file that it paints, instead of a JPEG of the wanted size.
     :param once: only of the next launch.
     """
 
@@ -42,4 +43,5 @@ class Behaviour:
     answers: bool = True
     dimensions: int | None = None
     order: t.Sequence[int] = (1, 0, 2)
+    picture: bytes = b""
     once: bool = False

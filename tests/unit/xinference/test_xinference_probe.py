@@ -29,6 +29,7 @@ def serving(xinference):
     xinference.serve("rank", model_name="bge-reranker-v2-m3", model_type="rerank")
     xinference.serve("draw", model_name="sd-turbo", model_type="image")
     xinference.serve("hear", model_name="whisper-tiny", model_type="audio")
+    xinference.serve("film", model_name="film", model_type="video")
     return xinference
 
 
@@ -42,11 +43,14 @@ def test_every_running_model_is_asked_what_it_is_for(probe, serving, check):
         "base": "completion",
         "embed": "embedding",
         "rank": "rerank",
-        "draw": "describe",
-        "hear": "describe",
+        "draw": "image",
+        "hear": "transcription",
+        "film": "describe",
     }
     assert all(m["ok"] and m["latency_ms"] is not None for m in result["models"])
-    assert {m["uid"]: m["detail"] for m in result["models"]}["embed"] == "1024 dimensions"
+    details = {m["uid"]: m["detail"] for m in result["models"]}
+    assert (details["embed"], details["draw"]) == ("1024 dimensions", "painted 256x256 pixels")
+    assert details["hear"] == "transcribed a second of sound into 5 characters"
     assert serving.changes() == []
 
 
@@ -80,6 +84,14 @@ def test_a_model_that_does_not_run(probe, serving):
             "rank: rerank proof failed: the relevant document is not first: order [0, 1, 2]",
         ),
         ("rank", {"order": (1,)}, {}, "1 of 3 documents came back"),
+        ("hear", {"answers": False}, {}, "hear: transcription proof failed: 500"),
+        ("draw", {"picture": b"GIF89a"}, {}, "draw: image proof failed: the answer holds no PNG and no JPEG"),
+        (
+            "draw",
+            {"picture": b"\x89PNG\r\n\x1a\n" + bytes(16)},
+            {},
+            "draw: image proof failed: the picture is empty: 0x0",
+        ),
     ],
 )
 def test_a_model_that_answers_wrongly(probe, serving, uid, behaviour, options, why):
