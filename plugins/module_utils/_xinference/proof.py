@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from urllib.parse import quote
 
 from ansible_collections.modelops.inference.plugins.module_utils._session import Answer, Unreachable
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import releases
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import releases, sound
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 
 # Seconds between two tries while the server does not see a new model yet.
@@ -29,6 +29,8 @@ _RELEVANT = 1
 # Pixels. One step of a small picture shows that the pipeline computes; a whole one takes minutes on some cards.
 _PICTURE = (256, 256)
 _STEPS = {"num_inference_steps": 1}
+# So MegaTTS3, IndexTTS2 and Confucius4-TTS of 4.1.0 refuse a request without a voice, although they have the ability.
+_WANTS_A_VOICE = "reference audio"
 # Times the time of other proofs: the first picture warms up a pipeline whose parts are moved to the card one by one.
 _PATIENCE = 5
 
@@ -37,8 +39,8 @@ _PATIENCE = 5
 class Proof:
     """What a model answered.
 
-    :param kind: chat, completion, embedding, rerank, transcription, image, or describe for what cannot be asked cheaply; None
-        for a model that was not asked, because it does not run.
+    :param kind: chat, completion, embedding, rerank, transcription, speech, image, or describe for what cannot be asked cheaply;
+        None for a model that was not asked, because it does not run.
     :param latency_ms: of the request that was answered, without the wait before it.
     """
 
@@ -58,6 +60,9 @@ def kind_of(model_type: str, abilities: t.Collection[str]) -> str:
         return "chat" if "chat" in abilities else "completion"
     if model_type == "audio" and "audio2text" in abilities:
         return "transcription"
+    # A voice of its own: the others only copy one that a request brings.
+    if model_type == "audio" and "text2audio_zero_shot" in abilities:
+        return "speech"
     if model_type == "image" and "text2image" in abilities:
         return "image"
     return {"embedding": "embedding", "rerank": "rerank"}.get(model_type, "describe")
@@ -66,13 +71,13 @@ def kind_of(model_type: str, abilities: t.Collection[str]) -> str:
 def prove(
     client: Client, uid: str, model_type: str, abilities: t.Collection[str], dimensions: int | None, timeout: float
 ) -> Proof:
-    """Asks one model, and waits up to `timeout` seconds for an answer, for a picture five times as long.
+    """Asks one model, and waits up to `timeout` seconds for an answer, for a picture or speech five times as long.
 
     :param dimensions: length that an embedding has to have; None accepts any.
     """
     kind = kind_of(model_type, abilities)
     path, sent = _request(kind, uid)
-    end = time.monotonic() + timeout * (_PATIENCE if kind == "image" else 1)
+    end = time.monotonic() + timeout * (_PATIENCE if kind in ("image", "speech") else 1)
     while True:
         started = time.monotonic()
         left = max(1.0, end - started)
@@ -85,7 +90,12 @@ def prove(
             problem, detail = _judge(kind, answer, dimensions)
             return Proof(uid, kind, not problem, latency, problem or detail)
         if not releases.not_yet_visible(answer) or time.monotonic() + _PAUSE >= end:
-            return Proof(uid, kind, False, latency, client.session.redact(f"{answer.status}: {answer.detail}"))
+            detail = client.session.redact(f"{answer.status}: {answer.detail}")
+            if kind == "speech" and _WANTS_A_VOICE in detail:
+                return Proof(uid, kind, True, latency, "wants a voice to copy, which a proof does not have")
+            if sound.NO_FFMPEG in detail:
+                detail = f"{detail}. {sound.REMEDY}"
+            return Proof(uid, kind, False, latency, detail)
         time.sleep(_PAUSE)
 
 
@@ -101,6 +111,7 @@ def _request(kind: str, uid: str) -> tuple[str, dict[str, t.Any]]:
         "completion": ("/v1/completions", {"prompt": "Hello", "max_tokens": 8}),
         "embedding": ("/v1/embeddings", {"input": ["Hello"]}),
         "rerank": ("/v1/rerank", {"query": _QUERY, "documents": _DOCUMENTS}),
+        "speech": ("/v1/audio/speech", {"input": "Hello.", "voice": "", "response_format": "wav"}),
         "image": (
             "/v1/images/generations",
             {
@@ -134,8 +145,8 @@ def _tone(rate: int = 16000) -> bytes:
 def _judge(kind: str, answer: Answer, dimensions: int | None) -> tuple[str, str]:
     """(what is wrong with the answer, what it says); one of them is empty."""
     try:
-        return _JUDGES[kind](answer.json, dimensions)
-    except (KeyError, IndexError, TypeError, ValueError) as exc:
+        return _JUDGES[kind](answer.content if kind == "speech" else answer.json, dimensions)
+    except (KeyError, IndexError, TypeError, ValueError, struct.error) as exc:
         return f"the answer has not the shape of a {kind} answer ({type(exc).__name__}: {exc})", ""
 
 
@@ -173,6 +184,33 @@ def _transcription(body: t.Any, _dimensions: int | None) -> tuple[str, str]:
     return "", f"transcribed a second of sound into {len(text)} characters"
 
 
+def _speech(body: bytes, _dimensions: int | None) -> tuple[str, str]:
+    sound_of = _wav(body)
+    if sound_of is None:
+        return "the answer is no WAV", ""
+    rate, seconds, silent = sound_of
+    if silent:
+        return f"{seconds:.1f} s of silence", ""
+    return "", f"spoke for {seconds:.1f} s at {rate} Hz"
+
+
+def _wav(data: bytes) -> tuple[int, float, bool] | None:
+    """Rate, seconds, and whether nothing is to be heard; None for what is no WAV. The module wave takes no floating point."""
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        return None
+    rate, a_second, place = 0, 0, 12
+    while place + 8 <= len(data):
+        name, length = struct.unpack("<4sI", data[place : place + 8])
+        # One that was written as a stream does not know its length.
+        part = data[place + 8 : place + 8 + length]
+        if name == b"fmt ":
+            rate, a_second = struct.unpack("<II", part[4:12])
+        elif name == b"data" and a_second:
+            return rate, len(part) / a_second, not any(part)
+        place += 8 + length + length % 2
+    return None
+
+
 def _image(body: t.Any, _dimensions: int | None) -> tuple[str, str]:
     size = _picture_size(base64.b64decode(body["data"][0]["b64_json"]))
     if size is None:
@@ -207,6 +245,7 @@ _JUDGES = {
     "embedding": _embedding,
     "rerank": _rerank,
     "transcription": _transcription,
+    "speech": _speech,
     "image": _image,
     "describe": _describe,
 }

@@ -38,6 +38,7 @@ READING_POSTS = (
     "/v1/embeddings",
     "/v1/rerank",
     "/v1/audio/transcriptions",
+    "/v1/audio/speech",
     "/v1/images/generations",
 )
 
@@ -243,9 +244,12 @@ def _handler(server: XinferenceServer) -> type[BaseHTTPRequestHandler]:
 
         def _send(self, status: int, body: t.Any) -> None:
             plain = isinstance(body, _Text)
-            data = body.encode() if plain else json.dumps(body).encode()
+            data = body if isinstance(body, bytes) else body.encode() if plain else json.dumps(body).encode()
+            content = (
+                "audio/wav" if isinstance(body, bytes) else "text/plain; charset=utf-8" if plain else "application/json"
+            )
             self.send_response(status)
-            self.send_header("Content-Type", "text/plain; charset=utf-8" if plain else "application/json")
+            self.send_header("Content-Type", content)
             self.send_header("Content-Length", str(len(data)))
             if status == 401:
                 self.send_header("WWW-Authenticate", "Bearer")
@@ -402,8 +406,10 @@ def _infer(server: XinferenceServer, call: _Call, kind: str) -> tuple[int, t.Any
         return 500, _Text(text)
     model = server.models.serving(call.body["model"])
     model_type = model.body["model_type"]
-    if {"chat": "LLM", "completion": "LLM", "transcription": "audio"}.get(kind, kind) != model_type:
+    if {"chat": "LLM", "completion": "LLM", "transcription": "audio", "speech": "audio"}.get(kind, kind) != model_type:
         raise Refused(500, "The request failed. Check the server logs for details.", plain=True)
+    if model.behaviour.refuses:
+        raise Refused(500, model.behaviour.refuses)
     return 200, _ANSWERS[kind](server, model, call.body)
 
 
@@ -442,6 +448,15 @@ def _transcription(_server: XinferenceServer, _model: t.Any, body: t.Any) -> t.A
     return {"text": "hello"}
 
 
+def _speech(_server: XinferenceServer, model: t.Any, body: t.Any) -> bytes:
+    """Half a second (16 bits, mono, 24 kHz)."""
+    assert body["input"] and body["response_format"] == "wav"
+    head = struct.pack(
+        "<4sI4s4sIHHIIHH4sI", b"RIFF", 24036, b"WAVE", b"fmt ", 16, 1, 1, 24000, 48000, 2, 16, b"data", 24000
+    )
+    return model.behaviour.sound or head + b"\x01\x02" * 12000
+
+
 def _image(_server: XinferenceServer, model: t.Any, body: t.Any) -> t.Any:
     """What a JPEG begins with: a segment of the application's, and the frame with the picture's size."""
     width, height = (int(number) for number in body["size"].split("*"))
@@ -456,6 +471,7 @@ _ANSWERS = {
     "embedding": _embedding,
     "rerank": _rerank,
     "transcription": _transcription,
+    "speech": _speech,
     "image": _image,
 }
 
@@ -525,6 +541,7 @@ ROUTES: list[tuple[str, str, t.Callable[[XinferenceServer, _Call], tuple[int, t.
     ("POST", "/v1/embeddings", lambda s, c: _infer(s, c, "embedding")),
     ("POST", "/v1/rerank", lambda s, c: _infer(s, c, "rerank")),
     ("POST", "/v1/audio/transcriptions", lambda s, c: _infer(s, c, "transcription")),
+    ("POST", "/v1/audio/speech", lambda s, c: _infer(s, c, "speech")),
     ("POST", "/v1/images/generations", lambda s, c: _infer(s, c, "image")),
     # authentication
     ("POST", "/token", lambda s, c: _do(s.accounts.login(c.body))),
