@@ -4,7 +4,8 @@
 """Makes models of toy size whose answers can be checked: `python toy_models.py DIRECTORY`, with the tested release's Python.
 
 Each is of two layers or fewer, and is trained for seconds on the few examples that the tests ask about, or has random weights where
-only the form of the answer is checked (a picture's size). They are files as a hub has them, so a server loads them as any other model.
+only the form of the answer is checked (a picture's size, a sound's length). They are files as a hub has them, so a server loads them
+as any other model.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ import torch
 #: What each sound says; a test asks for the text of both.
 SOUNDS = {"low": (220.0, "hello"), "high": (1760.0, "bye")}
 RATE = 16000
+#: The colours of pictures that the model which sees can name.
+COLOURS = {"red": (255, 0, 0), "blue": (0, 0, 255)}
+ASKED = {"type": "text", "text": "Which colour is this ?"}
 #: The questions and documents that the cross-encoder knows, the first of each is relevant. The middle ones are the proof's.
 RANKED = [
     (
@@ -223,13 +227,170 @@ def painter(path: Path) -> None:
     pipeline.save_pretrained(path)
 
 
+def speaker(path: Path) -> None:
+    """A Kokoro with random weights: it hums a note for each sound of the text. Some of its widths are written into its code."""
+    from kokoro import KModel
+
+    signs = "abcdefghijklmnopqrstuvwxyz .,!?ˈˌɾɣβðθʎɲŋʝʧ"
+    config = {
+        "vocab": {sign: number + 1 for number, sign in enumerate(signs)},
+        "n_token": len(signs) + 1,
+        "hidden_dim": 512,
+        "style_dim": 128,
+        "n_layer": 1,
+        "max_dur": 2,
+        "dropout": 0.1,
+        "n_mels": 80,
+        "text_encoder_kernel_size": 3,
+        "plbert": {
+            "hidden_size": 32,
+            "num_attention_heads": 2,
+            "num_hidden_layers": 1,
+            "intermediate_size": 64,
+            "max_position_embeddings": 512,
+        },
+        "istftnet": {
+            "resblock_kernel_sizes": [3],
+            "resblock_dilation_sizes": [[1, 3, 5]],
+            "upsample_rates": [10, 6],
+            "upsample_kernel_sizes": [20, 12],
+            "upsample_initial_channel": 512,
+            "gen_istft_n_fft": 20,
+            "gen_istft_hop_size": 5,
+        },
+    }
+    (path / "voices").mkdir(parents=True)
+    (path / "config.json").write_text(json.dumps(config))
+    weights = path / "kokoro-v1_0.pth"
+    torch.save({}, weights)
+    model = KModel(repo_id="toy/speaker", config=config, model=str(weights))
+    # Half the precision is half the file: 60 million weights.
+    parts = {
+        name: {key: value.half() for key, value in part.state_dict().items()} for name, part in model.named_children()
+    }
+    torch.save(parts, weights)
+    torch.save(torch.randn(510, 1, 256), path / "voices" / "af_alloy.pt")
+
+
+def seer(path: Path) -> None:
+    """A Gemma 3 that says whether a picture is red or blue."""
+    from PIL import Image
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import (
+        Gemma3Config,
+        Gemma3ForConditionalGeneration,
+        Gemma3Processor,
+        GenerationConfig,
+        PreTrainedTokenizerFast,
+    )
+    from transformers.models.gemma3.image_processing_pil_gemma3 import Gemma3ImageProcessorPil
+
+    special = ["<pad>", "<bos>", "<unk>", "<start_of_turn>", "<end_of_turn>"]
+    special += ["<start_of_image>", "<end_of_image>", "<image_soft_token>"]
+    words = [*special, "user", "model", *COLOURS]
+    number = {word: n for n, word in enumerate(words)}
+    words_only = Tokenizer(models.WordLevel(number, unk_token="<unk>"))
+    words_only.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=words_only,
+        pad_token="<pad>",
+        bos_token="<bos>",
+        eos_token="<end_of_turn>",
+        unk_token="<unk>",
+        boi_token="<start_of_image>",
+        eoi_token="<end_of_image>",
+        image_token="<image_soft_token>",
+        additional_special_tokens=special[3:],
+        model_max_length=512,
+    )
+    template = (
+        "{{ bos_token }}{% for m in messages %}<start_of_turn>{{ 'model' if m.role == 'assistant' else 'user' }} "
+        "{% if m.content is string %}{{ m.content }}{% else %}{% for part in m.content %}"
+        "{{ '<start_of_image>' if part.type == 'image' else part.text }} {% endfor %}{% endif %}<end_of_turn>{% endfor %}"
+        "{% if add_generation_prompt %}<start_of_turn>model {% endif %}"
+    )
+    images = Gemma3ImageProcessorPil(size={"height": 28, "width": 28})
+    processor = Gemma3Processor(images, tokenizer, chat_template=template, image_seq_length=4)
+    sizes = dict(hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2)
+    tokens = dict(pad_token_id=number["<pad>"], bos_token_id=number["<bos>"], eos_token_id=number["<end_of_turn>"])
+    text = dict(vocab_size=len(words), num_key_value_heads=1, head_dim=16, max_position_embeddings=512)
+    model = Gemma3ForConditionalGeneration(
+        Gemma3Config(
+            text_config={**sizes, **text, **tokens},
+            vision_config={**sizes, "image_size": 28, "patch_size": 14},
+            mm_tokens_per_image=4,
+            boi_token_index=number["<start_of_image>"],
+            eoi_token_index=number["<end_of_image>"],
+            image_token_index=number["<image_soft_token>"],
+            **tokens,
+        )
+    )
+    asked = [
+        [{"role": "user", "content": [{"type": "image", "image": Image.new("RGB", (28, 28), colour)}, ASKED]}]
+        for colour in COLOURS.values()
+    ]
+    batch = processor.apply_chat_template(
+        asked, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt"
+    )
+    answers = torch.tensor([[number[name], number["<end_of_turn>"]] for name in COLOURS])
+    ids = torch.cat([batch["input_ids"], answers], dim=1)
+    seen = {
+        "input_ids": ids,
+        "attention_mask": torch.ones_like(ids),
+        "token_type_ids": torch.cat([batch["token_type_ids"], torch.zeros_like(answers)], dim=1),
+        "labels": torch.cat([torch.full_like(batch["input_ids"], -100), answers], dim=1),
+        "pixel_values": batch["pixel_values"],
+    }
+    fit(model, seen, lambda output: output.loss < 0.02)
+    model.generation_config = GenerationConfig(**tokens)
+    model.to(torch.bfloat16).save_pretrained(path)
+    processor.save_pretrained(path)
+
+
+def filmer(path: Path) -> None:
+    """A Wan with random weights: what it films is noise of the right size."""
+    from diffusers import AutoencoderKLWan, UniPCMultistepScheduler, WanPipeline, WanTransformer3DModel
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast, UMT5Config, UMT5EncoderModel
+
+    words_only = Tokenizer(models.WordLevel({"<pad>": 0, "</s>": 1, "<unk>": 2}, unk_token="<unk>"))
+    words_only.pre_tokenizer = pre_tokenizers.Whitespace()
+    names = dict(pad_token="<pad>", eos_token="</s>", unk_token="<unk>")
+    text = UMT5EncoderModel(
+        UMT5Config(vocab_size=3, d_model=32, d_kv=16, d_ff=32, num_layers=1, num_heads=2, pad_token_id=0)
+    )
+    vae = AutoencoderKLWan(
+        base_dim=3, z_dim=16, dim_mult=[1, 1, 1, 1], num_res_blocks=1, temperal_downsample=[False, True, True]
+    )
+    transformer = WanTransformer3DModel(
+        patch_size=(1, 2, 2),
+        num_attention_heads=2,
+        attention_head_dim=12,
+        in_channels=16,
+        out_channels=16,
+        text_dim=32,
+        freq_dim=32,
+        ffn_dim=32,
+        num_layers=1,
+        rope_max_seq_len=32,
+    )
+    pipeline = WanPipeline(
+        tokenizer=PreTrainedTokenizerFast(tokenizer_object=words_only, **names),
+        text_encoder=text,
+        vae=vae,
+        transformer=transformer,
+        scheduler=UniPCMultistepScheduler(flow_shift=3.0, prediction_type="flow_prediction", use_flow_sigmas=True),
+    )
+    pipeline.save_pretrained(path)
+
+
 def main() -> None:
     target = Path(sys.argv[1])
     # More threads than idle cores wait for each other.
     torch.set_num_threads(1)
     torch.manual_seed(0)
     made = {}
-    for make in (reranker, whisper, painter):
+    for make in (reranker, whisper, painter, speaker, seer, filmer):
         make(target / make.__name__)
         made[make.__name__] = str(target / make.__name__)
     print(json.dumps(made))
