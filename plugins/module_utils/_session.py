@@ -11,6 +11,7 @@ could change the server. This module util is private to the collection.
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 from collections import Counter
 from urllib.parse import unquote
@@ -60,21 +61,30 @@ class CheckModeViolation(ModelopsError):
     """A request that could change the server was about to be sent in check mode: a bug of ours."""
 
 
-class Answer:
-    """One response. ``json`` is the decoded body (any JSON type) or None where the body is not JSON."""
+# What types of content begin with that is no text.
+_BINARY = ("audio/", "image/", "video/", "application/octet-stream")
 
-    __slots__ = ("status", "headers", "text", "json", "url", "method", "set_cookies")
+
+class Answer:
+    """One response. ``json`` is the decoded body (any JSON type) or None where the body is not JSON.
+
+    Of sound, pictures and other bytes there is only the ``content``: to guess their encoding takes seconds.
+    """
+
+    __slots__ = ("status", "headers", "content", "text", "json", "url", "method", "set_cookies")
 
     def __init__(self, method: str, response: requests.Response):
         self.method = method
         self.url = response.url
         self.status: int = response.status_code
         self.headers: t.Mapping[str, str] = response.headers
-        self.text: str = response.text
-        try:
-            self.json: t.Any = response.json()
-        except ValueError:
-            self.json = None
+        self.content: bytes = response.content
+        binary = response.headers.get("Content-Type", "").startswith(_BINARY)
+        self.text: str = "" if binary else response.text
+        self.json: t.Any = None
+        if not binary:
+            with contextlib.suppress(ValueError):
+                self.json = response.json()
         raw = getattr(response.raw, "headers", None)
         #: Every Set-Cookie line as sent; a cookie jar would drop Secure cookies that came over plain HTTP.
         self.set_cookies: list[str] = list(raw.getlist("Set-Cookie")) if raw is not None else []

@@ -95,7 +95,7 @@ options:
     type: int
     default: 300
   prove_timeout:
-    description: Seconds that a model may take to answer.
+    description: Seconds that a model may take to answer. One that paints or speaks may take five times as many.
     type: int
     default: 60
   requests_timeout:

@@ -82,6 +82,10 @@ options:
     type: list
     elements: str
     default: []
+  search_path:
+    description: Where the server looks for programs, as in the variable PATH. Empty takes the module's own.
+    type: str
+    default: ""
   files:
     description: Files to report by digest, and directories to report by mode and owner, beside the service's own file.
     type: list
@@ -311,6 +315,11 @@ port:
   returned: success
   type: dict
   sample: {number: 9997, listening: true, ours: true, by: "process 4711 (...)"}
+ffmpeg:
+  description: Path of the program by which Whisper models decode sound, where the server finds it; empty where it does not.
+  returned: success
+  type: str
+  sample: /usr/bin/ffmpeg
 weights:
   description: Complete weights by name, with their source and the path that a model uses.
   returned: success
@@ -320,6 +329,7 @@ weights:
 """
 
 import os
+import shutil
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
@@ -378,6 +388,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         "service": services.pop(p["service"]),
         "services": services,
         "log": _log.redacted(managers[p["service"]].log_tail(p["log_lines"])) if p["log_lines"] else "",
+        "ffmpeg": shutil.which("ffmpeg", path=p["search_path"] or None) or "",
         "weights": weights.records(p["models_dir"]),
         "bind": _bind(p["host"], p["networks"], p["known_as"]),
     }
@@ -457,6 +468,7 @@ def main() -> None:
             port=dict(type="int", default=9997),
             extras=dict(type="list", elements="str", default=[]),
             user=dict(type="str", default=""),
+            search_path=dict(type="str", default=""),
             files=dict(type="list", elements="path", default=[]),
             directories=dict(
                 type="list",

@@ -54,7 +54,9 @@ options:
         description: Name of the model that Xinference knows or that O(models[].definition) defines. Unset is the UID.
         type: str
       type:
-        description: What the model is for.
+        description:
+          - What the model is for.
+          - A Whisper model (V(audio)) needs the program ffmpeg on its host.
         type: str
         choices: [LLM, embedding, rerank, image, audio, video, flexible]
         default: LLM
@@ -529,7 +531,7 @@ options:
     choices: [never, changed, always]
     default: always
   prove_timeout:
-    description: Seconds that a model may take to answer.
+    description: Seconds that a model may take to answer. One that paints or speaks may take five times as many.
     type: int
     default: 60
   log_path:
@@ -723,7 +725,8 @@ models:
       contains:
         kind:
           description:
-            - V(chat), V(completion), V(embedding), V(rerank), or V(describe) for the types that cannot be asked cheaply.
+            - V(chat), V(completion), V(embedding), V(rerank), V(transcription), V(speech), V(image), or V(describe) for what
+              cannot be asked cheaply (a voice that is copied, video, flexible models).
           type: str
         ok:
           description: Whether the answer was what a model of this type has to answer.

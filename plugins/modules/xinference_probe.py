@@ -12,8 +12,10 @@ version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
   - Asks running models what they are for. An LLM has to answer a chat or completion request, an embedding model has to return a
-    vector, a rerank model has to put the relevant of three documents first.
-  - Image, audio, video and flexible models cannot be asked cheaply. Of them the server has to describe a running model.
+    vector, a rerank model has to put the relevant of three documents first, a model that hears has to transcribe a second of
+    sound, one that speaks with a voice of its own (ability C(text2audio_zero_shot)) has to return a WAV that is not silent, one that
+    paints from text has to return a picture (256 x 256 pixels, one step).
+  - What only copies a voice, video and flexible models cannot be asked cheaply. Of them the server has to describe a running model.
   - Changes nothing. An inference request costs the server a few tokens.
 notes:
   - An unknown model is remembered as missing for ten seconds by servers since 2.12, so a model that was just launched is
@@ -43,7 +45,7 @@ options:
         not known.
     type: str
   prove_timeout:
-    description: Seconds that a model may take to answer.
+    description: Seconds that a model may take to answer. One that paints or speaks may take five times as many.
     type: int
     default: 60
   window:
@@ -101,8 +103,8 @@ models:
       type: str
     kind:
       description: >-
-        V(chat), V(completion), V(embedding), V(rerank), V(describe) or, with O(infer=false), V(list). V(null) where the model
-        does not run.
+        V(chat), V(completion), V(embedding), V(rerank), V(transcription), V(speech), V(image), V(describe) or, with
+        O(infer=false), V(list). V(null) where the model does not run.
       type: str
     ok:
       description: Whether it answered what a model of this type has to answer.

@@ -58,6 +58,8 @@ class Server:
         env.update(XINFERENCE_CANCEL_LAUNCH_TIMEOUT="10")
         # A process of a model is given up after 60 s otherwise, which a machine that runs other tests may need.
         env.update(XINFERENCE_SUBPOOL_LAUNCH_TIMEOUT="300")
+        # More threads than idle cores wait for each other.
+        env.update(OMP_NUM_THREADS="1")
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [environment(self.version) / "xinference-local", "-H", "127.0.0.1", "-p", str(self.port)],

@@ -41,6 +41,8 @@ KEY_PATHS = (
     "/v1/completions",
     "/v1/embeddings",
     "/v1/rerank",
+    "/v1/audio",
+    "/v1/images",
 )
 
 

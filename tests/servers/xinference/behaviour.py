@@ -26,6 +26,9 @@ class Behaviour:
     :param answers: whether inference works; else it is a 500.
     :param dimensions: length of its vectors, instead of the defined one.
     :param order: the order in which it ranks documents.
+    :param picture: the file that it paints, instead of a JPEG of the wanted size.
+    :param sound: what it speaks, instead of half a second of noise.
+    :param refuses: inference ends with this text.
     :param once: only of the next launch.
     """
 
@@ -42,4 +45,7 @@ class Behaviour:
     answers: bool = True
     dimensions: int | None = None
     order: t.Sequence[int] = (1, 0, 2)
+    picture: bytes = b""
+    sound: bytes = b""
+    refuses: str = ""
     once: bool = False

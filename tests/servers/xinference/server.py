@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import copy
+import email
 import json
 import re
 import socket
+import struct
 import threading
 import time
 import typing as t
@@ -34,6 +37,9 @@ READING_POSTS = (
     "/v1/completions",
     "/v1/embeddings",
     "/v1/rerank",
+    "/v1/audio/transcriptions",
+    "/v1/audio/speech",
+    "/v1/images/generations",
 )
 
 
@@ -220,8 +226,12 @@ def _handler(server: XinferenceServer) -> type[BaseHTTPRequestHandler]:
         do_GET = do_POST = do_PUT = do_DELETE = _serve
 
         def _answer(self, path: str, query: dict[str, str], raw: bytes) -> tuple[int, t.Any]:
+            content = self.headers.get("Content-Type") or ""
             try:
-                body = json.loads(raw) if raw else None
+                if content.startswith("multipart/form-data"):
+                    body = _form(content, raw)
+                else:
+                    body = json.loads(raw) if raw else None
             except ValueError as exc:
                 if path != "/token":  # which says 400 to a form
                     return 500, _Text(f"Internal Server Error: {exc}")
@@ -234,9 +244,12 @@ def _handler(server: XinferenceServer) -> type[BaseHTTPRequestHandler]:
 
         def _send(self, status: int, body: t.Any) -> None:
             plain = isinstance(body, _Text)
-            data = body.encode() if plain else json.dumps(body).encode()
+            data = body if isinstance(body, bytes) else body.encode() if plain else json.dumps(body).encode()
+            content = (
+                "audio/wav" if isinstance(body, bytes) else "text/plain; charset=utf-8" if plain else "application/json"
+            )
             self.send_response(status)
-            self.send_header("Content-Type", "text/plain; charset=utf-8" if plain else "application/json")
+            self.send_header("Content-Type", content)
             self.send_header("Content-Length", str(len(data)))
             if status == 401:
                 self.send_header("WWW-Authenticate", "Bearer")
@@ -393,8 +406,10 @@ def _infer(server: XinferenceServer, call: _Call, kind: str) -> tuple[int, t.Any
         return 500, _Text(text)
     model = server.models.serving(call.body["model"])
     model_type = model.body["model_type"]
-    if {"chat": "LLM", "completion": "LLM"}.get(kind, kind) != model_type:
+    if {"chat": "LLM", "completion": "LLM", "transcription": "audio", "speech": "audio"}.get(kind, kind) != model_type:
         raise Refused(500, "The request failed. Check the server logs for details.", plain=True)
+    if model.behaviour.refuses:
+        raise Refused(500, model.behaviour.refuses)
     return 200, _ANSWERS[kind](server, model, call.body)
 
 
@@ -428,11 +443,51 @@ def _rerank(_server: XinferenceServer, model: t.Any, body: t.Any) -> t.Any:
     return {"id": "1", "results": rows, "meta": {}}
 
 
-_ANSWERS = {"chat": _chat, "completion": _completion, "embedding": _embedding, "rerank": _rerank}
+def _transcription(_server: XinferenceServer, _model: t.Any, body: t.Any) -> t.Any:
+    assert body["file"].startswith(b"RIFF")
+    return {"text": "hello"}
+
+
+def _speech(_server: XinferenceServer, model: t.Any, body: t.Any) -> bytes:
+    """Half a second (16 bits, mono, 24 kHz)."""
+    assert body["input"] and body["response_format"] == "wav"
+    head = struct.pack(
+        "<4sI4s4sIHHIIHH4sI", b"RIFF", 24036, b"WAVE", b"fmt ", 16, 1, 1, 24000, 48000, 2, 16, b"data", 24000
+    )
+    return model.behaviour.sound or head + b"\x01\x02" * 12000
+
+
+def _image(_server: XinferenceServer, model: t.Any, body: t.Any) -> t.Any:
+    """What a JPEG begins with: a segment of the application's, and the frame with the picture's size."""
+    width, height = (int(number) for number in body["size"].split("*"))
+    frame = b"\xff\xc0\x00\x11\x08" + struct.pack(">HH", height, width) + b"\x03"
+    data = model.behaviour.picture or b"\xff\xd8\xff\xe0\x00\x10JFIF\0" + bytes(9) + frame
+    return {"created": 1, "data": [{"url": None, "b64_json": base64.b64encode(data).decode()}]}
+
+
+_ANSWERS = {
+    "chat": _chat,
+    "completion": _completion,
+    "embedding": _embedding,
+    "rerank": _rerank,
+    "transcription": _transcription,
+    "speech": _speech,
+    "image": _image,
+}
 
 
 class _Text(str):
     """A body that is text and not JSON."""
+
+
+def _form(content: str, raw: bytes) -> dict[str, bytes | str]:
+    """The fields of a form: text, and the bytes of a file."""
+    parts = email.message_from_bytes(f"Content-Type: {content}\r\n\r\n".encode() + raw).get_payload()
+    found = {}
+    for part in parts:
+        data = part.get_payload(decode=True)
+        found[part.get_param("name", header="content-disposition")] = data if part.get_filename() else data.decode()
+    return found
 
 
 def _do(value: t.Any, status: int = 200) -> tuple[int, t.Any]:
@@ -485,6 +540,9 @@ ROUTES: list[tuple[str, str, t.Callable[[XinferenceServer, _Call], tuple[int, t.
     ("POST", "/v1/completions", lambda s, c: _infer(s, c, "completion")),
     ("POST", "/v1/embeddings", lambda s, c: _infer(s, c, "embedding")),
     ("POST", "/v1/rerank", lambda s, c: _infer(s, c, "rerank")),
+    ("POST", "/v1/audio/transcriptions", lambda s, c: _infer(s, c, "transcription")),
+    ("POST", "/v1/audio/speech", lambda s, c: _infer(s, c, "speech")),
+    ("POST", "/v1/images/generations", lambda s, c: _infer(s, c, "image")),
     # authentication
     ("POST", "/token", lambda s, c: _do(s.accounts.login(c.body))),
 ]

@@ -183,6 +183,7 @@ def test_info_module_on_an_empty_host(tmp_path, run_module):
     path = str(tmp_path / "x")
     (tmp_path / "x").symlink_to("disk")
     options = dict(path=path, home=f"{path}/home", models_dir=f"{path}/models", resolve=["", "/proc/self/.."])
+    options["search_path"] = f"/none:{tmp_path}"
     result = run_module("xinference_host_info", options)
     disk = f"{tmp_path}/disk"
     assert result["resolved"] == {
@@ -198,8 +199,18 @@ def test_info_module_on_an_empty_host(tmp_path, run_module):
         and result["secrets"] == []
         and result["weights"] == {}
     )
-    assert result["service"]["active"] == "stopped"
+    assert result["service"]["active"] == "stopped" and result["ffmpeg"] == ""
     assert result["system"]["root"] is (os.geteuid() == 0)
+
+
+def test_ffmpeg_is_found_where_the_server_looks_for_programs(tmp_path, run_module):
+    (tmp_path / "ffmpeg").write_text("#!/bin/sh")
+    (tmp_path / "ffmpeg").chmod(0o755)
+    path = str(tmp_path)
+    result = run_module(
+        "xinference_host_info", dict(path=path, home=path, models_dir=path, search_path=f"/none:{path}")
+    )
+    assert result["ffmpeg"] == f"{path}/ffmpeg"
 
 
 @pytest.mark.parametrize(

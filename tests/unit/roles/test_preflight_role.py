@@ -104,11 +104,12 @@ def test_values_of_another_type_are_told_in_a_line_each_before_the_argument_spec
 
 
 FOR_A_GPU = {"uid": "big", "engine": "vLLM", "gpu_memory": "6 GiB"}
+HEARS = {"uid": "hear", "name": "whisper-tiny", "type": "audio"}
 
 
 def test_what_a_host_is_refused_for_before_anything_is_installed(play):
     """A memory budget without a GPU to use; a host whose build of PyTorch nobody knows, unless it is named; a server whose users
-    cannot be read, where somebody asks for them."""
+    cannot be read, where somebody asks for them; a model that hears without the program that decodes sound."""
     why = "this host has cards of amd and nvidia"
     said = play(
         "preflight.yml",
@@ -126,10 +127,13 @@ def test_what_a_host_is_refused_for_before_anything_is_installed(play):
         theirs={"taken_by": "process 7 (python -m xinference.deploy.local)"},
         web={"taken_by": "process 7 (nginx)"},
         by_hand={"by_hand": "/x/xinference.service is not a file of this collection."},
+        deaf={"xinference_models": [HEARS], "xinference_environment": {"PATH": "/opt/bin:/bin"}},
+        hears={"xinference_models": [HEARS], "ffmpeg": "/usr/bin/ffmpeg"},
+        hears_elsewhere={"xinference_models": [{**HEARS, "worker": "hears"}]},
     )
-    assert said.failed == {"no_gpu", "no_build", "unreadable", "swappable", "read_only", "theirs", "web", "by_hand"}, (
-        said.output
-    )
+    refused = {"no_gpu", "no_build", "unreadable", "swappable", "read_only", "theirs", "web", "by_hand", "deaf"}
+    assert said.failed == refused, said.output
+    assert "deaf (cluster deaf): hear needs ffmpeg" in said.output and "has none in /opt/bin:/bin." in said.output
     assert "root may not write to /opt, where xinference_dir (/opt/xinference) is: its file system is" in said.output
     capture = "ansible-playbook modelops.inference.capture -e capture_endpoint=http://127.0.0.1:9997"
     # Of what is no Xinference there is nothing to capture.

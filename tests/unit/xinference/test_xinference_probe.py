@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import struct
+
 import pytest
 from servers.xinference import PASSWORD
 
@@ -19,6 +21,17 @@ def probe(run_module):
     return run
 
 
+NO_FFMPEG = "ffmpeg was not found but is required to load audio files from filename"
+
+
+def wav(samples):
+    """A WAV of floating point numbers, with a chunk of odd length before the samples and a length that nobody filled in."""
+    parts = (
+        b"fmt " + struct.pack("<IHHIIHH", 16, 3, 1, 12000, 48000, 4, 32) + b"fact\x03\0\0\0abc\0data\xff\xff\xff\xff"
+    )
+    return b"RIFF\xff\xff\xff\xffWAVE" + parts + samples
+
+
 @pytest.fixture
 def serving(xinference):
     """A server with a model of each kind."""
@@ -29,6 +42,10 @@ def serving(xinference):
     xinference.serve("rank", model_name="bge-reranker-v2-m3", model_type="rerank")
     xinference.serve("draw", model_name="sd-turbo", model_type="image")
     xinference.serve("hear", model_name="whisper-tiny", model_type="audio")
+    speaks = {"model_name": "kokoro", "model_ability": ["text2audio", "text2audio_zero_shot"]}
+    xinference.models.definitions["audio"]["kokoro"] = speaks
+    xinference.serve("speak", model_name="kokoro", model_type="audio")
+    xinference.serve("film", model_name="film", model_type="video")
     return xinference
 
 
@@ -42,11 +59,16 @@ def test_every_running_model_is_asked_what_it_is_for(probe, serving, check):
         "base": "completion",
         "embed": "embedding",
         "rank": "rerank",
-        "draw": "describe",
-        "hear": "describe",
+        "draw": "image",
+        "hear": "transcription",
+        "speak": "speech",
+        "film": "describe",
     }
     assert all(m["ok"] and m["latency_ms"] is not None for m in result["models"])
-    assert {m["uid"]: m["detail"] for m in result["models"]}["embed"] == "1024 dimensions"
+    details = {m["uid"]: m["detail"] for m in result["models"]}
+    assert (details["embed"], details["draw"]) == ("1024 dimensions", "painted 256x256 pixels")
+    assert details["speak"] == "spoke for 0.5 s at 24000 Hz"
+    assert details["hear"] == "transcribed a second of sound into 5 characters"
     assert serving.changes() == []
 
 
@@ -80,6 +102,18 @@ def test_a_model_that_does_not_run(probe, serving):
             "rank: rerank proof failed: the relevant document is not first: order [0, 1, 2]",
         ),
         ("rank", {"order": (1,)}, {}, "1 of 3 documents came back"),
+        ("hear", {"answers": False}, {}, "hear: transcription proof failed: 500"),
+        ("draw", {"picture": b"GIF89a"}, {}, "draw: image proof failed: the answer holds no PNG and no JPEG"),
+        (
+            "draw",
+            {"picture": b"\x89PNG\r\n\x1a\n" + bytes(16)},
+            {},
+            "draw: image proof failed: the picture is empty: 0x0",
+        ),
+        ("speak", {"sound": b"ID3\x04" + bytes(60)}, {}, "speak: speech proof failed: the answer is no WAV"),
+        ("speak", {"sound": wav(bytes(24000))}, {}, "speak: speech proof failed: 0.5 s of silence"),
+        ("speak", {"sound": wav(b"")[:20]}, {}, "speak: speech proof failed: the answer has not the shape of"),
+        ("hear", {"refuses": NO_FFMPEG}, {}, f"{NO_FFMPEG}. Install it on the host of the model"),
     ],
 )
 def test_a_model_that_answers_wrongly(probe, serving, uid, behaviour, options, why):
@@ -87,6 +121,14 @@ def test_a_model_that_answers_wrongly(probe, serving, uid, behaviour, options, w
         serving.models.models[uid].behaviour = type(serving.models.default)(**{name: value})
     result = probe(serving, uids=[uid], **options)
     assert result.failed and why in result["msg"]
+
+
+def test_a_model_that_only_copies_voices_answers_that_it_needs_one(probe, serving):
+    serving.models.models["speak"].behaviour = type(serving.models.default)(
+        refuses="IndexTTS2 requires a reference audio for voice cloning."
+    )
+    (found,) = probe(serving, uids=["speak"])["models"]
+    assert (found["ok"], found["detail"]) == (True, "wants a voice to copy, which a proof does not have")
 
 
 @pytest.mark.each_core("xinference_probe")
