@@ -143,10 +143,8 @@ def whisper(path: Path) -> None:
     heard = features(
         [sound(tone) for tone, text in SOUNDS.values()], sampling_rate=RATE, return_tensors="pt"
     ).input_features
-    texts = [
-        [start, ids["<|notimestamps|>"], *tokenizer.encode(text, add_special_tokens=False), end]
-        for tone, text in SOUNDS.values()
-    ]
+    begin = [start, ids["<|en|>"], ids["<|transcribe|>"], ids["<|notimestamps|>"]]
+    texts = [[*begin, *tokenizer.encode(text, add_special_tokens=False), end] for tone, text in SOUNDS.values()]
     longest = max(map(len, texts))
     given = torch.tensor([text[:-1] + [end] * (longest - len(text)) for text in texts])
     wanted = torch.tensor([text[1:] + [-100] * (longest - len(text)) for text in texts])
@@ -160,7 +158,10 @@ def whisper(path: Path) -> None:
         bos_token_id=end,
         eos_token_id=end,
         decoder_start_token_id=start,
-        is_multilingual=False,
+        # Xinference always names the task, which transformers refuses for a model of English only.
+        is_multilingual=True,
+        lang_to_id={"<|en|>": ids["<|en|>"]},
+        task_to_id={task: ids[f"<|{task}|>"] for task in ("transcribe", "translate")},
         max_length=32,
         no_timestamps_token_id=ids["<|notimestamps|>"],
         forced_decoder_ids=None,
