@@ -115,14 +115,7 @@ class Hosts:
 
     @staticmethod
     def _directories(top):
-        return [
-            (top, "0755"),
-            (top / "models", "0755"),
-            (top / "home", "0750"),
-            (top / "home/cache", "0750"),
-            (top / "home/cache/v2", "0750"),
-            (top / "reconciler", "0755"),
-        ]
+        return [(top, "0755"), (top / "models", "0755"), (top / "home", "0750"), (top / "reconciler", "0755")]
 
     def _link(self):
         """A collection of links to the real one, in which `run` is another."""

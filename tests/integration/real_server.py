@@ -60,8 +60,6 @@ class Server:
         env.update(XINFERENCE_SUBPOOL_LAUNCH_TIMEOUT="300")
         # More threads than idle cores wait for each other.
         env.update(OMP_NUM_THREADS="1")
-        # As the role does it.
-        (self.home / "cache/v2").mkdir(parents=True, exist_ok=True)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [environment(self.version) / "xinference-local", "-H", "127.0.0.1", "-p", str(self.port)],
