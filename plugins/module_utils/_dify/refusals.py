@@ -236,8 +236,10 @@ def override_problems(given: t.Any) -> list[str]:
         return [f"give a dictionary with {', '.join(OVERRIDES)}."]
     found = [f"no key {key}{_near(key, OVERRIDES)}" for key in given if key not in OVERRIDES]
     for key, known in (("type", tuple(DIALOG_TYPES)), ("state", STATES)):
-        if given.get(key) and given[key] not in known:
+        if given.get(key) not in (None, "", *known):
             found.append(f"{key} is one of {', '.join(known)}, not {given[key]!r}.")
+    if not isinstance(given.get("name"), (str, int, type(None))):
+        found.append(f"name must be a text (it is {given['name']!r}).")
     found += _credential_name_refusals(given)
     if given.get("server_url"):
         found += _server_url_problem("server_url", given["server_url"])

@@ -21,7 +21,8 @@ from servers.dify.server import EMAIL, PASSWORD
 from servers.dify.xinference import Backend, Upstream, default_models
 from servers.xinference import XinferenceServer
 
-from ansible_collections.modelops.inference.plugins.action import check_names
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import kinds
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import SPECS
 
 HERE = Path(__file__).parent
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
@@ -663,9 +664,9 @@ def test_refused_before_anything_is_asked(newest, cluster, play, wrong, words):
     ],
 )
 def test_a_target_that_its_option_does_not_allow(changed, words):
-    option = check_names.known_variables(["dify"])["dify_targets"]
+    option = SPECS.options["dify_targets"]
     target = {"name": "office", "url": "http://dify", **changed}
-    found = check_names.mistakes([target], option, "dify_targets", lambda value, option: value)
+    found = kinds.mistakes([target], option, "dify_targets", lambda value, option: value)
     assert len(found) == bool(words) and all(line.startswith(words) for line in found)
 
 
