@@ -318,6 +318,10 @@ def _launch_body(options: t.Mapping[str, t.Any], definition: registration.Defini
     named = {key: option for option, key in LAUNCH_KEYS.items()}
     named.update(_OTHER_LAUNCH_KEYS)
     for key, value in (options["engine_options"] or {}).items():
+        if not isinstance(key, str):
+            raise ModelopsError(
+                f"models: {options['uid']}: engine_options: {key!r} is no name of an option: put it in quotes"
+            )
         if "-" in key:
             raise ModelopsError(
                 f"models: {options['uid']}: engine_options: no engine has an option {key!r}, and the server takes it silently: "

@@ -709,14 +709,14 @@ def test_a_selector_that_matches_nothing(newest, cluster, play, dify_models, lim
     newest.log.clear()
     host = cluster.served("one", [CHAT])
     host["xinference_declared"] = host["xinference_served"]
-    office = target(
-        newest, models={"tags": ["chatt"]}, overrides={CHAT["uid"]: {"nam": "x"}} if not limited else {}, prune=True
-    )
+    office = target(newest, models={"tags": ["chatt"]}, prune=True)
     options = {"ansible_limit": "gpu01"} if limited else {}
     run = play({"gpu01": host}, dify_targets=[office], note=False, **options)
     assert "office: models.tags has 'chatt', which no declared model has; did you mean 'chat'?" in run.out
     assert newest.workspace.models[CHAT["uid"], "llm"].listed
     assert (run.rc == 0) == limited, run.out
     if not limited:
+        wrong = {**office, "overrides": {CHAT["uid"]: {"nam": "x"}}}
+        run = play({"gpu01": host}, dify_targets=[wrong], note=False)
         assert f"office: overrides of {CHAT['uid']}: no key nam; did you mean 'name'?" in run.out
         assert newest.log == [] and run.executed == []

@@ -339,7 +339,7 @@ RIGHT = [
     {"xinference_user": "", "xinference_group": ""},
     {"xinference_user": "svc_ai@example.com"},
     {
-        "xinference_extras": "all,vllm",
+        "xinference_networks": "10.0.0.0/8,10.1.0.0/16",
         "xinference_port_range": [32768, 60999],
         "xinference_firewall_except_ports": "22, 80",
     },
@@ -370,11 +370,7 @@ RIGHT = [
         ]
     },
     {"xinference_models": [{**LLM, "name": kinds.UNKNOWN}], "dify_targets": [{**TARGET, "url": kinds.UNKNOWN}]},
-    {
-        "dify_targets": [
-            TARGET | {"server_url": "http://lan:9997", "model_name": None, "plugin": None, "overrides": None}
-        ]
-    },
+    {"dify_targets": [TARGET | {"server_url": "http://lan:9997", "model_name": None, "plugin": None, "proxy": None}]},
     {"dify_targets": [TARGET | {"server_url": "http://lan:9997/"}, {**TARGET, "name": "lab", "allow_loopback": True}]},
     {"accelerator_driver_branch": "580.95.05", "accelerator_cuda": "13"},
     {"accelerator_driver_branch": 580},
@@ -427,7 +423,8 @@ ANY += [kinds.UNKNOWN, [kinds.UNKNOWN], {"a": kinds.UNKNOWN}, float("nan"), "9" 
 @pytest.mark.parametrize("name", sorted(SPECS.options))
 def test_no_value_of_a_variable_is_met_by_a_traceback(name):
     for number, value in enumerate(ANY):
-        found = refused({name: value}, [LOCAL, BOTH, WORKER][number % 3])
+        roles = ALL if number % 4 == 0 else [SPECS.roles[name]]
+        found = refused({name: value}, [LOCAL, BOTH, WORKER][number % 3], roles)
         assert all(isinstance(line, str) and "\n" not in line for line in found), (value, found)
 
 
@@ -435,7 +432,22 @@ def test_no_value_of_a_key_is_met_by_a_traceback():
     target = SPECS.options["dify_targets"]["options"]
     model = site.models.xinference_models.MODEL_OPTIONS
     definition = site.models.xinference_models.registration.OPTIONS
-    for value in ANY:
+    for value in (
+        None,
+        True,
+        -1,
+        "",
+        "a\nb",
+        [],
+        [None],
+        [{}],
+        {},
+        {1: 2},
+        {"a": None},
+        float("nan"),
+        kinds.UNKNOWN,
+        [kinds.UNKNOWN],
+    ):
         for key in target:
             refused({"dify_targets": [{**TARGET, key: value}], "xinference_models": [LLM]})
         for key in model:

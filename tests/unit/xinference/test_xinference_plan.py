@@ -120,6 +120,7 @@ def test_every_problem_is_named_at_once():
         ({"envs": {1: "1"}}, "envs: 1 is no name"),
         ({"envs": {"A": None}}, "envs: A has no text"),
         ({"envs": {"A": "1\n2"}}, "envs: A has a line break"),
+        ({"engine_options": {1: 2}}, "engine_options: 1 is no name of an option"),
         ({"engine_options": {"replica": 2}}, "'replica' has an option of its own, replicas"),
         ({"engine_options": {"n_gpu": 2}}, "'n_gpu' has an option of its own, gpus_per_replica"),
         (
