@@ -12,16 +12,12 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.errors import UnsupportedError
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._module import misspelled
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import models
-from ansible_collections.modelops.inference.plugins.modules.xinference_models import ARGUMENT_SPEC, paths_of_sources
+from ansible_collections.modelops.inference.plugins.modules.xinference_models import ARGUMENT_SPEC
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import models
 from ansible_collections.modelops.inference.plugins.plugin_utils._slices import Slices
 
 # Seconds that one execution waits for a change of state; each execution costs a login.
@@ -50,28 +46,7 @@ class ActionModule(Slices, ActionBase):
     @staticmethod
     def _validate(args: dict[str, t.Any]) -> dict[str, t.Any]:
         """The module's own refusals, as far as they need neither the host nor the server; and what is declared."""
-        checked = ArgumentSpecValidator(ARGUMENT_SPEC).validate(args)
-        _secrets.hide(*checked._no_log_values)
-        if checked.error_messages:
-            hints = misspelled(ARGUMENT_SPEC, args)
-            # They say it better than Ansible's own text.
-            errors = [error for error in checked.errors.errors if not (hints and isinstance(error, UnsupportedError))]
-            raise AnsibleActionFail(_secrets.redacted("\n".join([*hints, *(error.msg for error in errors)])))
         try:
-            declared = paths_of_sources(checked.validated_parameters["models"], weights={}, predict=True)
-            models.desired(declared, exists=lambda path: True)
+            return {"changed": False, "models": models.rows(models.validated(ARGUMENT_SPEC, args)["models"])}
         except ModelopsError as exc:
-            raise AnsibleActionFail(_secrets.redacted(str(exc))) from exc
-        rows = [
-            dict(
-                uid=model["uid"],
-                type=model["type"],
-                declared=model["state"],
-                state="unknown",
-                abilities=(model["definition"] or {}).get("abilities") or [],
-                tags=model["tags"] or [],
-                dify=models.given(model["dify"]),
-            )
-            for model in declared
-        ]
-        return {"changed": False, "models": rows}
+            raise AnsibleActionFail(str(exc)) from exc

@@ -4,12 +4,9 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify import refusals
-from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.bundle import plugin_file
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import dify
 
 DOCUMENTATION = r"""
 name: dify_refusals
@@ -66,18 +63,7 @@ def dify_refusals(
     from_here: bool = False,
     bundle: str = "",
 ) -> list[str]:
-    found = refusals.refusals(sources, targets)
-    for target in targets if from_here else ():
-        declared = (target.get("plugin") or {}).get("package") or ""
-        try:
-            package = os.path.expanduser(plugin_file(bundle, declared) if bundle and declared else declared)
-        except ModelopsError as exc:
-            found.append(f"{target['name']}: {exc}")
-            continue
-        # A relative one is the module's business, which knows the play's directory.
-        if os.path.isabs(package) and not os.access(package, os.R_OK):
-            found.append(f"{target['name']}: plugin.package {package} cannot be read on this machine.")
-    return found
+    return dify.wrong(sources, targets, from_here, bundle)
 
 
 class FilterModule:

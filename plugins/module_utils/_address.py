@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+import socket
 import typing as t
 from urllib.parse import urlsplit
 
@@ -16,15 +18,77 @@ _EVERY = ("0.0.0.0", "::", "*", "")
 
 def is_loopback(url: str) -> bool:
     """True for an address that only means the machine (or container) itself."""
-    host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".").lower()
+    except ValueError:  # no URL at all
+        return False
     if host == "localhost" or host.endswith(".localhost") or host.startswith("127."):
         return True
     try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+        # The system's resolver takes 127.0.0.1 as 2130706433 and 0x7f.1, too.
+        address = ipaddress.ip_address(socket.inet_aton(host) if numeric(host) else host)
+    except (OSError, ValueError):
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return any(item.is_loopback or item.is_unspecified for item in (address, mapped) if item is not None)
+
+
+def numeric(host: str) -> bool:
+    """Whether a host is read as an IPv4 address, in any of the forms that a resolver takes; a name never ends in a number."""
+    last = host.rstrip(".").rpartition(".")[2]
+    return ":" not in host and re.fullmatch(r"[0-9]+|0[xX][0-9a-fA-F]*", last) is not None
+
+
+def host_problem(host: str) -> str:
+    """What is wrong with a host, an IPv4 address or a name; empty where nothing is."""
+    if numeric(host):
+        try:
+            ipaddress.IPv4Address(host)
+        except ValueError:
+            return "is no IPv4 address; write one as four numbers, such as 10.1.2.3"
+        return ""
+    labels = (host[:-1] if host.endswith(".") else host).split(".")
+    if len(host) > 253 or not all(re.fullmatch(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", label) for label in labels):
+        return "is neither an IPv4 address nor a host name"
+    return ""
+
+
+def url_problem(url: str) -> str:
+    """What is wrong with a server's URL (scheme, host and port, and nothing behind them); empty where nothing is.
+
+    The text never holds the URL, which may hold a login.
+    """
+    no_address = "is not an address such as http://10.1.2.3:9997"
+    if re.search(r"[\s\x00-\x1f\x7f]", url):
+        return f"holds a blank or a line break, so it {no_address}"
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:  # a bracket that is not closed, a port that is none
+        return f"{no_address}: its host, or its port (1 to 65535), is none"
+    if parts.scheme not in ("http", "https"):
+        return f"{no_address}: it must begin with http:// or https://"
+    if not host:
+        return f"{no_address}: it has no host"
+    if port is not None and not 0 < port < 65536 or parts.netloc.endswith(":"):
+        return f"{no_address}: a port is 1 to 65535"
+    problem = _ipv6_problem(host) if ":" in host else host_problem(host)
+    # A loopback address is refused as that, in whatever form, where it is not allowed.
+    if problem and not is_loopback(url):
+        return f"{no_address}: its host {problem}"
+    if parts.path.rstrip("/").endswith("/v1"):
+        return "ends in /v1, which Dify adds itself; leave it out"
+    if parts.path.strip("/") or parts.query or parts.fragment or "?" in url or "#" in url:
+        return f"{no_address}: leave out what stands behind the host and the port"
+    return ""
+
+
+def _ipv6_problem(host: str) -> str:
+    try:
+        ipaddress.IPv6Address(host.partition("%")[0])
+    except ValueError:
+        return "is no IPv6 address"
+    return ""
 
 
 def server_url(bind: str, port: int | str, names: t.Sequence[str]) -> str:

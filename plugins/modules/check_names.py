@@ -7,32 +7,51 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: check_names
-short_description: Refuse misspelled and mistyped variables of the collection's roles
+short_description: Refuse variables of the collection's roles that cannot be right
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Compares the host's variables with those that the roles know. Fails where one is close to a known name but not it, where a value
-    is not of its type or not one of its choices, and where a key in it is unknown or missing, with a line for each mistake and the
-    host and its cluster in each.
-  - Ansible's own validation, where a role begins, would refuse the same values, but prints the whole argument spec for each host.
-  - Defaults are not judged, nor templates of what is not known yet, templates of secrets, and what is encrypted. Of a secret, a list
-    or a dict the type is printed, not the value.
-  - It runs on the controller only.
+  - Validates the host's variables for the roles, before anything is asked or changed. Fails with a line for each mistake, with the host and
+    its cluster, the variable, what is wrong and what to do.
+  - Refused are names that are one letter away from a known one, or close to it; values of another type, and those that are none of the
+    choices; unknown and missing keys; and values of the right type that cannot work, such as a port that is none, a directory in another
+    one, a name of an environment variable with a blank, a UID that no URL can carry, a definition that the server would take without a
+    word, or an address at which no Dify finds Xinference.
+  - A template that needs a variable which is defined nowhere is refused with the name of that variable and, where Ansible tells it (since
+    ansible-core 2.19), file and line of the template.
+  - Ansible's own validation, where a role begins, would refuse values of another type, too, but prints the whole argument spec for each
+    host.
+  - Defaults are not judged, nor templates of what the roles find out later. Of a secret, a list or a dict the type is printed, not the
+    value.
+  - It runs on the controller only. Files that variables name there are looked for.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.info
 options:
   roles:
-    description: Roles of this collection whose variables are known, from their argument specs.
+    description: Roles of this collection whose variables are judged.
     type: list
     elements: str
+    choices: [accelerator, xinference, models, dify]
     required: true
+  installs:
+    description: Whether the play installs a release, so that requirements are refused that are known to be malicious.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
-- name: A wrong name would silently mean the default, a wrong value be told in hundreds of lines
+- name: Refuse what cannot be right, before a host is touched
   modelops.inference.check_names:
-    roles: [xinference, models, dify]
+    roles: [accelerator, xinference, models, dify]
+    installs: true
 """
 
-RETURN = r""" # """
+RETURN = r"""
+models:
+  description: A row for each declared model, where the role C(models) is judged and the host says what its cluster serves.
+  returned: success
+  type: list
+  elements: dict
+  sample: [{uid: bge-m3, type: embedding, declared: present, state: unknown, abilities: [], tags: [chat], dify: {}}]
+"""

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 import typing as t
 from dataclasses import dataclass, field, replace
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from ansible_collections.modelops.inference.plugins.module_utils import _plan
-from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback
+from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback, url_problem
 from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations
 from ansible_collections.modelops.inference.plugins.module_utils._dify.releases import Release
 from ansible_collections.modelops.inference.plugins.module_utils._dify.session import CURRENT, DifyError, DifySession
@@ -192,18 +192,17 @@ def _field_problems(model: Wanted, allow_loopback: bool) -> t.Iterator[str]:
     if not model.server_url:
         yield "server_url is empty"
         return
-    parts = urlsplit(model.server_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        yield f"server_url '{without_userinfo(model.server_url)}' is not an address such as http://10.1.2.3:9997"
-    elif parts.path.rstrip("/").endswith("/v1"):
-        yield f"server_url '{without_userinfo(model.server_url)}' ends in /v1, which Dify adds itself. Leave it out"
-    elif is_loopback(model.server_url) and not allow_loopback:
+    if is_loopback(model.server_url) and not allow_loopback:
         yield (
             f"server_url '{without_userinfo(model.server_url)}' is a loopback address. Dify tries the model from its own container "
             "(plugin_daemon, or api before 1.0), where that means the container. Give the address by which Dify reaches "
             "Xinference, and let Xinference listen on it. If Dify runs on the same machine outside containers, "
             "say so with allow_loopback: true"
         )
+        return
+    problem = url_problem(model.server_url)
+    if problem:
+        yield f"server_url '{without_userinfo(model.server_url)}' {problem}"
 
 
 # --- plan: pure ----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback
+from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback, url_problem
 from ansible_collections.modelops.inference.plugins.module_utils._dify import defaults
 from ansible_collections.modelops.inference.plugins.module_utils._dify.models import NAME_LIMIT, OWN_NAME, owns
 from ansible_collections.modelops.inference.plugins.module_utils._dify.registrations import (
@@ -137,7 +137,7 @@ def _coming(sources: t.Sequence[t.Mapping[str, t.Any]], target: t.Mapping[str, t
 
     Of an audio model Xinference tells only later which of Dify's types it has: its type here is ``audio``.
     """
-    fit = {uid: given for uid, given in (target.get("overrides") or {}).items() if not _override_problems(given)}
+    fit = {uid: given for uid, given in (target.get("overrides") or {}).items() if not override_problems(given)}
     return [
         choice._replace(kind=choice.kind or choice.model["type"])
         for choice in choices(sources, {**target, "overrides": fit})
@@ -171,6 +171,7 @@ def _target_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         _model_name_refusals,
         _selector_refusals,
         _credential_name_refusals,
+        _server_url_refusals,
         _declared_default_refusals,
         _proof_refusals,
     ):
@@ -230,6 +231,18 @@ def _credential_name_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         yield f"credential_name has {len(name)} characters; Dify takes {NAME_LIMIT}: '{name}'."
 
 
+def _server_url_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    for where, url in _given_urls(target, ()).items():
+        if url:
+            yield from _server_url_problem(where, url)
+
+
+def _server_url_problem(where: str, url: t.Any) -> t.Iterator[str]:
+    problem = url_problem(url) if isinstance(url, str) else "is no text"
+    if problem:
+        yield f"{where} '{shown(str(url))}' {problem}."
+
+
 def _declared_default_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     """Of the defaults as they are declared; whether the target has such models is for _default_refusals."""
     given = target.get("defaults") or {}
@@ -247,17 +260,27 @@ def _proof_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
 
 def _override_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     for uid, given in (target.get("overrides") or {}).items():
-        for problem in _override_problems(given):
+        for problem in override_problems(given):
             yield f"overrides of {uid}: {problem}"
 
 
-def _override_problems(given: t.Any) -> list[str]:
+def override_problems(given: t.Any) -> list[str]:
+    """What is wrong with ``dify`` of a model, or with a target's override of it, as sentences."""
     if not isinstance(given, dict):
         return [f"give a dictionary with {', '.join(OVERRIDES)}."]
     found = [f"no key {key}{_near(key, OVERRIDES)}" for key in given if key not in OVERRIDES]
     for key, known in (("type", tuple(DIALOG_TYPES)), ("state", STATES)):
-        if given.get(key) and given[key] not in known:
+        if given.get(key) not in (None, "", *known):
             found.append(f"{key} is one of {', '.join(known)}, not {given[key]!r}.")
+    if not isinstance(given.get("name"), (str, int, type(None))):
+        found.append(f"name must be a text (it is {given['name']!r}).")
+    found += _credential_name_refusals(given)
+    if given.get("server_url"):
+        found += _server_url_problem("server_url", given["server_url"])
+    for key, least in (("invoke_timeout", 1), ("max_retries", 0)):
+        number = given.get(key)
+        if number is not None and not (str(number).isdigit() and int(number) >= least):
+            found.append(f"{key} must be a number, at least {least} (it is '{number}').")
     return found
 
 

@@ -234,11 +234,8 @@ def _model(declared: t.Mapping[str, t.Any], exists: t.Callable[[str], bool]) -> 
     for name in ("context_length", "n_worker", "request_limits", "launch_timeout"):
         if options[name] is not None and options[name] < 1:
             raise ModelopsError(f"models: {uid}: {name} has to be at least 1, not {options[name]}")
-    if options["gpu_indices"] and len(options["gpu_indices"]) % options["replicas"]:
-        raise ModelopsError(
-            f"models: {uid}: {len(options['gpu_indices'])} gpu_indices cannot be shared evenly by "
-            f"{options['replicas']} replicas"
-        )
+    _check_gpus(options)
+    _check_envs(options)
     path = options["path"]
     if path and not os.path.isabs(path):
         raise ModelopsError(f"models: {uid}: path has to be absolute, not {path}")
@@ -252,12 +249,48 @@ def _model(declared: t.Mapping[str, t.Any], exists: t.Callable[[str], bool]) -> 
     return Model(uid, options["name"], options["type"], declared, options, body, definition)
 
 
+def _check_gpus(options: t.Mapping[str, t.Any]) -> None:
+    """Whether the named GPUs are as many as the replicas take."""
+    uid, indices, replicas = options["uid"], options["gpu_indices"], options["replicas"]
+    if not indices:
+        return
+    if min(indices) < 0:
+        raise ModelopsError(f"models: {uid}: gpu_indices has {min(indices)}; the first GPU is 0")
+    if len(indices) % replicas:
+        raise ModelopsError(f"models: {uid}: {len(indices)} gpu_indices cannot be shared evenly by {replicas} replicas")
+    each = _gpus(uid, options["gpus_per_replica"]) if options["gpus_per_replica"] is not None else "auto"
+    if isinstance(each, int) and replicas * each != len(indices):
+        raise ModelopsError(
+            f"models: {uid}: {replicas} replicas with gpus_per_replica {each} take {replicas * each} GPUs, and gpu_indices names "
+            f"{len(indices)}: name as many, or leave one of the two out"
+        )
+
+
+def _check_envs(options: t.Mapping[str, t.Any]) -> None:
+    """Whether a process can have these environment variables. Values are secrets."""
+    for name, value in (options["envs"] or {}).items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(name)):
+            raise ModelopsError(
+                f"models: {options['uid']}: envs: {name!r} is no name of an environment variable (letters, digits and _, no digit first)"
+            )
+        if value is None or isinstance(value, (dict, list)):
+            raise ModelopsError(f"models: {options['uid']}: envs: {name} has no text: give one, or leave it out")
+        if re.search(r"[\r\n\x00]", str(value)):
+            raise ModelopsError(f"models: {options['uid']}: envs: {name} has a line break, which it must not")
+
+
 def _check_uid(uid: str) -> None:
     """Xinference's own rules, and those of Dify's plugin, which puts the UID in a URL."""
     if not 0 < len(uid) <= 100:
         raise ModelopsError(f"models: UID {uid!r} has {len(uid)} characters; Xinference takes 1 to 100")
     if re.search(r"-rep\d+$", uid):
         raise ModelopsError(f"models: UID {uid!r} ends like the name of a replica (-rep<number>), which is reserved")
+    if uid.strip() != uid or re.search(r"[\x00-\x1f\x7f]", uid):
+        raise ModelopsError(
+            f"models: UID {uid!r} is blank, or has a line break, or a blank at an end; no URL can carry it"
+        )
+    if uid in (".", ".."):
+        raise ModelopsError(f"models: UID {uid!r} means a directory in a URL, so the model could never be terminated")
     if re.search(r"[/?#]", uid):
         raise ModelopsError(f"models: UID {uid!r} holds /, ? or #, which neither a URL nor Dify's plugin can carry")
 
@@ -285,6 +318,10 @@ def _launch_body(options: t.Mapping[str, t.Any], definition: registration.Defini
     named = {key: option for option, key in LAUNCH_KEYS.items()}
     named.update(_OTHER_LAUNCH_KEYS)
     for key, value in (options["engine_options"] or {}).items():
+        if not isinstance(key, str):
+            raise ModelopsError(
+                f"models: {options['uid']}: engine_options: {key!r} is no name of an option: put it in quotes"
+            )
         if "-" in key:
             raise ModelopsError(
                 f"models: {options['uid']}: engine_options: no engine has an option {key!r}, and the server takes it silently: "

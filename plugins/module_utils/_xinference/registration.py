@@ -104,6 +104,29 @@ DEFAULTS: dict[str, dict[str, t.Any]] = {
 }
 
 
+# What the server knows a model of each type to do, as of 4.1. It takes another word for an image or an audio model without a word.
+_ABILITIES = {
+    "LLM": ("chat", "generate", "tools", "vision", "audio", "omni", "reasoning", "hybrid", "embed"),
+    "embedding": ("embed", "embed_vision", "embed_video", "embed_audio"),
+    "rerank": ("rerank", "rerank_vision", "rerank_video", "rerank_audio"),
+    "image": ("text2image", "image2image", "inpainting", "ocr", "docanalyze"),
+    "audio": (
+        "audio2text",
+        "text2audio",
+        "text2audio_zero_shot",
+        "text2audio_voice_cloning",
+        "text2audio_voice_design",
+        "text2audio_emotion_control",
+        "text2music",
+        "speaker_embedding",
+    ),
+}
+# Keys that `extra` may not say, because the rest of the definition does.
+_NOT_EXTRA = ("model_name", "model_specs", "version", "is_builtin")
+# Everyone who may list models sees them.
+_ADDRESSES = ("index_url", "extra_index_urls", "find_links", "packages")
+
+
 @dataclass(frozen=True)
 class Definition:
     """One custom model: the body to register, and which of its keys were given (the others are defaults of ours).
@@ -150,6 +173,7 @@ def build(options: t.Mapping[str, t.Any], where: str = "") -> Definition:
         raise ModelopsError(
             f"{where}: definition lacks {' and '.join(missing)}, which a custom {model_type} model needs"
         )
+    _refuse(where, model_type, wanted)
     keys = {**KEYS, **(LLM_KEYS if model_type == "LLM" else {})}
     given = {keys[key]: value for key, value in wanted.items() if key in keys}
     if "launcher_args" in wanted:
@@ -168,6 +192,40 @@ def build(options: t.Mapping[str, t.Any], where: str = "") -> Definition:
         given.update({key: value for key, value in place.items() if value})
     body = {"version": 2, "model_name": name, **DEFAULTS.get(model_type, {}), **given}
     return Definition(model_type, name, body, frozenset(given), whole=bool(specs))
+
+
+def _refuse(where: str, model_type: str, wanted: t.Mapping[str, t.Any]) -> None:
+    """What the server takes and cannot be meant.
+
+    :raises ModelopsError: naming it; a login in an address is not told.
+    """
+    for ability in wanted.get("abilities") or ():
+        known = _ABILITIES.get(model_type)
+        if known and ability not in known:
+            raise ModelopsError(
+                f"{where}: definition.abilities has {ability!r}; a custom {model_type} model can {', '.join(known)}"
+            )
+    for key in ("context_length", "dimensions", "max_tokens"):
+        if key in wanted and wanted[key] < 1:
+            raise ModelopsError(f"{where}: definition.{key} must be at least 1 (it is {wanted[key]})")
+    family = wanted.get("family", "")
+    if not re.fullmatch(r"[^\s/\\]*", family) or family.startswith("."):
+        raise ModelopsError(
+            f"{where}: definition.family is the name of a built-in model, such as qwen2.5-instruct, and no path (it is {family!r}); "
+            "the weights are in path or definition.hub_id"
+        )
+    for key in wanted.get("extra") or {}:
+        if key in _NOT_EXTRA:
+            raise ModelopsError(
+                f"{where}: definition.extra may not have {key}, which name, path, format and size of the model say"
+            )
+    for key in _ADDRESSES:
+        given = (wanted.get("virtual_env") or {}).get(key) or []
+        if any(re.search(r"://[^/\s]*@", str(each)) for each in ([given] if isinstance(given, str) else given)):
+            raise ModelopsError(
+                f"{where}: definition.virtual_env.{key} has a login in an address, which everyone sees who may list the models. Leave it "
+                "out, and set up the index on the workers (inherit_pip_config)"
+            )
 
 
 def _virtual_env(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

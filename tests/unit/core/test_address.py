@@ -7,7 +7,12 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._address import server_url
+from ansible_collections.modelops.inference.plugins.module_utils._address import (
+    host_problem,
+    is_loopback,
+    server_url,
+    url_problem,
+)
 
 
 @pytest.mark.parametrize(
@@ -28,3 +33,94 @@ from ansible_collections.modelops.inference.plugins.module_utils._address import
 )
 def test_url_of_a_server(bind, names, expected):
     assert server_url(bind, 9997, names) == expected
+
+
+@pytest.mark.parametrize(
+    "host", ["gpu01", "10.1.2.3", "my_host", "a.b-c.example.com", "a.example.com.", "localhost", "1a", "3com.example"]
+)
+def test_a_host(host):
+    assert host_problem(host) == ""
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "a b",
+        "a;b",
+        "$(id)",
+        "a\nb",
+        "-a",
+        "a..b",
+        "10.1.2",
+        "10.1.2.300",
+        "2130706433",
+        "0x7f.1",
+        "a.0x1",
+        "::1",
+        "a/b",
+        "x" * 254,
+    ],
+)
+def test_no_host(host):
+    assert host_problem(host)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://10.1.2.3:9997",
+        "https://gpu01.example.com",
+        "http://gpu01:1/",
+        "http://[fd00::1]:9997",
+        "http://svc:hunter2@lan:1",
+        "http://127.1:9997",
+    ],
+)
+def test_the_url_of_a_server(url):
+    assert url_problem(url) == ""
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("10.1.2.3:9997", "must begin with http:// or https://"),
+        ("gpu01", "must begin with http:// or https://"),
+        ("", "must begin with http:// or https://"),
+        ("ftp://gpu01", "must begin with http:// or https://"),
+        ("file:///etc/passwd", "must begin with http:// or https://"),
+        ("http://", "it has no host"),
+        ("http:///x", "it has no host"),
+        ("http://:9997", "it has no host"),
+        ("http://gpu01:0", "a port is 1 to 65535"),
+        ("http://gpu01:", "a port is 1 to 65535"),
+        ("http://gpu01:65536", "its host, or its port (1 to 65535), is none"),
+        ("http://gpu01:http", "its host, or its port (1 to 65535), is none"),
+        ("http://[fd00::1:9997", "its host, or its port (1 to 65535), is none"),
+        ("http://gpu01:9997/v1", "ends in /v1"),
+        ("http://gpu01:9997/v1/", "ends in /v1"),
+        ("http://gpu01:9997/xinference", "behind the host and the port"),
+        ("http://gpu01:9997/?a=1", "behind the host and the port"),
+        ("http://gpu01:9997#x", "behind the host and the port"),
+        ("http://gpu01:9997?", "behind the host and the port"),
+        ("http://gpu 01:9997", "a blank or a line break"),
+        ("http://gpu01:9997\n", "a blank or a line break"),
+        ("http://167772161:9997", "no IPv4 address"),
+        ("http://0x0a.1:9997", "no IPv4 address"),
+        ("http://10.1.2:9997", "no IPv4 address"),
+        ("http://$(id):9997", "neither an IPv4 address nor a host name"),
+        ("http://{{host}}:9997", "neither an IPv4 address nor a host name"),
+    ],
+)
+def test_no_url_of_a_server(url, words):
+    assert words in url_problem(url)
+
+
+@pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "0x7f000001", "127.1", "017700000001", "0"])
+def test_a_loopback_address_in_the_other_forms_that_a_resolver_takes(host):
+    assert is_loopback(f"http://{host}:9997")
+
+
+@pytest.mark.parametrize("url", ["http://[", "http://10.1.2:9997", "http://99999999999:1", "http://0xzz:1", ""])
+def test_what_is_no_url_is_no_loopback_address(url):
+    assert not is_loopback(url)

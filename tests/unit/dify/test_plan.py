@@ -265,6 +265,9 @@ def test_not_loopback(url):
         ({"server_url": "ftp://10.1.2.3"}, "not an address"),
         ({"server_url": "http://10.1.2.3:9997/v1"}, "ends in /v1"),
         ({"server_url": "http://10.1.2.3:9997/v1/"}, "ends in /v1"),
+        ({"server_url": "http://10.1.2.3:9997/x"}, "behind the host and the port"),
+        ({"server_url": "http://0x7f.1:9997"}, "is a loopback address"),
+        ({"server_url": "http://0x0a.1:9997"}, "no IPv4 address"),
         ({"credential_name": "n" * 31}, "30 characters"),
     ],
 )

@@ -226,6 +226,45 @@ def test_a_url_that_a_dify_cannot_reach(dify, where, target, words):
         assert "plugin_daemon" in found[1] and "allow_loopback: true" in found[1]
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"server_url": "lan:9997"}, "server_url 'lan:9997' is not an address"),
+        ({"server_url": "http://lan:9997/v1"}, "ends in /v1"),
+        ({"server_url": "http://167772161:9997"}, "no IPv4 address"),
+        ({"server_url": "http://u:hunter2@lan:0"}, "server_url 'http://***@lan:0' is not an address"),
+        ({"server_url": 7}, "server_url '7' is no text"),
+        ({"credential_name": "n" * 31}, "credential_name has 31 characters; Dify takes 30"),
+    ],
+)
+def test_what_dify_would_refuse_of_a_target_or_of_a_model(given, words):
+    sources = [source(served("m", "LLM"))]
+    for target in (given, {"overrides": {"m": given}}):
+        (found,) = refusals.refusals(sources, [{**OFFICE, **target}])
+        assert found.startswith("office: ") and words in found and "hunter2" not in found
+    (found,) = refusals.override_problems(given)
+    assert words in found
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"invoke_timeout": 0}, "invoke_timeout must be a number, at least 1 (it is '0')"),
+        ({"invoke_timeout": "soon"}, "invoke_timeout must be a number"),
+        ({"max_retries": -1}, "max_retries must be a number, at least 0 (it is '-1')"),
+        ({"server_urls": {"one": "lan"}}, "no key server_urls"),
+    ],
+)
+def test_an_override_that_cannot_be_meant(given, words):
+    assert [words in line for line in refusals.override_problems(given)] == [True]
+    assert refusals.override_problems({"invoke_timeout": "60", "max_retries": 0, "server_url": "http://lan:1"}) == []
+
+
+def test_server_urls_by_cluster_are_addresses():
+    (found,) = refusals.refusals([], [{**OFFICE, "server_urls": {"one": "ftp://lan"}}])
+    assert found.startswith("office: server_urls of one 'ftp://lan' is not an address")
+
+
 def test_why_a_loopback_address_is_refused_is_told_once():
     here = {**OFFICE, "server_url": "http://localhost:1"}
     found = refusals.refusals([source(served("m", "LLM"))], [here, {**here, "name": "lab"}])

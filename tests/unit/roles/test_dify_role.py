@@ -21,7 +21,8 @@ from servers.dify.server import EMAIL, PASSWORD
 from servers.dify.xinference import Backend, Upstream, default_models
 from servers.xinference import XinferenceServer
 
-from ansible_collections.modelops.inference.plugins.action import check_names
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import kinds
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import SPECS
 
 HERE = Path(__file__).parent
 PLAYBOOK = Path(sys.executable).parent / "ansible-playbook"
@@ -676,9 +677,9 @@ def test_refused_before_anything_is_asked(newest, cluster, play, wrong, words):
     ],
 )
 def test_a_target_that_its_option_does_not_allow(changed, words):
-    option = check_names.known_variables(["dify"])["dify_targets"]
+    option = SPECS.options["dify_targets"]
     target = {"name": "office", "url": "http://dify", **changed}
-    found = check_names.mistakes([target], option, "dify_targets", lambda value, option: value)
+    found = kinds.mistakes([target], option, "dify_targets", lambda value, option: value)
     assert len(found) == bool(words) and all(line.startswith(words) for line in found)
 
 
@@ -721,14 +722,14 @@ def test_a_selector_that_matches_nothing(newest, cluster, play, dify_models, lim
     newest.log.clear()
     host = cluster.served("one", [CHAT])
     host["xinference_declared"] = host["xinference_served"]
-    office = target(
-        newest, models={"tags": ["chatt"]}, overrides={CHAT["uid"]: {"nam": "x"}} if not limited else {}, prune=True
-    )
+    office = target(newest, models={"tags": ["chatt"]}, prune=True)
     options = {"ansible_limit": "gpu01"} if limited else {}
     run = play({"gpu01": host}, dify_targets=[office], note=False, **options)
     assert "office: models.tags has 'chatt', which no declared model has; did you mean 'chat'?" in run.out
     assert newest.workspace.models[CHAT["uid"], "llm"].listed
     assert (run.rc == 0) == limited, run.out
     if not limited:
+        wrong = {**office, "overrides": {CHAT["uid"]: {"nam": "x"}}}
+        run = play({"gpu01": host}, dify_targets=[wrong], note=False)
         assert f"office: overrides of {CHAT['uid']}: no key nam; did you mean 'name'?" in run.out
         assert newest.log == [] and run.executed == []

@@ -14,7 +14,10 @@ from pathlib import Path
 
 import emulated
 import pytest
+from ansible import release
 
+# Ansible tells where each text of the inventory stands since ansible-core 2.19, before that of texts in YAML.
+WHERE_A_TEXT_STANDS = tuple(map(int, release.__version__.split(".")[:2])) >= (2, 19)
 PLAYBOOKS = Path(__file__).parent / "playbooks"
 
 
@@ -86,13 +89,31 @@ def test_values_of_another_type_are_told_in_a_line_each_before_the_argument_spec
     )
     # Templates of what nobody knows yet are left to the role.
     later = dict(
-        xinference_port="{{ nowhere.port }}",
+        xinference_port="{{ xinference_found.port }}",
         xinference_firewall="{{ 1 / 0 }}",
-        xinference_users=[{"name": "ann", "permissions": "{{ nowhere.permissions }}", "password": "{{ nowhere }}"}],
+        xinference_users=[
+            {"name": "ann", "permissions": "{{ xinference_found.permissions }}", "password": "{{ xinference_served }}"}
+        ],
         xinference_worker_port="{{ 9000 + 998 }}",
     )
-    said = play("names.yml", wrong=wrong, later=later)
-    assert said.failed == {"wrong"}, said.output
+    # A name of the inventory that is nowhere never will be.
+    nowhere = dict(
+        xinference_port="{{ nowhere.port }}",
+        xinference_users=[{"name": "ann", "password": "{{ vault_ann }}"}],
+        xinference_extras=["{{ other }}"],
+        other="{{ site.extra }}",
+        site={},
+    )
+    said = play("names.yml", wrong=wrong, later=later, nowhere=nowhere)
+    assert said.failed == {"wrong", "nowhere"}, said.output
+    for line in (
+        "nowhere (cluster nowhere): xinference_port: its template{} needs 'nowhere', which is defined nowhere.",
+        "nowhere (cluster nowhere): xinference_users: its template{} needs 'vault_ann', which is defined nowhere.",
+        "nowhere (cluster nowhere): xinference_extras: its template{} needs 'extra', which is defined nowhere.",
+    ):
+        before, after = line.split("{}")
+        told = re.search(re.escape(before) + r"( \(\S+hosts\.json\S*\))?" + re.escape(after), said.output)
+        assert told and (told[1] or not WHERE_A_TEXT_STANDS), said.output
     assert "argument_spec_data" not in said.output and "Orange-7-Kettle" not in said.output
     for line in (
         "wrong (cluster wrong): xinference_port is 'http', which is no int (the default is 9997).",
@@ -178,3 +199,33 @@ def test_names_that_cannot_be_are_refused(play):
     assert said.output.count("must have no blank in their paths") >= 2 and "/opt/my xinference" in said.output
     assert "both (cluster default): xinference_service is xinf, and this host is supervisor and worker" in said.output
     assert "slash (cluster berlin/../x): xinference_cluster must be a name without blanks, '/'" in said.output
+
+
+def test_the_site_refuses_before_anything_is_asked_or_changed(play, tmp_path):
+    """Of every host at once, a value of each subject; and the targets of each host, not only those of the first."""
+    target = {"name": "office", "url": "http://dify", "email": "a", "password": "Orange-7-Kettle"}
+    top = {"xinference_dir": str(tmp_path / "there")}
+    wrong = {
+        "environment": ({"xinference_environment": {"A$(touch /x)": "1"}}, "is no name of an environment variable"),
+        "service": ({"xinference_service": "../../x"}, "xinference_service must be a name of a service"),
+        "home": ({"xinference_home": "{{ xinference_dir }}"}, "xinference_home is xinference_dir itself"),
+        "port": ({"xinference_metrics_port": 70000}, "xinference_metrics_port must be between 1 and 65535"),
+        "parallel": ({"models_parallel": 0}, "models_parallel must be at least 1"),
+        "uid": ({"xinference_models": [{"uid": ".", "engine": "vLLM"}]}, "UID '.' means a directory"),
+        "password": ({"xinference_admin_password": 12345678}, "xinference_admin_password is of type int"),
+        "letter": ({"xinference_hosts": "x"}, "did you mean xinference_host?"),
+        "target": (
+            {"xinference_host": "10.1.2.3", "dify_targets": [{**target, "server_url": "http://lan/v1"}]},
+            "office: server_url 'http://lan/v1' ends in /v1",
+        ),
+    }
+    hosts = {name: {**top, **variables} for name, (variables, _words) in wrong.items()}
+    said = play(PLAYBOOKS.parents[3] / "playbooks" / "site.yml", groups={"xinference_local": hosts}, **hosts)
+    assert said.failed == set(wrong), said.output
+    for name, (_variables, words) in wrong.items():
+        assert re.search(rf"{name} \(cluster {name}\): [^:]*(: )?[^:]*{re.escape(words)}", said.output), (
+            name,
+            said.output,
+        )
+    assert not re.search(r"changed=[1-9]", said.output) and not (tmp_path / "there").exists()
+    assert "Orange-7-Kettle" not in said.output

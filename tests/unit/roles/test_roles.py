@@ -17,7 +17,8 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.modelops.inference.plugins.action import check_names
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import kinds, names
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import SPECS
 
 ROOT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
@@ -50,7 +51,10 @@ def test_the_defaults_pass_the_roles_own_check(role):
 def test_a_playbook_looks_at_the_names_of_variables_first_and_on_all_hosts(playbook):
     first = load("playbooks", playbook)[0]
     tasks = first.get("pre_tasks") or first["tasks"]
-    assert tasks[0]["modelops.inference.check_names"] == {"roles": ["accelerator", "xinference", "models", "dify"]}
+    # The others install by the tasks of a role, which has its own preflight.
+    installs = {"installs": True} if playbook == "site.yml" else {}
+    every = {"roles": ["accelerator", "xinference", "models", "dify"], **installs}
+    assert tasks[0]["modelops.inference.check_names"] == every
     assert "when" not in tasks[0] and ("serial" not in first or playbook == "site.yml")
 
 
@@ -61,7 +65,7 @@ def test_derived_documents_are_fresh():
     assert done.returncode == 0, done.stdout
 
 
-KNOWN = check_names.known_variables(["xinference", "models"])
+KNOWN = names.Names(SPECS.options)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +74,21 @@ KNOWN = check_names.known_variables(["xinference", "models"])
         ("xinference_verison", "xinference_version"),
         ("xinference_extra", "xinference_extras"),
         ("xinference_model", "xinference_models"),
-        ("models_replaces", None),
+        # One letter more, less, other, or swapped, and capitals.
+        ("models_replaces", "models_replace"),
+        ("xinference_hosts", "xinference_host"),
+        ("xinference_dirr", "xinference_dir"),
+        ("xinferrence_port", "xinference_port"),
+        ("acelerator", "accelerator"),
+        ("model_replace", "models_replace"),
+        ("dify_target", "dify_targets"),
+        ("XINFERENCE_PORT", "xinference_port"),
+        ("Xinference_Port", "xinference_port"),
+        ("xinference_host_vars", None),
+        ("rotated", None),
+        ("_xinference_index", None),
+        ("models", None),
+        ("inventory_hostname", None),
         ("xinference_version_of_staging", None),
         ("xinference_site_name", None),
         ("xinference_version", None),
@@ -78,7 +96,18 @@ KNOWN = check_names.known_variables(["xinference", "models"])
     ],
 )
 def test_misspelled_variables_are_told_from_own_ones(name, nearest):
-    assert check_names.misspelled([name], KNOWN) == ({name: nearest} if nearest else {})
+    assert names.misspelled([name], KNOWN) == ({name: nearest} if nearest else {})
+
+
+def test_what_the_collection_leaves_itself_is_no_slip():
+    left = set()
+    for path in [*ROOT.glob("roles/*/tasks/*.yml"), *ROOT.glob("playbooks/*.yml")]:
+        text = path.read_text()
+        left |= set(re.findall(r"register: (\w+)", text))
+        for block in re.findall(r"set_fact:[^\n]*\n((?: +[^\n]*\n)+)", text):
+            left |= set(re.findall(r"^ +(_*(?:xinference|models|dify|accelerator)_\w+):", block, re.MULTILINE))
+    assert {"xinference_clusters", "xinference_served", "xinference_worker", "models_declared", "dify_results"} <= left
+    assert names.misspelled(left, KNOWN) == {}
 
 
 KINDS = {
@@ -88,6 +117,9 @@ KINDS = {
     "ports": {"type": "list", "elements": "int"},
     "levels": {"type": "list", "elements": "str", "choices": ["INFO", "ERROR"]},
     "pin": {"type": "int", "no_log": True},
+    "share": {"type": "float", "default": 0.5},
+    "key": {"type": "str", "no_log": True},
+    "text": {"type": "str", "default": ""},
     "environment": {"type": "dict"},
     "users": {
         "type": "list",
@@ -116,7 +148,17 @@ KINDS = {
         ("ports", "80, http", ["ports, item 2 is ' http', which is no int."]),
         ("levels", ["INFO", "LOUD"], ["levels, item 2 is 'LOUD', not one of INFO, ERROR."]),
         ("pin", "12a4", ["pin is of type str, which is no int."]),
+        ("port", True, ["port is 'True', which is no int (the default is 9997)."]),
+        ("share", "nan", ["share is 'nan', which is no float (the default is 0.5)."]),
+        ("level", True, ["level is 'True', which is no str: put it in quotes."]),
+        ("key", 12345678, ["key is of type int, which is no str: put it in quotes."]),
+        ("key", "1\n", ["key has a line break, or a character that cannot be seen. Write it in one line."]),
+        ("text", None, ["text is empty, which is no str."]),
+        ("text", 7, []),
+        ("text", "a\x00b", ["text has a line break, or a character that cannot be seen. Write it in one line."]),
+        ("levels", ["INFO", None], ["levels, item 2 is empty."]),
         ("environment", "TOKEN", ["environment is of type str, which is no dict."]),
+        ("users", [], []),
         ("users", ["ann"], ["users, item 1 is of type str, which is no dict."]),
         ("users", [{"name": "ann", "pin": "12a4"}], ["users, ann, pin is of type str, which is no int."]),
         (
@@ -128,7 +170,7 @@ KINDS = {
     ],
 )
 def test_a_value_of_another_type_is_told_in_a_sentence(name, value, told):
-    assert check_names.mistakes(value, KINDS[name], name, lambda value, option: value) == told
+    assert kinds.mistakes(value, KINDS[name], name, lambda value, option: value) == told
 
 
 #: Variables, and the lines of the service's environment that follow.

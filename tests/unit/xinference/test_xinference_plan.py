@@ -82,6 +82,13 @@ def test_a_size_that_is_no_number_is_refused(given):
         ("a/b", "Dify"),
         ("a?b", "Dify"),
         ("a#b", "Dify"),
+        (".", "could never be terminated"),
+        ("..", "could never be terminated"),
+        (" ", "is blank, or has a line break"),
+        (" a", "is blank, or has a line break"),
+        ("a\nb", "is blank, or has a line break"),
+        ("a\n", "is blank, or has a line break"),
+        ("a\x00", "is blank, or has a line break"),
     ],
 )
 def test_a_uid_that_cannot_be_used_is_refused(uid, why):
@@ -104,6 +111,16 @@ def test_every_problem_is_named_at_once():
         ({"path": "weights"}, "path has to be absolute"),
         ({"gpus_per_replica": "many"}, "gpus_per_replica is a number, 'auto' or 'none'"),
         ({"gpu_indices": [0, 1, 2], "replicas": 2}, "3 gpu_indices cannot be shared evenly by 2"),
+        (
+            {"gpu_indices": [0, 1, 2, 3], "replicas": 2, "gpus_per_replica": "4"},
+            "2 replicas with gpus_per_replica 4 take 8 GPUs, and gpu_indices names 4",
+        ),
+        ({"gpu_indices": [-1]}, "gpu_indices has -1"),
+        ({"envs": {"A-B": "1"}}, "envs: 'A-B' is no name of an environment variable"),
+        ({"envs": {1: "1"}}, "envs: 1 is no name"),
+        ({"envs": {"A": None}}, "envs: A has no text"),
+        ({"envs": {"A": "1\n2"}}, "envs: A has a line break"),
+        ({"engine_options": {1: 2}}, "engine_options: 1 is no name of an option"),
         ({"engine_options": {"replica": 2}}, "'replica' has an option of its own, replicas"),
         ({"engine_options": {"n_gpu": 2}}, "'n_gpu' has an option of its own, gpus_per_replica"),
         (
@@ -126,6 +143,38 @@ def test_every_problem_is_named_at_once():
 def test_what_cannot_be_meant_is_refused(given, why):
     with pytest.raises(ModelopsError, match=why):
         wanted(declared(**given))
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "why"),
+    [
+        ({}, {"abilities": ["chat", "fly"]}, "definition.abilities has 'fly'; a custom LLM model can chat, generate"),
+        ({"type": "audio"}, {"abilities": ["chat"]}, "a custom audio model can audio2text, text2audio"),
+        ({}, {"context_length": -1}, "definition.context_length must be at least 1 .it is -1"),
+        ({"type": "embedding"}, {"dimensions": 0, "max_tokens": 1}, "definition.dimensions must be at least 1"),
+        ({}, {"family": "/models/qwen"}, "definition.family is the name of a built-in model"),
+        ({}, {"family": "qwen/qwen"}, "definition.family is the name of a built-in model"),
+        ({}, {"family": ".."}, "definition.family is the name of a built-in model"),
+        ({}, {"extra": {"model_name": "other"}}, "definition.extra may not have model_name"),
+        (
+            {},
+            {"virtual_env": {"packages": [], "index_url": "https://me:hunter2@pypi.example"}},
+            "virtual_env.index_url has a login",
+        ),
+        ({}, {"virtual_env": {"packages": [], "find_links": ["http://a@b/c"]}}, "virtual_env.find_links has a login"),
+        ({}, {"virtual_env": {"packages": ["x @ https://a:b@c/x.whl"]}}, "virtual_env.packages has a login"),
+    ],
+)
+def test_a_definition_that_cannot_be_meant_is_refused(model, given, why):
+    options = {"path": "/m", "size": "1", "engine": "x", **model}
+    with pytest.raises(ModelopsError, match=why) as caught:
+        wanted(declared(**options, definition={"family": "qwen2.5-instruct", **given}))
+    assert "hunter2" not in str(caught.value)
+
+
+def test_gpu_indices_that_are_as_many_as_the_replicas_take():
+    for per in ("2", "auto", "none", None):
+        assert wanted(declared(gpu_indices=[0, 1, 2, 3], replicas=2, gpus_per_replica=per))
 
 
 def test_a_path_that_is_not_there_is_refused():

@@ -1,0 +1,70 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Difys and what they are to have, as far as one host's variables tell. Private to the collection."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.modelops.inference.plugins.module_utils._address import server_url
+from ansible_collections.modelops.inference.plugins.module_utils._dify import refusals as of_targets
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host.bundle import plugin_file
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import models
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.kinds import known
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.network import loopback
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
+
+Target = t.Mapping[str, t.Any]
+
+
+def refusals(settings: Settings, sources: t.Sequence[t.Mapping[str, t.Any]]) -> Refusals:
+    """
+    :param sources: what this host's cluster declares, as far as that is right.
+    """
+    targets = [target for target in settings.get("dify_targets") or () if isinstance(target, dict) and known(target)]
+    here, bundled = settings.get("dify_run_on") == "localhost", settings.get("xinference_bundle_on_host") is False
+    bundle = settings.get("xinference_bundle") if here and bundled else ""
+    for sentence in wrong(sources, targets, here, bundle or ""):
+        yield f"dify_targets: {sentence}"
+
+
+def wrong(
+    sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[Target], from_here: bool, bundle: str
+) -> list[str]:
+    """What cannot work of registering what clusters declare, as sentences.
+
+    :param from_here: whether this machine speaks to Dify, so that a plugin's file has to be here.
+    :param bundle: directory of a bundle, which plugins' files are taken from.
+    """
+    found = of_targets.refusals(sources, targets)
+    for target in targets if from_here else ():
+        package = (target.get("plugin") or {}).get("package") or ""
+        try:
+            package = os.path.expanduser(plugin_file(bundle, package) if bundle and package else package)
+        except ModelopsError as exc:
+            found.append(f"{target['name']}: {exc}")
+            continue
+        # A relative one is the module's business, which knows the play's directory.
+        if os.path.isabs(package) and not os.access(package, os.R_OK):
+            found.append(f"{target['name']}: plugin.package {package} cannot be read on this machine.")
+    return found
+
+
+def source(settings: Settings, names: t.Sequence[str]) -> dict[str, t.Any] | None:
+    """What this host's cluster declares, where the host says it and it is right: the variable ``xinference_declared``.
+
+    :param names: by which the host is known.
+    """
+    given, host, port = (settings.get(name) for name in ("xinference_models", "xinference_host", "xinference_port"))
+    if settings.inventory.parts == ["worker"] or None in (given, host, port) or not known(given):
+        return None
+    try:
+        rows = models.declared(given)
+    except ModelopsError:
+        return None
+    cluster = str(settings.get("xinference_cluster"))
+    return {"cluster": cluster, "loopback": loopback(host), "url": server_url(host, port, names), "models": rows}

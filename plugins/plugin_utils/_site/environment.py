@@ -1,0 +1,86 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Environment and identity of the service. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.kinds import Unknown
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
+
+# Names that the role gives values itself: another database, say, would start unclaimed, whatever was bootstrapped.
+_TAKEN = re.compile(r"HOME|XINFERENCE_HOME|XINFERENCE_AUTH_(ADVANCED|DB_PATH|ENCRYPTION_KEY)|MODELOPS_CONFIG")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Of a unit, a file and a program of supervisord.
+_SERVICE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,99}")
+_USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}")
+
+
+def refusals(settings: Settings) -> Refusals:
+    yield from _variables(settings)
+    yield from _hub(settings)
+    yield from _service(settings)
+
+
+def _variables(settings: Settings) -> Refusals:
+    environment = settings.get("xinference_environment") or {}
+    for name, value in environment.items():
+        # YAML makes true of `yes` and `on`.
+        if not isinstance(name, str) or not _NAME.fullmatch(name):
+            yield (
+                f"xinference_environment has {name!r}, which is no name of an environment variable (letters, digits and _, no digit "
+                "first). Correct it."
+            )
+        elif value is None:
+            yield f'xinference_environment, {name} is empty (null). Write "" for an empty value, or leave it out.'
+        elif isinstance(value, (dict, list)):
+            yield f"xinference_environment, {name} is of type {type(value).__name__}. Write its value as a text."
+    hub = settings.get("xinference_hub") or {}
+    broken = [
+        f"{variable}, {name}"
+        for variable, values in (("xinference_environment", environment), ("xinference_hub", hub))
+        for name, value in values.items()
+        if not isinstance(value, Unknown) and re.search(r"[\r\n\x00]", str(value))
+    ]
+    if broken:
+        yield f"no value of xinference_environment and xinference_hub may hold a line break ({'; '.join(broken)})."
+    taken = [str(name) for name in environment if _TAKEN.fullmatch(str(name))]
+    if taken:
+        yield (
+            f"xinference_environment sets {', '.join(taken)}, which the role sets itself. Use xinference_home, xinference_auth and the "
+            "other variables of the role."
+        )
+
+
+def _hub(settings: Settings) -> Refusals:
+    hub = settings.get("xinference_hub")
+    if hub and not hub.get("source"):
+        yield "xinference_hub needs source (huggingface, modelscope or csghub), the hub that the others are for."
+    endpoint = (hub or {}).get("endpoint")
+    if isinstance(endpoint, str) and endpoint and not re.match(r"https?://[^/\s]", endpoint):
+        yield "xinference_hub, endpoint must begin with http:// or https:// and name a host."
+
+
+def _service(settings: Settings) -> Refusals:
+    service, parts = settings.get("xinference_service"), settings.inventory.parts
+    if isinstance(service, str):
+        if not _SERVICE.fullmatch(service):
+            yield (
+                f"xinference_service must be a name of a service, of letters, digits and _ . @ - (it is {service!r}). Unset it is "
+                f"{'xinference' if parts == ['local'] else f'xinference-{parts[0]}'}."
+            )
+        elif len(parts) > 1 and settings.given("xinference_service"):
+            yield (
+                f"xinference_service is {service}, and this host is supervisor and worker, each with a service of its own. Leave it unset "
+                "here."
+            )
+    for name in ("xinference_user", "xinference_group"):
+        value = settings.get(name)
+        if isinstance(value, str) and value and not _USER.fullmatch(value):
+            yield f"{name} must be a name of a {name.rpartition('_')[2]}, of letters, digits and _ . @ - (it is {value!r})."
+    cluster = settings.get("xinference_cluster")
+    if cluster is not None and not re.fullmatch(r"[^\s/@{}\x00-\x1f\x7f]+", str(cluster)):
+        yield f"xinference_cluster must be a name without blanks, '/', '@' and braces (it is '{cluster}')."

@@ -1,0 +1,157 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Values of another type than their variable, by its option of the argument spec. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import typing as t
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import ArgumentValueError
+
+TYPES = (dict, list, bool, int, float, str)
+# What of a variable may have several lines: a script, and texts for a model.
+_LINES = re.compile(r", (command|chat_template|description|stop|reasoning_start_tag|reasoning_end_tag)(,|$)")
+
+Option = t.Mapping[str, t.Any]
+Rendered = t.Callable[[t.Any, Option], t.Any]
+
+
+class NotKnown(Exception):
+    """A value that nobody can tell yet: the role judges it."""
+
+
+class Unknown:
+    """In the place of such a value."""
+
+    def __repr__(self) -> str:
+        return "not known yet"
+
+
+UNKNOWN = Unknown()
+
+
+def known(value: t.Any) -> bool:
+    """Whether nothing in a value is unknown."""
+    if isinstance(value, dict):
+        return all(known(key) and known(item) for key, item in value.items())
+    if isinstance(value, list):
+        return all(known(item) for item in value)
+    return not isinstance(value, Unknown)
+
+
+def refusal(value: t.Any, option: Option, error: Exception | None) -> str:
+    """What is wrong with a value, in a few words.
+
+    The value of a secret is not told, and none where a list or a dict is meant, which may hold one.
+    """
+    wanted = option.get("type", "str")
+    kind = next((kind.__name__ for kind in TYPES if isinstance(value, kind)), type(value).__name__)
+    if value is None:
+        told = "empty"
+    elif option.get("no_log") or wanted in ("list", "dict") or kind in ("list", "dict"):
+        told = f"of type {kind}"
+    else:
+        told = f"'{value}'"
+    if isinstance(error, ArgumentValueError):
+        return f"is {told}, not one of {', '.join(map(str, option['choices']))}"
+    default = option.get("default")
+    hint = f" (the default is {json.dumps(default)})" if isinstance(default, (bool, int, float)) else ""
+    if value is not None and wanted == "str" and kind in ("bool", "int", "float"):
+        hint = ": put it in quotes"
+    return f"is {told}, which is no {wanted}{hint}"
+
+
+def _changed(value: t.Any, option: Option) -> bool:
+    """Whether Ansible would make another value of it that nobody meant, instead of refusing it."""
+    wanted = option.get("type", "str")
+    text = wanted in ("str", "path")
+    if value is None:
+        # Of a text without a default it means that none is given; of another one Ansible would make the text "None".
+        return text and option.get("default") is not None
+    if isinstance(value, bool):
+        # `no` for a text, a number or a list, but where false is one of the words.
+        return wanted in ("int", "float", "list") or text and option.get("default") != "false"
+    if isinstance(value, (dict, list)):
+        return text
+    if wanted == "float":
+        return str(value).strip().lower().lstrip("+-") in ("nan", "inf", "infinity")
+    # Leading zeros and the like are lost before anybody sees the secret.
+    return isinstance(value, (int, float)) and bool(option.get("no_log")) and text
+
+
+def mistakes(value: t.Any, option: Option, where: str, rendered: Rendered, *, of_module: bool = False) -> list[str]:
+    """What is wrong with a variable by its option, at any depth: types, choices and keys, each as a sentence.
+
+    :param option: of an argument spec.
+    :param where: the variable, and what of it the value is.
+    :param rendered: gives the value of a template, or raises :class:`NotKnown`.
+    :param of_module: whether a module gets the value, which makes a dict of a text ("a=1"); a role does not.
+    """
+    try:
+        value = rendered(value, option)
+    except NotKnown:
+        return []
+    # First what the value is itself, then its parts: so each is told with its place, and one at fault does not hide another.
+    elements, spec = option.get("elements"), option.get("options")
+    of_parts = ("elements", "options", "choices") if elements else ("options",)
+    itself = {key: each for key, each in option.items() if key not in of_parts}
+    if value is None and ", " in where and itself.get("type", "str") in ("str", "path") and "choices" not in itself:
+        return []  # a key that is left empty is one that is not given
+    if _changed(value, itself) or itself.get("type") == "dict" and isinstance(value, str) and not of_module:
+        return [f"{where} {refusal(value, itself, None)}."]
+    checked = ArgumentSpecValidator({"value": itself}).validate({"value": value})
+    if checked.errors.errors:
+        return [f"{where} {refusal(value, itself, checked.errors.errors[0])}."]
+    if isinstance(value, str) and itself.get("type", "str") in ("str", "path") and not _LINES.search(where):
+        if re.search(r"[\x00-\x1f\x7f]", value):
+            return [f"{where} has a line break, or a character that cannot be seen. Write it in one line."]
+    # As Ansible takes it: a list may be given as a text with commas.
+    value = checked.validated_parameters["value"]
+    found = []
+    if elements and value:
+        of_item = {key: option[key] for key in ("options", "choices", "no_log") if key in option}
+        for number, item in enumerate(value, start=1):
+            called = item.get("name") or item.get("uid") if isinstance(item, dict) else None
+            place = f"{where}, {called if isinstance(called, str) else f'item {number}'}"
+            each = {"type": elements, "required": True, **of_item}
+            if item is None and elements == "str":
+                found.append(f"{place} is empty.")
+            else:
+                found += mistakes(item, each, place, rendered, of_module=of_module)
+    elif spec and isinstance(value, dict):
+        found += _wrong_keys(value, spec, where, rendered, of_module)
+    return found
+
+
+def _wrong_keys(
+    value: t.Mapping[t.Any, t.Any], spec: Option, where: str, rendered: Rendered, of_module: bool
+) -> list[str]:
+    found = []
+    spelled = {alias for each in spec.values() for alias in each.get("aliases") or ()} | set(spec)
+    for key in value:
+        if key in spec:
+            found += mistakes(value[key], spec[key], f"{where}, {key}", rendered, of_module=of_module)
+        elif key not in spelled:
+            near = difflib.get_close_matches(str(key), spec, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(spec)}."
+            found.append(f"{where}: no key {key}{hint}")
+    for key, each in spec.items():
+        given = [value[name] for name in (key, *(each.get("aliases") or ())) if name in value]
+        if each.get("required") and not given:
+            found.append(f"{where}: {key} is missing.")
+        elif each.get("required") and given == [None]:
+            found.append(f"{where}: {key} is empty.")
+    return found
+
+
+def typed(value: t.Any, option: Option) -> t.Any:
+    """The value as the option has it: numbers, booleans and lists that may be given as text."""
+    # A path stays as it is given: Ansible would put this machine's home and environment into it.
+    plain = {**option, "type": "str"} if option.get("type") == "path" else option
+    return ArgumentSpecValidator({"value": plain}).validate({"value": value}).validated_parameters.get("value")

@@ -1,0 +1,143 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The models that a cluster is to serve, and definitions of custom ones, by the rules of their modules. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import UnsupportedError
+
+from ansible_collections.modelops.inference.plugins.module_utils import _secrets
+from ansible_collections.modelops.inference.plugins.module_utils._dify import refusals as dify_refusals
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._module import misspelled
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import definitions, models
+from ansible_collections.modelops.inference.plugins.modules import xinference_models, xinference_registration
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import kinds, origins
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
+
+_WORDS = {"models_replace": ("false", "true", "surge"), "models_prove": ("never", "changed", "always")}
+
+
+def refusals(settings: Settings) -> Refusals:
+    for name, words in _WORDS.items():
+        # As Ansible has it: a boolean is one of the words, too.
+        value = settings.plain(name) if settings.given(name) else words[0]
+        if isinstance(value, (str, bool, int)) and str(value).lower() not in words:
+            yield f"{name} must be {' or '.join(words)} (it is '{value}')."
+    if settings.inventory.parts == ["worker"]:
+        return  # what its cluster serves, its supervisor's variables say
+    yield from _sizes(settings)
+    for name, option, check in (
+        ("xinference_models", xinference_models.ARGUMENT_SPEC["models"], _models),
+        ("xinference_definitions", xinference_registration.ARGUMENT_SPEC["definitions"], _definitions),
+    ):
+        given = _fit(settings, name)
+        if not given:
+            continue
+        kind = name.partition("_")[2]
+        wrong = _of_type(name, given, option, misspelled({kind: option}, {kind: given}))
+        yield from wrong
+        try:
+            for sentence in () if wrong else check(given):
+                yield f"{name}: {sentence}"
+        except ModelopsError as exc:
+            for line in str(exc).splitlines():
+                yield f"{name}: {line.removeprefix(f'{kind}: ')}"
+
+
+def _of_type(
+    name: str, given: t.Sequence[t.Mapping[str, t.Any]], option: kinds.Option, hints: t.Sequence[str]
+) -> list[str]:
+    """Keys that are none, by the modules' own hints, and values of another type."""
+    wrong = kinds.mistakes(list(given), option, name, lambda value, option: value, of_module=True)
+    return [f"{name}: {hint}" for hint in hints] + [each for each in wrong if ": no key " not in each]
+
+
+def _models(given: t.Sequence[t.Mapping[str, t.Any]]) -> Refusals:
+    for model in given:
+        for problem in dify_refusals.override_problems(model.get("dify") or {}):
+            yield f"{model['uid']}: dify: {problem}"
+    declared(given)
+
+
+def declared(given: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """A row for each declared model, as other roles take it.
+
+    :raises ModelopsError: naming every one that cannot be meant; without the secrets of their options.
+    """
+    return rows(validated(xinference_models.ARGUMENT_SPEC, {"models": list(given)})["models"])
+
+
+def rows(options: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """The same of models whose options are validated."""
+    try:
+        wanted = xinference_models.paths_of_sources(options, weights={}, predict=True)
+        models.desired(wanted, exists=lambda path: True)
+    except ModelopsError as exc:
+        raise ModelopsError(_secrets.redacted(str(exc))) from exc
+    return [
+        dict(
+            uid=model["uid"],
+            type=model["type"],
+            declared=model["state"],
+            state="unknown",
+            abilities=(model["definition"] or {}).get("abilities") or [],
+            tags=model["tags"] or [],
+            dify=models.given(model["dify"]),
+        )
+        for model in wanted
+    ]
+
+
+def validated(spec: dict[str, t.Any], args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The options of a module.
+
+    :raises ModelopsError: naming those that are none, and those of another type.
+    """
+    try:
+        checked = ArgumentSpecValidator(spec).validate(args)
+    except (AttributeError, TypeError, ValueError) as exc:  # a number where a dict has to be, say
+        raise ModelopsError(f"an option is of another type than its module takes: {type(exc).__name__}") from exc
+    _secrets.hide(*checked._no_log_values)
+    if checked.error_messages:
+        hints = misspelled(spec, args)
+        # They say it better than Ansible's own text.
+        errors = [error for error in checked.errors.errors if not (hints and isinstance(error, UnsupportedError))]
+        raise ModelopsError(_secrets.redacted("\n".join([*hints, *(error.msg for error in errors)])))
+    return checked.validated_parameters
+
+
+def _definitions(given: t.Sequence[t.Mapping[str, t.Any]]) -> Refusals:
+    options = validated(xinference_registration.ARGUMENT_SPEC, {"definitions": list(given)})
+    try:
+        definitions.desired(options["definitions"])
+    except ModelopsError as exc:
+        raise ModelopsError(_secrets.redacted(str(exc))) from exc
+    return iter(())
+
+
+def _fit(settings: Settings, name: str) -> list[t.Mapping[str, t.Any]]:
+    """The items of a list of which everything is known."""
+    return [item for item in settings.get(name) or () if isinstance(item, dict) and kinds.known(item)]
+
+
+def _sizes(settings: Settings) -> Refusals:
+    """Numbers that YAML read otherwise than they are written."""
+    for name, key in (("xinference_models", "uid"), ("xinference_definitions", "name")):
+        for item in _dicts(settings.raw(name)):
+            for size in [each.get("size") for each in [item, *_dicts(item.get("specs"))]]:
+                written, place = origins.written(size) if isinstance(size, int) else ("", "")
+                if "_" in written:
+                    yield (
+                        f"{name}, {item.get(key)}: size {written} ({place}) is the number {size} for YAML, which leaves _ out of numbers. "
+                        f"Put it in quotes: size: '{written}'."
+                    )
+
+
+def _dicts(value: t.Any) -> list[t.Mapping[str, t.Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

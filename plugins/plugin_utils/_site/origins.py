@@ -1,0 +1,48 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where a value of the inventory stands, as far as Ansible tells (since ansible-core 2.19). Private to the collection."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import typing as t
+
+
+def place(value: t.Any) -> str:
+    """File and line of a value; empty where nobody knows."""
+    found = _origin(value)
+    path = getattr(found, "path", None)
+    if path:
+        return f"{path}:{found.line_num}" if getattr(found, "line_num", None) else str(path)
+    return str(getattr(found, "description", None) or "")
+
+
+def written(value: t.Any) -> tuple[str, str]:
+    """A plain scalar as it is written in its file, which YAML may read as another one, and its place."""
+    found = _origin(value)
+    try:
+        with open(found.path, encoding="utf-8") as file:
+            line = file.read().splitlines()[found.line_num - 1]
+        text = re.match(r"[^\s,}\]#]*", line[found.col_num - 1 :])
+        return (text[0] if text else "", place(value))
+    except (AttributeError, IndexError, OSError, TypeError, UnicodeDecodeError):
+        return "", ""
+
+
+def _origin(value: t.Any) -> t.Any:
+    old = getattr(value, "ansible_pos", None)  # before 2.19, of texts
+    if isinstance(old, tuple) and len(old) == 3 and old[0]:
+        return _Position(*old)
+    try:
+        return importlib.import_module("ansible._internal._datatag._tags").Origin.get_tag(value)
+    except (ImportError, AttributeError, TypeError):
+        return None
+
+
+class _Position(t.NamedTuple):
+    path: str
+    line_num: int
+    col_num: int

@@ -1,0 +1,65 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Everything that a host's variables are refused for, before a host is touched. Private to the collection."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import (
+    accelerator,
+    amounts,
+    dify,
+    environment,
+    models,
+    network,
+    paths,
+    release,
+    users,
+)
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.names import Names, misspelled
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import SPECS, Settings
+
+NAMES = Names(SPECS.options)
+
+
+def refusals(
+    settings: Settings, given: t.Iterable[str], roles: t.Collection[str], *, installs: bool, names: t.Sequence[str] = ()
+) -> list[str]:
+    """What is wrong, each as a sentence with the variable and what to do.
+
+    :param given: the names of the host's variables.
+    :param roles: whose variables are judged.
+    :param installs: whether the play installs a release.
+    :param names: by which the host is known.
+    """
+    of_roles = SPECS.of_roles(roles)
+    found = [
+        f"{name} is no variable of this collection: did you mean {near}?"
+        for name, near in misspelled(sorted(given), NAMES).items()
+        if near in of_roles
+    ]
+    for name in sorted(of_roles):
+        if settings.given(name):
+            found += settings.mistakes(name)
+    found += amounts.refusals(settings, of_roles)
+    if "accelerator" in roles:
+        found += accelerator.refusals(settings)
+    if "xinference" in roles:
+        found += release.refusals(settings, installs=installs)
+        for subject in (paths, network, environment, users):
+            found += subject.refusals(settings)
+    if "models" in roles:
+        found += models.refusals(settings)
+    if "dify" in roles:
+        source = dify.source(settings, names) if "models" in roles else None
+        found += dify.refusals(settings, [source] if source else [])
+    return list(dict.fromkeys(map(_in_one_line, found)))
+
+
+def _in_one_line(sentence: str) -> str:
+    """A sentence whose values may hold anything."""
+    return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]", lambda found: ascii(found[0])[1:-1], sentence)

@@ -1,0 +1,61 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is installed. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host import denied
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
+
+_VERSION = re.compile(r"[0-9]+[.][0-9]+([.][0-9]+)?([.]?(post|rc|a|b)[0-9]+)*")
+# Ansible takes a text for a list, and these would be taken letter by letter.
+_LISTS = ("xinference_extras", "xinference_packages", "xinference_constraints")
+_TORCH = re.compile(r"auto|cpu|default|cu[0-9]{3}|rocm[0-9]+([.][0-9]+)+")
+
+
+def refusals(settings: Settings, *, installs: bool) -> Refusals:
+    """
+    :param installs: whether a release is installed, not only one that is on the host.
+    """
+    version, torch = settings.get("xinference_version"), settings.get("xinference_torch")
+    if isinstance(version, str) and not _VERSION.fullmatch(version):
+        yield f"xinference_version must be a version such as 4.1.0 (it is '{version}'). Nothing was changed."
+    if isinstance(torch, str) and not _TORCH.fullmatch(torch):
+        yield (
+            "xinference_torch must be auto, cpu, default, or what PyTorch calls the index of a build, such as cu126 or rocm7.2 (it is "
+            f"'{torch}')."
+        )
+    for name in _LISTS:
+        if settings.given(name) and isinstance(settings.plain(name), str):
+            yield f"{name} is a text, and must be a list, such as [{settings.plain(name)}]."
+    if installs:
+        yield from _denied(settings)
+    launched = [
+        str(model.get("uid", "a model"))
+        for model in settings.get("xinference_models") or ()
+        if isinstance(model, dict) and model.get("virtual_env") not in (None, False, "", "false", "no")
+    ]
+    if settings.get("xinference_offline") and launched:
+        yield (
+            f"virtual_env is true of {', '.join(launched)}, so the server would install packages from an index at each first launch, and "
+            "this host has none (xinference_offline). Name what the engine needs in xinference_extras or xinference_packages, and leave "
+            "virtual_env out."
+        )
+
+
+def _denied(settings: Settings) -> Refusals:
+    version, packages = settings.get("xinference_version"), settings.get("xinference_packages")
+    added = settings.get("xinference_denied_packages") or []
+    requirements = [f"xinference=={version}"] * isinstance(version, str) + list(packages or [])
+    try:
+        found = denied.hits(denied.pins(map(str, requirements)), added)
+    except ModelopsError as exc:
+        yield f"{exc}."
+        return
+    if found:
+        yield f"{denied.told(found)} is not installed. Take another version."

@@ -1,0 +1,180 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The variables of one host as the roles have them: read in one place, typed, and with the roles' defaults. Private to the collection.
+
+Values are rendered and checked when something asks for them, so a role is not judged by what only another one needs.
+"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible.module_utils.common.yaml import yaml_load
+
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import kinds
+
+ROLES = os.path.join(os.path.dirname(os.path.abspath(__file__)), *[os.pardir] * 3, "roles")
+ALL = ("accelerator", "xinference", "models", "dify")
+SUPERVISORS, WORKERS = "xinference_supervisors", "xinference_workers"
+
+Refusals = t.Iterator[str]
+
+
+def read(*parts: str) -> t.Any:
+    with open(os.path.join(ROLES, *parts), encoding="utf-8") as file:
+        return yaml_load(file)
+
+
+@dataclass(frozen=True)
+class Specs:
+    """What the roles say of their variables.
+
+    :param options: of each variable its option.
+    :param defaults: of each variable that has one its default, a template where it is computed.
+    :param roles: of each variable its role.
+    """
+
+    options: dict[str, dict[str, t.Any]]
+    defaults: dict[str, t.Any]
+    roles: dict[str, str]
+
+    @classmethod
+    def of(cls, roles: t.Iterable[str]) -> Specs:
+        options: dict[str, dict[str, t.Any]] = {}
+        defaults: dict[str, t.Any] = {}
+        owner: dict[str, str] = {}
+        for role in roles:
+            found = read(role, "meta", "argument_specs.yml")["argument_specs"]["main"]["options"]
+            options.update(found)
+            owner.update(dict.fromkeys(found, role))
+            defaults.update(read(role, "defaults", "main.yml"))
+        return cls(options, defaults, owner)
+
+    def of_roles(self, roles: t.Collection[str]) -> list[str]:
+        return [name for name, role in self.roles.items() if role in roles]
+
+
+# A plugin is loaded once, by Ansible's own process; its workers, one a host, find the files read.
+SPECS = Specs.of(ALL)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What a host's variables are judged by beside themselves.
+
+    :param host: name of the host.
+    :param groups: names of its groups.
+    :param members: of each group of the inventory its hosts.
+    :param play_hosts: hosts of the play.
+    :param variables: gives the variables of another host.
+    """
+
+    host: str
+    groups: t.Collection[str] = ()
+    members: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
+    play_hosts: t.Collection[str] = ()
+    variables: t.Callable[[str], t.Mapping[str, t.Any]] = lambda host: {}
+
+    @property
+    def parts(self) -> list[str]:
+        """What the groups make of the host: a server of its own, or a cluster's supervisor, one of its workers, or both."""
+        found = ["supervisor"] * (SUPERVISORS in self.groups) + ["worker"] * (WORKERS in self.groups)
+        return found or ["local"]
+
+    @property
+    def distributed(self) -> bool:
+        return self.parts != ["local"]
+
+
+class Settings:
+    """
+    :param given: the variables of the host, raw.
+    :param render: gives the plain value of a raw one, with ``kinds.UNKNOWN`` in the place of what nobody can tell yet.
+    """
+
+    def __init__(
+        self,
+        given: t.Mapping[str, t.Any],
+        inventory: Inventory,
+        render: t.Callable[[str, t.Any], t.Any] = lambda name, value: value,
+        specs: Specs = SPECS,
+    ):
+        self.inventory, self.specs = inventory, specs
+        self._raw, self._render = given, render
+        self._plain: dict[str, t.Any] = {}
+        self._typed: dict[str, t.Any] = {}
+        self._computed: dict[str, t.Callable[[], t.Any]] = {
+            "xinference_offline": lambda: self.get("xinference_bundle") not in ("", None),
+            "xinference_home": lambda: self._below("home"),
+            "xinference_models_dir": lambda: self._below("models"),
+            "xinference_cache_dir": lambda: self._below("cache/uv"),
+            "xinference_group": lambda: self.get("xinference_user"),
+            "xinference_cluster": lambda: "default" if inventory.distributed else inventory.host,
+            "xinference_host": lambda: "" if inventory.distributed else "127.0.0.1",
+            "xinference_service": lambda: self._service(),
+        }
+
+    def given(self, name: str) -> bool:
+        """Whether the inventory says something of a variable, beside the role's default."""
+        known = self.specs.defaults
+        return name in self._raw and (name not in known or self._raw[name] != known[name])
+
+    def raw(self, name: str) -> t.Any:
+        """A given variable as the inventory has it, templates not rendered."""
+        return self._raw.get(name)
+
+    def plain(self, name: str) -> t.Any:
+        """A given variable as a person wrote it, templates rendered."""
+        if name not in self._plain:
+            self._plain[name] = self._render(name, self._raw[name])
+        return self._plain[name]
+
+    def mistakes(self, name: str) -> list[str]:
+        """What is wrong with a given variable by its type."""
+        return kinds.mistakes(self.plain(name), self.specs.options[name], name, _known)
+
+    def get(self, name: str) -> t.Any:
+        """A variable as its option has it, or its default; None where it is wrong, or nobody can tell it."""
+        if name not in self._typed:
+            self._typed[name] = self._found(name)
+        return self._typed[name]
+
+    def _found(self, name: str) -> t.Any:
+        if not self.given(name):
+            if name in self._computed:
+                return self._computed[name]()
+            default = self.specs.defaults.get(name)
+            return None if isinstance(default, str) and "{{" in default else default
+        value = self.plain(name)
+        # What of a list or of a dict is not known yet is left out by whoever looks at its parts.
+        if isinstance(value, kinds.Unknown) or self.mistakes(name):
+            return None
+        option = self.specs.options[name]
+        return kinds.typed(value, option) if kinds.known(value) else value
+
+    def _below(self, name: str) -> str | None:
+        directory = self.get("xinference_dir")
+        return None if directory is None else f"{directory}/{name}"
+
+    def _service(self) -> str:
+        parts = self.inventory.parts
+        return "xinference" if parts == ["local"] else f"xinference-{parts[0]}"
+
+    @property
+    def authentication(self) -> str:
+        """Where it is kept: ``database`` since 3.0, ``file`` before, ``none``, or empty where the version is wrong."""
+        version = self.get("xinference_version")
+        if self.get("xinference_auth") is False:
+            return "none"
+        major = str(version).partition(".")[0]
+        return ("database" if int(major) >= 3 else "file") if major.isdigit() else ""
+
+
+def _known(value: t.Any, option: kinds.Option) -> t.Any:
+    if isinstance(value, kinds.Unknown):
+        raise kinds.NotKnown()
+    return value
