@@ -92,6 +92,88 @@ options:
     description: Directory that is read in place of C(/), such as a mounted image. Then no program is started.
     type: path
     default: /
+  role:
+    description: For the role accelerator alone, which declares here what it does beside the plan. RV(role) is then returned.
+    type: dict
+    suboptions:
+      host:
+        description: Name of the host in the inventory, for messages.
+        type: str
+        required: true
+      groups:
+        description: Its groups in the inventory.
+        type: list
+        elements: str
+        default: []
+      state:
+        description: Whether the driver is installed, or what the role installed is removed.
+        type: str
+        choices: [present, absent]
+        default: present
+      kernel:
+        description: Whether the host's kernel is asked for anything. Tests in a container say no.
+        type: bool
+        default: true
+      etc:
+        description: Directory that is written in place of C(/etc), for tests.
+        type: path
+        default: /etc
+      repositories:
+        description: Mirrors, by the name of the repository with C(url) and C(key).
+        type: dict
+        default: {}
+      packages:
+        description: By vendor, what a driver's installation installs in place of the packages that the role knows, for tests.
+        type: dict
+        default: {}
+      ascend_files:
+        description: Huawei's installers on the controller, each with C(part) and C(path).
+        type: list
+        elements: dict
+        default: []
+      huge_pages:
+        description: Number of huge pages of 2 MiB. V(0) leaves them as they are.
+        type: int
+        default: 0
+      governor:
+        description: Governor of the CPU's frequency. Empty leaves it as it is.
+        type: str
+        default: ""
+      reboot_ok:
+        description: Whether the host may be started again.
+        type: bool
+        default: false
+      controller:
+        description: C(/proc/sys/kernel/random/boot_id) of the controller, whose kernel is never started again.
+        type: str
+        default: ""
+      service:
+        description: Name of Xinference's service. Empty for none.
+        type: str
+        default: ""
+      directory:
+        description: C(xinference_dir) of the host.
+        type: path
+        default: /opt/xinference
+      server_stops:
+        description: Whether Xinference is stopped before the driver is removed, so that its processes are in nobody's way.
+        type: bool
+        default: false
+      after:
+        description: What came before this reading in the same run, a change or a restart of the host. Then RV(role) has what failed.
+        type: str
+        choices: ["", changed, restarted]
+        default: ""
+      carried:
+        description: Reasons for a restart that a former reading of the same run returned.
+        type: list
+        elements: str
+        default: []
+      commands:
+        description: Results of the commands that load the kernel module.
+        type: list
+        elements: dict
+        default: []
 """
 
 EXAMPLES = r"""
@@ -319,6 +401,69 @@ plan:
       type: list
       elements: str
       sample: ["accelerator: nvidia (nvidia is in this host)"]
+role:
+  description: What the role accelerator does, as data for its tasks. Private to the role.
+  returned: when O(role) is given
+  type: dict
+  contains:
+    tasks:
+      description: Files of tasks in the order of their execution; empty where nothing is to be done.
+      type: list
+      elements: str
+      sample: [plan, present, restart]
+    refused:
+      description: Why the host is left as it is; empty where it is not.
+      type: str
+      sample: ""
+    failed:
+      description: What does not work after a change; empty for nothing.
+      type: str
+      sample: ""
+    text:
+      description: The plan for a person.
+      type: str
+      sample: "gpu01\n  accelerator: nvidia (nvidia is in this host)"
+    would:
+      description: In check mode, a line for each thing that would be done.
+      type: list
+      elements: str
+      sample: []
+    installs:
+      description: Data of the files in C(tasks/steps) that install packages, each with its C(file), in the order of their execution.
+      type: list
+      elements: dict
+      sample: [{file: pin, path: /etc/apt/preferences.d/modelops-accelerator, content: ""}]
+    steps:
+      description: Data of the files in C(tasks/steps) that configure what runs with the packages.
+      type: list
+      elements: dict
+      sample: []
+    hold:
+      description: Which packages are held; empty where none are.
+      type: dict
+      sample: {}
+    removal:
+      description: What is removed, where O(role.state=absent).
+      type: dict
+      sample: {}
+    record:
+      description: What the role keeps in RV(facts.record_path), as far as the plan says it.
+      type: dict
+      sample: {asked: [/opt/xinference], parts: [], users: [], packages: [], wanted: [], held: [], files: []}
+    carried:
+      description: Reasons for a restart that hold after this run, too.
+      type: list
+      elements: str
+      sample: []
+    restart:
+      description: Whether the host has to start again (C(required), C(reasons), C(left), C(waits)), may be (C(allowed)), and which
+        services are C(awaited) after it.
+      type: dict
+      sample: {required: false, reasons: [], left: "", waits: false, allowed: false, awaited: []}
+    proof:
+      description: Arguments of M(modelops.inference.accelerator_proof).
+      type: dict
+      sample: {kind: cuda, devices: 1, used: false, proves: {kind: cuda, driver: 580.95.05, cards: ["0000:1b:00.0"]}}
 """
 
 import typing as t
@@ -326,15 +471,45 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator import facts, plan
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator import facts, plan, role
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Wanted
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.role_options import Case, RoleOptions
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     options = dict(module.params)
-    found = facts.read(Host(options.pop("root")), options.pop("record"))
-    return {"changed": False, "facts": found, "plan": plan.plan(found, Wanted(**options))}
+    declared, host = options.pop("role"), Host(options.pop("root"))
+    found, wanted = facts.read(host, options.pop("record")), Wanted(**options)
+    planned = plan.plan(found, wanted)
+    read = {"changed": False, "facts": found, "plan": planned}
+    if declared is None:
+        return read
+    case = Case(found, planned, wanted, RoleOptions(check_mode=module.check_mode, **declared))
+    return {**read, "role": role.role(case, host)}
+
+
+#: The option ``role``.
+ROLE = dict(
+    host=dict(type="str", required=True),
+    groups=dict(type="list", elements="str", default=[]),
+    state=dict(type="str", choices=["present", "absent"], default="present"),
+    kernel=dict(type="bool", default=True),
+    etc=dict(type="path", default="/etc"),
+    repositories=dict(type="dict", default={}),
+    packages=dict(type="dict", default={}),
+    ascend_files=dict(type="list", elements="dict", default=[]),
+    huge_pages=dict(type="int", default=0),
+    governor=dict(type="str", default=""),
+    reboot_ok=dict(type="bool", default=False),
+    controller=dict(type="str", default=""),
+    service=dict(type="str", default=""),
+    directory=dict(type="path", default="/opt/xinference"),
+    server_stops=dict(type="bool", default=False),
+    after=dict(type="str", choices=["", "changed", "restarted"], default=""),
+    carried=dict(type="list", elements="str", default=[]),
+    commands=dict(type="list", elements="dict", default=[]),
+)
 
 
 def main() -> None:
@@ -354,6 +529,7 @@ def main() -> None:
             ascend_files=dict(type="list", elements="str", choices=["driver", "firmware", "cann"], default=[]),
             record=dict(type="path", default=""),
             root=dict(type="path", default="/"),
+            role=dict(type="dict", options=ROLE),
         ),
         supports_check_mode=True,
     )

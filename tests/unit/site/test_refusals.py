@@ -22,6 +22,7 @@ SECRET = "Orange-7-Kettle"
 USER = {"name": "ann", "password": SECRET}
 LLM = {"uid": "m", "engine": "vLLM"}
 TARGET = {"name": "office", "url": "http://dify", "email": "ops@example.com", "password": SECRET}
+ASCEND = {"part": "driver", "path": "/nowhere.run", "checksum": "A" * 64}
 CUSTOM = {
     **LLM,
     "path": "/m",
@@ -293,6 +294,28 @@ WRONG = [
     ({"accelerator": "cuda"}, "accelerator is 'cuda', not one of auto, nvidia"),
     ({"accelerator_driver_branch": "latest"}, "accelerator_driver_branch must be a branch such as 580"),
     ({"accelerator_driver_branch": 580.10}, "accelerator_driver_branch is the number 580.1"),
+    (
+        {"accelerator_repositories": {"nvidia": {"url": f"https://me:{SECRET}@mirror.example/"}}},
+        "accelerator_repositories: the url or key of nvidia has a login in it",
+    ),
+    (
+        {"accelerator_repositories": {"nvidia": {"url": "mirror.local/x"}}},
+        "accelerator_repositories: the url of nvidia must begin with https://, http:// or file:///.",
+    ),
+    (
+        {"accelerator_repositories": {"nvidia": {"key": "/nope/key.asc"}}},
+        "accelerator_repositories: the key of nvidia is neither a URL nor a file on the controller.",
+    ),
+    ({"accelerator_ascend_files": [ASCEND, ASCEND]}, "accelerator_ascend_files names a part twice (driver, driver)."),
+    (
+        {"accelerator_ascend_files": [{**ASCEND, "checksum": "1"}]},
+        "each checksum of accelerator_ascend_files must be a SHA-256",
+    ),
+    (
+        {"accelerator_ascend_files": [{**ASCEND, "path": __file__}]},
+        f", not {'A' * 64}. Get the file again, or correct its entry.",
+    ),
+    ({"accelerator_ascend_files": [ASCEND]}, "driver: /nowhere.run is not on the controller."),
     # Names.
     *[
         ({name: "x"}, f"{name} is no variable of this collection: did you mean {meant}?")
