@@ -81,7 +81,9 @@ class Hosts:
                 {"vendor": "nvidia", "index": 0, "name": "emulated", "memory_bytes": 80 << 30, "free_bytes": 80 << 30}
             ]
             found["gpus"] = cards if host in gpus else []
-            found["system"].update(accelerators=["nvidia"] if host in gpus else [], root=True, kernel="Linux")
+            found["system"].update(
+                accelerators=["nvidia"] if host in gpus else [], root=True, kernel="Linux", lacks={"apt": [], "dnf": []}
+            )
             made = {str(path): {"sha256": "", "mode": mode, "uid": 990} for path, mode in self._directories(top)}
             about = {"found": found, "files": made, "services": {}, "weights": {}}
             about["address"] = variables.get("ansible_host", host)

@@ -57,7 +57,13 @@ def _host_info(given, work):
 
 def _unit(name):
     timer = f"{UNITS}/{name}.timer" if name.endswith("-reconcile") else ""
-    about = {"manager": "systemd", "scope": "system", "path": f"{UNITS}/{name}.service", "timer_path": timer}
+    about = {
+        "manager": "systemd",
+        "scope": "system",
+        "path": f"{UNITS}/{name}.service",
+        "timer_path": timer,
+        "refusal": "",
+    }
     off = {"installed": False, "active": "stopped", "enabled": False, "pid": 0, "config": "", "release": ""}
     return {**about, **off, "commands": {word: f"systemctl {word} {name}" for word in ("stop", "start", "log")}}
 

@@ -42,10 +42,7 @@ def toys(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(start):
-    started = start(TESTED)
-    # It removes this directory at its start, and makes it again for an LLM or an embedding model only (docs/tested-on.md).
-    (started.home / "cache/v2").mkdir(parents=True, exist_ok=True)
-    return started
+    return start(TESTED)
 
 
 @pytest.fixture
@@ -177,6 +174,8 @@ TYPES = {
 def test_from_the_definition_to_dify(apply, claimed, ask, toys, run_module, toy):
     declared, check, proof, dify_type = TYPES[toy]
     model = {"uid": f"toy-{toy}", "path": toys[toy], **declared}
+    # The server removes this directory after its start, and makes it again for an LLM or an embedding model only (docs/tested-on.md).
+    (claimed.home / "cache/v2").mkdir(parents=True, exist_ok=True)
 
     result = apply([model], prove="always")
     assert not result.failed, result["msg"]
