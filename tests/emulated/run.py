@@ -58,7 +58,15 @@ def _host_info(given, work):
 def _unit(name):
     timer = f"{UNITS}/{name}.timer" if name.endswith("-reconcile") else ""
     about = {"manager": "systemd", "scope": "system", "path": f"{UNITS}/{name}.service", "timer_path": timer}
-    off = {"installed": False, "active": "stopped", "enabled": False, "pid": 0, "config": "", "release": ""}
+    off = {
+        "installed": False,
+        "active": "stopped",
+        "enabled": False,
+        "pid": 0,
+        "config": "",
+        "release": "",
+        "refusal": "",
+    }
     return {**about, **off, "commands": {word: f"systemctl {word} {name}" for word in ("stop", "start", "log")}}
 
 
