@@ -30,16 +30,17 @@ class Held(ModelopsError):
         )
 
 
-def take(handle: int, path: str, timeout: float = WAIT) -> None:
+def take(handle: int, path: str, timeout: float = WAIT, shared: bool = False) -> None:
     """Locks an open file or directory until it is closed.
 
     :param path: of it, for the error.  :param timeout: seconds to wait for somebody else who holds it.
+    :param shared: with others who read it. On NFS a file that is open for reading takes no other lock.
     :raises Held: with the process that holds it.
     """
     begun = time.monotonic()
     while True:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
             return
         except BlockingIOError:
             waited = time.monotonic() - begun

@@ -131,7 +131,7 @@ class KeptFile:
             raise ModelopsError(f"{self.option}: {path} {self.fit}. Remove it, or give another path.")
         self._file = os.fdopen(handle, "r+" if flags & os.O_RDWR else "r", encoding="utf-8")
         try:
-            locks.take(handle, path)
+            locks.take(handle, path, shared=not flags & os.O_RDWR)
         except locks.Held:
             self._file.close()
             raise

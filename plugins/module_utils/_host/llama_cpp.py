@@ -38,7 +38,8 @@ def describe(environment: str) -> dict[str, str]:
     places = glob.glob(os.path.join(glob.escape(environment), "lib", "python*", "site-packages"))
     if not places:
         return {}
-    with contextlib.suppress(OSError, struct.error, ValueError, IndexError):
+    # Of Xinference's source no release is bound to look as this one's.
+    with contextlib.suppress(OSError, struct.error, ValueError, IndexError, SyntaxError, TypeError, AttributeError):
         manager = read_file(os.path.join(places[0], "xinference", "core", "virtual_env_manager.py")) or ""
         cuda = cuda_of(read_file(os.path.join(places[0], "torch", "version.py")) or "")
         return {"build": _build(places[0]), "index": index_for(manager, cuda)}

@@ -22,6 +22,7 @@ import sys
 import tempfile
 import typing as t
 import zipfile
+from urllib.parse import unquote
 
 from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
@@ -73,7 +74,8 @@ def for_cuda(build: str, lines: t.Iterable[str]) -> list[str]:
     """
     if not re.fullmatch(r"cu1[12]\d", build):
         return []
-    own = [line.replace(" ", "").lower() for line in lines if re.search(r"\+cu1[12]", line)]
+    # In a wheel's URL the + may be written as %2B.
+    own = [line.replace(" ", "").lower() for line in map(unquote, lines) if re.search(r"\+cu1[12]", line)]
     return [bound for name, bound in LAST_FOR_CUDA_12.items() if not any(re.match(rf"{name}\W", line) for line in own)]
 
 

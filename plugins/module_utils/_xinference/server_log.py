@@ -11,6 +11,7 @@ above them. So the errors of a launch are found by the model and by the server's
 from __future__ import annotations
 
 import calendar
+import contextlib
 import re
 import time
 import typing as t
@@ -62,14 +63,20 @@ def entries(text: str) -> list[Entry]:
     for line in text.splitlines():
         head = _HEAD.match(line)
         if head:
-            moment = time.strptime(f"{head['date']} {head['time']}", "%Y-%m-%d %H:%M:%S")
-            when = calendar.timegm(moment) if head["utc"] else time.mktime(moment)
-            found.append(Entry(when, head["level"] or head["old"], head["text"]))
+            found.append(Entry(_when(head), head["level"] or head["old"], head["text"]))
         elif found:
             found[-1].more.append(line)
         else:
             found.append(Entry(None, "", line))
     return found
+
+
+def _when(head: re.Match[str]) -> float | None:
+    """Since the epoch; None of what is no time. A model prints to the log, too."""
+    with contextlib.suppress(ValueError, OverflowError):
+        moment = time.strptime(f"{head['date']} {head['time']}", "%Y-%m-%d %H:%M:%S")
+        return calendar.timegm(moment) if head["utc"] else time.mktime(moment)
+    return None
 
 
 def of_launches(text: str, names: t.Collection[str], since: float) -> list[str]:

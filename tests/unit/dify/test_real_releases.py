@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
@@ -263,6 +264,19 @@ def test_a_run_is_known_by_its_number_and_its_start(file, begun, left):
     file.write_text(json.dumps(text))
     with WorkspaceFile(str(file), "key").reading() as kept:
         assert kept.left()[1] == left
+
+
+def test_who_only_reads_the_workspace_file_takes_the_lock_of_a_reader(file, monkeypatch):
+    """On NFS a file that is open for reading takes no other."""
+    file.write_text("{}")
+    taken = []
+    monkeypatch.setattr(fcntl, "flock", lambda handle, how: taken.append(how & ~fcntl.LOCK_NB))
+    kept = WorkspaceFile(str(file), "key")
+    with kept.reading():
+        pass
+    with kept:
+        pass
+    assert taken == [fcntl.LOCK_SH, fcntl.LOCK_EX]
 
 
 @pytest.mark.parametrize("what", ["link", "directory", "pipe", "open to everybody", "no directory"])

@@ -108,3 +108,8 @@ def test_xinference_has_builds_for_some_releases_of_cuda(cuda, name, environment
 
 def test_an_older_xinference_has_none(environment):
     assert llama_cpp.describe(environment(manager="import json\n"))["index"] == ""
+
+
+@pytest.mark.parametrize("written", ['{"cu132": f"https://{HOST}/cu132"}', "{[]: 1}", "{1, 2}"])
+def test_of_a_xinference_that_writes_it_otherwise_nothing_is_said(written, environment):
+    assert llama_cpp.describe(environment(manager=f"XLLAMACPP_CUDA_INDEX_URLS = {written}\n")) == {}

@@ -238,6 +238,7 @@ def test_each_build_of_torch_is_resolved_in_its_own_way(build, flags, left_out, 
         ("cu126", "vllm", ["vllm<0.20"]),
         ("cu126", "vllm==0.33.0", ["vllm<0.20"]),  # which uv then refuses before anything is installed
         ("cu129", "vllm == 0.33.0+cu129", []),
+        ("cu129", "vllm @ https://wheels.example.org/vllm-0.33.0%2Bcu129-cp38-abi3-linux_x86_64.whl", []),
         ("cu130", "vllm", []),
         ("default", "vllm", []),
     ],

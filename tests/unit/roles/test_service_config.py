@@ -45,7 +45,9 @@ def made(tmp_path_factory):
         change = {**CHANGES["groups"], "xinference_home": "/srv/a#b?c%20d"}
         texts |= {name: (f"_xinference_{name}", change) for name in ("unit", "script")}
         ours = {"xinference_models": [{"uid": "a"}, {"uid": "b", "virtual_env_packages": ["vllm==0.33.0+cu129"]}]}
-        for name, more in (("bounds", {}), ("bounds-own", ours)):
+        # A worker's inventory says nothing of models: its supervisor's does.
+        said = {"_xinference_said": ours}
+        for name, more in (("bounds", {}), ("bounds-own", ours), ("bounds-said", said)):
             told = {**more, "xinference_torch": "cu126", "xinference_denied_packages": ["evil"]}
             texts[name] = ("_xinference_service_wanted.files[-1] | to_json", told)
         built = {"id": "r", "llama_cpp": {"build": "cpu", "index": "https://wheels.example.org"}}
@@ -108,7 +110,8 @@ def test_what_xinference_installs_for_a_model_is_bounded_as_the_release_is(made,
     file = json.loads(made[manager]["bounds"])
     assert (file["path"], file["mode"]) == ("/opt/xinference/home/uv.toml", "0644")
     assert '"vllm<0.20"' in file["content"] and '"evil<0.dev0"' in file["content"]
-    assert '"vllm<0.20"' not in json.loads(made[manager]["bounds-own"])["content"]
+    for name in ("bounds-own", "bounds-said"):
+        assert '"vllm<0.20"' not in json.loads(made[manager][name])["content"]
 
 
 def test_systemd_gives_the_service_the_groups_of_the_cards(made):

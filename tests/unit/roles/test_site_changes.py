@@ -112,6 +112,23 @@ def test_a_host_that_has_one_is_named_and_does_not_start_it_again(site, found):
     assert "xinference_service" not in [name for name, _given in calls]
 
 
+def test_a_release_that_is_on_the_host_needs_no_index(site, found):
+    words = ("-e", "xinference_version=4.0.1", "--limit", "paris", "--check")
+    code, out, calls = site.run(*words)
+    asked = [given["id"] for name, given in calls if name == "xinference_release" and given.get("ask")]
+    assert code == 0 and len(asked) == 1, out
+    found(releases=[found(), *asked])
+    code, out, calls = site.run(*words)
+    assert code == 0 and not [given for name, given in calls if name == "xinference_release" and given.get("ask")], out
+
+
+@pytest.mark.parametrize(("index", "extras"), [({}, ["all"]), ({"find_links": ["/srv"], "no_index": True}, [])])
+def test_a_host_that_takes_wheels_only_needs_no_compiler(site, index, extras):
+    code, out, calls = site.run("-e", json.dumps({"xinference_index": index}), "--limit", "paris", "--check")
+    probed = [given["extras"] for name, given in calls if name == "xinference_host_info"]
+    assert code == 0 and probed and all(each == extras for each in probed), out
+
+
 def test_a_host_for_whose_python_there_are_no_packages_is_refused_before_it_is_changed(site, found):
     found(user={"id": -1, "made_here": False}, directories={"differ": [str(site.folder / "x")], "refused": []})
     (site.folder / "calls.fails").write_text(json.dumps(['"xinference_release"', '"ask": true', "4.0.1"]))

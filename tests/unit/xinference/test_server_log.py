@@ -65,6 +65,12 @@ def test_what_was_before_this_attempt_is_not_its_reason(text, begun):
     assert server_log.of_launches(text, {"g"}, begun + 60) == []
 
 
+@pytest.mark.parametrize("moment", ["2026-13-45T99:99:99.1Z", "0000-01-01T00:00:00.1"])
+def test_what_is_no_time_is_of_no_attempt(moment):
+    line = f"{moment} ERROR m pid:1 role:local address:127.0.0.1:1 node:vm launch of q failed"
+    assert server_log.of_launches(line, {"q"}, 0) == []
+
+
 def test_the_end_of_a_log_without_looks(text):
     assert server_log.without_looks(text).splitlines()[-1].endswith("of another one, elapsed time: 0 s")
     assert server_log.without_looks("starting\nOOM\n") == "starting\nOOM"
