@@ -88,7 +88,7 @@ since:
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import rotation
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import admin, rotation
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 
 STEPS = {"begun": rotation.begin, "finished": rotation.finish}
@@ -105,7 +105,7 @@ ARGUMENT_SPEC = dict(
 def work(module: t.Any) -> dict[str, t.Any]:
     p = module.params
     client = Client.of(module)
-    rotation.reach(client, p["ready_timeout"], "key")
+    admin.for_rotation(client, p["ready_timeout"], "key")
     client.login()
     found = rotation.look(client, p["name"], p["path"])
     plan = STEPS[p["state"]](found)

@@ -97,7 +97,7 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import passwords, rotation
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import admin, passwords
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Store
 
@@ -114,7 +114,7 @@ ARGUMENT_SPEC = dict(
 def work(module: t.Any) -> dict[str, t.Any]:
     p = module.params
     client = Client.of(module)
-    shortest = rotation.reach(client, p["ready_timeout"], "password").password_min_length
+    shortest = admin.for_rotation(client, p["ready_timeout"], "password").password_min_length
     given, path, user = p["new_password"] or None, p["path"], p["user"] or p["username"]
     if given and len(given) < shortest:
         raise ModelopsError(f"new_password: {client.endpoint} takes none of less than {shortest} characters.")
