@@ -31,13 +31,22 @@ def variables_table() -> str:
         for name, option in rows(specs["main"]["options"]):
             text = option.get("description", "")
             text = (text[0] if isinstance(text, list) else text).replace("|", "\\|").replace("\n", " ")
-            text = re.sub(r"\b[CVOM]\(([^)]*)\)", r"`\1`", text)
+            text = plain(text)
             kind = option.get("type", "str") + (f" of {option['elements']}" if "elements" in option else "")
             if "choices" in option:
                 kind += ": " + ", ".join(f"`{choice}`" for choice in option["choices"] if choice != "")
-            default = "required" if option.get("required") else f"`{option['default']}`" if "default" in option else ""
+            default = "required" if option.get("required") else ""
+            if "default" in option:
+                told = plain(str(option["default"]))
+                # A computed default is told in words, with markup of their own.
+                default = told if told != str(option["default"]) else f"`{told}`"
             lines.append(f"| `{name}` | {kind} | {default} | {text} |")
     return "\n".join(lines) + "\n"
+
+
+def plain(text: str) -> str:
+    """Ansible's markup as Markdown's."""
+    return re.sub(r"\b(?:[CVOM]|RV)\((?:ignore:)?([^)]*)\)", r"`\1`", text)
 
 
 def rows(options: dict, prefix: str = ""):

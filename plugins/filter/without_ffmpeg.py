@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import sound
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import ffmpeg
 
 DOCUMENTATION = r"""
 name: without_ffmpeg
@@ -48,7 +48,7 @@ _value:
 
 
 def without_ffmpeg(declared: t.Iterable[t.Mapping[str, t.Any]], host: str, search_path: str) -> str:
-    return sound.refusal(declared, host, search_path)
+    return ffmpeg.refusal(declared, host, search_path)
 
 
 class FilterModule:

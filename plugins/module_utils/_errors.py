@@ -13,7 +13,10 @@ class ModelopsError(Exception):
     """A failure whose text names the thing, what was wrong and what to do next.
 
     :param result: further keys for the module's result (a table of what happened, say).
+    :ivar of_program: whether a program on this machine failed.
     """
+
+    of_program = False
 
     def __init__(self, message: str, **result: t.Any):
         super().__init__(message)

@@ -15,7 +15,6 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _disk, _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed
 
 AnyModule = t.TypeVar("AnyModule", bound=AnsibleModule)
 
@@ -83,7 +82,7 @@ def run(module: AnyModule, work: t.Callable[[AnyModule], dict[str, t.Any]]) -> t
         _secrets.put_right(module.argument_spec, module.params)
         result = work(module)
     except ModelopsError as exc:
-        text = str(exc) + _disk.advice(str(exc), _places(module), here=isinstance(exc, CommandFailed))
+        text = str(exc) + _disk.advice(str(exc), _places(module), here=exc.of_program)
         module.fail_json(msg=_secrets.redacted(text), **_secrets.cleaned(exc.result))
     except OSError as exc:
         if exc.errno not in _disk.TROUBLE:

@@ -14,6 +14,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 HIDDEN = "********"
 SIGNS = {"add": "+", "change": "~", "remove": "-"}
@@ -94,6 +95,20 @@ class Plan:
             if change.sign != "remove":
                 after.setdefault(change.name, {}).update({f.name: _hide(f, f.after) for f in change.fields})
         return {"before": before, "after": after, "before_header": self.header, "after_header": self.header}
+
+    def apply(self, do: t.Callable[[Change], None]) -> None:
+        """Makes the changes, in their order.
+
+        :param do: makes one change.
+        :raises ModelopsError: with ``changed``, where something had been done before.
+        """
+        done = False
+        for change in self.changes:
+            try:
+                do(change)
+            except ModelopsError as exc:
+                raise ModelopsError(str(exc), changed=done, plan=self.lines) from exc
+            done = True
 
     def result(self) -> dict[str, t.Any]:
         """The keys that every module of the collection returns: changed, diff, plan."""

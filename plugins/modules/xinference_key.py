@@ -13,7 +13,7 @@ author: The modelops.inference maintainers (@modelops)
 description:
   - Works in two steps, O(state=begun) and O(state=finished). Between them both keys are valid, so that each client can get the new one
     while it sends requests.
-  - Decides by what the server and the file have. A run that broke off goes on there.
+  - The state of the server and of the file decides what is done, so an interrupted run can be run again, and continues.
   - The new key belongs to the user of the old one and has its model permissions. It does not expire.
   - Needs Xinference 3.0 or later. Earlier releases read their keys from the file of C(--auth-config) at their start.
 extends_documentation_fragment:
@@ -88,7 +88,7 @@ since:
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import rotation
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import admin, rotation
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 
 STEPS = {"begun": rotation.begin, "finished": rotation.finish}
@@ -105,7 +105,7 @@ ARGUMENT_SPEC = dict(
 def work(module: t.Any) -> dict[str, t.Any]:
     p = module.params
     client = Client.of(module)
-    rotation.reach(client, p["ready_timeout"], "key")
+    admin.for_rotation(client, p["ready_timeout"], "key")
     client.login()
     found = rotation.look(client, p["name"], p["path"])
     plan = STEPS[p["state"]](found)

@@ -13,7 +13,7 @@ author: The modelops.inference maintainers (@modelops)
 description:
   - A user has one password at a time. So the new one is first kept in a file beside the old one's, then changed on the server, proved by a
     login, and only then put in the place of the old one.
-  - Decides by what the server takes and what the files hold. A run that broke off goes on there.
+  - The passwords that the server accepts and the files hold decide what is done, so an interrupted run can be run again, and continues.
   - With the password the server ends all logins of that user, such as those of the web interface. API keys stay valid.
   - Needs Xinference 3.0 or later. Earlier releases read their users from the file of C(--auth-config) at their start.
 extends_documentation_fragment:
@@ -26,16 +26,16 @@ attributes:
     description: A second run with the same options changes nothing and says so.
     support: partial
     details:
-      - With O(new_password). Without it, each run makes another password, unless one that broke off goes on.
+      - With O(new_password). Without it, each run makes another password, unless it continues an interrupted one.
 options:
   user:
     description:
-      - Whose password is replaced. Unset is the administrator who logs in (O(username)). Then the module logs in with the first of these
-        that the server takes, O(password), the one in O(path), one of a run that broke off, and O(new_password), and does not read
+      - The user whose password is replaced. Unset is the administrator who logs in (O(username)). Then the module logs in with the first
+        of these that the server accepts - O(password), the one in O(path), that of an interrupted run, O(new_password). It does not read
         O(password_file).
     type: str
   new_password:
-    description: The new password. Unset has one made.
+    description: The new password. Unset makes one.
     type: str
   path:
     description:
@@ -97,7 +97,7 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import passwords, rotation
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import admin, passwords
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Store
 
@@ -114,7 +114,7 @@ ARGUMENT_SPEC = dict(
 def work(module: t.Any) -> dict[str, t.Any]:
     p = module.params
     client = Client.of(module)
-    shortest = rotation.reach(client, p["ready_timeout"], "password").password_min_length
+    shortest = admin.for_rotation(client, p["ready_timeout"], "password").password_min_length
     given, path, user = p["new_password"] or None, p["path"], p["user"] or p["username"]
     if given and len(given) < shortest:
         raise ModelopsError(f"new_password: {client.endpoint} takes none of less than {shortest} characters.")

@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host.index import normal
 
 #: The variable by which an inventory adds to the table.
 VARIABLE = "xinference_denied_packages"
@@ -66,7 +67,7 @@ def table(added: t.Iterable[t.Any] = ()) -> tuple[Denied, ...]:
         found = _ENTRY.fullmatch(str(entry))
         if not found:
             raise ModelopsError(f"{VARIABLE}: '{entry}' is neither 'name==version' nor 'name'")
-        rows.append(Denied(_normal(found[1]), found[2] or "", VARIABLE))
+        rows.append(Denied(normal(found[1]), found[2] or "", VARIABLE))
     return (*TABLE, *rows)
 
 
@@ -74,7 +75,7 @@ def hits(packages: t.Iterable[tuple[str, str]], added: t.Iterable[t.Any] = ()) -
     """Those of the packages (name, version) that are denied, each once, with the version that they have."""
     rows = table(added)
     return [
-        Denied(_normal(name), version, row.source)
+        Denied(normal(name), version, row.source)
         for name, version in dict.fromkeys(packages)
         for row in [next((row for row in rows if _is(row, name, version)), None)]
         if row is not None
@@ -118,11 +119,7 @@ def refuse(packages: t.Iterable[tuple[str, str]], added: t.Iterable[t.Any], what
 
 
 def _is(row: Denied, name: str, version: str) -> bool:
-    return row.name == _normal(name) and (not row.version or _plain(row.version) == _plain(version))
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+    return row.name == normal(name) and (not row.version or _plain(row.version) == _plain(version))
 
 
 def _plain(version: str) -> str:

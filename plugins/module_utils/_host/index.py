@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import re
 import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,11 @@ INDEX_OPTIONS: dict[str, t.Any] = dict(
         denied=dict(type="list", elements="str"),
     ),
 )
+
+
+def normal(package: str) -> str:
+    """The name of a package as indexes compare it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", package).lower()
 
 
 @dataclass

@@ -176,7 +176,7 @@ def directories(wanted: t.Iterable[t.Mapping[str, t.Any]], user_name: str, user_
     """
     root = os.geteuid() == 0 and bool(user_name)
     differ: list[str] = []
-    refused: list[str] = []
+    refused: dict[str, str] = {}
     for each in wanted:
         path = each["path"]
         about = files([path]).get(path)
@@ -185,12 +185,12 @@ def directories(wanted: t.Iterable[t.Mapping[str, t.Any]], user_name: str, user_
             differ.append(path)
         if root and not each["service_owns"]:
             place = swappable_by(path, user_id)
-            if place and not any(place in text for text in refused):
-                refused.append(
+            if place:
+                refused[place] = (
                     f"{place} belongs to {user_name}, the service's user, who could put other programs where root runs them. "
                     f"Give it to root (chown root {place}), or name other directories (xinference_dir, xinference_models_dir)."
                 )
-    return {"differ": differ, "refused": refused}
+    return {"differ": differ, "refused": list(refused.values())}
 
 
 def environment_of(pid: int, name: str) -> str:

@@ -28,7 +28,7 @@ from ansible_collections.modelops.inference.plugins.module_utils import _locks a
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import denied
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
+from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings, normal
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import (
     CommandFailed,
     read_file,
@@ -124,11 +124,6 @@ def environments_below(directory: str, depth: int = 4) -> list[str]:
         if "pyvenv.cfg" in names or place[len(directory) :].count(os.sep) >= depth:
             folders.clear()
     return sorted(found)
-
-
-def normal(name: str) -> str:
-    """A distribution's name as PEP 503 compares it."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def short_hash(text: str) -> str:

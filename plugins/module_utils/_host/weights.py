@@ -35,7 +35,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.download 
     readable,
     verify,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
+from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings, normal
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run, write_file
 from ansible_collections.modelops.inference.plugins.module_utils._host.sources import Source
 
@@ -318,7 +318,7 @@ class Fetcher:
                 f"fetching the weights {source.where}",
                 timeout=7200,
             )
-            module = release.normal(source.where.partition("==")[0]).replace("-", "_")
+            module = normal(source.where.partition("==")[0]).replace("-", "_")
             make_directory(draft.tree)
             giver = os.geteuid()
             if need.user:

@@ -32,7 +32,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.download 
     origin,
     verify,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
+from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings, normal
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run, write_file
 
 # At a time.
@@ -91,7 +91,7 @@ def distributions(lock: t.Mapping[str, t.Any]) -> list[Distribution]:
             )
         found.append(
             Distribution(
-                release.normal(package["name"]),
+                normal(package["name"]),
                 package["version"],
                 wheels[-1] if wheels else None,
                 File.of(sdist) if sdist else None,

@@ -20,7 +20,13 @@ from ansible_collections.modelops.inference.plugins.module_utils._directory impo
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Change, Field, Plan
 from ansible_collections.modelops.inference.plugins.module_utils._session import Answer
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import RESET_HINT, Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import (
+    AUTH_PATH,
+    KEYS,
+    RESET_HINT,
+    USERS,
+    Client,
+)
 
 NO_AUTH, LEGACY, DATABASE = "none", "legacy", "database"
 _KEY_FILE_MODE = 0o600
@@ -148,6 +154,25 @@ def claim(client: Client, token: str | None) -> None:
     raise ModelopsError(f"{client.endpoint} refused the new administrator: {answer.detail}")
 
 
+def for_rotation(client: Client, timeout: float, what: str) -> Actual:
+    """How the server, which must answer, tells its users apart, where a secret can be replaced while clients use it.
+
+    :param what: the secret, "key" or "password".
+    :raises ModelopsError: no such secret can be replaced on this server.
+    """
+    actual = authentication(client, client.wait_ready(timeout, path=AUTH_PATH, workers=False))
+    if actual.auth == NO_AUTH:
+        raise ModelopsError(
+            f"{client.endpoint} has no authentication (xinference_auth), so it has no {what} to rotate."
+        )
+    if actual.auth == LEGACY:
+        raise ModelopsError(
+            f"{client.endpoint} is of before 3.0 and reads its {what}s at its start, so none can be replaced while clients use it. "
+            "Upgrade it first: set xinference_version and run ansible-playbook modelops.inference.upgrade."
+        )
+    return actual
+
+
 def login(client: Client, auth: str) -> None:
     """One attempt as the administrator of a server that is claimed.
 
@@ -235,9 +260,9 @@ def read(client: Client, actual: Actual, users: t.Sequence[dict[str, t.Any]], ke
     """Reads users and keys, each only where something is declared about them that is not settled."""
     unsettled = [key for key in keys if not key.settled]
     if users or any(key.options["owner"] for key in unsettled):
-        actual.users = {row["username"]: row for row in client.get("/v1/admin/users").json}
+        actual.users = {row["username"]: row for row in client.get(USERS).json}
     if unsettled:
-        actual.keys = {row["name"]: row for row in client.get("/v1/admin/keys").json}
+        actual.keys = {row["name"]: row for row in client.get(KEYS).json}
 
 
 # -- plan --------------------------------------------------------------------------------------------------------------
@@ -323,13 +348,7 @@ def apply(client: Client, actual: Actual, plan: Plan) -> None:
 
     :raises ModelopsError: with `changed`, where something had been done before.
     """
-    done = False
-    for change in plan:
-        try:
-            _apply(client, actual, change)
-        except ModelopsError as exc:
-            raise ModelopsError(str(exc), changed=done, plan=plan.lines) from exc
-        done = True
+    plan.apply(lambda change: _apply(client, actual, change))
 
 
 def _apply(client: Client, actual: Actual, change: Change) -> None:
@@ -339,24 +358,24 @@ def _apply(client: Client, actual: Actual, change: Change) -> None:
     if verb == "create_user":
         body = {"username": what["name"], "password": what["password"], "permissions": what["permissions"] or []}
         client.session.hide(what["password"])
-        row = client.post("/v1/admin/users", json=body, expect=(201,), what=f"create {change.name}").json
+        row = client.post(USERS, json=body, expect=(201,), what=f"create {change.name}").json
         actual.users[what["name"]] = row
     elif verb == "change_user":
         body = {"permissions": what["permissions"]}
-        client.request("PUT", f"/v1/admin/users/{what['id']}", json=body, what=f"change {change.name}")
+        client.request("PUT", f"{USERS}/{what['id']}", json=body, what=f"change {change.name}")
     elif verb == "change_password":
-        path, body = f"/v1/admin/users/{what['id']}/password", {"new_password": what["password"]}
+        path, body = f"{USERS}/{what['id']}/password", {"new_password": what["password"]}
         client.request("PUT", path, json=body, what=f"change the password of {change.name}")
     elif verb == "write_password":
         write("users", what["password_path"], what["password"])
     elif verb == "delete_user":
-        client.request("DELETE", f"/v1/admin/users/{what['id']}", what=f"delete {change.name}")
+        client.request("DELETE", f"{USERS}/{what['id']}", what=f"delete {change.name}")
     elif verb == "create_key":
         _create_key(client, actual, what)
     elif verb == "reveal":
         _reveal(client, *what)
     elif verb == "delete_key":
-        client.request("DELETE", f"/v1/admin/keys/{what['id']}", what=f"delete {change.name}")
+        client.request("DELETE", f"{KEYS}/{what['id']}", what=f"delete {change.name}")
     elif verb == "delete_file":
         with Directory.at(os.path.dirname(what.path)) as directory:
             directory.unlink(os.path.basename(what.path))
@@ -371,34 +390,42 @@ def _create_key(client: Client, actual: Actual, key: Key) -> None:
         if owner is None:
             raise ModelopsError(f"keys: {key.name!r}: there is no user {key.options['owner']!r} to own it")
         body["owner"] = owner["id"]
-    answer = client.post("/v1/admin/keys", json=body, expect=(201,), what=f"create key {key.name!r}")
+    answer = client.post(KEYS, json=body, expect=(201,), what=f"create key {key.name!r}")
     key.value = answer.json["key"]
     client.session.hide(key.value)
     try:
         write("keys", key.options["path"], answer.json["key"])
     except ModelopsError:
         # A key that nobody has would be in the way of the next run.
-        client.request("DELETE", f"/v1/admin/keys/{answer.json['id']}")
+        client.request("DELETE", f"{KEYS}/{answer.json['id']}")
         raise
 
 
 def _reveal(client: Client, key: Key, row: dict[str, t.Any]) -> None:
-    answer = client.get(f"/v1/admin/keys/{row['id']}/reveal", expect=(200, 404), what=f"read key {key.name!r}")
-    if answer.status == 404:
+    value = revealed(client, row)
+    if value is None:
         raise ModelopsError(
             f"keys: {key.name!r} exists on {client.endpoint}, which cannot show it again: it was made with another "
             "encryption key (XINFERENCE_AUTH_ENCRYPTION_KEY). Give its text as key, or remove it (state: absent) and have a "
             "new one made"
         )
-    key.value = answer.json["key"]
-    client.session.hide(key.value)
+    key.value = value
     if not works(client, key.value):
         ends = f", expires {row['expires_at']}" if row.get("expires_at") else ""
         raise ModelopsError(
             f"keys: {key.name!r} exists on {client.endpoint} but does not work (enabled: {row.get('enabled')}{ends}). "
             "Remove it (state: absent) and have a new one made"
         )
-    write("keys", key.options["path"], answer.json["key"])
+    write("keys", key.options["path"], value)
+
+
+def revealed(client: Client, row: t.Mapping[str, t.Any]) -> str | None:
+    """The text of a key; None where the server cannot show it again."""
+    answer = client.get(f"{KEYS}/{row['id']}/reveal", expect=(200, 404), what=f"read key {row['name']!r}")
+    if answer.status == 404:
+        return None
+    client.session.hide(answer.json["key"])
+    return str(answer.json["key"])
 
 
 def write(what: str, path: str, value: str) -> None:

@@ -31,6 +31,8 @@ if t.TYPE_CHECKING:  # the reconciler runs this file where there is no Ansible
 _REFRESH_EARLY = 120
 # Answered without authentication, by every release.
 AUTH_PATH = "/v1/cluster/auth"
+# Users and keys for clients, since 3.0.
+USERS, KEYS = "/v1/admin/users", "/v1/admin/keys"
 # Ends the name of a file, beside that of a password, with the one that takes its place at this moment (passwords.py).
 NEXT = ".next"
 # Seconds between two looks at a server that does not answer yet.

@@ -20,9 +20,13 @@ from ansible_collections.modelops.inference.plugins.module_utils._directory impo
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import admin
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import NEXT, RESET_HINT, Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import (
+    NEXT,
+    RESET_HINT,
+    USERS,
+    Client,
+)
 
-USERS = "/v1/admin/users"
 # Characters of a password that is made, at least.
 _LENGTH = 32
 
@@ -154,13 +158,7 @@ def apply(client: Client, found: Found, plan: Plan) -> None:
 
     :raises ModelopsError: with ``changed``, where something had been done before.
     """
-    done = False
-    for change in plan:
-        try:
-            _APPLY[change.data](client, found)
-        except ModelopsError as exc:
-            raise ModelopsError(str(exc), changed=done, plan=plan.lines) from exc
-        done = True
+    plan.apply(lambda change: _APPLY[change.data](client, found))
 
 
 def _note(_client: Client, found: Found) -> None:

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass
 from urllib.parse import quote
 
 from ansible_collections.modelops.inference.plugins.module_utils._session import Answer, Unreachable
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import releases, sound
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import ffmpeg, releases
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
 
 # Seconds between two tries while the server does not see a new model yet.
@@ -93,8 +93,8 @@ def prove(
             detail = client.session.redact(f"{answer.status}: {answer.detail}")
             if kind == "speech" and _WANTS_A_VOICE in detail:
                 return Proof(uid, kind, True, latency, "wants a voice to copy, which a proof does not have")
-            if sound.NO_FFMPEG in detail:
-                detail = f"{detail}. {sound.REMEDY}"
+            if ffmpeg.MISSING in detail:
+                detail = f"{detail}. {ffmpeg.REMEDY}"
             return Proof(uid, kind, False, latency, detail)
         time.sleep(_PAUSE)
 

@@ -15,9 +15,7 @@ from dataclasses import dataclass, field
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference import admin
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import AUTH_PATH, Client
-
-KEYS = "/v1/admin/keys"
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import KEYS, Client
 
 
 @dataclass
@@ -43,25 +41,6 @@ class Found:
     def begun(self) -> bool:
         """Whether the file holds the new key already."""
         return self.next is not None and self.in_file is not None and _is(self.next, self.text, self.in_file)
-
-
-def reach(client: Client, timeout: float, what: str) -> admin.Actual:
-    """How the server, which must answer, tells its users apart.
-
-    :param what: shall be replaced there, key or password.
-    :raises ModelopsError: on this server nothing can be replaced while clients use it.
-    """
-    actual = admin.authentication(client, client.wait_ready(timeout, path=AUTH_PATH, workers=False))
-    if actual.auth == admin.NO_AUTH:
-        raise ModelopsError(
-            f"{client.endpoint} has no authentication (xinference_auth), so it has no {what} to rotate."
-        )
-    if actual.auth == admin.LEGACY:
-        raise ModelopsError(
-            f"{client.endpoint} is of before 3.0 and reads its {what}s at its start, so none can be replaced while clients use it. "
-            "Upgrade it first: set xinference_version and run ansible-playbook modelops.inference.upgrade."
-        )
-    return actual
 
 
 def next_name(name: str) -> str:
@@ -129,16 +108,8 @@ def look(client: Client, name: str, path: str) -> Found:
     client.session.hide(in_file)
     found = Found(client.endpoint, name, path, rows.get(name), rows.get(next_name(name)), in_file=in_file)
     if found.next is not None:
-        found.text = _reveal(client, found.next)
+        found.text = admin.revealed(client, found.next)
     return found
-
-
-def _reveal(client: Client, row: dict[str, t.Any]) -> str | None:
-    answer = client.get(f"{KEYS}/{row['id']}/reveal", expect=(200, 404), what=f"read key {row['name']!r}")
-    if answer.status == 404:
-        return None
-    client.session.hide(answer.json["key"])
-    return str(answer.json["key"])
 
 
 def apply(client: Client, found: Found, plan: Plan) -> None:
@@ -146,13 +117,7 @@ def apply(client: Client, found: Found, plan: Plan) -> None:
 
     :raises ModelopsError: with ``changed``, where something had been done before.
     """
-    done = False
-    for change in plan:
-        try:
-            _APPLY[change.data](client, found)
-        except ModelopsError as exc:
-            raise ModelopsError(str(exc), changed=done, plan=plan.lines) from exc
-        done = True
+    plan.apply(lambda change: _APPLY[change.data](client, found))
 
 
 def _create(client: Client, found: Found) -> None:

@@ -122,6 +122,12 @@ def test_directories_that_differ_and_those_that_the_services_user_could_swap(tmp
     assert len(refused) == (1 if root else 0)
     for text in refused:
         assert text.startswith(f"{top} belongs to xinference, the service's user") and f"chown root {top})" in text
+    beside = tmp_path / "x-models"
+    beside.mkdir()
+    attacker.owns(beside)
+    wanted.insert(0, {"path": str(beside), "mode": "0755", "service_owns": False})
+    refused = probe.directories(wanted, "xinference", attacker.UID)["refused"]
+    assert [text.split()[0] for text in refused] == ([str(beside), str(top)] if root else [])
 
 
 def test_disk_of_a_directory_that_is_not_there_yet(tmp_path):

@@ -2,21 +2,21 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What models that hear need of their host. Pure. Private to the collection."""
+"""Which models need ffmpeg on their host, and what an error says where it is missing. Pure. Private to the collection."""
 
 from __future__ import annotations
 
 import typing as t
 
 #: How the server ends a transcription on a host without the program (transformers, pipelines/audio_utils.py).
-NO_FFMPEG = "ffmpeg was not found"
+MISSING = "ffmpeg was not found"
 REMEDY = "Install it on the host of the model (on Debian and Ubuntu: apt-get install ffmpeg)."
 # The engine of this family hands each file to ffmpeg, whatever its format (read in 4.1.0, model/audio/whisper.py). The other families
 # of speech to text decode with packages of their own.
 _FAMILY = "whisper"
 
 
-def needs_ffmpeg(model: t.Mapping[str, t.Any], host: str) -> bool:
+def needs(model: t.Mapping[str, t.Any], host: str) -> bool:
     """Whether a declared model that may run on this host decodes sound by ffmpeg."""
     if model.get("type") != "audio" or model.get("state", "present") == "absent":
         return False
@@ -34,7 +34,7 @@ def refusal(declared: t.Iterable[t.Mapping[str, t.Any]], host: str, search_path:
 
     :param search_path: where the server looks for programs (PATH).
     """
-    uids = [str(model.get("uid")) for model in declared if needs_ffmpeg(model, host)]
+    uids = [str(model.get("uid")) for model in declared if needs(model, host)]
     if not uids:
         return ""
     return (

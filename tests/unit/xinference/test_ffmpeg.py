@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import sound
+from ansible_collections.modelops.inference.plugins.module_utils._xinference import ffmpeg
 
 WHISPER = {"uid": "hear", "name": "whisper-large-v3", "type": "audio"}
 DEFINED = {
@@ -34,13 +34,13 @@ DEFINED = {
     ],
 )
 def test_what_needs_ffmpeg(model, needs):
-    assert sound.needs_ffmpeg(model, "here") is needs
+    assert ffmpeg.needs(model, "here") is needs
 
 
 def test_the_refusal_names_models_place_and_remedy():
-    assert sound.refusal([WHISPER, DEFINED], "here", "/usr/bin:/bin") == (
+    assert ffmpeg.refusal([WHISPER, DEFINED], "here", "/usr/bin:/bin") == (
         "hear, ours need ffmpeg, with which Xinference decodes every sound, WAV too, and this host has none in /usr/bin:/bin. Install "
         "it on the host of the model (on Debian and Ubuntu: apt-get install ffmpeg). Elsewhere, add its directory to PATH in "
         "xinference_environment."
     )
-    assert sound.refusal([{"uid": "llm", "engine": "vLLM"}], "here", "/bin") == ""
+    assert ffmpeg.refusal([{"uid": "llm", "engine": "vLLM"}], "here", "/bin") == ""
