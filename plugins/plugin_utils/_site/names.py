@@ -16,6 +16,7 @@ _SHORTEST = 8
 _OWN = (
     "xinference_clusters",
     "xinference_network_found",
+    "xinference_python_found",
     "xinference_served",
     "xinference_weights_fetched",
     "xinference_weights_given",
