@@ -177,6 +177,7 @@ def directories(wanted: t.Iterable[t.Mapping[str, t.Any]], user_name: str, user_
     root = os.geteuid() == 0 and bool(user_name)
     differ: list[str] = []
     refused: dict[str, str] = {}
+    ours = {each["path"] for each in wanted}
     for each in wanted:
         path = each["path"]
         about = files([path]).get(path)
@@ -186,9 +187,11 @@ def directories(wanted: t.Iterable[t.Mapping[str, t.Any]], user_name: str, user_
         if root and not each["service_owns"]:
             place = swappable_by(path, user_id)
             if place:
+                # A directory above is somebody's, such as a home.
+                give = f"Give it to root (chown root {place}), or name" if place in ours else "Name"
                 refused[place] = (
                     f"{place} belongs to {user_name}, the service's user, who could put other programs where root runs them. "
-                    f"Give it to root (chown root {place}), or name other directories (xinference_dir, xinference_models_dir)."
+                    f"{give} other directories (xinference_dir, xinference_models_dir)."
                 )
     return {"differ": differ, "refused": list(refused.values())}
 

@@ -122,6 +122,9 @@ def test_directories_that_differ_and_those_that_the_services_user_could_swap(tmp
     assert len(refused) == (1 if root else 0)
     for text in refused:
         assert text.startswith(f"{top} belongs to xinference, the service's user") and f"chown root {top})" in text
+    # A directory above is not ours to give away.
+    above = [{**each, "path": f"{each['path']}/deeper"} for each in wanted[:1]]
+    assert all("chown" not in text for text in probe.directories(above, "xinference", attacker.UID)["refused"])
     beside = tmp_path / "x-models"
     beside.mkdir()
     attacker.owns(beside)
