@@ -95,8 +95,8 @@ def _three(paths: t.Mapping[str, str]) -> Refusals:
     told = ", ".join(paths.values())
     if any(not re.fullmatch(r"/[^/]+/.*[^/]", value, re.DOTALL) for value in paths.values()):
         yield (
-            "xinference_dir, xinference_home and xinference_models_dir must be directories of their own, such as /opt/xinference "
-            f"(they are {told})."
+            "xinference_dir, xinference_home and xinference_models_dir must be directories of their own, such as /opt/xinference: "
+            f"absolute paths below a first directory, without ~ and without a slash at the end (they are {told})."
         )
     # Programs of an environment name their interpreter in their first line, which ends at a blank.
     if any(re.search(r"\s", value) for value in paths.values()):
