@@ -115,7 +115,7 @@ class Settings:
             "xinference_group": lambda: self.get("xinference_user"),
             "xinference_cluster": lambda: "default" if inventory.distributed else inventory.host,
             "xinference_host": lambda: "" if inventory.distributed else "127.0.0.1",
-            "xinference_service": lambda: self._service(),
+            "xinference_service": self._service,
         }
 
     def given(self, name: str) -> bool:

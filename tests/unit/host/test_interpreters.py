@@ -145,8 +145,9 @@ class Uv:
 DECLARED = {"version": "4.1.0", "extras": [], "packages": [], "constraints": [], "torch": "cpu"}
 
 
-def pick(tmp_path, uv, request=RANGE, source="auto", declared=DECLARED):
-    packages = interpreters.Packages(uv, IndexSettings(), declared, str(tmp_path))
+def pick(tmp_path, uv, request=RANGE, source="auto", declared=()):
+    """:param declared: as Packages takes it, of which None means something."""
+    packages = interpreters.Packages(uv, IndexSettings(), DECLARED if declared == () else declared, str(tmp_path))
     return interpreters.pick(uv, IndexSettings(), request, source, packages)
 
 
