@@ -160,7 +160,7 @@ options:
         type: bool
         default: false
       after:
-        description: What came before this reading in the same run, a change or a restart of the host. Then RV(role) has what failed.
+        description: Event in the same run that this reading follows, a change or a restart of the host. RV(role) then tells the failures.
         type: str
         choices: ["", changed, restarted]
         default: ""
@@ -402,7 +402,7 @@ plan:
       elements: str
       sample: ["accelerator: nvidia (nvidia is in this host)"]
 role:
-  description: What the role accelerator does, as data for its tasks. Private to the role.
+  description: Steps of the role accelerator, as data for its tasks. Private to the role.
   returned: when O(role) is given
   type: dict
   contains:
@@ -416,7 +416,7 @@ role:
       type: str
       sample: ""
     failed:
-      description: What does not work after a change; empty for nothing.
+      description: Failures after a change; empty where there are none.
       type: str
       sample: ""
     text:
@@ -443,11 +443,11 @@ role:
       type: dict
       sample: {}
     removal:
-      description: What is removed, where O(role.state=absent).
+      description: Data of the removal, where O(role.state=absent).
       type: dict
       sample: {}
     record:
-      description: What the role keeps in RV(facts.record_path), as far as the plan says it.
+      description: Record that the role writes to RV(facts.record_path), as far as the plan determines it.
       type: dict
       sample: {asked: [/opt/xinference], parts: [], users: [], packages: [], wanted: [], held: [], files: []}
     carried:

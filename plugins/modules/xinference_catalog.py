@@ -73,7 +73,7 @@ options:
         type: str
         required: true
       type:
-        description: What the model is for.
+        description: Type of the model.
         type: str
         choices: [LLM, embedding, rerank, image, audio, video, flexible]
         default: LLM

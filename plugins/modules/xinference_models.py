@@ -55,7 +55,7 @@ options:
         type: str
       type:
         description:
-          - What the model is for.
+          - Type of the model.
           - A Whisper model (V(audio)) needs the program ffmpeg on its host.
         type: str
         choices: [LLM, embedding, rerank, image, audio, video, flexible]

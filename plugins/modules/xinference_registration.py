@@ -40,7 +40,7 @@ options:
         type: str
         required: true
       type:
-        description: What the model is for. Xinference lets nobody define a video model.
+        description: Type of the model. Xinference does not accept definitions of video models.
         type: str
         choices: [LLM, embedding, rerank, image, audio, flexible]
         default: LLM

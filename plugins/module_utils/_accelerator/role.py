@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the role accelerator does with a plan, as data for its tasks, decided from facts alone. Private to the collection."""
+"""Steps of the role accelerator for a plan, as data for its tasks, decided from facts alone. Private to the collection."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def role(case: Case, host: Host) -> dict[str, t.Any]:
     }
     if not case.options.is_present:
         return {**found, "removal": role_removal.removal(case)}
-    # What is held is only known once it is installed: a reading after that says it, too.
+    # Held packages are known once they are installed: a reading after that returns them, too.
     holds = (case.has_step("hold") or case.options.after) and not case.options.check_mode
     return {
         **found,
@@ -89,7 +89,7 @@ def steps(case: Case) -> list[dict[str, t.Any]]:
 
 
 def would(case: Case) -> list[str]:
-    """What is done, a line for each thing."""
+    """The changes, a line each."""
     if not case.options.is_present:
         return role_removal.would(case)
     said = ["set huge pages and governor as declared"] if role_files.settings_differ(case) else []
@@ -160,7 +160,7 @@ def _not_packaged(case: Case) -> list[str]:
 
 
 def failure(case: Case) -> str:
-    """What a reading after a change finds wrong; "" for nothing."""
+    """Failure that a reading after a change finds; "" for none."""
     options = case.options
     if not options.after or options.check_mode or not options.is_present:
         return ""

@@ -20,7 +20,7 @@ NOUVEAU = "modprobe.d/modelops-nouveau.conf"
 TMPFILES = "tmpfiles.d/modelops-accelerator.conf"
 #: Below /etc, as those above.
 PERSISTENCE = "systemd/system/nvidia-persistenced.service.d/modelops.conf"
-#: What enabling the daemon makes, once its unit can be enabled.
+#: Link that enabling the daemon makes, once its unit can be enabled.
 PERSISTENCE_LINK = "systemd/system/multi-user.target.wants/nvidia-persistenced.service"
 HUGE_PAGES = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 GOVERNOR = "/sys/devices/system/cpu/cpu*/cpufreq/scaling_governor"
@@ -113,7 +113,7 @@ def own(case: Case) -> list[str]:
 
 
 def record(case: Case) -> dict[str, t.Any]:
-    """What is the role's to remove one day, and what it may release by itself, as far as the plan says it.
+    """Things that the role may remove or release later, as far as the plan determines them.
 
     What came with the packages, users and parts the tasks add.
     """

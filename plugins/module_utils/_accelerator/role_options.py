@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the role accelerator declares for a host, and the host with its plan. Private to the collection."""
+"""Options of the role accelerator for a host, and the host with its plan. Private to the collection."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ class Case:
 
     @property
     def distribution(self) -> str:
-        """What the vendors call it, such as debian12."""
+        """The vendors' name of it, such as debian12."""
         return t.cast(str, self.system["distribution"]["repository"])
 
     @property
@@ -154,7 +154,7 @@ class Case:
 
     @property
     def server_units(self) -> list[str]:
-        """What keeps their processes running, as the facts say it."""
+        """Services that keep their processes running, as the facts say it."""
         return [*(f"{name}.service" for name in self.servers), f"{self.directory}/supervisor/supervisord.conf"]
 
     @property

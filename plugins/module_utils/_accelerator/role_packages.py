@@ -19,7 +19,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator.ro
 
 #: PyTorch brings ROCm's libraries along; these are the tools that look at the cards.
 AMD = ("amdgpu-dkms", "amd-smi-lib", "rocminfo")
-#: What Huawei's installer builds its module with.
+#: Packages with which Huawei's installer builds its module.
 ASCEND = ("dkms", "gcc", "make")
 #: The packages that always name the newest kernel: linux-image-generic-hwe-24.04, not linux-image-6.8.0-85-generic.
 _NEWEST_KERNEL = re.compile(r"linux-image-(?![0-9]|unsigned-|.*-dbg)")
@@ -187,7 +187,7 @@ def stream(case: Case) -> str:
 
 
 def _streams(case: Case) -> list[list[str]]:
-    """Commands that choose the branch's stream. Another one has to be let go first."""
+    """Commands that choose the branch's stream. Another stream must be reset first."""
     chosen, module = stream(case), ["dnf", "-y", "module"]
     if not chosen:
         return []
@@ -231,7 +231,7 @@ def pattern(case: Case) -> str:
 
 
 def named(case: Case) -> list[str]:
-    """What the package manager is asked for: for apt by version, where it is not the newest of the branch.
+    """Names for the package manager: for apt by version, where it is not the newest of the branch.
 
     That is one that is asked for, a lower branch, and the version of a driver which stays. apt then fails where it is not to be had, and
     brings nothing else of the driver's.
@@ -254,13 +254,13 @@ def step(case: Case) -> dict[str, t.Any]:
         return {}
     by_version = names != wanted(case)
     if case.family == DEBIAN:
-        # The newest is never a lower one: that has to be named, which apt's module takes for present only.
+        # The newest is never a lower one: that must be named, which apt's module takes for present only.
         newest, downgrade = driver and not by_version, by_version
         advice = f"See 'apt-get install' of these on the host, or {_OTHERWISE}"
     else:
         # A branch that cards or the inventory ask for may be the lower one, as the driver that a newer fabric manager is for.
         newest, downgrade = driver, case.has_step("driver", "fabric_manager")
-        advice = f"Package dkms is in EPEL, which has to be enabled; or {_OTHERWISE}"
+        advice = f"Package dkms is in EPEL, which must be enabled; or {_OTHERWISE}"
     return {
         "file": f"packages_{case.family}",
         "names": names,
@@ -281,7 +281,7 @@ _FABRIC = (
 
 
 def own_holds(case: Case) -> list[str]:
-    """What the role may release."""
+    """Packages that the role may release."""
     held = case.facts["packages"]["held"]
     return [name for name in case.recorded("held") if name in held] if case.family == DEBIAN else case.recorded("held")
 

@@ -51,7 +51,7 @@ def reasons(case: Case) -> list[str]:
 
 
 def would(case: Case) -> list[str]:
-    """What is removed, as a line; empty where there is nothing of the role's."""
+    """The removal, as a line; empty where there is nothing of the role's."""
     if not case.record:
         return []
     names = [name for key in ("parts", "users", "packages", "files") for name in case.recorded(key)]
@@ -66,7 +66,7 @@ def removal(case: Case) -> dict[str, t.Any]:
         "parts": role_driver.installers(case) if acts else [],
         "users": case.recorded("users"),
         "packages": packages,
-        # What came along and nothing else needs goes after these.
+        # Dependencies that nothing else needs go after these.
         "asked_for": [name for name in case.recorded("wanted") if name in packages],
         "packages_file": f"absent_{case.family}" if packages and acts else "",
         "release": role_packages.own_holds(case),

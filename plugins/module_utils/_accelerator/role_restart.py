@@ -66,7 +66,7 @@ def without_cards(case: Case) -> bool:
 
 
 def left(case: Case, would: t.Sequence[str], served: t.Sequence[str]) -> str:
-    """What to do next, for who reads the end of the run.
+    """The next action, for who reads the end of the run.
 
     :param would: what check mode says would be done.
     :param served: see serving.

@@ -164,7 +164,7 @@ class SessionFile(KeptFile):
     """Keeps tokens by Dify and account. While one task has it open, every other one waits: so only one logs in."""
 
     option = "session_file"
-    fit = "has to be a file that only the user running the module may read and write, because a login is kept in it"
+    fit = "must be a file that only the user running the module may read and write, because a login is kept in it"
 
     def read(self) -> Tokens | None:
         """What was kept; None where there is nothing that can be used."""

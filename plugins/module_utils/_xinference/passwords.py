@@ -33,7 +33,7 @@ _LENGTH = 32
 
 @dataclass
 class Found:
-    """What there is.
+    """State of a password on host and server.
 
     :param where: the server's address.  :param user: whose password it is.  :param path: of the file that holds it.
     :param given: whether somebody gave the new one, who keeps it, too.
@@ -59,7 +59,7 @@ class Found:
 
 
 def plan_of(found: Found) -> Plan:
-    """What it takes until the server and the file have the new password. Pure."""
+    """Steps until server and file have the new password. Pure."""
     plan = Plan(f"password of {found.user} on {found.where}")
     content = [Field("content", "password", "password", secret=True)]
     note = not (found.given or found.noted)
@@ -106,7 +106,7 @@ def of_user(client: Client, user: str, path: str, given: str | None, min_length:
 
 
 def _kept(client: Client, path: str) -> tuple[str | None, str | None]:
-    """What the file and the one beside it hold. One that is empty holds nothing."""
+    """Contents of the file and of the one beside it. One that is empty holds nothing."""
     kept = [admin.read_secret("password", each) or None for each in (path, path + NEXT)]
     client.session.hide(*kept)
     return kept[0], kept[1]

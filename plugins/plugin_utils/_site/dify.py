@@ -35,9 +35,9 @@ def refusals(settings: Settings, sources: t.Sequence[t.Mapping[str, t.Any]]) -> 
 def wrong(
     sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[Target], from_here: bool, bundle: str
 ) -> list[str]:
-    """What cannot work of registering what clusters declare, as sentences.
+    """Refusals of the registration of the clusters' declared models, as sentences.
 
-    :param from_here: whether this machine speaks to Dify, so that a plugin's file has to be here.
+    :param from_here: whether this machine speaks to Dify, so that a plugin's file must be here.
     :param bundle: directory of a bundle, which plugins' files are taken from.
     """
     found = of_targets.refusals(sources, targets)
@@ -55,7 +55,7 @@ def wrong(
 
 
 def source(settings: Settings, names: t.Sequence[str]) -> dict[str, t.Any] | None:
-    """What this host's cluster declares, where the host says it and it is right: the variable ``xinference_declared``.
+    """The declared models of this host's cluster, where they are valid: the variable ``xinference_declared``.
 
     :param names: by which the host is known.
     """

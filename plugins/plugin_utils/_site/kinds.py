@@ -15,7 +15,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import ArgumentValueError
 
 TYPES = (dict, list, bool, int, float, str)
-# What of a variable may have several lines: a script, and texts for a model.
+# Parts of variables that may have several lines: a script, and texts for a model.
 _LINES = re.compile(r", (command|chat_template|description|stop|reasoning_start_tag|reasoning_end_tag)(,|$)")
 
 Option = t.Mapping[str, t.Any]
@@ -46,7 +46,7 @@ def known(value: t.Any) -> bool:
 
 
 def refusal(value: t.Any, option: Option, error: Exception | None) -> str:
-    """What is wrong with a value, in a few words.
+    """The fault of a value, in a few words.
 
     The value of a secret is not told, and none where a list or a dict is meant, which may hold one.
     """
@@ -86,7 +86,7 @@ def _changed(value: t.Any, option: Option) -> bool:
 
 
 def mistakes(value: t.Any, option: Option, where: str, rendered: Rendered, *, of_module: bool = False) -> list[str]:
-    """What is wrong with a variable by its option, at any depth: types, choices and keys, each as a sentence.
+    """Faults of a variable by its option, at any depth: types, choices and keys, each as a sentence.
 
     :param option: of an argument spec.
     :param where: the variable, and what of it the value is.

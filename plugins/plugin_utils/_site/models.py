@@ -101,7 +101,7 @@ def validated(spec: dict[str, t.Any], args: t.Mapping[str, t.Any]) -> dict[str, 
     """
     try:
         checked = ArgumentSpecValidator(spec).validate(args)
-    except (AttributeError, TypeError, ValueError) as exc:  # a number where a dict has to be, say
+    except (AttributeError, TypeError, ValueError) as exc:  # a number in place of a dict, say
         raise ModelopsError(f"an option is of another type than its module takes: {type(exc).__name__}") from exc
     _secrets.hide(*checked._no_log_values)
     if checked.error_messages:

@@ -12,7 +12,7 @@ import typing as t
 CUTOFF = 0.85
 # A shorter name is close to too many others.
 _SHORTEST = 8
-# What the collection itself leaves on a host under a name that is close to one of its variables.
+# Registered results and facts of the collection whose names are close to its variables.
 _OWN = (
     "xinference_clusters",
     "xinference_network_found",

@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
 
 OWN = ("xinference_dir", "xinference_home", "xinference_models_dir")
-# What a unit, a shell or a configuration of supervisord reads as something else than itself.
+# Characters that a unit, a shell or supervisord's configuration interprets.
 _SPECIAL = re.compile(r"[%$\"'`\\;&|<>(){}\[\]*?!#\x00-\x1f\x7f]")
 _EXAMPLES = {
     "xinference_dir": "/opt/xinference",

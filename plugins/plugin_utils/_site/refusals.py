@@ -29,7 +29,7 @@ NAMES = Names(SPECS.options)
 def refusals(
     settings: Settings, given: t.Iterable[str], roles: t.Collection[str], *, installs: bool, names: t.Sequence[str] = ()
 ) -> list[str]:
-    """What is wrong, each as a sentence with the variable and what to do.
+    """Refusals, each as a sentence with the variable and the remedy.
 
     :param given: the names of the host's variables.
     :param roles: whose variables are judged.

@@ -31,7 +31,7 @@ def read(*parts: str) -> t.Any:
 
 @dataclass(frozen=True)
 class Specs:
-    """What the roles say of their variables.
+    """The roles' options and defaults by variable.
 
     :param options: of each variable its option.
     :param defaults: of each variable that has one its default, a template where it is computed.
@@ -64,7 +64,7 @@ SPECS = Specs.of(ALL)
 
 @dataclass(frozen=True)
 class Inventory:
-    """What a host's variables are judged by beside themselves.
+    """The inventory around a host, by which its variables are judged.
 
     :param host: name of the host.
     :param groups: names of its groups.
@@ -81,7 +81,7 @@ class Inventory:
 
     @property
     def parts(self) -> list[str]:
-        """What the groups make of the host: a server of its own, or a cluster's supervisor, one of its workers, or both."""
+        """Parts that the groups give the host: a server of its own, or a cluster's supervisor, one of its workers, or both."""
         found = ["supervisor"] * (SUPERVISORS in self.groups) + ["worker"] * (WORKERS in self.groups)
         return found or ["local"]
 
@@ -134,7 +134,7 @@ class Settings:
         return self._plain[name]
 
     def mistakes(self, name: str) -> list[str]:
-        """What is wrong with a given variable by its type."""
+        """Type errors of a given variable."""
         return kinds.mistakes(self.plain(name), self.specs.options[name], name, _known)
 
     def get(self, name: str) -> t.Any:
@@ -150,7 +150,7 @@ class Settings:
             default = self.specs.defaults.get(name)
             return None if isinstance(default, str) and "{{" in default else default
         value = self.plain(name)
-        # What of a list or of a dict is not known yet is left out by whoever looks at its parts.
+        # Callers skip unknown parts of a list or dict.
         if isinstance(value, kinds.Unknown) or self.mistakes(name):
             return None
         option = self.specs.options[name]

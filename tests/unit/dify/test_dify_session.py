@@ -151,7 +151,7 @@ def test_a_file_that_others_can_read_is_refused(newest, opened, file, tmp_path):
     link = tmp_path / "link"
     link.symlink_to(file)
     for path in (file, str(link), str(tmp_path / "none" / "file"), str(tmp_path)):
-        with pytest.raises(ModelopsError, match=r"session_file: \S+ (has to be|cannot be opened)"):
+        with pytest.raises(ModelopsError, match=r"session_file: \S+ (must be|cannot be opened)"):
             opened(newest, session_file=path)
     assert logins(newest) == 0
 
