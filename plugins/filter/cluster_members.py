@@ -45,7 +45,7 @@ _value:
     - By name of the cluster its C(supervisor) and its C(workers), each with the C(host)'s name in the inventory, the C(address) by
       which the other hosts reach it, and the C(port) of the API, or of the worker.
     - C(hosts) has each of them once, with its C(name), its C(address) and all its C(ports), as
-      O(modelops.inference.xinference_network#module:peers) takes them.
+      O(modelops.inference.xinference_network_info#module:peers) takes them.
   type: dict
   sample:
     default:

@@ -22,7 +22,7 @@ options:
     type: dict
     required: true
   found:
-    description: By host, what M(modelops.inference.accelerator_facts) returned.
+    description: By host, what M(modelops.inference.accelerator_info) returned.
     type: dict
     required: true
 """

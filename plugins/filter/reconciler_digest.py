@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._host import program
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import program
 
 DOCUMENTATION = r"""
 name: reconciler_digest

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import ffmpeg
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import ffmpeg
 
 DOCUMENTATION = r"""
 name: without_ffmpeg

@@ -179,8 +179,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import admin
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import AUTH_PATH, Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import AUTH_PATH, Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin
 
 STATE = dict(type="str", choices=["present", "absent"], default="present")
 

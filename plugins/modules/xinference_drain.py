@@ -193,10 +193,10 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import drain, leave, undrain
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Store
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.drain_run import Settings
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining import drain, leave, undrain
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.drain_run import Settings
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:

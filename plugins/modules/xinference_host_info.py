@@ -116,7 +116,7 @@ options:
     default: []
   accelerator:
     description: What decides with which of its cards the host computes, see RV(accelerator). Options of these names of
-      M(modelops.inference.accelerator_facts).
+      M(modelops.inference.accelerator_info).
     type: dict
     default: {}
     suboptions:
@@ -168,7 +168,7 @@ system:
     accelerators: [nvidia], platform: x86_64-manylinux_2_36, lacks: {apt: [python3-venv], dnf: []}}
 accelerator:
   description:
-    - What the module M(modelops.inference.accelerator_facts) plans for this host, as far as an environment and its service go.
+    - What the module M(modelops.inference.accelerator_info) plans for this host, as far as an environment and its service go.
     - C(accelerator), C(torch) (the build of PyTorch; empty where there is none for it) and C(groups) as of its C(plan);
       C(refusals) are texts of why there is no such build.
   returned: success
@@ -177,7 +177,7 @@ accelerator:
 gpus:
   description:
     - The cards in this host that it computes with and that their driver lists, read by one call of their vendor's tool. Empty
-      elsewhere. All that is to be known of them, M(modelops.inference.accelerator_facts) returns.
+      elsewhere. All that is to be known of them, M(modelops.inference.accelerator_info) returns.
     - C(memory_bytes) and C(free_bytes) are V(null) of a card that has no memory of its own. C(compute_capability) is empty
       where the driver does not tell it.
   returned: success
@@ -425,7 +425,7 @@ def _bind(host: str, networks: list[str], known_as: str) -> dict[str, str]:
         return {"address": host, "why_not": ""}
     text = host or ("" if networks else known_as)
     wanted = network.resolve([text], timeout=5)[text] if text else None
-    # What others call it by may be loopback here (Debian), or an address behind NAT, which xinference_network tells. A name that
+    # What others call it by may be loopback here (Debian), or an address behind NAT, which xinference_network_info tells. A name that
     # does not resolve is refused, so that a resolver that is down moves no server to another address.
     if wanted and not host and not wanted.error and not network.usable(wanted, own):
         wanted = None

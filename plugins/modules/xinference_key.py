@@ -88,8 +88,8 @@ since:
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import admin, rotation
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin, rotation
 
 STEPS = {"begun": rotation.begin, "finished": rotation.finish}
 

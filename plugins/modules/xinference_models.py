@@ -758,9 +758,10 @@ from ansible_collections.modelops.inference.plugins.module_utils import _connect
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.sources import SOURCE, Source, path_of
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import converge, models, registration
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models, registration
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import converge
 
 MODEL_OPTIONS = dict(
     uid=dict(type="str", required=True),

@@ -97,9 +97,9 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import admin, passwords
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin, passwords
 
 ARGUMENT_SPEC = dict(
     user=dict(type="str"),

@@ -15,7 +15,8 @@ description:
     vector, a rerank model has to put the relevant of three documents first, a model that hears has to transcribe a second of
     sound, one that speaks with a voice of its own (ability C(text2audio_zero_shot)) has to return a WAV that is not silent, one that
     paints from text has to return a picture (256 x 256 pixels, one step).
-  - Models that only copy a voice, video models and flexible models have no cheap question. For them the server must describe the running model.
+  - Models that only copy a voice, video models and flexible models have no cheap question. For them the server must describe the
+    running model.
   - Changes nothing. An inference request costs the server a few tokens.
 notes:
   - An unknown model is remembered as missing for ten seconds by servers since 2.12, so a model that was just launched is
@@ -129,8 +130,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import proof
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import proof
 
 # Seconds between two rounds in a window.
 PAUSE = 5

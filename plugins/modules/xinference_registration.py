@@ -315,9 +315,12 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import definitions, registration
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Memory, Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
+    definitions,
+    registration,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory, Store
 
 SPEC_OPTIONS = dict(
     path=dict(type="str"),

@@ -67,8 +67,8 @@ from ansible_collections.modelops.inference.plugins.module_utils import _connect
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 from ansible_collections.modelops.inference.plugins.module_utils._session import Unreachable
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import releases
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import releases
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 
 PAUSE = 1.0
 SHOWN = ("source_pid", "target_pid", "source_version", "target_version", "status")

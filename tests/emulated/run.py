@@ -137,7 +137,7 @@ def _dify_models(given, work):
 
 ANSWERS = {
     "xinference_host_info": _host_info,
-    "xinference_network": _network,
+    "xinference_network_info": _network,
     "accelerator_proof": _proof,
     "xinference_release": _release,
     "xinference_weights": _weights,
@@ -169,7 +169,7 @@ def run(module, work):
     call = json.dumps([module._name.rpartition(".")[2], module.params])
     if "EMULATED_CALLS" in os.environ:
         _called(module, call, os.environ["EMULATED_CALLS"])
-    if module._name.endswith(("accelerator_facts", "xinference_directory")):
+    if module._name.endswith(("accelerator_info", "xinference_directory")):
         module.exit_json(**work(module))
     answer = ANSWERS.get(module._name.rpartition(".")[2], lambda given, work: {})
     module.exit_json(**{"changed": False, "plan": [], **answer(module.params, work)})

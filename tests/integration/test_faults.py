@@ -14,7 +14,7 @@ import pytest
 from real_server import PASSWORD, TESTED, row
 
 from ansible_collections.modelops.inference.plugins.module_utils import _session
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ import pytest
 from real_server import PASSWORD, row
 
 from ansible_collections.modelops.inference.plugins.module_utils import _session
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 
 # GET /status, /v1/cluster/auth, /v1/cluster/version, /v1/models, /v1/models/instances, /v1/autostart/models, and one for
 # each definition.

@@ -14,8 +14,7 @@ import pytest
 import requests
 from real_server import TESTED, environment
 
-from ansible_collections.modelops.inference.plugins.module_utils._host import program
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import reconcile
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import program, reconcile
 
 PERMISSIONS = ["models:list", "models:write", "models:register"]
 

@@ -13,8 +13,8 @@ import pytest
 from real_server import OLD, row
 
 from ansible_collections.modelops.inference.plugins.module_utils import _session
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import releases
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import releases
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 
 
 @pytest.fixture(scope="module", params=OLD)

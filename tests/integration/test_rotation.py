@@ -16,9 +16,8 @@ import requests
 from real_server import PASSWORD, TESTED, environment
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import program
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import admin as accounts
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import reconcile
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import program, reconcile
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin as accounts
 
 PERMISSIONS = ["models:list", "models:write", "models:register"]
 

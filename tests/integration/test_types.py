@@ -188,7 +188,7 @@ def test_from_the_definition_to_dify(apply, claimed, ask, toys, run_module, toy)
 
     again = apply([model], prove="always")
     assert not again.failed and not again.changed and again["plan"] == []
-    captured = run_module("xinference_capture", {"endpoint": claimed.url, "password": PASSWORD})
+    captured = run_module("xinference_capture_info", {"endpoint": claimed.url, "password": PASSWORD})
     assert not captured.failed, captured["msg"]
     same = apply(captured["models"], check=True)
     assert not same.failed and not same.changed, same

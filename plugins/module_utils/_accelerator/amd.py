@@ -29,7 +29,7 @@ UNITS = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 
 
 def driver(host: Host) -> dict[str, t.Any]:
-    """See RETURN of the module accelerator_facts, key ``amd``, without what a tool says."""
+    """See RETURN of the module accelerator_info, key ``amd``, without what a tool says."""
     loaded = host.exists("/sys/module/amdgpu")
     rocm = host.read("/opt/rocm/.info/version") or host.read("/opt/rocm/.info/version-rocm")
     return {

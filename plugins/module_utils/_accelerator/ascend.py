@@ -26,7 +26,7 @@ CANN_FILES = (
 
 
 def driver(host: Host) -> dict[str, t.Any]:
-    """See RETURN of the module accelerator_facts, key ``ascend``, without what npu-smi says."""
+    """See RETURN of the module accelerator_info, key ``ascend``, without what npu-smi says."""
     loaded = host.glob("/sys/module/drv_davinci*")
     return {
         "loaded": bool(loaded),

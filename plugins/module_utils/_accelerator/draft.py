@@ -16,7 +16,7 @@ CHECK, CHANGE, REFUSED = "check", "change", "refused"
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """The options of the module accelerator_facts, see there."""
+    """The options of the module accelerator_info, see there."""
 
     accelerator: str = "auto"
     branch: str = ""
@@ -34,7 +34,7 @@ class Wanted:
 
 @dataclasses.dataclass
 class Draft:
-    """See RETURN of the module accelerator_facts, key ``plan``."""
+    """See RETURN of the module accelerator_info, key ``plan``."""
 
     accelerator: str = NONE
     reason: str = ""

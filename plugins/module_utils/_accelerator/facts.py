@@ -54,7 +54,7 @@ _UNKNOWN: dict[str, t.Any] = {
 
 
 def read(host: Host, users_record: str = "") -> dict[str, t.Any]:
-    """See RETURN of the module accelerator_facts, key ``facts``.
+    """See RETURN of the module accelerator_info, key ``facts``.
 
     :param users_record: the record's file where this is not root, who installs nothing; "" for none.
     """

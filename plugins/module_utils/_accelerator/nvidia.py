@@ -23,7 +23,7 @@ MEBIBYTE = 1024**2
 
 
 def driver(host: Host, present: bool) -> dict[str, t.Any]:
-    """See RETURN of the module accelerator_facts, key ``nvidia``, without what nvidia-smi says.
+    """See RETURN of the module accelerator_info, key ``nvidia``, without what nvidia-smi says.
 
     :param present: there is a device of NVIDIA's, or its driver runs.
     """

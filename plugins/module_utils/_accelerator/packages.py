@@ -31,7 +31,7 @@ LOCKS = ("/etc/dnf/plugins/versionlock.list", "/etc/yum/pluginconf.d/versionlock
 
 
 def packages(host: Host) -> dict[str, t.Any]:
-    """See RETURN of the module accelerator_facts, key ``packages``."""
+    """See RETURN of the module accelerator_info, key ``packages``."""
     if host.exists(f"{DPKG}/status"):
         return _dpkg(host)
     answer = host.run("rpm", "-qa", "--qf", "%{NAME} %|EPOCH?{%{EPOCH}:}:{}|%{VERSION}-%{RELEASE}\n", timeout=30)

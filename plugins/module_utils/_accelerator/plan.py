@@ -31,7 +31,7 @@ _PLANNERS = {products.NVIDIA: plan_nvidia.plan, products.AMD: plan_amd.plan, pro
 
 
 def plan(facts: t.Mapping[str, t.Any], wanted: Wanted) -> dict[str, t.Any]:
-    """See RETURN of the module accelerator_facts, key ``plan``."""
+    """See RETURN of the module accelerator_info, key ``plan``."""
     draft = Draft()
     draft.accelerator = _accelerator(draft, facts, wanted)
     _health(draft, facts)

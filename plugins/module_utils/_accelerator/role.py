@@ -24,7 +24,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator.ro
 
 
 def role(case: Case, host: Host) -> dict[str, t.Any]:
-    """See RETURN of the module accelerator_facts, key ``role``.
+    """See RETURN of the module accelerator_info, key ``role``.
 
     :param host: is asked whether Xinference runs, before a restart.
     """

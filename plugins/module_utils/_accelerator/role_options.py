@@ -21,7 +21,7 @@ CHANGED, RESTARTED = "changed", "restarted"
 
 @dataclasses.dataclass(frozen=True)
 class RoleOptions:
-    """The option ``role`` of the module accelerator_facts, see there."""
+    """The option ``role`` of the module accelerator_info, see there."""
 
     host: str = ""
     groups: t.Sequence[str] = ()
@@ -52,7 +52,7 @@ class RoleOptions:
 class Case:
     """A host: what was read of it, what is planned, and what the role declares.
 
-    :ivar facts: and ``plan``, see RETURN of the module accelerator_facts.
+    :ivar facts: and ``plan``, see RETURN of the module accelerator_info.
     """
 
     facts: t.Mapping[str, t.Any]

@@ -24,7 +24,7 @@ NOUVEAU = ("nouveau", "nova_core")
 
 
 def system(host: Host) -> dict[str, t.Any]:
-    """See RETURN of the module accelerator_facts, key ``system``."""
+    """See RETURN of the module accelerator_info, key ``system``."""
     release = host.read("/proc/sys/kernel/osrelease")
     return {
         "distribution": distribution(host),

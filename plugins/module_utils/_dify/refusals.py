@@ -26,7 +26,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify.registrat
     shown,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.models import TYPES
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.models import TYPES
 
 # How a request is made from Dify's network (prove_from of a target).
 HOOKS = ("docker", "kubectl", "ssh", "command")

@@ -15,7 +15,7 @@ from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._dify import refusals as dify_refusals
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._module import misspelled
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import definitions, models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import definitions, models
 from ansible_collections.modelops.inference.plugins.modules import xinference_models, xinference_registration
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import kinds, origins
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings

@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import facts, plan, products, versions
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Wanted
-from ansible_collections.modelops.inference.plugins.modules import accelerator_facts
+from ansible_collections.modelops.inference.plugins.modules import accelerator_info
 
 # apt knows bash, and no headers.
 INDEX = {
@@ -405,7 +405,7 @@ def test_the_generation_of_a_card(device, generation):
 def test_every_code_is_documented(kind):
     sources = "".join(path.read_text() for path in Path(products.__file__).parent.glob("*.py"))
     codes = set(re.findall(rf"\.{kind}\(\s*\"(\w+)\"", sources))
-    assert codes and [code for code in codes if f"V({code})" not in accelerator_facts.RETURN] == []
+    assert codes and [code for code in codes if f"V({code})" not in accelerator_info.RETURN] == []
     if kind == "refuse":
         page = (Path(__file__).parents[3] / "docs" / "accelerators.md").read_text()
         assert (

@@ -14,7 +14,7 @@ from ansible_collections.modelops.inference.plugins.filter.dify_summary import d
 from ansible_collections.modelops.inference.plugins.module_utils._dify import proof, refusals, sheet, summary
 from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations as r
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.models import TYPES
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.models import TYPES
 from ansible_collections.modelops.inference.plugins.modules.xinference_models import MODEL_OPTIONS
 
 

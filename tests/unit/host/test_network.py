@@ -220,32 +220,34 @@ def test_this_machine_is_read():
 # The module
 
 
-@pytest.mark.each_core("xinference_network")
+@pytest.mark.each_core("xinference_network_info")
 def test_the_module_reads_and_changes_nothing(run_module, listening, closed):
     params = {
         "name": "w1",
         "address": "127.0.0.1",
         "peers": [{"name": "w1", "address": "127.0.0.1", "ports": [listening, closed]}],
     }
-    result = run_module("xinference_network", params)
+    result = run_module("xinference_network_info", params)
     assert not result.failed and not result.changed and result["problems"] == [] and result["address"] == "127.0.0.1"
     assert [row["state"] for row in result["reached"]] == ["open", "refused"] and result["resolved"] == {
         "w1": "127.0.0.1"
     }
     assert abs(result["now"] - time.time()) < 5 and 0 <= result["seconds"] < 5
     assert result["firewall"] in ("firewalld", "ufw", "nftables", "none")
-    again = run_module("xinference_network", params, check=True)
+    again = run_module("xinference_network_info", params, check=True)
     assert again["reached"] == result["reached"]
 
 
 def test_the_module_returns_problems(run_module, silent):
     peers = [{"name": "sup", "address": "127.0.0.1", "ports": [silent]}]
-    result = run_module("xinference_network", {"address": "192.0.2.9", "peers": peers, "timeout": 0.3})
+    result = run_module("xinference_network_info", {"address": "192.0.2.9", "peers": peers, "timeout": 0.3})
     assert not result.failed and result["address"] == ""
     assert "this host: its address 192.0.2.9 is not an address of this host" in result["problems"][0]
     assert f"this host does not reach sup at 127.0.0.1, TCP port {silent}" in result["problems"][1]
 
 
 def test_a_port_that_is_none_is_refused(run_module):
-    result = run_module("xinference_network", {"peers": [{"name": "sup", "address": "127.0.0.1", "ports": [70000]}]})
+    result = run_module(
+        "xinference_network_info", {"peers": [{"name": "sup", "address": "127.0.0.1", "ports": [70000]}]}
+    )
     assert result.failed and "sup: 70000" in result["msg"]

@@ -11,7 +11,7 @@ import types
 import pytest
 from ansible.errors import AnsibleActionFail
 
-from ansible_collections.modelops.inference.plugins.action import xinference_network as action
+from ansible_collections.modelops.inference.plugins.action import xinference_network_info as action
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def test_the_skew_lies_between_what_both_ends_allow(before, after, now, seconds,
     assert action.skew(before, after, now, seconds) == pytest.approx(expected)
 
 
-@pytest.mark.each_core("xinference_network")
+@pytest.mark.each_core("xinference_network_info")
 def test_a_clock_that_is_right(play):
     result = play(address="127.0.0.1")
     assert not result["failed"] and result["problems"] == []

@@ -18,7 +18,7 @@ import emulated
 import pytest
 import yaml
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import reconcile
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import reconcile
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "xinference"
 

@@ -24,7 +24,7 @@ from servers.dify.server import EMAIL
 from servers.dify.server import PASSWORD as DIFY_PASSWORD
 from servers.xinference import PASSWORD, XinferenceServer
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import reconcile
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import reconcile
 
 COLLECTIONS = next(path for path in sys.path if (Path(path) / "ansible_collections" / "modelops").is_dir())
 OLD = "sk-old4567890123"

@@ -73,13 +73,13 @@ def runs(tmp_path_factory):
 def test_facts_are_read_once_a_host_and_never_where_no_model_runs(runs):
     for calls in runs[1].values():
         hosts = ("far",) if calls is runs[1]["driver"] else ("both", "far", "solo")
-        assert [names(calls, host).count("accelerator_facts") for host in hosts] == [1] * len(hosts)
-        assert "accelerator_facts" not in names(calls, "head") and "accelerator_proof" not in names(calls, "head")
+        assert [names(calls, host).count("accelerator_info") for host in hosts] == [1] * len(hosts)
+        assert "accelerator_info" not in names(calls, "head") and "accelerator_proof" not in names(calls, "head")
 
 
 def test_what_is_there_is_read_before_anything_else_of_the_host(runs):
     for host in ("both", "far", "solo"):
-        assert names(runs[1]["check"], host)[0] == "accelerator_facts"
+        assert names(runs[1]["check"], host)[0] == "accelerator_info"
 
 
 def test_the_proof_comes_between_environment_and_models_and_not_in_check_mode(runs):
@@ -178,7 +178,7 @@ def test_a_host_whose_driver_is_absent_computes_on_its_cpu_and_proves_nothing(se
 
 def planned_for(calls):
     """The builds of PyTorch that plans are made for."""
-    facts = {given["torch"] for name, given in calls if name == "accelerator_facts"}
+    facts = {given["torch"] for name, given in calls if name == "accelerator_info"}
     return facts, {given["accelerator"]["torch"] for name, given in calls if name == "xinference_host_info"}
 
 
@@ -189,7 +189,7 @@ def test_remove_leaves_the_driver_unless_it_is_to_go(servers):
     assert planned_for(site.calls) == ({"auto", "cu126"},) * 2
     (tmp_path / "calls").write_text("")
     code, out = site.play("playbooks/remove.yml", "--limit", "kept")
-    assert code == 0 and "accelerator_facts" not in (tmp_path / "calls").read_text(), out
+    assert code == 0 and "accelerator_info" not in (tmp_path / "calls").read_text(), out
     # A driver of the role's is there: a program of somebody's stops the run before it removes anything, the server itself does not.
     recorded, process = records["gone"].read_text(), tmp_path / "machines" / "gone" / "proc" / "4711"
     records["gone"].write_text(json.dumps({**json.loads(recorded), "packages": ["nvidia-driver-cuda"]}))

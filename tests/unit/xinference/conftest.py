@@ -7,7 +7,8 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from servers.xinference import PASSWORD, PROFILES, XinferenceServer
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import client, launch, proof
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch, proof
 
 
 @pytest.fixture(params=list(PROFILES))

@@ -16,7 +16,11 @@ import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Declared, Pending, Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import (
+    Declared,
+    Pending,
+    Store,
+)
 
 
 def test_what_a_later_release_added_is_left_out(tmp_path):

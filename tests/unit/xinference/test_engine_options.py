@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import engine_options
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import engine_options
 
 LLAMA = frozenset({"n_ctx", "n_batch", "n_ubatch", "n_gpu_layers", "flash_attn_type", "sampling", "api_keys"})
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import ffmpeg
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import ffmpeg
 
 WHISPER = {"uid": "hear", "name": "whisper-large-v3", "type": "audio"}
 DEFINED = {

@@ -10,8 +10,8 @@ from itertools import product
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import heal
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.heal import Known, Limits, Seen
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import heal
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.heal import Known, Limits, Seen
 
 NOW = 100_000.0
 LIMITS = Limits(attempts=3, timeout=600)

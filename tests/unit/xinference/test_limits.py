@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from test_placement import CARDS, QWEN25, declare, place, worker
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import limits, memory
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import limits, memory
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import memory
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import memory
 
 GIB = memory.GIB
 PUBLISHED = yaml.safe_load(Path(__file__).with_name("memory.yml").read_text())

@@ -11,12 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
-    memory,
-    models,
-    placement,
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import memory, placement
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement.cluster import (
+    Card,
+    Cluster,
+    Worker,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.cluster import Card, Cluster, Worker
 from ansible_collections.modelops.inference.plugins.modules.xinference_models import MODEL_OPTIONS
 
 GIB = memory.GIB

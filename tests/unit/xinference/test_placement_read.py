@@ -12,9 +12,10 @@ from servers.xinference import PASSWORD, USERNAME, XinferenceServer
 from test_placement import declare
 
 from ansible_collections.modelops.inference.plugins.module_utils._session import Session
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import cluster as clusters
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import memory, models, placement
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import cluster as clusters
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import memory, placement
 
 GIB = memory.GIB
 HERE, FAR = "127.0.0.1:51954", "10.9.9.9:30000"

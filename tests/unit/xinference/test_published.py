@@ -11,8 +11,13 @@ import pytest
 import yaml
 from test_placement import declare
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import memory, models, placement, sizes
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.cluster import Card, Cluster, Worker
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import memory, placement, sizes
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement.cluster import (
+    Card,
+    Cluster,
+    Worker,
+)
 
 GIB = memory.GIB
 PUBLISHED = yaml.safe_load(Path(__file__).with_name("published.yml").read_text())

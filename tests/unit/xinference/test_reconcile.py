@@ -24,11 +24,10 @@ import pytest
 from servers.xinference import PASSWORD, XinferenceServer
 from servers.xinference.models import Refused
 
-from ansible_collections.modelops.inference.plugins.module_utils._host import program
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import heal, reconcile
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Memory, Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory, Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import heal, program, reconcile
 
-NAME = "ansible_collections.modelops.inference.plugins.module_utils._xinference.reconcile"
+NAME = "ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.reconcile"
 SCOPES = ["models:list", "models:read", "models:write", "models:register"]
 OWN_PASSWORD = "reconciler-pass-1"
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import server_log
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import server_log
 
 NEW = "2026-11-22T10:49:35.{ms}Z {level} {logger} pid:24327 role:local address:127.0.0.1:60678 node:vm {text}"
 OLD = "2026-11-22 10:49:35,{ms} {logger} 24327 {level:8} {text}"

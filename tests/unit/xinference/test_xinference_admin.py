@@ -15,7 +15,7 @@ import pytest
 from servers.xinference import PASSWORD, SETUP_TOKEN, XinferenceServer
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import admin as accounts
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin as accounts
 
 
 @pytest.fixture

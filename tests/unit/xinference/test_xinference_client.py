@@ -12,7 +12,7 @@ from servers.xinference import PASSWORD
 
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils import _session
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import client, releases
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import client, releases
 
 
 def connected(server, check_mode=False):

@@ -13,7 +13,12 @@ import time
 import pytest
 from servers.xinference import PASSWORD, XinferenceServer, package
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import drain, leave, plan_drain, undrain
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining import (
+    drain,
+    leave,
+    plan_drain,
+    undrain,
+)
 
 ONE, TWO, THREE = "10.0.0.1:9998", "10.0.0.2:9998", "10.0.0.3:9998"
 TRIAL = "modelops-try-10.0.0.1-9998"

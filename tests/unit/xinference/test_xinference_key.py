@@ -12,7 +12,7 @@ import pytest
 from servers.xinference import PASSWORD, XinferenceServer
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.rotation import Found, begin, finish
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users.rotation import Found, begin, finish
 
 OLD, NEW = "sk-old4567890123", "xf-new4567890123"
 OLD_ROW = {"id": 1, "name": "client", "key_prefix": OLD[:7]}
@@ -115,7 +115,7 @@ def test_a_rotation_from_its_begin_to_its_end(key, server, file):
 
 
 def test_a_run_that_broke_off_goes_on(key, server, file, monkeypatch):
-    from ansible_collections.modelops.inference.plugins.module_utils._xinference import admin
+    from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin
 
     def failing(*_args):
         raise ModelopsError("the disk is full")

@@ -22,7 +22,7 @@ from servers.xinference.models import Refused
 
 from ansible_collections.modelops.inference.plugins.module_utils import _directory, _disk, _session
 from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import launch
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch
 
 NO_ANSWER = "http://127.0.0.1:9"
 # GET /status, /v1/cluster/auth, /v1/cluster/version, /v1/models, /v1/models/instances, /v1/autostart/models

@@ -13,9 +13,10 @@ import pytest
 from servers.xinference import PASSWORD, XinferenceServer
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import admin, reconcile
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declared import Store
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.passwords import Found, plan_of
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import reconcile
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users.passwords import Found, plan_of
 
 OLD, NEW, OWN = "old-password-1", "new-password-2", "reconciler-pass-1"
 SCOPES = ["models:list", "models:write", "models:register"]

@@ -8,12 +8,9 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import (
-    launch,
-    models,
-    progress,
-    registration,
-)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import progress
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models, registration
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch
 from ansible_collections.modelops.inference.plugins.modules.xinference_models import MODEL_OPTIONS
 
 

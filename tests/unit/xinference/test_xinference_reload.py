@@ -12,7 +12,7 @@ from servers.xinference import PASSWORD, XinferenceServer
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import Unreachable
-from ansible_collections.modelops.inference.plugins.module_utils._xinference import releases
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import releases
 from ansible_collections.modelops.inference.plugins.modules import xinference_reload
 
 

@@ -1,0 +1,202 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A worker that is to end: what it serves is served elsewhere first. Private to the collection.
+
+Replicas of the worker are not deleted: while the server deletes one it still gives it requests, which fail (4.1.0: for
+seconds). A worker that leaves by SIGINT gives up all its routes at once, so it is left to do that, and what then remains of
+its replicas in the server's lists is cleared afterwards. It ends in that moment, and its requests with it: see leave.py.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from dataclasses import replace
+
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import releases
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.drain_run import Run
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.plan_drain import (
+    ADD,
+    FEWER,
+    RELAUNCH,
+    STOP,
+    Move,
+    decide,
+    goal,
+    had,
+    lacking,
+    leftovers,
+    plan_of,
+    refusals,
+    row_of,
+    serving,
+    unpinned,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch
+
+# Seconds for which the reconciler keeps away, between the moving and the end of the worker.
+_AWAY = 900.0
+
+
+class Drain(Run):
+    """What is done before a worker ends, and after it has."""
+
+    def drained(self) -> dict[str, t.Any]:
+        """Serves elsewhere what the worker serves; the worker itself goes on until its service is stopped.
+
+        :raises ModelopsError: something would stop, or a model did not come up elsewhere; nothing was taken away then.
+        """
+        client, worker = self.client, self.settings.worker
+        with self.store.lock():
+            client.wait_ready(self.settings.ready_timeout, workers=False)
+            client.login()
+            memory = Memory(self.store)
+            client.workers = sorted((client.get("/status").json or {}).get("workers") or {})
+            actual = self.read_models(memory)
+            moves, goals, models_had = self._decide(actual, memory)
+            plan = plan_of(moves, f"models on {worker} of {client.endpoint}")
+            result = {**plan.result(), "version": client.version, "models": [row_of(move) for move in moves]}
+            self._refuse(moves, result)
+            self._tell_fewer(moves, goals)
+            if client.session.check_mode:
+                return self.result(result)
+            note = {**memory.drained.get(worker, {}), **{move.uid: goal(move, goals) for move in moves}}
+            noted = memory.drain(worker, note, models_had)
+            memory.busy(_AWAY)
+            for move in moves:
+                self._carry_out(move, actual, memory)
+            self._unpin(memory)
+            result["changed"] = bool(plan.changes) or noted
+            if not moves:
+                memory.busy(None)
+            return self.result(result)
+
+    def _decide(
+        self, actual: models.Actual, memory: Memory
+    ) -> tuple[list[Move], dict[str, int], dict[str, dict[str, t.Any]]]:
+        """What is done with each model, how many replicas each is to have without the worker, and what the worker has."""
+        worker, noted = self.settings.worker, memory.had(self.settings.worker)
+        self.leaving = set(memory.drained) - {worker}
+        short = set() if self.settings.returns else lacking(actual, noted, self.leaving)
+        wanted = serving(actual, worker, also=short)
+        grown = [memory.had(other) for other in memory.declared.had if other not in memory.drained]
+        models_had = had(wanted, actual, worker, self.leaving, noted, grown)
+        goals = {uid: row["of"] for uid, row in models_had.items()}
+        # What an earlier run stopped stays so.
+        goals.update({uid: count for uid, count in memory.drained.get(worker, {}).items() if not count})
+        found = self.read_cluster(wanted, actual)
+        moves = decide(actual, found, wanted, worker, goals, self.leaving, self.settings.returns) if wanted else []
+        return moves, goals, models_had
+
+    def _refuse(self, moves: t.Sequence[Move], result: t.Mapping[str, t.Any]) -> None:
+        """:raises ModelopsError: something would stop, or have a gap, and that is not allowed."""
+        refused = refusals(moves, force=self.settings.force, gaps=self.settings.gaps)
+        if not refused:
+            return
+        allow = (
+            "force (of the role xinference_drain_force: true) stops what has no place"
+            if any(move.action == STOP for move in moves)
+            else "gaps (of the role xinference_drain_gaps: true) relaunches what cannot be moved otherwise"
+        )
+        raise ModelopsError(
+            f"{self.settings.worker} of {self.client.endpoint} is not drained, because\n"
+            + "\n".join(f"  {line}" for line in refused)
+            + f"\nMake room on another worker, or allow it: {allow}. Nothing was changed.",
+            **{**result, "changed": False},
+        )
+
+    def _tell_fewer(self, moves: t.Sequence[Move], goals: t.Mapping[str, int]) -> None:
+        """Says which models go on with fewer replicas."""
+        for move in moves:
+            count = f"{move.others + len(move.places)} of {goals[move.uid]} replicas"
+            if move.action in (FEWER, ADD) and move.why:
+                self.warnings.append(f"{move.uid} goes on with {count}: {move.why}")
+            elif move.action == FEWER:
+                self.lines.append(f"{move.uid}  goes on with {count} until the worker is back")
+
+    def left(self) -> dict[str, t.Any]:
+        """After the worker's service was stopped: the server no longer has the worker, nor what it had there."""
+        client, worker = self.client, self.settings.worker
+        with self.store.lock():
+            self._wait_gone()
+            client.login()
+            memory = Memory(self.store)
+            plan = Plan(f"leftovers of {worker} on {client.endpoint}")
+            found = leftovers(client.instances(), worker) if releases.adds_replicas(client.version) else []
+            for uid, number in found:
+                plan.add("remove", "clear replica", f"{uid} {number}")
+            result = {**plan.result(), "version": client.version, "models": []}
+            if client.session.check_mode:
+                return self.result(result)
+            for uid, number in found:
+                client.remove_replica(uid, number)
+            # What was stopped is not brought back before the worker is; all else is served as it is to be.
+            stopped = {uid: 0 for uid, count in (memory.drained.get(worker) or {}).items() if not count}
+            memory.drain(worker, stopped, memory.had(worker), left=True)
+            memory.busy(None)
+            return self.result(result)
+
+    def _wait_gone(self) -> None:
+        """A worker that left by itself is gone at once, one that was killed only after some missed reports."""
+        end = time.monotonic() + self.settings.ready_timeout
+        self.client.wait_ready(self.settings.ready_timeout, workers=False)
+        while self.settings.worker in ((self.client.get("/status").json or {}).get("workers") or {}):
+            if self.client.session.check_mode:
+                return
+            if time.monotonic() > end:
+                raise ModelopsError(
+                    f"{self.settings.worker} is still registered with {self.client.endpoint} after "
+                    f"{self.settings.ready_timeout:.0f} s (ready_timeout). Is its service stopped? Then run this again."
+                )
+            time.sleep(1)
+
+    def _carry_out(self, move: Move, actual: models.Actual, memory: Memory) -> None:
+        try:
+            if move.action == ADD:
+                self.add_proven(move, actual)
+            elif move.action == RELAUNCH:
+                self._relaunch(move, actual, memory)
+                self.prove(move.model, actual)
+        except ModelopsError as exc:
+            memory.busy(None)
+            done = "; ".join(self.lines)
+            raise ModelopsError(
+                f"{move.uid}: {exc}. {self.settings.worker} of {self.client.endpoint} still serves what it served"
+                + (f" ({done})" if done else "")
+                + ". Mend that and run this again: it goes on with what is left."
+            ) from exc
+
+    def _relaunch(self, move: Move, actual: models.Actual, memory: Memory) -> None:
+        decision = models.Decision(move.model, models.REPLACE)
+        before = launch.what_runs(decision, actual)
+        body = {**move.model.body, "replica": move.here + move.others}
+        outcome = launch.Outcome(
+            move.uid,
+            "replaced",
+            launch.QUEUED,
+            timeout=self.timeout(move.model),
+            terminate=True,
+            placed=move.placed,
+            before=before,
+        )
+        work = launch.Work(self.client, [replace(move.model, body=body)], [outcome], memory)
+        work.run(None)
+        self.lines += work.lines
+        if outcome.phase == launch.FAILED:
+            raise ModelopsError(str(outcome.error))
+        memory.became({move.uid: self.client.instances()[move.uid].get("instance_created_ts")})
+
+    def _unpin(self, memory: Memory) -> None:
+        """No launch of the reconciler names the worker any more."""
+        for known in memory.declared.launched.values():
+            free = unpinned(known.get("placed") or {}, self.settings.worker)
+            if free is None:
+                continue
+            known["placed"] = free
+            memory.save()

@@ -1,0 +1,169 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a worker that is back gets, and what tries it. Private to the collection. Pure."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field, replace
+
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import TRY
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.plan_drain import (
+    FEWER,
+    PLACES,
+    Move,
+    Room,
+    added,
+    by_priority,
+    cannot_grow,
+    is_on,
+    names_of,
+    relaunched,
+    sized,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import proof
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import cluster
+
+
+@dataclass
+class Trial:
+    """A launch that tries a worker.
+
+    :param model: what runs elsewhere.  :param copied: the same under a UID that nobody uses.
+    :param placed: keys of the launch request that name the place.
+    """
+
+    model: models.Model
+    copied: models.Model
+    placed: dict[str, t.Any]
+
+
+@dataclass
+class Return:
+    """What a worker that is back gets.
+
+    :param launches: declared models that were stopped for it.
+    :param moves: its replicas that went: ADD, or FEWER where that cannot be.
+    :param proves: UID -> model, of what it had; those that it serves then have to answer.
+    :param trial: where nothing of that comes back.  :param why: why there can be none.
+    """
+
+    launches: list[models.Model] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+    proves: dict[str, models.Model] = field(default_factory=dict)
+    trial: Trial | None = None
+    why: str = ""
+
+
+def comes_back(
+    actual: models.Actual,
+    found: cluster.Cluster,
+    launches: list[models.Model],
+    wanted: dict[str, models.Model],
+    worker: str,
+    noted: t.Mapping[str, t.Mapping[str, t.Any]],
+    left: bool,
+) -> Return:
+    """What a worker that is back gets. Pure.
+
+    :param wanted: the models that it had and that run, by UID.  :param left: whether it is known to have left.
+    """
+    serves = any(is_on(worker, actual.instances[uid]) for uid in wanted)
+    if serves and not left:  # it serves what it served
+        return Return(launches)
+    result = Return(launches, returning(actual, found, wanted, worker, noted), wanted)
+    if noted and not serves and not launches and not any(move.places for move in result.moves):
+        result.trial, result.why = trial_of(actual, found, wanted, worker)
+    return result
+
+
+def returning(
+    actual: models.Actual,
+    found: cluster.Cluster,
+    wanted: t.Mapping[str, models.Model],
+    worker: str,
+    noted: t.Mapping[str, t.Mapping[str, t.Any]],
+) -> list[Move]:
+    """What a worker that is back gets of what it had: ADD, or FEWER where that cannot be. Pure.
+
+    :param wanted: the models that it had and that run, by UID.
+    """
+    room = Room(actual, _alone(found, worker))
+    moves = []
+    for uid, model in by_priority(wanted):
+        row, live = noted[uid], len(models.replicas(actual.instances[uid]))
+        count = min(row["of"], model.options["replicas"]) if uid in actual.declared else row["of"]
+        missing = min(row["here"], count - live)
+        if missing <= 0 or not _may_be_on(worker, model) or actual.created(uid) != row["created"]:
+            continue
+        gap = cannot_grow(model, actual)
+        if gap:
+            moves.append(Move(model, FEWER, 0, live, why=gap))
+            continue
+        move = added(model, 0, live, missing, room)
+        named = {"replica_config": {"devices": [{"worker_ip": worker}]}}
+        moves.append(replace(move, places=[place or named for place in move.places]))
+    return moves
+
+
+def trial_of(
+    actual: models.Actual, found: cluster.Cluster, wanted: t.Mapping[str, models.Model], worker: str
+) -> tuple[Trial | None, str]:
+    """What tries a worker, or why nothing can: what loads the fastest, an embedding or rerank model, else the smallest. Pure.
+
+    :param wanted: the models that it had and that run, by UID.
+    """
+    why = "none of the models that it had runs any more"
+    for model in sorted(wanted.values(), key=lambda model: _weight(model, actual)):
+        why = _cannot_try(model, worker)
+        if why:
+            continue
+        trial, why = _trial(model, actual, found, worker)
+        if trial:
+            return trial, ""
+    return None, why
+
+
+def _weight(model: models.Model, actual: models.Actual) -> tuple[t.Any, ...]:
+    """Sorts what loads fast, and can be asked, before the rest."""
+    row = actual.models.get(model.uid) or {}
+    size = str(row.get("model_size_in_billions") or model.options["size"] or "").replace("_", ".")
+    asked = proof.kind_of(model.type, row.get("model_ability") or []) != "describe"
+    number = float(size) if size.replace(".", "", 1).isdigit() else float("inf")
+    return (not asked, model.type == "LLM", number, model.uid)
+
+
+def _cannot_try(model: models.Model, worker: str) -> str:
+    """Why a model cannot try a worker, whatever room there is; empty where it can."""
+    if (model.options["n_worker"] or 1) > 1:
+        return f"{model.uid} is spread over several workers"
+    if not _may_be_on(worker, model):
+        return f"{model.uid} is declared for another worker"
+    # One of somebody else's, of which the server tells that only while it is ready.
+    return "" if "model_name" in model.body else f"{model.uid} is not ready"
+
+
+def _trial(model: models.Model, actual: models.Actual, found: cluster.Cluster, worker: str) -> tuple[Trial | None, str]:
+    """The launch of a model that tries a worker, or why there is no room for it."""
+    there, uid = _alone(found, worker), TRY + worker.replace(":", "-")
+    body = {key: value for key, value in model.body.items() if key not in PLACES}
+    copied = replace(sized(model, 1), uid=uid, body={**body, "model_uid": uid, "replica": 1})
+    copied.options["uid"] = uid
+    if not there.workers:  # in check mode it is not back yet
+        return Trial(model, copied, {"worker_ip": worker}), ""
+    known = replace(there, checkpoints={uid: found.checkpoints.get(model.uid)})
+    placed, problem = relaunched(copied, 1, Room(actual, known))
+    return (None, f"{model.uid} has no room there: {problem}") if problem else (Trial(model, copied, placed), "")
+
+
+def _alone(found: cluster.Cluster, worker: str) -> cluster.Cluster:
+    """The cluster with that worker only."""
+    return replace(found, workers=[one for one in found.workers if one.address == worker], local=False)
+
+
+def _may_be_on(worker: str, model: models.Model) -> bool:
+    """Whether a model is not declared for another worker."""
+    return model.options["worker"] in (None, *names_of(worker))

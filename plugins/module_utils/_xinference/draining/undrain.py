@@ -1,0 +1,241 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A worker that is back is given what it had, as far as that was not served elsewhere meanwhile. Private to the collection.
+
+Where nothing comes back to it, one of the models that it had is launched there under a UID that nobody uses (`client.TRY`),
+asked, and ended again.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import progress, releases
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import definitions, models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.drain_run import Run
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.plan_drain import (
+    is_on,
+    model_of,
+    row_of,
+    unlisted,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.plan_undrain import (
+    Return,
+    Trial,
+    comes_back,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch, proof
+
+
+class Undrain(Run):
+    """What is done when a worker is back."""
+
+    def undrained(self) -> dict[str, t.Any]:
+        """Gives a worker that is back what it had, proves that it serves, and forgets that it was drained.
+
+        Declared models that were stopped for it are launched again, and replicas that went with it are added. Where it gets nothing
+        back, one of the models that it had tries it.
+
+        :raises ModelopsError: the worker is not back, or a model does not come up or answer there; run again, it goes on.
+        """
+        client, worker = self.client, self.settings.worker
+        with self.store.lock():
+            memory = Memory(self.store)
+            plan = Plan(f"drained workers of {client.endpoint}")
+            note, noted = memory.drained.get(worker), memory.had(worker)
+            drained = note is not None or memory.left(worker)
+            back = _stopped(note or {}, memory)
+            asks = drained and bool(back or noted)
+            actual, gets = self._find(back, noted, memory) if asks else (models.Actual({}, {}), Return(back))
+            self._plan_return(plan, gets, noted)
+            if drained:
+                plan.add("remove", "forget that it is drained", worker)
+            rows = [row_of(move) for move in gets.moves]
+            result = {**plan.result(), "version": client.version if asks else "", "models": rows}
+            if not client.session.check_mode:
+                if asks:
+                    self._come_back(gets, actual, memory)
+                if plan.changes:
+                    memory.undrain(worker, self._grown(noted) if asks else {})
+            return self.result(result)
+
+    def _find(
+        self, back: list[models.Model], noted: t.Mapping[str, t.Mapping[str, t.Any]], memory: Memory
+    ) -> tuple[models.Actual, Return]:
+        """What the server has as soon as the worker is there, and what the worker gets.
+
+        :param back: declared models that were stopped for it.  :param noted: what it had.
+        """
+        client, worker = self.client, self.settings.worker
+        client.wait_ready(self.settings.ready_timeout, declared=[] if client.session.check_mode else [worker])
+        client.login()
+        if not memory.left(worker):
+            self._refuse_taken_out()
+        actual = self._settled(noted, memory)
+        back = [model for model in back if not models.replicas(actual.instances.get(model.uid) or {})]
+        live = [uid for uid in noted if models.replicas(actual.instances.get(uid) or {})]
+        wanted = {uid: model_of(uid, actual) for uid in live if actual.state(uid) in ("ready", "loading")}
+        found = self.read_cluster(wanted, actual)
+        return actual, comes_back(actual, found, back, wanted, worker, noted, memory.left(worker))
+
+    def _refuse_taken_out(self) -> None:
+        """Of a worker that never left: replicas that get no requests any more keep new ones from their numbers."""
+        if self.client.session.check_mode or not releases.takes_out(self.client.version):
+            return
+        worker = self.settings.worker
+        try:
+            with self.calls() as calls:
+                out = sorted(unlisted(calls.held(), self.client.instances()))
+        except ModelopsError:  # then nothing was taken out
+            return
+        if out:
+            raise ModelopsError(
+                f"{worker} of {self.client.endpoint} did not leave, but gets no more requests for {', '.join(out)}: its drain broke off. "
+                "Drain it again (ansible-playbook modelops.inference.drain), then undrain it."
+            )
+
+    def _settled(self, noted: t.Iterable[str], memory: Memory) -> models.Actual:
+        """What the server has as soon as nothing loads of what the worker had: until then no replica can be added to it."""
+        begun = time.monotonic()
+        while True:
+            actual = self.read_models(memory)
+            loading = [model_of(uid, actual) for uid in noted if actual.state(uid) == "loading"]
+            timeouts = [self.timeout(model) for model in loading]
+            if time.monotonic() - begun >= max(timeouts, default=0):
+                return actual
+            time.sleep(1)
+
+    def _plan_return(self, plan: Plan, gets: Return, noted: t.Mapping[str, t.Mapping[str, t.Any]]) -> None:
+        worker = self.settings.worker
+        for model in gets.launches:
+            plan.add("add", "launch", model.uid, why="it was stopped for the worker")
+        for move in gets.moves:
+            for _place in move.places:
+                plan.add("add", "add replica", move.uid, why=f"on {worker}, which had it")
+            if move.why:
+                count = move.others + len(move.places)
+                self.warnings.append(f"{move.uid} goes on with {count} of {noted[move.uid]['of']} replicas: {move.why}")
+        if gets.trial:
+            plan.add("add", "try", gets.trial.model.uid, why=f"on {worker}, under a UID of its own, and end it")
+        if gets.why:
+            self.warnings.append(f"{worker} is back, and nothing proves that it serves: {gets.why}")
+
+    def _come_back(self, gets: Return, actual: models.Actual, memory: Memory) -> None:
+        """Launches, adds and proves."""
+        trial = [gets.trial.model] if gets.trial else []
+        self._tell([*gets.launches, *(move.model for move in gets.moves), *trial], memory)
+        self._launch(gets.launches, memory)
+        if gets.launches:
+            actual = self.read_models(memory)
+        self._prove_returned(gets, actual)
+        if gets.trial:
+            self._try(gets.trial, actual)
+
+    def _prove_returned(self, gets: Return, actual: models.Actual) -> None:
+        """Adds the replicas that went, and proves what the worker serves."""
+        worker = self.settings.worker
+        adds = {move.uid: move for move in gets.moves if move.places}
+        for uid, model in {**{model.uid: model for model in gets.launches}, **gets.proves}.items():
+            try:
+                if uid in adds:
+                    self.add_proven(adds[uid], actual)
+                elif is_on(worker, self.client.instances().get(uid) or {}):
+                    self.prove(model, actual)
+            except ModelopsError as exc:
+                # Of what was there already nobody knows which of its replicas does not answer.
+                what = "does not serve there" if uid in adds else "has replicas there and does not answer"
+                raise ModelopsError(
+                    f"{worker} is back at {self.client.endpoint}, but {uid} {what}: {exc}. "
+                    "Mend that and run this again: it goes on with what is left."
+                ) from exc
+
+    def _tell(self, wanted: t.Sequence[models.Model], memory: Memory) -> None:
+        """Registers again what was registered while the worker was away; a run of the site does so with what nothing waits for."""
+        for definition in (model.definition for model in wanted if model.definition):
+            key = (definition.model_type, definition.name)
+            if memory.untold(key, [self.settings.worker]):
+                problem = definitions.put(self.client, definition, self.client.registration(*key) is not None)
+                if problem:
+                    raise ModelopsError(f"{definition.name} cannot be registered on {self.settings.worker}: {problem}")
+                memory.tell(key, self.client.workers)
+
+    def _launch(self, wanted: t.Sequence[models.Model], memory: Memory) -> None:
+        outcomes = []
+        for model in wanted:
+            placed = (memory.declared.launched.get(model.uid) or {}).get("placed") or {}
+            outcomes.append(
+                launch.Outcome(model.uid, "launched", launch.QUEUED, timeout=self.timeout(model), placed=dict(placed))
+            )
+        work = launch.Work(self.client, wanted, outcomes, memory)
+        work.run(None)
+        self.lines += work.lines
+        failed = [f"{outcome.uid}: {outcome.error}" for outcome in outcomes if outcome.phase == launch.FAILED]
+        if failed:
+            raise ModelopsError(
+                f"{self.settings.worker} is back at {self.client.endpoint}, but not all that was stopped for it:\n"
+                + "\n".join(failed)
+                + "\nMend that and run this again."
+            )
+        if wanted:
+            memory.became({uid: row.get("instance_created_ts") for uid, row in self.client.instances().items()})
+
+    def _try(self, trial: Trial, actual: models.Actual) -> None:
+        worker, uid, tried = self.settings.worker, trial.model.uid, trial.copied.uid
+        started = time.monotonic()
+        problem, end = "", "It was ended"
+        try:
+            self._launch_trial(trial, actual)
+        except ModelopsError as exc:
+            problem = str(exc)
+        try:
+            launch.remove(self.client, tried)
+        except ModelopsError as exc:  # the next drain, undrain or run of the site ends it
+            problem, end = problem or "it does not end", f"It may still be there: {exc}"
+        if problem:
+            raise ModelopsError(
+                f"{worker} is back at {self.client.endpoint}, but does not serve: {uid}, launched there as {tried} to try it, "
+                f"failed: {problem}. {end}. Mend that and run this again."
+            )
+        took = progress.duration(time.monotonic() - started)
+        self.lines.append(f"{uid}  tried on {worker} under another UID, answered and ended after {took}")
+
+    def _launch_trial(self, trial: Trial, actual: models.Actual) -> None:
+        """:raises ModelopsError: it does not come up there, or does not answer."""
+        client, model, copied = self.client, trial.model, trial.copied
+        outcome = launch.Outcome(
+            copied.uid, "launched", launch.QUEUED, timeout=self.timeout(model), placed=trial.placed
+        )
+        # Nothing is remembered of it, and the autostart does not know it.
+        launch.Work(client, [copied], [outcome]).run(None)
+        if outcome.error:
+            raise ModelopsError(outcome.error)
+        row = client.instances().get(copied.uid) or {}
+        if not is_on(self.settings.worker, row):
+            raise ModelopsError(f"the server put it on {', '.join(progress.workers(row)) or 'nowhere that it says'}")
+        abilities = (actual.models.get(model.uid) or {}).get("model_ability") or []
+        proven = proof.prove(client, copied.uid, model.type, abilities, None, self.settings.prove_timeout)
+        if not proven.ok:
+            raise ModelopsError(f"{proven.kind} proof failed: {proven.detail}")
+
+    def _grown(self, noted: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, t.Any]:
+        """Of what the worker had, the models that have more replicas now than they had, as a drain that failed leaves them: the next
+        one goes by what they had."""
+        instances = self.client.instances()
+        return {
+            uid: dict(row)
+            for uid, row in noted.items()
+            if (instances.get(uid) or {}).get("instance_created_ts") == row["created"]
+            and len(models.replicas(instances[uid])) > row["of"]
+        }
+
+
+def _stopped(note: t.Mapping[str, int], memory: Memory) -> list[models.Model]:
+    """The declared models that were stopped for a worker.  :param note: `Memory.drained` of it."""
+    found = [memory.model(uid) for uid, count in sorted(note.items()) if not count]
+    return models.desired([model for model in found if model], exists=lambda path: True)

@@ -1,0 +1,495 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Does what the plan of models.py says: register, terminate, launch in parallel, wait. Private to the collection.
+
+The state of the work is a list of outcomes that can be written down (JSON) and taken up by a later execution, which
+is how progress reaches the screen: the action plugin calls the module again until nothing is pending.
+"""
+
+from __future__ import annotations
+
+import time
+import typing as t
+from dataclasses import asdict, dataclass, field
+
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._session import ApiError, TimedOut, Unreachable
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import progress, releases
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import definitions, models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory, Store
+
+# Seconds for a UID to be free: a cancel may have to wait for the end of a load, and then answers only.
+_CANCEL_TIMEOUT, _GONE_TIMEOUT = 120.0, 300.0
+# Seconds for which the server may fail to answer while models load.
+_SILENCE = 60.0
+# Seconds after which a launched model has to be listed.
+_LISTED = 15.0
+# A pause between two looks: short at first, so that small models are not waited for longer than they take.
+_QUICK, _SLOW, _QUICK_FOR = 0.5, 2.0, 30.0
+# An execution that may be resumed runs at least this long, so that a change costs no execution of its own.
+_SLICE = 3.0
+
+QUEUED, LOADING, READY, FAILED, ABSENT, DIFFERS = "queued", "loading", "ready", "failed", "absent", "differs"
+_OPEN = (QUEUED, LOADING)
+
+
+@dataclass
+class Outcome:
+    """What became of one declared model so far.
+
+    :param action: none, launched, replaced, terminated or adopted (was loading already).
+    :param phase: queued, loading, ready, failed, absent or differs.
+    :param timeout: seconds that the launch may take.
+    :param started: seconds since the epoch.
+    :param differs: what runs otherwise than declared.
+    :param terminate: whether what is under the UID has to end first.
+    :param line: the last line shown.
+    :param placed: keys of the launch request that the placement adds.
+    :param roll: of a model whose replicas are replaced or changed in number, one by one: {"old": ids of the replicas to
+        be replaced, "replicas": how many there shall be, "surge": bool}.
+    :param before: what ran before a replacement, to be brought back where that fails: {"body", "placed", "definition",
+        "declared"}.
+    :param restoring: why the replacement failed, once what ran before is being launched again.
+    :param begun: when the run took it up, in seconds since the epoch: its errors in the server's log are younger.
+    """
+
+    uid: str
+    action: str
+    phase: str
+    priority: int = 100
+    timeout: float = 0
+    started: float | None = None
+    seconds: float | None = None
+    error: str | None = None
+    differs: list[str] | None = None
+    terminate: bool = False
+    line: str = ""
+    placed: dict[str, t.Any] = field(default_factory=dict)
+    roll: dict[str, t.Any] | None = None
+    before: dict[str, t.Any] | None = None
+    restoring: str | None = None
+    begun: float = field(default_factory=time.time)
+
+
+class Work:
+    """The launches of one run.
+
+    :param outcomes: from `begin`, or what an earlier execution wrote down.
+    :param memory: what is remembered of launches; None remembers nothing.
+    :param parallel: launches at the same time; less than one would never end.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        wanted: t.Sequence[models.Model],
+        outcomes: list[Outcome],
+        memory: Memory | None = None,
+        parallel: int = 5,
+    ):
+        self.client = client
+        self.outcomes = outcomes
+        self.memory = memory or Memory(Store(None))
+        self.parallel = max(1, parallel)
+        #: New lines for the screen, oldest first.
+        self.lines: list[str] = []
+        self._models = {model.uid: model for model in wanted}
+        self._silent_since: float | None = None
+        self._moved = False
+
+    def written(self) -> list[dict[str, t.Any]]:
+        return [asdict(outcome) for outcome in self.outcomes]
+
+    @property
+    def open(self) -> list[Outcome]:
+        return [outcome for outcome in self.outcomes if outcome.phase in _OPEN]
+
+    # -- before the launches -----------------------------------------------------------------------------------
+
+    def prepare(self, decisions: t.Sequence[models.Decision], actual: models.Actual) -> None:
+        """Registers definitions and terminates what is declared absent."""
+        self._register(decisions, actual)
+        for outcome in self.outcomes:
+            if outcome.action == "terminated":
+                # Its entry first, or the server would launch it again.
+                if outcome.uid in (actual.autostart or {}):
+                    self._try(outcome, lambda o: self.client.drop_autostart(o.uid))
+                if outcome.phase != FAILED:
+                    self._try(outcome, lambda o: remove(self.client, o.uid))
+                if outcome.phase != FAILED:
+                    outcome.phase = ABSENT
+                    self.memory.forget(outcome.uid)
+                    self._say(outcome, f"{outcome.uid}  terminated")
+
+    def _register(self, decisions: t.Sequence[models.Decision], actual: models.Actual) -> None:
+        done: dict[tuple[str, str], str | None] = {}
+        for decision in decisions:
+            definition = decision.model.definition
+            if definition is None or decision.register is None:
+                continue
+            key = (definition.model_type, definition.name)
+            if key not in done:
+                done[key] = definitions.put(self.client, definition, actual.definitions.get(key) is not None)
+                if not done[key]:
+                    self.memory.tell(key, self.client.workers)
+            if done[key]:
+                outcome = next(o for o in self.outcomes if o.uid == decision.model.uid)
+                outcome.action, outcome.phase, outcome.error = "none", FAILED, done[key]
+
+    # -- launches ----------------------------------------------------------------------------------------------
+
+    def run(self, wait: float | None) -> bool:
+        """Launches and waits; True when nothing is open any more.
+
+        :param wait: seconds after which, or after a change of state, it stops waiting; None waits for the end.
+        """
+        begun = time.monotonic()
+        while True:
+            self._start_queued()
+            if self.open:
+                self._look()
+            if not self.open:
+                return True
+            passed = time.monotonic() - begun
+            if wait is not None and (passed >= wait or (self._moved and passed >= min(wait, _SLICE))):
+                return False
+            time.sleep(_QUICK if passed < _QUICK_FOR else _SLOW)
+
+    def _start_queued(self) -> None:
+        # A step of a roll is waited for, so the launches begin first.
+        queued = sorted((o for o in self.outcomes if o.phase == QUEUED), key=lambda o: (o.roll is not None, o.priority))
+        room = self.parallel - sum(1 for o in self.outcomes if o.phase == LOADING)
+        for outcome in queued[: max(0, room)]:
+            self._try(outcome, self._step if outcome.roll else self._start)
+
+    def _start(self, outcome: Outcome) -> None:
+        if outcome.terminate:
+            remove(self.client, outcome.uid)
+            outcome.terminate = False
+        # Remembered before it is sent, so that a run that is killed here knows the model as its own.
+        body = self._models[outcome.uid].body
+        self.memory.launched(outcome.uid, body, outcome.placed)
+        self._launch(outcome, releases.launch_request(self.client.version, body, outcome.placed))
+
+    def _launch(self, outcome: Outcome, request: t.Mapping[str, t.Any]) -> None:
+        try:
+            self.client.launch(request)
+        except TimedOut:
+            pass  # the server took it: the next look tells
+        except Unreachable as exc:
+            # Old servers close the connection after an error; a launch that did arrive is refused as a duplicate.
+            if not exc.sent:
+                raise
+            if outcome.uid not in self.client.instances():
+                self.client.launch(request)
+        except ApiError as exc:
+            if "already in the model list" not in str(exc):
+                self.memory.forget(outcome.uid)
+                raise
+            # The server's autostart or somebody else was faster. It is waited for, unless it is what is to be replaced.
+            if outcome.action == "replaced":
+                remove(self.client, outcome.uid)
+                self.client.launch(request)
+        outcome.phase, outcome.started = LOADING, time.time()
+
+    def _step(self, outcome: Outcome) -> None:
+        """Adds or removes one replica; the model answers all the time."""
+        roll, model = outcome.roll or {}, self._models[outcome.uid]
+        outcome.started = outcome.started or time.time()
+        # Each replica has the time of a launch. One that is lost again and again is not replaced for ever.
+        bound = outcome.timeout * (roll["replicas"] + len(roll["old"]) + 1)
+        if time.time() - outcome.started > bound:
+            raise ModelopsError(
+                f"its replicas are not as declared after {bound:.0f} s (launch_timeout for each replica)"
+            )
+        instance = self.client.instances().get(outcome.uid) or {}
+        rows = [r for r in instance.get("replica_statuses") or [] if r.get("status") != "TERMINATED"]
+        ready = [r for r in rows if r.get("status") == "READY"]
+        broken = [r["replica_id"] for r in rows if r not in ready]
+        step = next_step([r["replica_id"] for r in ready], broken, roll["old"], roll["replicas"], roll["surge"])
+        if step is None:
+            outcome.phase, outcome.seconds = READY, round(time.time() - outcome.started, 1)
+            self.memory.launched(outcome.uid, model.body, outcome.placed)
+            took = progress.duration(outcome.seconds)
+            self._say(outcome, f"{outcome.uid}  {len(ready)} replica{'s'[: len(ready) > 1]} ready after {took}")
+            return
+        what, number = step
+        if what == "remove":
+            self._say(outcome, f"{outcome.uid}  ending replica {number}")
+            self.client.remove_replica(outcome.uid, int(number or 0))
+        else:
+            self._say(outcome, f"{outcome.uid}  loading another replica beside {len(ready)}")
+            self._add_replica(outcome, instance, replica_place(model, rows, self.client.workers))
+        self._moved = True
+
+    def _add_replica(self, outcome: Outcome, instance: t.Mapping[str, t.Any], place: t.Mapping[str, t.Any]) -> None:
+        try:
+            add_replica(self.client, outcome.uid, instance, place, outcome.timeout)
+        except TimedOut as exc:
+            # It may still load: it is ended, so that nothing half-launched stays.
+            for row in (self.client.instances().get(outcome.uid) or {}).get("replica_statuses") or []:
+                if row.get("status") not in ("READY", "TERMINATED"):
+                    self.client.remove_replica(outcome.uid, row["replica_id"])
+            raise ModelopsError(
+                f"another replica was not ready within {outcome.timeout:.0f} s (launch_timeout)"
+            ) from exc
+
+    def _look(self) -> None:
+        try:
+            instances = self.client.instances()
+            self._silent_since = None
+            for outcome in self.outcomes:
+                if outcome.phase == LOADING:
+                    self._judge(outcome, instances.get(outcome.uid))
+        except Unreachable as exc:
+            self._silence(exc)
+        except ApiError as exc:
+            if exc.status < 500:  # a worker that goes down makes the server answer 500 for a while
+                raise
+            self._silence(exc)
+
+    def _silence(self, exc: ModelopsError) -> None:
+        """A server that stops answering is waited for, but not as long as a model may take to load."""
+        now = time.monotonic()
+        self._silent_since = self._silent_since or now
+        if now - self._silent_since < _SILENCE:
+            return
+        for outcome in self.open:
+            self._fail(outcome, f"the server stopped answering: {exc}")
+
+    def _judge(self, outcome: Outcome, instance: dict[str, t.Any] | None) -> None:
+        passed = time.time() - (outcome.started or 0)
+        status = (instance or {}).get("status")
+        if status == "READY" and progress.complete(instance or {}):
+            if outcome.restoring:
+                self._fail(outcome, f"{outcome.restoring}. What ran before runs again")
+                return
+            outcome.phase, outcome.seconds = READY, round(passed, 1)
+            self._say(outcome, f"{outcome.uid}  ready after {progress.duration(passed)}")
+        elif status == "ERROR" and not progress.comes_back(instance or {}):
+            why = progress.reason(instance or {}) or self._unexplained(instance or {})
+            # The server forgets a failed launch by itself; another replica may still be loading.
+            if self.client.presence(outcome.uid) != releases.UNKNOWN:
+                self._try(outcome, lambda o: remove(self.client, o.uid))
+            self.memory.forget(outcome.uid)
+            self._fail(outcome, why)
+        elif passed > outcome.timeout:
+            why = f"not ready within {outcome.timeout:.0f} s (launch_timeout)"
+            try:
+                remove(self.client, outcome.uid)
+                self.memory.forget(outcome.uid)
+                self._fail(outcome, f"{why}; the launch was cancelled")
+            except ModelopsError as exc:
+                self._fail(outcome, f"{why}, and could not be cancelled: {exc}")
+        elif instance is None and outcome.action == "adopted":
+            # It was loading when the run came, and came to nothing.
+            outcome.action, outcome.phase = "launched", QUEUED
+        elif instance is None and passed > _LISTED:
+            self._fail(outcome, "the server does not know it any more: was it restarted, or the launch cancelled?")
+        elif instance is not None:
+            self._say(outcome, progress.loading(outcome.uid, instance, self.client.progress(outcome.uid)))
+
+    def _unexplained(self, instance: dict[str, t.Any]) -> str:
+        """Where a person finds why it failed: a worker writes its own log, at the same place unless its home is another."""
+        why, workers = "the server gives no reason; its log may tell", progress.workers(instance)
+        if not self.client.log_path:
+            return why
+        where = f" on the host of worker {' and '.join(workers)}" if workers else ""
+        return f"{why}: {self.client.log_path}{where}"
+
+    # -- one model ---------------------------------------------------------------------------------------------
+
+    def _try(self, outcome: Outcome, step: t.Callable[[Outcome], None]) -> None:
+        """One model's failure does not stop the others."""
+        try:
+            step(outcome)
+        except ModelopsError as exc:
+            self._fail(outcome, str(exc))
+
+    def _fail(self, outcome: Outcome, why: str) -> None:
+        if outcome.before and not outcome.restoring:
+            outcome.restoring = why
+            return self._try(outcome, self._restore)
+        if outcome.restoring and not why.startswith(outcome.restoring):
+            why = f"{outcome.restoring}. Launching what ran before failed, too: {why}"
+        outcome.phase, outcome.error = FAILED, why
+        if outcome.started is not None:
+            outcome.seconds = round(time.time() - outcome.started, 1)
+        self._say(outcome, f"{outcome.uid}  failed: {why.splitlines()[0]}")
+
+    def _restore(self, outcome: Outcome) -> None:
+        """Puts back what a replacement took away: the definition, and the model where it is gone."""
+        before, model, why = outcome.before or {}, self._models[outcome.uid], outcome.restoring or ""
+        shared = any(
+            other.phase == READY and other.action == "replaced" and self._models[other.uid].name == model.name
+            for other in self.outcomes
+        )
+        if before["definition"] and not shared:
+            self.client.unregister(model.type, model.name)
+            self.client.register_again(model.type, before["definition"])
+        self.memory.redeclare(outcome.uid, before["declared"])
+        if self.client.presence(outcome.uid) == releases.RUNNING:
+            return self._fail(outcome, f"{why}. What runs goes on serving")
+        self._say(outcome, f"{outcome.uid}  failed, launching what ran before: {why.splitlines()[0]}")
+        self.memory.launched(outcome.uid, before["body"], before["placed"])
+        self._launch(outcome, releases.launch_request(self.client.version, before["body"], before["placed"]))
+
+    def _say(self, outcome: Outcome, line: str) -> None:
+        if line == outcome.line:
+            return
+        self._moved = self._moved or progress.stage(line) != progress.stage(outcome.line)
+        outcome.line = line
+        self.lines.append(line)
+
+
+def remove(client: Client, uid: str) -> None:
+    """Terminates a model, or cancels its launch, and looks that its UID is free.
+
+    While a model loads, DELETE answers 400 and the load goes on. A cancel ends it and answers only then; one that
+    comes before the worker has begun does nothing, so it is sent again.
+
+    :raises ModelopsError: the UID is still there after a bounded time.
+    """
+    end = time.monotonic() + _GONE_TIMEOUT
+    answer = None
+    while True:
+        state = client.presence(uid)
+        if state == releases.UNKNOWN:
+            return
+        if time.monotonic() > end:
+            told = f": {answer.status}: {answer.detail}" if answer else ""
+            raise ModelopsError(
+                f"{uid!r} is still on {client.endpoint} {_GONE_TIMEOUT:.0f} s after it was told to end{told}"
+            )
+        try:
+            answer = client.terminate(uid)
+            if answer.status != 200 and state == releases.LOADING:
+                answer = client.cancel(uid, _CANCEL_TIMEOUT)
+        except TimedOut:
+            pass  # the server is at it: look again
+        time.sleep(_QUICK)
+
+
+def next_step(
+    ready: t.Sequence[int], broken: t.Sequence[int], old: t.Collection[int], wanted: int, surge: bool
+) -> tuple[str, int | None] | None:
+    """What comes next on the way to `wanted` replicas of which none is old; None at the end. Pure.
+
+    :param ready: ids of the replicas that serve.  :param broken: ids of those that do not; they end first.
+    :param surge: whether one more than wanted may run meanwhile. The last one that serves is never ended.
+    """
+    if broken:
+        return ("remove", min(broken))
+    left = sorted(number for number in ready if number in old)
+    if not left:
+        if len(ready) == wanted:
+            return None
+        return ("add", None) if len(ready) < wanted else ("remove", max(ready))
+    if len(ready) < wanted + surge or len(ready) == 1:
+        return ("add", None)
+    return ("remove", left[0])
+
+
+def add_replica(
+    client: Client, uid: str, instance: t.Mapping[str, t.Any], place: t.Mapping[str, t.Any], timeout: float
+) -> None:
+    """Starts another replica of a running model, as `Client.add_replica` does.
+
+    It takes the number after the last one that serves. Where a replica of that number went with its worker and had a name
+    (replica_uid), as those have that were added or placed, the server refuses the new one as long as the old one is listed.
+
+    :param instance: of the model, as it is now.
+    """
+    rows = instance.get("replica_statuses") or []
+    number = max((row["replica_id"] for row in rows if row.get("status") == "READY"), default=-1) + 1
+    lost = [row for row in rows if row["replica_id"] == number and row.get("status") == "TERMINATED"]
+    if any(row.get("replica_uid") for row in lost):
+        client.remove_replica(uid, number)
+    client.add_replica(uid, place, timeout)
+
+
+def replica_place(
+    model: models.Model, replicas: t.Sequence[t.Mapping[str, t.Any]], workers: t.Sequence[str]
+) -> dict[str, t.Any]:
+    """Where another replica goes, as ``POST /v1/models/{uid}/replicas`` takes it: empty where nothing is declared. Pure.
+
+    :param replicas: those that are there: it takes the share of gpu_indices that the fewest of them have.
+    """
+    options = model.options
+    worker, indices = options["worker"], options["gpu_indices"]
+    if not worker and not indices:
+        return {}
+    # The server wants the address with its port.
+    address = next((a for a in workers if worker in (None, a, a.rsplit(":", 1)[0])), workers[0])
+    device: dict[str, t.Any] = {"worker_ip": address}
+    if indices:
+        size = len(indices) // options["replicas"]
+        shares = [indices[start : start + size] for start in range(0, len(indices), size)]
+        taken = [row.get("gpu_idx") or [] for row in replicas]
+        device["gpu_idx"] = min(shares, key=lambda share: sum(1 for cards in taken if set(cards) & set(share)))
+        device["n_gpu"] = size
+    return {"replica_config": {"devices": [device]}}
+
+
+def begin(
+    decisions: t.Sequence[models.Decision],
+    actual: models.Actual,
+    placed: t.Mapping[str, dict[str, t.Any]],
+    launch_timeout: float,
+) -> list[Outcome]:
+    """The outcomes at the start, by the decisions. Pure.
+
+    :param placed: UID -> keys that the placement adds to the launch request.
+    """
+    outcomes = [_outcome(decision, actual, launch_timeout) for decision in decisions]
+    for outcome in outcomes:
+        # A further replica takes the launch request of the first one.
+        before = actual.launched.get(outcome.uid) or {}
+        outcome.placed = dict((before.get("placed") if outcome.roll else placed.get(outcome.uid)) or {})
+    return outcomes
+
+
+def _outcome(decision: models.Decision, actual: models.Actual, launch_timeout: float) -> Outcome:
+    options, uid = decision.model.options, decision.model.uid
+    timeout = options["launch_timeout"] or launch_timeout
+    if decision.action == models.LAUNCH:
+        broken = any(f.name == "state" for f in decision.fields)
+        return Outcome(options["uid"], "launched", QUEUED, options["priority"], timeout, terminate=broken)
+    if decision.action == models.REPLACE:
+        before = what_runs(decision, actual)
+        return Outcome(uid, "replaced", QUEUED, options["priority"], timeout, terminate=True, before=before)
+    if decision.action in (models.ROLL, models.SCALE):
+        rows = (actual.instances.get(uid) or {}).get("replica_statuses") or []
+        old = (
+            [r["replica_id"] for r in rows if r.get("status") != "TERMINATED"] if decision.action == models.ROLL else []
+        )
+        roll = {"old": old, "replicas": options["replicas"], "surge": decision.surge}
+        before = what_runs(decision, actual)
+        action = "replaced" if decision.action == models.ROLL else "scaled"
+        return Outcome(uid, action, QUEUED, options["priority"], timeout, roll=roll, before=before)
+    if decision.action == models.WAIT:
+        return Outcome(options["uid"], "adopted", LOADING, options["priority"], timeout, started=time.time())
+    if decision.action == models.TERMINATE:
+        return Outcome(options["uid"], "terminated", READY)
+    if decision.action == models.DIFFERS:
+        return Outcome(options["uid"], "none", DIFFERS, differs=[str(f) for f in decision.fields])
+    return Outcome(options["uid"], "none", READY if decision.model.present else ABSENT)
+
+
+def what_runs(decision: models.Decision, actual: models.Actual) -> dict[str, t.Any]:
+    """How to launch again what runs under the UID of a model: as remembered, else as far as the server tells it. Pure."""
+    model = decision.model
+    body = actual.remembered(model.uid)
+    placed: dict[str, t.Any] = {}
+    if body is not None:
+        placed = actual.launched[model.uid].get("placed") or {}
+    else:
+        row = actual.models.get(model.uid) or {}
+        told = {key: row.get(key) for key in models.REPORTED.values() if row.get(key) is not None}
+        body = {**told, "model_uid": model.uid, "enable_virtual_env": model.body.get("enable_virtual_env")}
+        body = {key: value for key, value in body.items() if value is not None}
+    definition = actual.definitions.get((model.type, model.name)) if decision.register == "change" else None
+    return {"body": body, "placed": placed, "definition": definition, "declared": actual.declared.get(model.uid)}
