@@ -7,6 +7,11 @@ from __future__ import annotations
 import base64
 import typing as t
 
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.modelops.inference.plugins.module_utils import _secrets
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+
 DOCUMENTATION = r"""
 name: rotated_keys
 short_description: The new keys of clusters, as dify_key takes them
@@ -50,7 +55,11 @@ def rotated_keys(hosts: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.A
 
 
 def _text(slurped: t.Mapping[str, t.Any]) -> str:
-    return base64.b64decode(slurped.get("content") or "").decode().strip()
+    content = base64.b64decode(slurped.get("content") or "")
+    try:
+        return _secrets.decoded(content, f"client key: {slurped.get('source')}").strip()
+    except ModelopsError as exc:
+        raise AnsibleFilterError(str(exc)) from exc
 
 
 class FilterModule:

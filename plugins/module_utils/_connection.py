@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import sys
 import typing as t
 from urllib.parse import urlsplit
@@ -68,8 +69,8 @@ def session(module: AnsibleModule, base_url: str) -> _session.Session:
             "ansible_python_interpreter: <xinference_dir>/current/bin/python (for a server that was installed by hand, its own; "
             "for the playbook capture -e capture_python=...)."
         )
-    if p["ca_path"] and not os.path.isfile(p["ca_path"]):
-        raise ModelopsError(f"ca_path: {p['ca_path']} is not a file")
+    if p["ca_path"]:
+        _refuse_other_than_certificates(p["ca_path"])
     return _session.Session(
         base_url,
         check_mode=module.check_mode,
@@ -78,6 +79,23 @@ def session(module: AnsibleModule, base_url: str) -> _session.Session:
         proxy="" if p["proxy"] is None and on_this_host(base_url) else p["proxy"],
         connect_timeout=p["connect_timeout"],
         timeout=p["request_timeout"],
+    )
+
+
+def _refuse_other_than_certificates(path: str) -> None:
+    if not os.path.isfile(path):
+        raise ModelopsError(f"ca_path: {path} is not a file")
+    # One that holds none would be told as a fault of the connection.
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(path)
+    except ssl.SSLError:
+        pass
+    except OSError as exc:
+        raise ModelopsError(f"ca_path: {path} cannot be read ({exc.strerror})") from exc
+    else:
+        return
+    raise ModelopsError(
+        f"ca_path: {path} has no certificate in PEM format (-----BEGIN CERTIFICATE-----). Name a file that has one."
     )
 
 
@@ -106,7 +124,7 @@ def secret(value: str | None, path: str | None, what: str) -> str | None:
         return value
     try:
         with opened(path) as file:
-            found = file.read().decode().rstrip("\r\n")
+            found = _secrets.decoded(file.read(), f"{what}: {path}").rstrip("\r\n")
         _secrets.hide(found)
         return found
     except OSError as exc:

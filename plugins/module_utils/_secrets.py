@@ -50,6 +50,19 @@ def hide(*values: str | None) -> None:
         register_secrets(found)
 
 
+def decoded(content: bytes, where: str) -> str:
+    """The text of a file that holds a secret.
+
+    :param where: what it is, and its path.
+    :raises ModelopsError: it is no text; nothing of it is told.
+    """
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        pass  # that error has the content
+    raise ModelopsError(f"{where} is not UTF-8. Save it as UTF-8 text, with nothing but the secret in it.")
+
+
 def forget() -> None:
     """Forgets all of them, where another module begins in this process."""
     _known.clear()

@@ -93,8 +93,8 @@ from dataclasses import dataclass
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.modelops.inference.plugins.module_utils import _module
-from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, make_directory
+from ansible_collections.modelops.inference.plugins.module_utils import _module, _secrets
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, make_directory, opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import auth_database, release
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run, write_file
@@ -203,10 +203,18 @@ def _look(p: t.Mapping[str, t.Any]) -> Seen:
     known = _known(p["auth_config"]) if p["auth_config"] else None
     number = None if p["auth_config"] else auth_database.users(p["home"])
     names = ("admin_password", "client_key")
-    kept = {name: value for name in names for value in [read_file(os.path.join(p["secrets"], name))] if value}
+    kept = {name: value for name in names for value in [_secret(os.path.join(p["secrets"], name))] if value}
     if p["reconciler_password"] and read_file(p["reconciler_password"]) is not None:
         kept[RECONCILER] = ""
     return Seen(number, known, kept, make_plan(p, number, known, kept))
+
+
+def _secret(path: str) -> str | None:
+    try:
+        with opened(path) as file:
+            return _secrets.decoded(file.read(), path)
+    except OSError:
+        return None
 
 
 def _apply(p: t.Mapping[str, t.Any], seen: Seen) -> None:

@@ -304,7 +304,8 @@ def copy(directory: str, source: str) -> str:
         )
     make_directory(os.path.dirname(place))
     if os.path.realpath(source) != os.path.realpath(place):
-        shutil.copyfile(source, place)
+        shutil.copyfile(source, f"{place}.part")
+        os.replace(f"{place}.part", place)
     return path
 
 

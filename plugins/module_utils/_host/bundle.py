@@ -236,10 +236,6 @@ class Taker:
                 f"the files of the bundle need {readable(needed)} on {disk['path']}, and {readable(disk['free_bytes'])} are "
                 "free. Make room, or set xinference_dir to a larger disk."
             )
-        for path in self.lacking:
-            place = os.path.join(self.directory, path)
-            if os.path.lexists(place):
-                os.unlink(place)
         self.left = list(self.lacking)
 
     @property

@@ -220,6 +220,7 @@ class Tools:
     """uv in an environment of its own, made with the host's python3 and pip."""
 
     def __init__(self, base: str, requirement: str, cache: str):
+        self.base = base
         self.directory = os.path.join(base, TOOLS)
         self.requirement = requirement
         self.cache = cache
@@ -232,30 +233,43 @@ class Tools:
         return os.path.exists(self.uv) and installed(self.directory).get(name) == version
 
     def make(self, given: t.Mapping[str, t.Any]) -> IndexSettings:
-        """Makes them where they are missing and returns where packages come from."""
-        if self.ready:
-            return IndexSettings.of_host(given, self.pip)
-        shutil.rmtree(self.directory, ignore_errors=True)
+        """Makes them where they are missing, and returns where packages come from. Old ones stay until the new ones are complete."""
+        if not self.ready:
+            make_directory(self.base)
+            with tempfile.TemporaryDirectory(prefix=f".{TOOLS}-", dir=self.base) as place:
+                draft = Tools(place, self.requirement, self.cache)
+                draft._fill(given)
+                draft._take_the_place_of(self.directory, os.path.join(place, "old"))
+        return IndexSettings.of_host(given, self.pip)
+
+    def _fill(self, given: t.Mapping[str, t.Any]) -> None:
         wheel = self._wheel(given)
         if wheel:
-            self._make_of(wheel, IndexSettings(find_links=list(given["find_links"]), no_index=True))
-            return IndexSettings.of_host(given, self.pip)
+            return self._make_of(wheel, IndexSettings(find_links=list(given["find_links"]), no_index=True))
         try:
             run([sys.executable, "-m", "venv", self.directory], f"making {self.directory}", timeout=300)
         except CommandFailed as exc:
-            shutil.rmtree(self.directory, ignore_errors=True)
             raise ModelopsError(
                 f"{sys.executable} cannot make a virtual environment: {exc.output}\n"
                 "On Debian and Ubuntu: apt-get install python3-venv"
             ) from exc
-        settings = IndexSettings.of_host(given, self.pip)
         run(
             [*self.pip, "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check", self.requirement],
             f"installing {self.requirement} with pip. Does the host reach its package index? (xinference_index)",
-            env=settings.pip_environment(),
+            env=IndexSettings.of_host(given, self.pip).pip_environment(),
             timeout=900,
         )
-        return settings
+
+    def _take_the_place_of(self, directory: str, old: str) -> None:
+        """Programs of ours that lie beside uv go on: the reconciler runs while this does."""
+        if os.path.isdir(directory):
+            for name in os.listdir(directory):
+                source, target = os.path.join(directory, name), os.path.join(self.directory, name)
+                if os.path.isfile(source) and not os.path.lexists(target):
+                    shutil.copy2(source, target)
+        if os.path.lexists(directory):
+            os.rename(directory, old)
+        os.rename(self.directory, directory)
 
     def _wheel(self, given: t.Mapping[str, t.Any]) -> str:
         """uv's own wheel, where packages come from directories only (a bundle)."""
@@ -270,8 +284,7 @@ class Tools:
 
     def _make_of(self, wheel: str, settings: IndexSettings) -> None:
         """uv installs itself, and pip beside it: so neither venv nor pip has to be on the host."""
-        make_directory(os.path.dirname(self.directory))
-        with tempfile.TemporaryDirectory(dir=os.path.dirname(self.directory)) as place:
+        with tempfile.TemporaryDirectory(dir=self.base) as place:
             uv = os.path.join(place, "uv")
             with zipfile.ZipFile(wheel) as archive:
                 member = next((name for name in archive.namelist() if name.endswith(".data/scripts/uv")), None)

@@ -8,17 +8,22 @@ from __future__ import annotations
 import base64
 import http.client
 import json
+import types
 import urllib.parse
 
 import pytest
 import requests
+from ansible.errors import AnsibleError
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.modelops.inference.plugins.module_utils import _module, _secrets
+from ansible_collections.modelops.inference.plugins.filter import rotated_keys
+from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module, _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._dify import refusals
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.sources import Source
 from ansible_collections.modelops.inference.plugins.module_utils._session import Session
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin
+from ansible_collections.modelops.inference.plugins.modules import xinference_bootstrap
 
 # Each has something that another form writes otherwise.
 SECRETS = ["Orange-7-Kettle/+=", "Räksmörgås \"quoted\" 'too' \\ <&>", "sk-0123456789abcdef\n", "pass word%41\tß€"]
@@ -244,3 +249,46 @@ def test_the_login_of_a_proxy_is_hidden():
     session = Session("http://127.0.0.1:9", proxy="http://me:Or%40nge-7@127.0.0.1:9", retries=0)
     for text in ("http://me:Or%40nge-7@proxy", "Or@nge-7", base64.b64encode(b"me:Or@nge-7").decode()):
         assert "nge-7" not in session.redact(text) and "T3JAbmdl" not in session.redact(text)
+
+
+def slurped(path):
+    content = base64.b64encode(path.read_bytes()).decode()
+    return rotated_keys.rotated_keys(
+        [{"__xinference_rotation": {}, "__xinference_key": {"content": content, "source": str(path)}}]
+    )
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda path: _connection.secret(None, str(path), "password_file"),
+        lambda path: admin.read_secret("users", str(path)),
+        lambda path: xinference_bootstrap._look(
+            {
+                **dict.fromkeys(["auth_config", "reconciler_password"]),
+                "secrets": str(path.parent),
+                "home": str(path.parent),
+            }
+        ),
+        slurped,
+    ],
+    ids=["password file", "key or password of a user", "bootstrap", "rotation"],
+)
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_secret_that_is_not_utf_8_is_told_by_its_file_alone(tmp_path, read, encoding):
+    path = tmp_path / "client_key"
+    path.write_bytes("Räksmörgås".encode(encoding))
+    with pytest.raises((ModelopsError, AnsibleError)) as caught:
+        read(path)
+    assert f"{path} is not UTF-8. Save it as UTF-8 text" in str(caught.value)
+    chain = [caught.value, caught.value.__context__, caught.value.__cause__]
+    assert not any(isinstance(each, UnicodeError) for each in chain) and "smörg" not in repr(chain)
+
+
+def test_a_file_without_a_certificate_is_named(tmp_path):
+    path = tmp_path / "ca.pem"
+    path.write_bytes("Räksmörgås".encode("utf-16"))
+    options = dict(ca_path=str(path), validate_certs=True, proxy=None, connect_timeout=1, request_timeout=1)
+    module = types.SimpleNamespace(params=options, check_mode=False)
+    with pytest.raises(ModelopsError, match="ca.pem has no certificate in PEM format .*Name a file that has one"):
+        _connection.session(module, "https://server")

@@ -189,6 +189,17 @@ def test_a_broken_transfer_goes_on_where_it_was(made, tmp_path):
     assert again.offset == files["wheels/b.whl"]["bytes"] - 10
 
 
+def test_an_altered_file_stays_until_the_right_one_has_come(made, tmp_path):
+    files, target = bundle.load(str(made))["files"], tmp_path / "host"
+    (target / "wheels").mkdir(parents=True)
+    (target / "wheels/a.whl").write_text("of an earlier bundle")
+    taker = bundle.Taker(str(target), files, ["wheels/a.whl"])
+    taker.begin()
+    assert (target / "wheels/a.whl").read_text() == "of an earlier bundle"
+    taker.take(str(made / "wheels/a.whl"))
+    assert (target / "wheels/a.whl").read_bytes() == (made / "wheels/a.whl").read_bytes()
+
+
 def test_a_file_that_came_altered_is_refused_and_not_kept(made, tmp_path):
     files = bundle.load(str(made))["files"]
     (tmp_path / "piece").write_bytes(b"x" * files["wheels/a.whl"]["bytes"])

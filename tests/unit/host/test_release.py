@@ -12,7 +12,7 @@ import pytest
 from test_bundle_shared import UV, wheel
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import release
+from ansible_collections.modelops.inference.plugins.module_utils._host import index, release
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed
 from ansible_collections.modelops.inference.plugins.modules import xinference_release
@@ -394,3 +394,46 @@ def test_the_previous_release_is_the_last_to_go(tmp_path):
     assert xinference_release._surplus(str(tmp_path), ["new", "current", "previous"], 3) == ["b", "a"]
     assert xinference_release._surplus(str(tmp_path), ["new", "current", None], 4) == ["previous"]
     assert xinference_release._surplus(str(tmp_path), ["new", "current", "previous"], 2) == ["previous", "b", "a"]
+
+
+@pytest.fixture
+def old_tools(tmp_path):
+    """Tools of another uv, with the reconciler beside them."""
+    environment(tmp_path / "tools", {"uv": "1"})
+    (tmp_path / "tools" / "bin").mkdir()
+    (tmp_path / "tools" / "bin" / "uv").write_text("old")
+    program = tmp_path / "tools" / "modelops-reconcile"
+    program.write_text("reconciles")
+    program.chmod(0o755)
+    return tmp_path / "tools"
+
+
+@pytest.mark.parametrize("broken", ["making", "reading pip", "installing uv==2"])
+def test_tools_whose_replacement_does_not_come_stay(tmp_path, old_tools, monkeypatch, broken):
+    def run(argv, what, **kwargs):
+        if what.startswith(broken):
+            raise CommandFailed(what, "broken off")
+        return ""
+
+    monkeypatch.setattr(release, "run", run)
+    monkeypatch.setattr(index, "run", run)
+    before = sorted(old_tools.rglob("*"))
+    with pytest.raises(ModelopsError, match="broken off"):
+        release.Tools(str(tmp_path), "uv==2", str(tmp_path / "cache")).make({})
+    assert sorted(old_tools.rglob("*")) == before and os.listdir(tmp_path) == ["tools"]
+
+
+def test_new_tools_take_the_place_of_the_old_ones_and_keep_the_reconciler(tmp_path, old_tools, monkeypatch):
+    def fill(self, given):
+        environment(tmp_path / self.directory, {"uv": "2"})
+        os.mkdir(f"{self.directory}/bin")
+        (tmp_path / self.uv).write_text("new")
+
+    monkeypatch.setattr(release.Tools, "_fill", fill)
+    monkeypatch.setattr(release.IndexSettings, "of_host", lambda given, pip: pip)
+    tools = release.Tools(str(tmp_path), "uv==2", str(tmp_path / "cache"))
+    assert tools.make({}) == [str(old_tools / "bin" / "python"), "-m", "pip"]
+    assert tools.ready and (old_tools / "bin" / "uv").read_text() == "new"
+    program = old_tools / "modelops-reconcile"
+    assert (program.read_text(), program.stat().st_mode & 0o777) == ("reconciles", 0o755)
+    assert os.listdir(tmp_path) == ["tools"]

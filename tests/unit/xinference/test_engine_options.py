@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import sys
+import types
 
 import pytest
 
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import engine_options
 
 LLAMA = frozenset({"n_ctx", "n_batch", "n_ubatch", "n_gpu_layers", "flash_attn_type", "sampling", "api_keys"})
@@ -101,3 +104,33 @@ def test_a_run_refuses_it_before_anything_changes(apply, xinference, llm):
     assert result["msg"] == (
         "models: tiny: engine_options: llama.cpp has no option 'n_ctxx', and the server takes it silently: write n_ctx"
     )
+
+
+def decided(**options):
+    given = {"engine": "llama.cpp", "engine_options": {"of_a_later_release": 1}, **options}
+    body = {} if "virtual_env" not in options else {"enable_virtual_env": options["virtual_env"]}
+    model = types.SimpleNamespace(uid="m", type="LLM", options=given, body=body)
+    return types.SimpleNamespace(model=model, action=models.LAUNCH)
+
+
+OWN = [
+    {"virtual_env": True},
+    {"virtual_env_packages": ["xllamacpp==0.3.0"]},
+    {"virtual_env_find_links": ["/srv/wheels"]},
+    {"definition": {"virtual_env": {"packages": ["xllamacpp"]}}},
+]
+
+
+@pytest.mark.parametrize("options", OWN, ids=str)
+def test_an_engine_of_the_models_own_environment_is_not_judged_by_the_servers(options):
+    engine_options.check([decided(**options)], read=lambda engine: LLAMA)
+    with pytest.raises(ModelopsError, match="llama.cpp has no option 'n_ctxx'"):
+        engine_options.check([decided(**options, engine_options={"n_ctxx": 1})], read=lambda engine: LLAMA)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"virtual_env_packages": ["numpy"]}, {**OWN[1], "virtual_env": False}], ids=str
+)
+def test_the_servers_own_engine_is_judged_by_what_is_installed(options):
+    with pytest.raises(ModelopsError, match="the installed llama.cpp has no option 'of_a_later_release'"):
+        engine_options.check([decided(**options)], read=lambda engine: LLAMA)

@@ -137,6 +137,23 @@ def test_the_size_that_counts_all_experts():
     assert sizes.total(30, "Qwen/Qwen3-30B-A3B") == 30 and sizes.total("1_7", None) == "1_7"
 
 
+@pytest.mark.parametrize(
+    ("size", "number"),
+    [("1_7", 1.7), (7, 7), (0.5, 0.5), ("0.5b", 0.5), ("7 B", 7), ("500M", 0.5), (None, None), ("", None)]
+    + [(odd, None) for odd in ("large", "8x7B", "1.2.3", "nan", "9" * 400, [7], True)],
+)
+def test_a_size_of_a_definition_is_a_number_or_unknown(size, number):
+    assert sizes.billions(size) == number
+    assert sizes.stored("Qwen/Qwen3", size, ["pytorch"]) == 16 and sizes.total(size, "Qwen/Qwen3") == size
+    shape = {"hidden_size": 1024, "num_hidden_layers": 28, "vocab_size": 151936, "intermediate_size": 3072}
+    memory.checkpoint(shape, size, "pytorch", "none")
+
+
+def test_two_spellings_of_a_size_are_one():
+    assert sizes.same("0_5", "0.5b") and sizes.same(7, "7") and sizes.same("large", "large")
+    assert not sizes.same("0_5", None) and not sizes.same("large", "7")
+
+
 def test_a_model_that_need_not_fit_is_launched_with_a_warning():
     case = case_of("llama-3.1-instruct-70", 1, 80)
     result = place(case, checkpoint_of(case), check_placement=False)

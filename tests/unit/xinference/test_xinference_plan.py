@@ -64,7 +64,7 @@ def test_sizes_are_written_as_xinference_writes_them(given, normal):
     assert registration.normal_size("m", given) == normal
 
 
-@pytest.mark.parametrize("given", ["7B", "", "1.2.3", "large", "-1"])
+@pytest.mark.parametrize("given", ["7B", "", "1.2.3", "large", "-1", "0.5b", "٧", "9" * 400])
 def test_a_size_that_is_no_number_is_refused(given):
     with pytest.raises(ModelopsError, match="m: size .* is not billions of parameters"):
         registration.normal_size("m", given)

@@ -15,6 +15,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog import offers
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models, registration
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import sizes
 
 # The server does not tell these abilities where it lists the models that have nothing else.
 _IMPLIED = {"embedding": ["embed"], "rerank": ["rerank"]}
@@ -219,6 +220,6 @@ def _how(
 
 
 def _rank(spec: t.Mapping[str, t.Any]) -> tuple[float, int]:
-    size = float((spec["size"] or "0").replace("_", "."))
+    size = sizes.billions(spec["size"] or 0)
     quantization = spec["quantization"]
-    return size, _USUAL.index(quantization) if quantization in _USUAL else len(_USUAL)
+    return float("inf") if size is None else size, _USUAL.index(quantization) if quantization in _USUAL else len(_USUAL)

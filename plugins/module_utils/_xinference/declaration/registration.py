@@ -145,7 +145,7 @@ def normal_size(where: str, size: str | None) -> int | str | None:
     """Xinference's way to write billions of parameters: 7, or '0_27' for 0.27."""
     if size is None:
         return None
-    match = re.match(r"^(\d+)(?:[._](\d+))?$", size.strip())
+    match = re.fullmatch(r"([0-9]{1,6})(?:[._]([0-9]{1,9}))?", size.strip())
     if not match:
         raise ModelopsError(f"{where}: size {size!r} is not billions of parameters, such as 7 or '1.7'")
     whole, part = match.groups()

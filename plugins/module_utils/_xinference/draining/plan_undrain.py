@@ -25,7 +25,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dra
     sized,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import proof
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import cluster
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import cluster, sizes
 
 
 @dataclass
@@ -130,10 +130,9 @@ def trial_of(
 def _weight(model: models.Model, actual: models.Actual) -> tuple[t.Any, ...]:
     """Sorts what loads fast, and can be asked, before the rest."""
     row = actual.models.get(model.uid) or {}
-    size = str(row.get("model_size_in_billions") or model.options["size"] or "").replace("_", ".")
     asked = proof.kind_of(model.type, row.get("model_ability") or []) != "describe"
-    number = float(size) if size.replace(".", "", 1).isdigit() else float("inf")
-    return (not asked, model.type == "LLM", number, model.uid)
+    size = sizes.billions(row.get("model_size_in_billions") or model.options["size"])
+    return (not asked, model.type == "LLM", float("inf") if size is None else size, model.uid)
 
 
 def _cannot_try(model: models.Model, worker: str) -> str:

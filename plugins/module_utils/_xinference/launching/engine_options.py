@@ -145,6 +145,12 @@ def fields(source: str, classes: t.Sequence[str]) -> frozenset[str]:
     )
 
 
+def _has_its_own(model: models.Model) -> bool:
+    """Whether another build of the engine than the server's may run the model, so that nobody here knows all of its options."""
+    wanted = model.body.get("enable_virtual_env")
+    return wanted is True or wanted is not False and engines.names_its_own(model)
+
+
 def check(decisions: t.Sequence[models.Decision], read: t.Callable[[str], frozenset[str]] = installed) -> None:
     """Refuses what is about to be launched with options that its engine does not have, before anything changes.
 
@@ -156,8 +162,10 @@ def check(decisions: t.Sequence[models.Decision], read: t.Callable[[str], frozen
         given = decision.model.options["engine_options"]
         if given and decision.action in (models.LAUNCH, models.REPLACE, models.ROLL):
             engine = engines.of(decision.model)
-            if engine not in known:
+            own = _has_its_own(decision.model)
+            if engine not in known and not own:
                 known[engine] = read(engine)
-            found += [f"models: {decision.model.uid}: {each}" for each in problems(engine, given, known[engine])]
+            options = frozenset() if own else known[engine]
+            found += [f"models: {decision.model.uid}: {each}" for each in problems(engine, given, options)]
     if found:
         raise ModelopsError("\n".join(found))

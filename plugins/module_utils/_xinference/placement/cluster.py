@@ -262,7 +262,7 @@ def _checkpoints(client: Client, launched: t.Sequence[models.Model]) -> dict[str
                     **(spec.get("model_metadata") or {}),
                     "context_length": families[model.name].get("context_length"),
                 }
-            if size is None:
+            if sizes.billions(size) is None:
                 named = re.search(r"(?<![\d.])(\d+(?:\.\d+)?)[bB](?![a-zA-Z])", model.name)
                 size = named.group(1) if named else None
             found = memory.checkpoint(shape, size, model_format, quantization, bits=bits) or common_sizes.checkpoint(
@@ -284,7 +284,7 @@ def _spec(family: t.Mapping[str, t.Any], model: models.Model) -> dict[str, t.Any
         if (
             options["format"] in (None, spec.get("model_format"))
             and (readable is None or spec.get("model_format") in readable)
-            and (options["size"] is None or _same_size(options["size"], spec.get("model_size_in_billions")))
+            and (options["size"] is None or sizes.same(options["size"], spec.get("model_size_in_billions")))
             and str(quantization).lower() in [str(q).lower() for q in quantizations]
         ):
             return {**spec, "quantization": quantization}
@@ -295,8 +295,4 @@ def _formats(family: t.Mapping[str, t.Any], spec: t.Mapping[str, t.Any]) -> set[
     """The formats that a family has in the size of one of its specs."""
     size = spec.get("model_size_in_billions")
     specs = family.get("model_specs") or []
-    return {str(one.get("model_format")) for one in specs if _same_size(one.get("model_size_in_billions"), size)}
-
-
-def _same_size(left: t.Any, right: t.Any) -> bool:
-    return str(left).replace(".", "_") == str(right).replace(".", "_")
+    return {str(one.get("model_format")) for one in specs if sizes.same(one.get("model_size_in_billions"), size)}

@@ -56,13 +56,19 @@ def llama_cpp_is_for_cpu(model: models.Model, there: t.Mapping[str, t.Any] | Non
     """
     if of(model) != "llama.cpp" or not there or there.get("build") is None:
         return False
-    options, own = model.options, model.body.get("enable_virtual_env")
+    own = model.body.get("enable_virtual_env")
     if there.get("virtual_env") if own is None else own:
-        packages = options.get("virtual_env_packages") or ()
-        named = any("xllamacpp" in str(package) for package in packages) or options.get("virtual_env_find_links")
-        if there.get("index") or named or (options.get("definition") or {}).get("virtual_env"):
+        if there.get("index") or names_its_own(model):
             return False
     return there["build"] in ("", "cpu")
+
+
+def names_its_own(model: models.Model) -> bool:
+    """Whether what is declared for a model's virtual environment may bring another build of its engine than the server has."""
+    options = model.options
+    package = {"llama.cpp": "xllamacpp"}.get(of(model), of(model))
+    named = any(package in str(each).lower() for each in options.get("virtual_env_packages") or ())
+    return bool(named or options.get("virtual_env_find_links") or (options.get("definition") or {}).get("virtual_env"))
 
 
 def divisors(heads: int, most: int) -> str:

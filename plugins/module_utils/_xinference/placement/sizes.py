@@ -28,6 +28,8 @@ _NATIVE = (
 _NAMED = ((r".*-(nv|mx)?fp4|.*-(bnb-)?(int4|4bit|w4a16)", 4.5), (r".*-(fp8|int8|8bit|w8a8)", 8.2), (r".*-bf16", 16.0))
 # Families whose plain checkpoints are in 16 bits: smaller ones have names of their own.
 _PLAIN = re.compile(r"(meta-)?llama-|code-?llama|qwen|mi[sx]tral|deepseek-v2|glm-4|ernie-4")
+# Sizes as they are written. A definition that somebody registered may have any text.
+_SPELLED = re.compile(r"([0-9]{1,6}(?:[._][0-9]{1,9})?)[ ]?([bBmM]?)")
 # From this size on a checkpoint of an unknown family may be in 16, 8 or 4 bits.
 _LARGE = 100.0
 # Parameters of models whose names and catalogue tell only how many are active (model cards of Qwen).
@@ -35,8 +37,15 @@ _TOTALS = {"qwen1.5-moe-a2.7b": 14.3}
 
 
 def billions(size: t.Any) -> float | None:
-    """Billions of parameters of Xinference's spelling ("1_7"); None where there is none."""
-    return float(str(size).replace("_", ".")) if size is not None else None
+    """Billions of parameters of Xinference's spelling ("1_7"), or of a person's in a definition ("0.5b", "500M"); None where it is none."""
+    found = _SPELLED.fullmatch(str(size).strip())
+    return float(found[1].replace("_", ".")) * (0.001 if found[2] in ("m", "M") else 1) if found else None
+
+
+def same(left: t.Any, right: t.Any) -> bool:
+    """Whether two spellings mean the same size."""
+    known = billions(left)
+    return known == billions(right) if known is not None else str(left) == str(right)
 
 
 def total(size: t.Any, model_id: str | None) -> t.Any:

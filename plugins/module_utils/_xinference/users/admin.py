@@ -16,6 +16,7 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
+from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, Refused
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Change, Field, Plan
@@ -239,7 +240,8 @@ def _read(what: str, path: str) -> tuple[str | None, int]:
             # Another user could have moved a file of root's here, or linked it.
             owners = (0, os.geteuid(), owner) if directory.safe else (owner,)
             with directory.open(os.path.basename(path), owners) as file:
-                return file.read().decode().strip(), stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+                text = _secrets.decoded(file.read(), f"{what}: {path}").strip()
+                return text, stat.S_IMODE(os.fstat(file.fileno()).st_mode)
     except FileNotFoundError:
         return None, 0
     except Refused as exc:
