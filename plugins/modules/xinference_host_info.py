@@ -341,6 +341,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator.ho
 from ansible_collections.modelops.inference.plugins.module_utils._host import (
     auth_database,
     denied,
+    environments,
     llama_cpp,
     network,
     probe,
@@ -372,10 +373,10 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         "disk": probe.disk(p["path"]),
         "entries": sorted(os.listdir(p["path"])) if os.path.isdir(p["path"]) else [],
         "release": _release(os.path.join(releases, current)) if current else {},
-        "releases": [name for name in built if release.record(os.path.join(releases, name))],
+        "releases": [name for name in built if environments.record(os.path.join(releases, name))],
         "current": current,
         "previous": release.pointed_at(os.path.join(p["path"], "previous")) or "",
-        "lock_drift": release.drift(os.path.join(releases, current), p["denied"]) if current else [],
+        "lock_drift": environments.drift(os.path.join(releases, current), p["denied"]) if current else [],
         "files": probe.files([*p["files"], *(each["path"] for each in p["directories"]), *unit_files]),
         "resolved": {
             path: os.path.realpath(path) for path in (p["path"], p["home"], p["models_dir"], *p["resolve"]) if path
@@ -397,7 +398,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 def _release(directory: str) -> dict[str, t.Any]:
-    found = release.record(directory)
+    found = environments.record(directory)
     return {**found, "llama_cpp": llama_cpp.describe(directory)} if found else {}
 
 
@@ -414,8 +415,10 @@ def _denied(p: t.Mapping[str, t.Any], releases: t.Sequence[str]) -> list[dict[st
     """The environments of this host with packages that must not be there."""
     places = {os.path.join(p["path"], "releases", name): name for name in releases}
     places.update(dict.fromkeys([os.path.join(p["path"], "supervisor", "environment")], ""))
-    places.update(dict.fromkeys(release.environments_below(os.path.join(p["home"], "virtualenv")), ""))
-    found = ((path, name, denied.hits(release.installed(path).items(), p["denied"])) for path, name in places.items())
+    places.update(dict.fromkeys(environments.environments_below(os.path.join(p["home"], "virtualenv")), ""))
+    found = (
+        (path, name, denied.hits(environments.installed(path).items(), p["denied"])) for path, name in places.items()
+    )
     return [{"release": name, "text": f"{path} has {denied.told(rows)}."} for path, name, rows in found if rows]
 
 

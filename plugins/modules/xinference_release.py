@@ -156,7 +156,12 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import interpreters, llama_cpp, release
+from ansible_collections.modelops.inference.plugins.module_utils._host import (
+    environments,
+    interpreters,
+    llama_cpp,
+    release,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed, run
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
@@ -220,12 +225,12 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
     directory = os.path.join(releases, p["id"])
     link = os.path.join(p["path"], "current")
     current = release.pointed_at(link)
-    complete = release.record(directory) is not None
+    complete = environments.record(directory) is not None
     if not p["build"] and not complete and not module.check_mode:
-        kept = [name for name in sorted(_listing(releases)) if release.record(os.path.join(releases, name))]
+        kept = [name for name in sorted(_listing(releases)) if environments.record(os.path.join(releases, name))]
         raise ModelopsError(f"release {p['id']} is not in {releases}; kept are: {', '.join(kept) or 'none'}")
-    there = complete or os.path.lexists(os.path.join(directory, release.RECORD))
-    drift = release.drift(directory, p["index"].get("denied") or []) if there and p["build"] else []
+    there = complete or os.path.lexists(os.path.join(directory, environments.RECORD))
+    drift = environments.drift(directory, p["index"].get("denied") or []) if there and p["build"] else []
     previous = release.pointed_at(os.path.join(p["path"], "previous"))
     old = _surplus(releases, [p["id"], current, previous], p["keep"])
     plan = make_plan(p["id"], complete, drift, current, old, p["activate"])
@@ -240,7 +245,7 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
                 release.point(link, os.path.join("releases", p["id"]))
             else:
                 shutil.rmtree(os.path.join(releases, change.name))
-    made = release.record(directory)
+    made = environments.record(directory)
     return dict(plan.result(), **({"release": {**made, "llama_cpp": llama_cpp.describe(directory)}} if made else {}))
 
 

@@ -149,7 +149,7 @@ from ansible_collections.modelops.inference.plugins.module_utils import _log as 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import probe, release, service
+from ansible_collections.modelops.inference.plugins.module_utils._host import environments, probe, release, service
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed, read_file, write_file
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Change, Field, Plan
@@ -239,7 +239,7 @@ def _plan_files(
 
 
 def _digest(text: str | None) -> str | None:
-    return None if text is None else release.short_hash(text)
+    return None if text is None else environments.short_hash(text)
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:

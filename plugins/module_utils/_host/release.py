@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import re
@@ -28,7 +27,13 @@ from ansible_collections.modelops.inference.plugins.module_utils import _locks a
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import denied
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings, normal
+from ansible_collections.modelops.inference.plugins.module_utils._host.environments import (
+    LOCK,
+    RECORD,
+    installed,
+    lock_text,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import (
     CommandFailed,
     read_file,
@@ -36,8 +41,6 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.shell imp
     write_file,
 )
 
-RECORD = "release.json"
-LOCK = "lock.txt"
 TOOLS = "tools"
 # Seconds for which a run waits for another one that makes an environment or fetches weights on the host.
 _BUILD = 1800.0
@@ -91,87 +94,6 @@ def model_environments(build: str, lines: t.Iterable[str], added: t.Iterable[t.A
     bounds = [*for_cuda(build, lines), *denied.constraints(added).splitlines()]
     listed = "".join(f"  {json.dumps(line)},\n" for line in bounds)
     return f"# Managed by modelops.inference\nconstraint-dependencies = [\n{listed}]\n"
-
-
-def installed(environment: str) -> dict[str, str]:
-    """Name (normalised) and version of everything installed in an environment, from its directory listing alone."""
-    found: dict[str, str] = {}
-    for library in ("lib", "lib64"):
-        try:
-            pythons = [entry for entry in os.listdir(os.path.join(environment, library)) if entry.startswith("python")]
-        except OSError:
-            continue
-        for python in pythons:
-            try:
-                entries = os.listdir(os.path.join(environment, library, python, "site-packages"))
-            except OSError:
-                continue
-            for entry in entries:
-                if entry.endswith(".dist-info"):
-                    name, dash, version = entry[: -len(".dist-info")].partition("-")
-                    found[normal(name)] = version
-        if found:
-            break
-    return found
-
-
-def environments_below(directory: str, depth: int = 4) -> list[str]:
-    """Paths of the Python environments in a directory; links are not followed."""
-    found = []
-    for place, folders, names in os.walk(directory):
-        if "pyvenv.cfg" in names:
-            found.append(place)
-        if "pyvenv.cfg" in names or place[len(directory) :].count(os.sep) >= depth:
-            folders.clear()
-    return sorted(found)
-
-
-def short_hash(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def lock_text(packages: t.Mapping[str, str]) -> str:
-    return "".join(f"{name}=={version}\n" for name, version in sorted(packages.items()))
-
-
-def lock_drift(environment: str, added: t.Sequence[str] = ()) -> list[str]:
-    """How an environment differs from its lock file, a line each; empty where it is as it was installed.
-
-    What is denied by now must go, too.
-
-    :param added: what is denied beside the table.
-    """
-    text = read_file(os.path.join(environment, LOCK))
-    if text is None:
-        return [f"{LOCK} is missing"]
-    wanted = dict(line.split("==", 1) for line in text.split())
-    actual = installed(environment)
-    return (
-        [denied.told([each]) for each in denied.hits(actual.items(), added)]
-        + [f"{name} {wanted[name]} is gone" for name in sorted(wanted.keys() - actual.keys())]
-        + [f"{name} {actual[name]} was added" for name in sorted(actual.keys() - wanted.keys())]
-        + [
-            f"{name} is {actual[name]}, was {wanted[name]}"
-            for name in sorted(wanted.keys() & actual.keys())
-            if wanted[name] != actual[name]
-        ]
-    )
-
-
-def record(environment: str) -> dict[str, t.Any] | None:
-    """What release.json says; None where the build never ended."""
-    try:
-        found = json.loads(read_file(os.path.join(environment, RECORD)) or "")
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) and found.get("id") else None
-
-
-def drift(environment: str, added: t.Sequence[str] = ()) -> list[str]:
-    """How an environment differs from what was installed, as `lock_drift` has it, its record included."""
-    # Without it nobody knows what the service was started from.
-    broken = os.path.lexists(os.path.join(environment, RECORD)) and record(environment) is None
-    return [f"{RECORD} cannot be read"] * broken + lock_drift(environment, added)
 
 
 def numbers(version: str) -> tuple[int, ...]:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import release
+from ansible_collections.modelops.inference.plugins.module_utils._host import environments, release
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import (
     CommandFailed,
     last_lines,
@@ -304,7 +304,7 @@ class Supervisord(Manager):
         environment = os.path.join(self.directory, "environment")
         name, equals, version = requirement.partition("==")
         self._configure()
-        if release.installed(environment).get(name) != version:
+        if environments.installed(environment).get(name) != version:
             settings = tools.make(index)
             release.Builder(tools, settings, environment, ">=3.9").build(
                 [requirement], [], "default", ["supervisor"], {}
@@ -445,7 +445,7 @@ def socket_path(directory: str) -> str:
     # supervisord binds <path>.<pid> first.
     if len(os.fsencode(path)) <= 96:
         return path
-    name = release.short_hash(directory)
+    name = environments.short_hash(directory)
     return os.path.join(tempfile.gettempdir(), f"supervisor-{os.getuid()}-{name}.sock")
 
 

@@ -22,7 +22,13 @@ from urllib.parse import quote, urlsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, make_directory, relative
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import archive, probe, release, tree
+from ansible_collections.modelops.inference.plugins.module_utils._host import (
+    archive,
+    environments,
+    probe,
+    release,
+    tree,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import (
     BLOCK,
     Clock,
@@ -256,7 +262,7 @@ class Fetcher:
     def _from_seed(self, source: Source, draft: Draft) -> dict[str, t.Any]:
         seed, entry = t.cast(Seed, self.seed), t.cast("t.Mapping[str, t.Any]", self._at_seed(source))
         # Named by its manifest: what came of another one does not count.
-        tree = f"{draft.tree}-{release.short_hash(json.dumps(entry, sort_keys=True))}"
+        tree = f"{draft.tree}-{environments.short_hash(json.dumps(entry, sort_keys=True))}"
         total = sum(file["bytes"] for file in entry["files"])
         part = Part(draft.path)
         came = 0
@@ -309,7 +315,7 @@ class Fetcher:
             tree.remove(path)
         try:
             # What the release has already must not come a second time, nor bring another torch: only the rest is fetched.
-            here = release.installed(os.path.dirname(os.path.dirname(need.python)))
+            here = environments.installed(os.path.dirname(os.path.dirname(need.python)))
             write_file(overrides, "".join(f"{known} ; sys_platform == 'never'\n" for known in here), 0o644)
             words = ["pip", "install", "--quiet", "--python", need.python, "--overrides", overrides]
             need.tools.call(

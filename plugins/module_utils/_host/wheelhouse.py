@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import denied, release
+from ansible_collections.modelops.inference.plugins.module_utils._host import denied, environments, release
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import (
     Clock,
     Part,
@@ -202,7 +202,7 @@ class Wheelhouse:
         """Once resolved stays resolved, so that a rerun makes the same bundle; another declaration is another name."""
         refused = denied.constraints(self.settings.denied)
         asked = json.dumps([target, what, self.settings.constraints, refused], sort_keys=True)
-        kept = os.path.join(self.work, "resolved", f"{key}{release.short_hash(asked)}.toml")
+        kept = os.path.join(self.work, "resolved", f"{key}{environments.short_hash(asked)}.toml")
         text = read_file(kept)
         if text is None:
             work = os.path.join(self.work, "resolving")
@@ -272,7 +272,7 @@ class Wheelhouse:
 
     def _built(self, one: Distribution, source: File) -> str:
         """A wheel made of a source, once."""
-        place = os.path.join(self.work, "built", release.short_hash(f"{source.name} {source.sha256}"))
+        place = os.path.join(self.work, "built", environments.short_hash(f"{source.name} {source.sha256}"))
         wheels = _wheels(place)
         if not wheels:
             archive = os.path.join(self.work, "sources", source.name)

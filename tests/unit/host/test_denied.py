@@ -15,7 +15,13 @@ import yaml
 
 from ansible_collections.modelops.inference.plugins.filter.denied_packages import denied_packages
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import bundle, denied, release, wheelhouse
+from ansible_collections.modelops.inference.plugins.module_utils._host import (
+    bundle,
+    denied,
+    environments,
+    release,
+    wheelhouse,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
 
 TROJANED = {
@@ -195,7 +201,7 @@ def environment(path, packages, lock=True):
         (site / f"{name}-{version}.dist-info").mkdir(parents=True)
     (path / "pyvenv.cfg").touch()
     if lock:
-        (path / "lock.txt").write_text(release.lock_text(packages))
+        (path / "lock.txt").write_text(environments.lock_text(packages))
         (path / "release.json").write_text(json.dumps({"id": path.name}))
 
 

@@ -12,7 +12,7 @@ import pytest
 from test_bundle_shared import UV, wheel
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import index, release
+from ansible_collections.modelops.inference.plugins.module_utils._host import environments, index, release
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed
 from ansible_collections.modelops.inference.plugins.modules import xinference_release
@@ -23,7 +23,7 @@ def environment(path, packages, complete=True):
     site.mkdir(parents=True)
     for name, version in packages.items():
         (site / f"{name}-{version}.dist-info").mkdir()
-    (path / "lock.txt").write_text(release.lock_text(release.installed(str(path))))
+    (path / "lock.txt").write_text(environments.lock_text(environments.installed(str(path))))
     if complete:
         (path / "release.json").write_text(json.dumps({"id": path.name}))
     return str(path)
@@ -31,23 +31,23 @@ def environment(path, packages, complete=True):
 
 def test_installed_reads_names_and_versions(tmp_path):
     path = environment(tmp_path / "r", {"Foo_Bar": "1.0", "torch": "2.13.0+cpu"})
-    assert release.installed(path) == {"foo-bar": "1.0", "torch": "2.13.0+cpu"}
+    assert environments.installed(path) == {"foo-bar": "1.0", "torch": "2.13.0+cpu"}
 
 
 def test_lock_names_every_difference(tmp_path):
     path = environment(tmp_path / "r", {"a": "1", "b": "1"})
-    assert release.lock_drift(path) == []
+    assert environments.lock_drift(path) == []
     site = os.path.join(path, "lib", "python3.11", "site-packages")
     os.rename(f"{site}/a-1.dist-info", f"{site}/a-2.dist-info")
     os.rmdir(f"{site}/b-1.dist-info")
     os.mkdir(f"{site}/c-3.dist-info")
-    assert release.lock_drift(path) == ["b 1 is gone", "c 3 was added", "a is 2, was 1"]
+    assert environments.lock_drift(path) == ["b 1 is gone", "c 3 was added", "a is 2, was 1"]
 
 
 def test_a_lost_lock_is_drift(tmp_path):
     path = environment(tmp_path / "r", {"a": "1"})
     os.unlink(f"{path}/lock.txt")
-    assert release.lock_drift(path) == ["lock.txt is missing"]
+    assert environments.lock_drift(path) == ["lock.txt is missing"]
 
 
 @pytest.mark.parametrize(
@@ -84,9 +84,9 @@ def test_plan_rebuilds_a_release_that_differs_from_its_lock():
 def test_a_record_that_cannot_be_read_is_why_a_release_is_built_anew(tmp_path, run_module, text):
     path = environment(tmp_path / "releases" / "4.1.0-x", {"a": "1"})
     (tmp_path / "current").symlink_to("releases/4.1.0-x")
-    assert release.drift(path) == []
+    assert environments.drift(path) == []
     (tmp_path / "releases" / "4.1.0-x" / "release.json").write_text(text)
-    assert release.drift(path) == ["release.json cannot be read"]
+    assert environments.drift(path) == ["release.json cannot be read"]
     result = run_module("xinference_release", module_args(tmp_path), check=True)
     assert result["plan"] == ["~ build release 4.1.0-x (release.json cannot be read)"]
 
@@ -320,7 +320,7 @@ def test_a_build_that_breaks_off_leaves_the_old_release_and_no_trace(tmp_path):
     with pytest.raises(ModelopsError, match="no Python 3 was found"):
         made.build(["a"], [], "default", [], {})
     assert os.listdir(tmp_path / "releases") == ["r"]
-    assert release.installed(str(target)) == {"a": "1"}
+    assert environments.installed(str(target)) == {"a": "1"}
 
 
 DENIED = "No solution found when resolving dependencies: there is no version of a==2"

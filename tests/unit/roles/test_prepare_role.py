@@ -18,7 +18,7 @@ import emulated
 import pytest
 import yaml
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import reconcile
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import options
 
 ROLE = Path(__file__).resolve().parents[3] / "roles" / "xinference"
 
@@ -99,4 +99,4 @@ def test_the_reconciler_is_held_off_before_the_service_is_restarted():
     restarted = next(n for n, task in enumerate(tasks) if "modelops.inference.xinference_service" in task)
     assert held < restarted
     words = tasks[held]["ansible.builtin.command"]["argv"][2:]
-    assert reconcile._parser().parse_args(words).seconds == 900
+    assert options.parser().parse_args(words).seconds == 900

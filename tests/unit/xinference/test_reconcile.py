@@ -24,8 +24,32 @@ import pytest
 from servers.xinference import PASSWORD, XinferenceServer
 from servers.xinference.models import Refused
 
+from ansible_collections.modelops.inference.plugins.module_utils import _json
+from ansible_collections.modelops.inference.plugins.module_utils._session import Unreachable
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory, Store
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import heal, program, reconcile
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import (
+    actions,
+    login,
+    program,
+    reconcile,
+    repairs,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import state as kept_state
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import status as told_status
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import turn as one_turn
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.actions import Repair
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.options import Options
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.state import (
+    ReconcilerState,
+    load_state,
+    paused,
+    save_state,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.status import (
+    metrics as metrics_of,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.status import shown, state_line
 
 NAME = "ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.reconcile"
 SCOPES = ["models:list", "models:read", "models:write", "models:register"]
@@ -34,12 +58,12 @@ OWN_PASSWORD = "reconciler-pass-1"
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    monkeypatch.setattr(heal, "SETTLE", 0.1)
-    monkeypatch.setattr(heal, "BACKOFF", 0.4)
-    monkeypatch.setattr(heal, "LISTED", 1.0)
-    monkeypatch.setattr(reconcile, "_LOOK", 0.05)
+    monkeypatch.setattr(repairs, "SETTLE", 0.1)
+    monkeypatch.setattr(repairs, "BACKOFF", 0.4)
+    monkeypatch.setattr(repairs, "LISTED", 1.0)
+    monkeypatch.setattr(one_turn, "_LOOK", 0.05)
     monkeypatch.setattr(reconcile, "_WATCH", 0.05)
-    monkeypatch.setattr(reconcile, "_WORKERS", 0.5)
+    monkeypatch.setattr(one_turn, "_WORKERS", 0.5)
 
 
 @pytest.fixture
@@ -91,7 +115,7 @@ def status(directory):
 @pytest.fixture
 def later(server, monkeypatch):
     """``later(seconds)``: so much later, for the reconciler and its server, without waiting. Pauses are as long as for users."""
-    monkeypatch.setattr(heal, "BACKOFF", 30.0)
+    monkeypatch.setattr(repairs, "BACKOFF", 30.0)
     ahead = 0.0
 
     def move(seconds):
@@ -100,7 +124,8 @@ def later(server, monkeypatch):
         server._started -= seconds
 
     clock = types.SimpleNamespace(**{**vars(time), "time": lambda: time.time() + ahead})
-    monkeypatch.setattr(reconcile, "time", clock)
+    for module in (actions, kept_state, login, one_turn, reconcile, told_status):
+        monkeypatch.setattr(module, "time", clock)
     return move
 
 
@@ -115,7 +140,7 @@ def test_files_of_another_user_that_root_reads_and_writes(tmp_path, capsys):
     """An operator pauses, resumes and asks for the status as root, while the service's user swaps the files."""
     directory = tmp_path / "reconciler"
     directory.mkdir()
-    settings = reconcile.Settings(str(directory))
+    settings = Options(str(directory))
     other = attacker.secret(tmp_path / "outside")
     other.write_text(json.dumps({"refused": {"why": attacker.SECRET}, "models": {}}))
     before = other.read_text()
@@ -125,10 +150,10 @@ def test_files_of_another_user_that_root_reads_and_writes(tmp_path, capsys):
     with attacker.swaps(directory / "state.json", other), attacker.swaps(directory / "paused.json", other):
         for _number in attacker.times(0.9):
             assert reconcile.pause(settings, 60, "") == 0
-            assert attacker.SECRET not in str(reconcile.load_state(settings))
+            assert attacker.SECRET not in str(load_state(settings))
             assert reconcile.resume(settings) == 0
     assert other.read_text() == before and stat.S_IMODE(other.stat().st_mode) == 0o600
-    reconcile.save_state(settings, reconcile.State())
+    save_state(settings, ReconcilerState())
     about = (directory / "state.json").lstat()
     assert (stat.S_IFMT(about.st_mode), about.st_uid) == (stat.S_IFREG, directory.stat().st_uid)
 
@@ -206,7 +231,7 @@ def lose(spread, run, server, later):
         model = spread(**options)
         server.models.leave(OTHER)
         run(*more)
-        later(heal.RETURNS)
+        later(repairs.RETURNS)
         return model
 
     return gone
@@ -242,7 +267,7 @@ def test_a_replica_that_went_with_its_worker_is_restored(spread, run, server, st
         assert f"modelops_reconcile_{line}" in metrics
     assert reconcile.main(["--directory", str(directory), "status"]) == 3
     assert "minilm  fewer replicas for 0 s, 1 of 2 replicas serve" in capsys.readouterr().out
-    later(heal.RETURNS - 10)
+    later(repairs.RETURNS - 10)
     assert run() == 3 and server.changes() == [], "its worker may be about to come back"
     later(10)
     run()
@@ -278,7 +303,7 @@ def test_what_a_person_took_away_is_reported(spread, run, server, status, later)
     server.models.remove_replica("minilm", 1)
     for _turn in range(2):
         assert run() == 0 and server.changes() == []
-        later(heal.RETURNS)
+        later(repairs.RETURNS)
     assert (row_of(status)["differs"], model.replicas) == (["replicas 1 -> 2"], [0])
 
 
@@ -287,7 +312,7 @@ def test_nothing_is_added_beside_what_comes(lose, run, server, later):
     model.extra_replicas, model.adding[2] = 1, time.time() + 10_000
     for _turn in range(2):
         assert run() == 3 and server.changes() == []
-        later(heal.RETURNS)
+        later(repairs.RETURNS)
 
 
 def test_all_that_went_with_a_worker_is_restored_without_another_pause(declare, run, server, status, later, embedding):
@@ -298,7 +323,7 @@ def test_all_that_went_with_a_worker_is_restored_without_another_pause(declare, 
     assert run() == 0
     server.models.leave(OTHER)
     run("--attempts", "1")
-    later(heal.RETURNS)
+    later(repairs.RETURNS)
     for _replica in range(3):
         assert run("--attempts", "1") == 3
     assert run("--attempts", "1") == 0
@@ -314,7 +339,7 @@ def test_a_model_that_gave_up_on_a_replica_is_launched_when_the_others_end(lose,
     del server.models.models["minilm"]
     run("--attempts", "1")
     assert not row_of(status)["serves"] or "minilm" in server.models.models
-    later(heal.SETTLE)
+    later(repairs.SETTLE)
     run("--attempts", "1")
     assert "minilm" in server.models.models and run("--attempts", "1") in (0, 3)
 
@@ -346,13 +371,13 @@ def test_where_no_worker_has_room_it_pauses_and_gives_up_and_the_rest_serves(
     server.behave("minilm")
     assert reconcile.main(["--directory", str(directory), "resume"]) == 0
     run()
-    later(heal.RETURNS)
+    later(repairs.RETURNS)
     run()
     assert run() == 0 and row_of(status)["replicas"]["ready"] == 2
 
 
 def test_a_replica_that_takes_long_is_not_waited_for_nor_asked_for_twice(lose, run, server, status, monkeypatch):
-    monkeypatch.setattr(reconcile, "_ADDED", 0.2)
+    monkeypatch.setattr(actions, "_ADDED", 0.2)
     lose()
     server.behave("minilm", added=3)
     assert run() == 3
@@ -363,8 +388,8 @@ def test_a_replica_that_takes_long_is_not_waited_for_nor_asked_for_twice(lose, r
 
 
 def test_a_replica_that_does_not_come_up_is_a_failure(lose, run, server, status, monkeypatch):
-    monkeypatch.setattr(reconcile, "_ADDED", 0.1)
-    monkeypatch.setattr(heal, "LISTED", 0.5)
+    monkeypatch.setattr(actions, "_ADDED", 0.1)
+    monkeypatch.setattr(repairs, "LISTED", 0.5)
     lose()
     server.behave("minilm", added=0.3, error="CUDA out of memory")
     run()
@@ -391,7 +416,7 @@ def test_what_a_drained_worker_had_waits_for_it(spread, run, server, status, dir
     had = {"minilm": {"here": 1, "of": 2, "created": int(model.launched)}}
     memory.drain(OTHER, {}, had, left=True)
     run()
-    later(heal.RETURNS)
+    later(repairs.RETURNS)
     assert run() == 0 and server.changes() == []
     assert row_of(status)["differs"] == ["replicas 1 -> 2"]
     # A person added it elsewhere. What goes from now on is none of the drained worker's.
@@ -401,7 +426,7 @@ def test_what_a_drained_worker_had_waits_for_it(spread, run, server, status, dir
     assert run() == 0
     server.models.leave(third)
     run()
-    later(heal.RETURNS)
+    later(repairs.RETURNS)
     run()
     assert ADDED in server.changes() and run() == 0
 
@@ -454,14 +479,15 @@ def test_a_launch_that_is_refused_as_a_duplicate_is_no_failure(declare, run, ser
     """Somebody launches between the look and the launch."""
     declare()
     restart(server)
-    look = reconcile.Turn._launch
+    look = Repair.launch
 
-    def overtaken(self, model, *args):
+    def overtaken(self, *args):
+        model = self.model
         if model.uid == "tiny" and "tiny" not in server.models.models:
             server.models.launch(dict(model.body))
-        return look(self, model, *args)
+        return look(self, *args)
 
-    monkeypatch.setattr(reconcile.Turn, "_launch", overtaken)
+    monkeypatch.setattr(Repair, "launch", overtaken)
     assert run() == 0
     assert status()["models"]["tiny"]["attempts"] == 0
 
@@ -537,7 +563,7 @@ def deadly(monkeypatch):
     def launch(client, body):
         raise SystemExit
 
-    return lambda: monkeypatch.setattr(reconcile.Client, "launch", launch)
+    return lambda: monkeypatch.setattr(Client, "launch", launch)
 
 
 def test_a_model_that_brings_down_the_server_is_given_up(declare, run, server, status, llm, deadly):
@@ -569,11 +595,11 @@ def test_a_launch_that_could_not_be_sent_is_no_attempt(declare, run, server, dir
     restart(server)
 
     def launch(client, body):
-        raise reconcile.Unreachable("refused", sent=False)
+        raise Unreachable("refused", sent=False)
 
-    monkeypatch.setattr(reconcile.Client, "launch", launch)
+    monkeypatch.setattr(Client, "launch", launch)
     assert run() == 4
-    assert reconcile.load_state(reconcile.Settings(str(directory))).models["tiny"].attempts == 0
+    assert load_state(Options(str(directory))).models["tiny"].attempts == 0
 
 
 def test_a_model_whose_process_is_stuck_is_ended_and_launched_anew(declare, run, server, status, monkeypatch):
@@ -581,7 +607,7 @@ def test_a_model_whose_process_is_stuck_is_ended_and_launched_anew(declare, run,
     server.models.models["tiny"].error = "stuck in stopping state"
     assert run() == 3
     assert status()["models"]["tiny"]["state"] == "broken" and server.changes() == []
-    monkeypatch.setattr(heal, "BROKEN_FOR", 0.0)
+    monkeypatch.setattr(repairs, "BROKEN_FOR", 0.0)
     assert run() == 3
     assert ("DELETE", "/v1/models/tiny") in server.requests
     assert run() == 0
@@ -593,7 +619,7 @@ def test_a_worker_that_is_about_to_mend_a_model_is_not_disturbed(declare, run, s
     declare()
     tiny = server.models.models["tiny"]
     tiny.error = "in stopping state"
-    monkeypatch.setattr(heal, "BROKEN_FOR", 0.2)
+    monkeypatch.setattr(repairs, "BROKEN_FOR", 0.2)
 
     def refuse(uid):
         raise Refused(400, f"{uid}-rep0 is launching")
@@ -675,10 +701,10 @@ def test_what_serves_is_ready_for_as_long_as_before_resume(declare, run, server,
 
 def test_a_pause_ends_by_itself(directory):
     reconcile.main(["--directory", str(directory), "pause", "--for", "1s"])
-    settings = reconcile.Settings(str(directory))
-    assert reconcile.paused(settings)["until"] > time.time()
+    settings = Options(str(directory))
+    assert paused(settings)["until"] > time.time()
     time.sleep(1.1)
-    assert reconcile.paused(settings) is None
+    assert paused(settings) is None
 
 
 def test_it_does_not_come_between_a_run_of_ansible(declare, run, server, status, directory):
@@ -828,7 +854,7 @@ def test_what_is_declared_is_held_against_its_types(declare, run, status, direct
 @pytest.mark.parametrize("name", ["declared.json", "state.json", "status.json", "paused.json"])
 def test_a_file_that_somebody_let_grow_is_not_read(declare, run, status, directory, monkeypatch, name):
     declare()
-    monkeypatch.setattr(reconcile._json, "LIMIT", 1 << 20)
+    monkeypatch.setattr(_json, "LIMIT", 1 << 20)
     (directory / name).write_text(json.dumps({"until": None, "fill": "x" * (2 << 20)}))
     code = run()
     if name == "declared.json":
@@ -945,15 +971,15 @@ def test_a_long_interval_is_no_silence(declare, run, later, directory, capsys):
 
 
 def test_what_has_never_been_looked_at_says_so():
-    row = reconcile._shown(heal.Known("d", launches=1), None, False)
-    assert reconcile._state(row, 1e9, False) == "unknown, not looked at yet"
+    row = shown(repairs.Known("d", launches=1), None, False)
+    assert state_line(row, 1e9, False) == "unknown, not looked at yet"
     status = {"time": 1.5, "exit": 4, "paused": None, "models": {"tiny": row}}
-    assert 'modelops_reconcile_model_seen_seconds{uid="tiny"} NaN\n' in reconcile.metrics(status)
+    assert 'modelops_reconcile_model_seen_seconds{uid="tiny"} NaN\n' in metrics_of(status)
 
 
 def test_a_uid_cannot_break_the_metrics():
-    row = reconcile._shown(heal.Known("d", heal.READY, launches=1), 1.0, True)
-    text = reconcile.metrics({"time": 1.5, "exit": 0, "paused": None, "models": {'a"b\\c': row}})
+    row = shown(repairs.Known("d", repairs.READY, launches=1), 1.0, True)
+    text = metrics_of({"time": 1.5, "exit": 0, "paused": None, "models": {'a"b\\c': row}})
     assert 'modelops_reconcile_model_ready{uid="a\\"b\\\\c"} 1\n' in text
 
 

@@ -8,13 +8,15 @@ from __future__ import annotations
 import json
 import stat
 import threading
+from dataclasses import replace
 
 import pytest
 from servers.xinference import PASSWORD, XinferenceServer
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Store
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import reconcile
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import reconcile, repairs
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import turn as one_turn
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.users.passwords import Found, plan_of
 
@@ -267,8 +269,8 @@ def test_a_rotation_that_broke_off_does_not_stop_the_reconciler(declared, turn, 
 
 def test_a_turn_in_which_the_password_is_replaced_logs_in_anew(declared, turn, directory, server, monkeypatch):
     """With the password the server ends the token of a turn that waits for a model."""
-    monkeypatch.setattr(reconcile, "_LOOK", 0.05)
-    looked = reconcile.Turn._look
+    monkeypatch.setattr(one_turn, "_LOOK", 0.05)
+    looked = one_turn.Turn._look
     states = []
 
     def look(self, memory):
@@ -277,11 +279,11 @@ def test_a_turn_in_which_the_password_is_replaced_logs_in_anew(declared, turn, d
             states.append(next(iter(self.state.models)))
             # As while it loads: there is another look in this turn.
             known = self.state.models[states[0]]
-            self.state.models[states[0]] = reconcile.replace(known, state=reconcile.heal.LOADING)
+            self.state.models[states[0]] = replace(known, state=repairs.LOADING)
             user = server.accounts.users["reconciler"]
             server.accounts.change_password(user["id"], {"new_password": NEW}, "admin")
             (directory / "password").write_text(NEW)
 
-    monkeypatch.setattr(reconcile.Turn, "_look", look)
+    monkeypatch.setattr(one_turn.Turn, "_look", look)
     server.forget()
     assert turn() == 0 and server.requests.count(("POST", "/token")) == 2 and server.accounts.failures == 0

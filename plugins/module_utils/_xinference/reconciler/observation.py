@@ -1,0 +1,89 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the reconciler sees of each model: on the server, and of the workers that had it. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.modelops.inference.plugins.module_utils import _log as log
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._session import Session
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import progress, releases
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory, Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import repairs
+
+
+def wanted_models(store: Store, declared: t.Sequence[t.Mapping[str, t.Any]], session: Session) -> list[models.Model]:
+    """The declared models that are to be served, by priority; the session hides the values of their environments."""
+    # Whether weights are there is the server's to say: they may be on another worker, or on a share that comes late.
+    try:
+        wanted = [model for model in models.desired(declared, exists=lambda path: True) if model.present]
+    except (KeyError, TypeError, ValueError, AttributeError) as exc:
+        raise ModelopsError(
+            f"{store.path}: its models are not what this release writes ({type(exc).__name__}: {exc}). Remove it; "
+            "the next run writes it anew."
+        ) from exc
+    for model in wanted:
+        # A short value, such as the 0 of CUDA_VISIBLE_DEVICES, would mask every 0.
+        envs = {str(name): str(value) for name, value in (model.options["envs"] or {}).items()}
+        session.hide(*(v for n, v in envs.items() if len(v) >= 8 or log.SECRET_NAME.search(n)))
+    return sorted(wanted, key=lambda model: model.options["priority"])
+
+
+def read_actual(
+    client: Client, wanted: t.Sequence[models.Model], launched: t.Mapping[str, t.Any], release: str
+) -> models.Actual:
+    """What runs and what loads on the server."""
+    # In this order: what gets ready in between is in both.
+    instances, running = client.instances(), client.models()
+    failed = [m.uid for m in wanted if (instances.get(m.uid) or {}).get("status") == "ERROR"]
+    gone = frozenset(uid for uid in failed if client.presence(uid) == releases.UNKNOWN)
+    return models.Actual(running, instances, gone=gone, workers=client.workers, launched=launched, version=release)
+
+
+def observe(model: models.Model, actual: models.Actual, memory: Memory) -> repairs.Seen:
+    """One model as the pure decisions take it."""
+    state, instance = actual.state(model.uid), actual.instances.get(model.uid) or {}
+    wanted, rows = model.options["replicas"], models.replicas(instance)
+    ready = sum(1 for row in rows if row.get("status") == "READY")
+    # A replica that is added is none of the model's until it is ready; those of a launch are from its beginning on.
+    loads = state == "loading" and not 0 < instance.get("replica", 0) <= ready
+    if loads or state not in ("ready", "loading"):
+        return repairs.Seen(state, progress.reason(instance), replicas=(0, wanted))
+    if model.uid not in actual.models:
+        error = "its instance is READY, but the server does not list it among the running models"
+        return repairs.Seen("failed", error, replicas=(0, wanted))
+    lost = [
+        row["worker_address"]
+        for row in instance.get("replica_statuses") or []
+        if row.get("status") == "TERMINATED" and row.get("worker_address") not in (None, *memory.drained)
+    ]
+    back = {*map(models.host, lost)} & {*map(models.host, actual.workers)}
+    fields = models.running_differences(model, actual)
+    others = [field for field in fields if field.name != "replicas"]
+    grows = not others and _grows(model, actual, memory)
+    # That some are lost is told by the state, and the list of models lags behind that of the instances.
+    differs = [str(field) for field in (others if ready == wanted or (grows and lost) else fields)]
+    return repairs.Seen("ready", "", differs, (ready, wanted), len(rows) - ready, len(lost), bool(back), grows)
+
+
+def _grows(model: models.Model, actual: models.Actual, memory: Memory) -> bool:
+    """Whether replicas can be added, and no drained worker gets them."""
+    if not models.can_roll(model, actual):
+        return False
+    free = not_drained(actual.workers, memory)
+    named = model.options["worker"]
+    if named and memory.declared.settings.get("cluster"):
+        return any(named in (address, models.host(address)) for address in free)
+    # Where nothing is declared the server chooses among all that have not left.
+    return bool(free) and (len(free) == len(actual.workers) or bool(launch.replica_place(model, [], free)))
+
+
+def not_drained(workers: t.Sequence[str], memory: Memory) -> list[str]:
+    return [address for address in workers if address not in memory.drained]
