@@ -18,30 +18,21 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.modules.xinference_models import ARGUMENT_SPEC
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import models
-from ansible_collections.modelops.inference.plugins.plugin_utils._slices import Slices
-
-# Seconds that one execution waits for a change of state; each execution costs a login.
-SLICE = 30
+from ansible_collections.modelops.inference.plugins.plugin_utils._slices import LaunchSlices
 
 
-class ActionModule(Slices, ActionBase):
+class ActionModule(LaunchSlices, ActionBase):
     MODULE = "modelops.inference.xinference_models"
     _supports_async = False
     _supports_check_mode = True
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
-        if self._task.async_val:
-            raise AnsibleActionFail(
-                f"{self.MODULE} does not run with async: its progress could not be shown. Use its option wait instead, and "
-                "call it again later."
-            )
+        self._refuse_async()
         args = dict(self._task.args)
         if boolean(args.get("validate_only", False), strict=False):
             return self._validate(args)
-        if args.get("wait") is not None or args.get("resume"):
-            return self._execute(args, task_vars)
-        return self._in_slices({**args, "wait": SLICE}, task_vars)
+        return self._launch(task_vars)
 
     @staticmethod
     def _validate(args: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
 display = Display()
@@ -56,3 +57,25 @@ class Slices:
         prefix = f"{(task_vars or {}).get('inventory_hostname')}: " if len(hosts) > 1 else ""
         for line in lines:
             display.display(f"  {prefix}{line}")
+
+
+# Seconds that one execution waits for a change of state; each execution costs a login.
+LAUNCH_SLICE = 30
+
+
+class LaunchSlices(Slices):
+    """The part of an action plugin whose module launches models, with its options ``wait`` and ``resume``."""
+
+    def _launch(self, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+        """In slices, but where the user says how long to wait."""
+        args = dict(self._task.args)
+        if args.get("wait") is not None or args.get("resume"):
+            return self._execute(args, task_vars)
+        return self._in_slices({**args, "wait": LAUNCH_SLICE}, task_vars)
+
+    def _refuse_async(self) -> None:
+        if self._task.async_val:
+            raise AnsibleActionFail(
+                f"{self.MODULE} does not run with async: its progress could not be shown. Use its option wait instead, and "
+                "call it again later."
+            )

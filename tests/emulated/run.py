@@ -123,6 +123,11 @@ def _models(given, work):
     return {"version": "4.1.0", "pending": False, "plan": [], "progress": [], "requests": {}, "models": rows}
 
 
+def _serve(given, work):
+    about = {"auth": "database", "claimed": True, "needs_setup": False, "client_keys": [], "definitions": [], "diff": []}
+    return {**about, **_models(given, work)}
+
+
 def _proof(given, work):
     os.makedirs(os.path.dirname(given["record"]), exist_ok=True)
     with open(given["record"], "w", encoding="utf-8") as file:
@@ -145,6 +150,7 @@ ANSWERS = {
     "xinference_service": _service,
     "xinference_reconciler": _reconciler,
     "xinference_models": _models,
+    "xinference_serve": _serve,
     "xinference_probe": lambda given, work: {"ok": True, "models": [{"uid": uid, "ok": True} for uid in given["uids"]]},
     "dify_plugin": lambda given, work: {
         "plugin": {"id": "langgenius/xinference", "state": "present"},

@@ -16,6 +16,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify import re
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._module import misspelled
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import definitions, models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.runs import models as models_run
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin
 from ansible_collections.modelops.inference.plugins.modules import xinference_models, xinference_registration
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import kinds, origins
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
@@ -76,7 +78,7 @@ def declared(given: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]
 def rows(options: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
     """The same of models whose options are validated."""
     try:
-        wanted = xinference_models.paths_of_sources(options, weights={}, predict=True)
+        wanted = models_run.paths_of_sources(options, weights={}, predict=True)
         models.desired(wanted, exists=lambda path: True)
     except ModelopsError as exc:
         raise ModelopsError(_secrets.redacted(str(exc))) from exc
@@ -92,6 +94,19 @@ def rows(options: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
         )
         for model in wanted
     ]
+
+
+def refuse(options: t.Mapping[str, t.Any]) -> None:
+    """What cannot be meant of the options of xinference_serve, which are validated.
+
+    :raises ModelopsError: naming everything of the first part that is wrong, without its secrets.
+    """
+    try:
+        admin.desired(options["users"], options["keys"], options["username"])
+        definitions.desired(options["definitions"])
+    except ModelopsError as exc:
+        raise ModelopsError(_secrets.redacted(str(exc))) from exc
+    rows(options["models"])
 
 
 def validated(spec: dict[str, t.Any], args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -15,7 +15,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify import pr
 from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations as r
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.models import TYPES
-from ansible_collections.modelops.inference.plugins.modules.xinference_models import MODEL_OPTIONS
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.runs.models import MODEL_OPTIONS
 
 
 def served(uid, type, abilities=(), **more):

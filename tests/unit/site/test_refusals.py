@@ -453,8 +453,8 @@ def test_no_value_of_a_variable_is_met_by_a_traceback(name):
 
 def test_no_value_of_a_key_is_met_by_a_traceback():
     target = SPECS.options["dify_targets"]["options"]
-    model = site.models.xinference_models.MODEL_OPTIONS
-    definition = site.models.xinference_models.registration.OPTIONS
+    model = site.models.models_run.MODEL_OPTIONS
+    definition = site.models.models_run.registration.OPTIONS
     for value in (
         None,
         True,

@@ -13,7 +13,7 @@ from test_placement import declare, place, qwen, worker
 from test_placement_read import read
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
-from ansible_collections.modelops.inference.plugins.modules.xinference_models import MODEL_OPTIONS
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.runs.models import MODEL_OPTIONS
 
 # Else a context beyond the model's own is refused for that.
 STRETCHED = {"engine_options": {"hf_overrides": {"rope_scaling": {"rope_type": "yarn", "factor": 8.0}}}}

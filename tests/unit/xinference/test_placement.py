@@ -18,7 +18,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.pla
     Cluster,
     Worker,
 )
-from ansible_collections.modelops.inference.plugins.modules.xinference_models import MODEL_OPTIONS
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.runs.models import MODEL_OPTIONS
 
 GIB = memory.GIB
 

@@ -31,7 +31,7 @@ def screen(monkeypatch):
 @pytest.fixture
 def play(run_module, monkeypatch):
     """``play({...}, ...)`` -> result of the plugin, with the module run in this process; ``play.executions`` counts."""
-    monkeypatch.setattr(action, "SLICE", 1)
+    monkeypatch.setattr(_slices, "LAUNCH_SLICE", 1)
 
     def run(args, task_vars=None, check=False, **task):
         plugin = action.ActionModule.__new__(action.ActionModule)

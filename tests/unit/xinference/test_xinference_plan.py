@@ -11,7 +11,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import progress
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models, registration
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch
-from ansible_collections.modelops.inference.plugins.modules.xinference_models import MODEL_OPTIONS
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.runs.models import MODEL_OPTIONS
 
 
 def declared(**given):

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from servers.xinference import PASSWORD, XinferenceServer
 
-from ansible_collections.modelops.inference.plugins.modules import xinference_models, xinference_registration
+from ansible_collections.modelops.inference.plugins.doc_fragments import _definitions, _models
 
 
 @pytest.fixture
@@ -226,11 +226,11 @@ def test_a_definition_declared_twice_is_refused(newest, define):
     assert result.failed and "'minilm' is declared 2 times" in result["msg"]
 
 
-def test_both_modules_describe_a_definition_alike():
+def test_a_definition_is_described_alike_by_itself_and_in_a_model():
     """A doc fragment cannot be put into a suboption, so the text is there twice."""
     texts = [
-        module.DOCUMENTATION.replace("models[].", "X.").replace("definitions[].", "X.")
-        for module in (xinference_models, xinference_registration)
+        fragment.ModuleDocFragment.DOCUMENTATION.replace("models[].", "X.").replace("definitions[].", "X.")
+        for fragment in (_models, _definitions)
     ]
     models, definitions = (yaml.safe_load(text)["options"] for text in texts)
     assert (

@@ -65,8 +65,8 @@ class Client:
         self.session = session
         self.username = username
         self.log_path = log_path
-        #: Whether the server has authentication on; known after login().
-        self.auth = False
+        #: Whether the server has authentication on; None before it was asked.
+        self.auth: bool | None = None
         #: Addresses (host:port) of the registered workers; known after wait_ready().
         self.workers: list[str] = []
         #: Whether models that try a worker are among the models that are told.
@@ -158,8 +158,8 @@ class Client:
         :param answer: of ``GET /v1/cluster/auth``, where it is at hand.
         """
         answer = answer or self.session.get(AUTH_PATH)
-        self.auth = bool(answer.json.get("auth"))
-        return self.auth
+        auth = self.auth = bool(answer.json.get("auth"))
+        return auth
 
     def check_password(self, min_length: int = 0) -> None:
         """Refuses to go on without a password, or with one that the server would not take for a new user.
@@ -205,6 +205,11 @@ class Client:
                 "until then whoever holds the setup token of its log can."
             )
         raise ModelopsError(f"{problem} It was not tried again. {RESET_HINT}")
+
+    def ensure_login(self) -> None:
+        """Logs in where that was not done before."""
+        if self.auth is None or (self.auth and "Authorization" not in self.session.headers):
+            self.login()
 
     def use_password(self, value: str | None, path: str | None = None) -> None:
         """Logs in with another password from now on, or with the one that a file holds."""

@@ -110,7 +110,7 @@ def _converge(
     """:param timeout: seconds to wait for somebody else who holds the lock."""
     with store.lock(timeout):
         client.wait_ready(settings.ready_timeout, declared=settings.workers)
-        client.login()
+        client.ensure_login()
         run = _Run(client, wanted, settings, Memory(store), alone=store.path is not None)
         try:
             result = run.result(pending)
