@@ -124,7 +124,14 @@ def _models(given, work):
 
 
 def _serve(given, work):
-    about = {"auth": "database", "claimed": True, "needs_setup": False, "client_keys": [], "definitions": [], "diff": []}
+    about = {
+        "auth": "database",
+        "claimed": True,
+        "needs_setup": False,
+        "client_keys": [],
+        "definitions": [],
+        "diff": [],
+    }
     return {**about, **_models(given, work)}
 
 
