@@ -10,7 +10,7 @@ from test_placement import GIB, declare, place, qwen, worker
 from test_placement_read import read
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import common_sizes
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import common_sizes
 
 
 def known(name, model_type="embedding", engine=None, **options):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 from test_placement import CARDS, QWEN25, declare, place, worker
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import limits, memory
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import checkpoints, limits
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_the_least_compute_capability(engine, model_format, vllm, cuda, least):
 )
 def test_a_card_that_is_too_old_is_told_what_would_run(monkeypatch, model_format, cluster, said):
     monkeypatch.setitem(CARDS, "V100", (32768, 7.0))
-    found = memory.checkpoint(QWEN25[7], 7, model_format, "fp8" if model_format == "fp8" else "none")
+    found = checkpoints.checkpoint(QWEN25[7], 7, model_format, "fp8" if model_format == "fp8" else "none")
     declared = declare(size="7", format=model_format), found
     [problem] = place([worker("V100", driver="580.95")], declared, **cluster).problems
     assert said in problem and "V100 of 10.0.0.1:5000 has 7.0: take" in problem and "llama.cpp (ggufv2)" in problem
@@ -57,7 +57,7 @@ def test_the_type_of_the_weights_counts_where_the_catalogue_calls_them_unquantiz
     assert limits.stored_format("pytorch", 8.0) == "fp8" and limits.stored_format(None, 4.5) == "fp4"
     assert limits.stored_format("pytorch", 16.0) == limits.stored_format("pytorch", None) == "pytorch"
     assert limits.stored_format("awq", 8.0) == "awq"
-    found = memory.checkpoint({}, 20, "pytorch", "none", bits=4.5)
+    found = checkpoints.checkpoint({}, 20, "pytorch", "none", bits=4.5)
     [problem] = place([worker(*["T4"] * 4)], (declare(format="pytorch", gpus="4"), found), vllm="0.15.1").problems
     assert "vLLM 0.15.1 with format fp4 needs compute capability 8.0, and T4 of" in problem
 
@@ -97,7 +97,7 @@ def test_a_context_that_the_model_was_not_made_for(options, own, refused):
 
 
 def test_it_is_refused_before_anything_starts():
-    declared = declare(size="7", format="pytorch", context_length=131072), memory.checkpoint(QWEN25[7], 7)
+    declared = declare(size="7", format="pytorch", context_length=131072), checkpoints.checkpoint(QWEN25[7], 7)
     problems = place([worker("A100 80")], declared).problems
     assert problems[0].startswith("models: m: context_length is 131072 tokens, and the model was made for 32768")
 
@@ -112,4 +112,4 @@ def test_it_is_refused_before_anything_starts():
     ],
 )
 def test_rope_scaling_of_the_configuration_itself_counts(scaling, context):
-    assert memory.checkpoint({**QWEN25[7], "rope_scaling": scaling}, 7).context == context
+    assert checkpoints.checkpoint({**QWEN25[7], "rope_scaling": scaling}, 7).context == context

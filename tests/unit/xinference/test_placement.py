@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import memory, placement
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import checkpoints, footprint
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import ledger, placement
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement.cluster import (
     Card,
     Cluster,
@@ -20,7 +21,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.pla
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.runs.models import MODEL_OPTIONS
 
-GIB = memory.GIB
+GIB = footprint.GIB
 
 # What nvidia-smi says of each, in MiB (npu-smi of the 910B).
 CARDS = {
@@ -86,7 +87,7 @@ def declare(uid="m", **options):
 def qwen(uid="m", size=7, quantization=None, **options):
     """A model with its checkpoint, as the catalogue describes it."""
     model_format = {"Int4": "gptq", "Q4_K_M": "ggufv2"}.get(quantization, "pytorch")
-    found = memory.checkpoint(QWEN25[size], size, model_format, quantization or "none")
+    found = checkpoints.checkpoint(QWEN25[size], size, model_format, quantization or "none")
     return declare(uid, size=str(size), format=model_format, quantization=quantization, **options), found
 
 
@@ -400,7 +401,7 @@ def on_the_cpu(replicas, *there, rams=(16, 15.9, 15.8)):
     decision = models.Decision(model, models.SCALE if there else models.LAUNCH)
     result = place(workers, given, actual=actual, decisions=[decision])
     assert result.problems == []
-    return [row["worker"].partition(":")[0][-1] for row in result.rows if row["source"] not in placement.THERE]
+    return [row["worker"].partition(":")[0][-1] for row in result.rows if row["source"] not in ledger.RUNNING_SOURCES]
 
 
 def test_replicas_on_the_cpu_are_spread_while_there_is_room():
@@ -648,15 +649,15 @@ def test_transformers_leaves_on_the_cpu_what_does_not_fit():
 
 
 def test_a_coarse_estimate_refuses_only_beyond_doubt():
-    coarse = memory.checkpoint({}, 14, "pytorch", "none")
-    assert coarse.source == memory.COARSE
+    coarse = checkpoints.checkpoint({}, 14, "pytorch", "none")
+    assert coarse.source == checkpoints.COARSE
     result = place([worker("RTX 4090")], (declare(size="14"), coarse))
     assert (
         result.problems == []
         and result.rows[0]["source"].startswith("90%")
         and "may fail to start" in result.warnings[0]
     )
-    huge = memory.checkpoint({}, 32, "pytorch", "none")
+    huge = checkpoints.checkpoint({}, 32, "pytorch", "none")
     assert "needs at least" in place([worker("RTX 4090")], (declare(size="32"), huge)).problems[0]
 
 

@@ -14,10 +14,11 @@ from test_placement import declare
 from ansible_collections.modelops.inference.plugins.module_utils._session import Session
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import checkpoints, footprint
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import cluster as clusters
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import memory, placement
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import placement
 
-GIB = memory.GIB
+GIB = footprint.GIB
 HERE, FAR = "127.0.0.1:51954", "10.9.9.9:30000"
 
 
@@ -62,7 +63,7 @@ def test_workers_and_their_cards_of_every_release(xinference):
         (0, 24 * GIB, 24 * GIB),
         (1, 24 * GIB, 24 * GIB),
     ]
-    assert worker.memory == 22 * GIB and worker.platform == sys.platform and found.local
+    assert worker.ram == 22 * GIB and worker.platform == sys.platform and found.local
     assert [path for _verb, path in xinference.requests] == ["/v1/cluster/info", "/v1/model_registrations/LLM/qwen3"]
     assert {verb for verb, _path in xinference.requests} == {"GET"}
 
@@ -71,9 +72,9 @@ def test_the_catalogue_of_4_tells_the_shape_and_older_ones_the_size(xinference):
     found, _wanted, _actual = read(xinference, declare("qwen3", engine="Transformers"))
     checkpoint = found.checkpoints["qwen3"]
     if xinference.profile.version == "4.1.0":
-        assert checkpoint.source == memory.CATALOGUE and checkpoint.layers == 28 and checkpoint.context == 32768
+        assert checkpoint.source == checkpoints.CATALOGUE and checkpoint.layers == 28 and checkpoint.context == 32768
     else:
-        assert checkpoint.source == memory.COARSE and checkpoint.weights == pytest.approx(1.2e9)
+        assert checkpoint.source == checkpoints.COARSE and checkpoint.weights == pytest.approx(1.2e9)
 
 
 def test_the_spec_is_the_one_that_is_launched(cluster):
@@ -158,7 +159,7 @@ def test_weights_on_this_host_are_measured(cluster, gguf, weights):
         declare("d", type="image", engine=None, name="sd-turbo"),
     ]
     found, _wanted, _actual = read(cluster, *declared)
-    assert found.checkpoints["a"].source == memory.COARSE  # no GGUF file
+    assert found.checkpoints["a"].source == checkpoints.COARSE  # no GGUF file
     assert found.checkpoints["b"] is None and found.checkpoints["d"] is None
     assert found.checkpoints["c"].weights == pytest.approx(0.133e9, rel=0.02)
 

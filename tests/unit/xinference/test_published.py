@@ -12,14 +12,15 @@ import yaml
 from test_placement import declare
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import memory, placement, sizes
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import checkpoints, footprint, sizes
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import placement
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement.cluster import (
     Card,
     Cluster,
     Worker,
 )
 
-GIB = memory.GIB
+GIB = footprint.GIB
 PUBLISHED = yaml.safe_load(Path(__file__).with_name("published.yml").read_text())
 CASES = PUBLISHED["cases"]
 
@@ -30,7 +31,7 @@ def checkpoint_of(case, **known):
     size = sizes.total(model["size"], model["id"])
     bits = sizes.stored(model["id"], size, model["formats"])
     shape = {**model["shape"], "context_length": model["context"]}
-    return memory.checkpoint(shape, size, case["format"], case["quantization"], bits=bits)
+    return checkpoints.checkpoint(shape, size, case["format"], case["quantization"], bits=bits)
 
 
 def place(case, found, **options):
@@ -63,16 +64,16 @@ def test_there_are_enough_cases_and_each_names_its_source():
 def test_the_size_is_near_the_published_one(case):
     found = checkpoint_of(case)
     ratio = found.weights / GIB / case["gib"]
-    coarse = found.source in (memory.COARSE, memory.UNSURE)
+    coarse = found.source in (checkpoints.COARSE, checkpoints.UNSURE)
     assert (0.75 if coarse else 0.88) < ratio < (1.25 if coarse else 1.15), (found.weights / GIB, found.source)
     # What refuses is never more than what is published.
-    assert found.weights * (1 - memory.MARGIN[found.source]) / GIB < case["gib"]
+    assert found.weights * (1 - checkpoints.MARGIN[found.source]) / GIB < case["gib"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 def test_it_fits_where_it_is_published_to_fit_and_nowhere_else(case):
     found = checkpoint_of(case)
-    result, surely = place(case, found), case["gib"] * (1 - memory.MARGIN[found.source])
+    result, surely = place(case, found), case["gib"] * (1 - checkpoints.MARGIN[found.source])
     if case["fits"]:
         assert not result.problems and not any("layers fit" in warning for warning in result.warnings), result
     elif surely > case["cards"] * case["of"]:
@@ -90,7 +91,7 @@ def case_of(model, cards, of):
 
 def test_experts_that_a_shape_does_not_tell_are_counted():
     found = checkpoint_of(case_of("Qwen3-Next-Instruct-80", 1, 24))
-    assert found.source == memory.COARSE and found.weights == pytest.approx(160e9, rel=0.01)
+    assert found.source == checkpoints.COARSE and found.weights == pytest.approx(160e9, rel=0.01)
     # Such a shape refuses nothing for its cache.
     assert found.full_layers == 0 and found.window_layers == 12
     kimi = checkpoint_of(case_of("Kimi-K2.5-1058.59", 8, 141))
@@ -100,7 +101,7 @@ def test_experts_that_a_shape_does_not_tell_are_counted():
 def test_weights_of_an_unknown_type_warn_instead_of_being_refused():
     case = case_of("deepseek-v3-671", 8, 141)
     unknown = checkpoint_of(case, id="somebody/New-671B", formats=["pytorch"])
-    assert unknown.source == memory.UNSURE
+    assert unknown.source == checkpoints.UNSURE
     result = place(case, unknown)
     assert not result.problems and "are needed" in result.warnings[0]
     assert {row["source"] for row in result.rows} == {"90% of the card, as vLLM takes it"}
@@ -146,7 +147,7 @@ def test_a_size_of_a_definition_is_a_number_or_unknown(size, number):
     assert sizes.billions(size) == number
     assert sizes.stored("Qwen/Qwen3", size, ["pytorch"]) == 16 and sizes.total(size, "Qwen/Qwen3") == size
     shape = {"hidden_size": 1024, "num_hidden_layers": 28, "vocab_size": 151936, "intermediate_size": 3072}
-    memory.checkpoint(shape, size, "pytorch", "none")
+    checkpoints.checkpoint(shape, size, "pytorch", "none")
 
 
 def test_two_spellings_of_a_size_are_one():
@@ -167,7 +168,7 @@ def test_a_model_that_need_not_fit_is_launched_with_a_warning():
 @pytest.mark.parametrize("layers", range(1, 129))
 def test_all_layers_fit_where_there_is_room_for_all(layers):
     shape = {"num_hidden_layers": layers, "num_attention_heads": 28, "num_key_value_heads": 4, "hidden_size": 3584}
-    found = memory.checkpoint({**shape, "vocab_size": 152064, "intermediate_size": 18944}, 7, "ggufv2", "Q4_K_M")
-    whole = memory.need(found, "llama.cpp", 4096, 1, {}).total
-    keys, _held = memory.llama_cpp_settings(found, whole, 1, 4096, {})
+    found = checkpoints.checkpoint({**shape, "vocab_size": 152064, "intermediate_size": 18944}, 7, "ggufv2", "Q4_K_M")
+    whole = footprint.need(found, "llama.cpp", 4096, 1, {}).total
+    keys, _held = footprint.llama_cpp_settings(found, whole, 1, 4096, {})
     assert keys == {"n_gpu_layers": layers + 1}

@@ -15,7 +15,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog import offers
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models, registration
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import sizes
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import sizes
 
 # The server does not tell these abilities where it lists the models that have nothing else.
 _IMPLIED = {"embedding": ["embed"], "rerank": ["rerank"]}

@@ -25,7 +25,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dra
     sized,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import proof
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import cluster, sizes
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import sizes
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import cluster
 
 
 @dataclass

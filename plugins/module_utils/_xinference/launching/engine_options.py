@@ -22,7 +22,7 @@ import typing as t
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import shell
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import engines
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import engines
 
 # What Xinference itself takes before the engine sees it (*ModelConfig and load() of each engine in model/llm, 4.1.0).
 _XINFERENCE = frozenset(

@@ -6,14 +6,18 @@
 
 from __future__ import annotations
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import engines, memory
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import (
+    checkpoints,
+    engines,
+    footprint,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement.cluster import Card, Worker
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement.demand import Demand
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement.ledger import (
     Ledger,
     Spot,
     reserves,
 )
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement.requirements import Requirements
 
 # Contexts are advised in multiples of this, and no shorter one: nobody serves less.
 _STEP = 256
@@ -21,21 +25,21 @@ _STEP = 256
 _IMAGE_LIMITS = frozenset({"limit_mm_per_prompt", "max_pixels", "mm_processor_kwargs"})
 
 
-def context(demand: Demand, ledger: Ledger, spot: Spot) -> int:
+def context(required: Requirements, ledger: Ledger, spot: Spot) -> int:
     """The longest context of one request with which a replica would not be refused on these cards; 0 where none helps."""
-    found, worker = ledger.cluster.checkpoints.get(demand.uid), spot[0]
-    declared = demand.model.options["context_length"]
-    slots = max(1, (demand.context or 0) // declared if declared else 1)
+    found, worker = ledger.cluster.checkpoints.get(required.uid), spot[0]
+    declared = required.model.options["context_length"]
+    slots = max(1, (required.context or 0) // declared if declared else 1)
     own = found.context if found else None
-    longest = min((tokens for tokens in ((demand.context or 0) // slots, own) if tokens), default=0)
-    rooms = [_allowed(demand, ledger, spot, number) for number in range(len(spot[1]))]
+    longest = min((tokens for tokens in ((required.context or 0) // slots, own) if tokens), default=0)
+    rooms = [_allowed(required, ledger, spot, number) for number in range(len(spot[1]))]
     if found is None or not longest or not rooms or None in rooms or not worker.cards:
         return 0
     allowed = min(room for room in rooms if room is not None)
-    parts = max(1, demand.cards) * demand.parts
+    parts = max(1, required.cards) * required.parts
 
     def least(tokens: int) -> float:
-        return memory.need(found, demand.engine, tokens * slots, parts, demand.given).least
+        return footprint.need(found, required.engine, tokens * slots, parts, required.given).least
 
     low, high = 0, longest // _STEP
     while low < high:
@@ -44,14 +48,14 @@ def context(demand: Demand, ledger: Ledger, spot: Spot) -> int:
     return low * _STEP
 
 
-def _allowed(demand: Demand, ledger: Ledger, spot: Spot, number: int) -> float | None:
+def _allowed(required: Requirements, ledger: Ledger, spot: Spot, number: int) -> float | None:
     """Bytes of one of the cards that the replica may hold."""
     worker, card = spot[0], spot[1][number]
     room = ledger.room[worker.address, card.index]
     if room is None:
         return None
-    claim, _source = demand.claim(card, max(0.0, room))
-    limited = reserves(demand) or demand.engine in engines.FREE_SHARES
+    claim, _source = required.claim(card, max(0.0, room))
+    limited = reserves(required) or required.engine in engines.FREE_SHARES
     return min(claim, room) if limited and claim is not None else room
 
 
@@ -61,13 +65,13 @@ def idle_cards(ledger: Ledger, worker: Worker, uid: str) -> int:
     return sum(1 for card in cards if not [user for user in ledger.models_on(worker, card) if user != uid])
 
 
-def images(demand: Demand, found: memory.Checkpoint | None, claim: float, card: Card) -> str:
+def images(required: Requirements, found: checkpoints.Checkpoint | None, claim: float, card: Card) -> str:
     """What to warn of where vLLM gets a part of a card for a model that reads images; empty for nothing.
 
     When vLLM starts it encodes as many images of the largest size as a request may hold, beside weights and cache, and fails where its
     share has no room for them: Qwen2.5-VL-3B does with 30 % of 80 GB.
     """
-    if demand.engine != "vllm" or found is None or not found.sees or _IMAGE_LIMITS & set(demand.given):
+    if required.engine != "vllm" or found is None or not found.sees or _IMAGE_LIMITS & set(required.given):
         return ""
     if card.total is None or claim >= engines.VLLM_SHARE * card.total:
         return ""

@@ -23,10 +23,11 @@ from dataclasses import dataclass, field, replace
 from ansible_collections.modelops.inference.plugins.module_utils._host import llama_cpp
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import (
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import (
+    checkpoint_files,
+    checkpoints,
     common_sizes,
     engines,
-    memory,
     sizes,
 )
 
@@ -52,7 +53,7 @@ class Worker:
     """A worker.
 
     :param cards: None where not even their number is known.
-    :param memory: bytes of RAM that are available.
+    :param ram: bytes of RAM that are available.
     :param platform: sys.platform; "" of a worker on another host.
     :param certain: whether the indices of the cards are known, and not only their number.
     :param llama_cpp: its environment's build ("" for none), where Xinference takes one for its GPUs from ("" for nowhere), and
@@ -61,7 +62,7 @@ class Worker:
 
     address: str
     cards: list[Card] | None = None
-    memory: float | None = None
+    ram: float | None = None
     cpus: int | None = None
     platform: str = ""
     certain: bool = False
@@ -87,7 +88,7 @@ class Cluster:
 
     workers: list[Worker] = field(default_factory=list)
     local: bool = True
-    checkpoints: dict[str, memory.Checkpoint | None] = field(default_factory=dict)
+    checkpoints: dict[str, checkpoints.Checkpoint | None] = field(default_factory=dict)
     cuda: str = ""
     vllm: str = ""
     disk: float | None = None
@@ -148,7 +149,7 @@ def new_replicas(decision: models.Decision, actual: models.Actual) -> int:
 def _worker(row: t.Mapping[str, t.Any], actual: models.Actual, devices: t.Sequence[t.Mapping[str, t.Any]]) -> Worker:
     """A worker by its row of GET /v1/cluster/info?detailed=true, and what the caller knows of its cards."""
     address = row["ip_address"]
-    worker = Worker(address, memory=row.get("mem_available"), cpus=row.get("cpu_count"))
+    worker = Worker(address, ram=row.get("mem_available"), cpus=row.get("cpu_count"))
     worker.platform = sys.platform if _is_here(worker.host) else ""
     count = int(row.get("gpu_count") or 0)
     mine = [
@@ -236,7 +237,7 @@ def _free(path: str) -> float | None:
     return None
 
 
-def _checkpoints(client: Client, launched: t.Sequence[models.Model]) -> dict[str, memory.Checkpoint | None]:
+def _checkpoints(client: Client, launched: t.Sequence[models.Model]) -> dict[str, checkpoints.Checkpoint | None]:
     families: dict[str, dict[str, t.Any]] = {}
     result = {}
     for model in launched:
@@ -247,7 +248,7 @@ def _checkpoints(client: Client, launched: t.Sequence[models.Model]) -> dict[str
         if path and os.path.exists(path):
             if path.endswith(".gguf"):
                 model_format = "ggufv2"
-            found = memory.read_checkpoint(path, size, model_format, quantization)
+            found = checkpoint_files.read_checkpoint(path, size, model_format, quantization)
         else:
             if model.type == "LLM" and model.definition is None:
                 if model.name not in families:
@@ -265,9 +266,9 @@ def _checkpoints(client: Client, launched: t.Sequence[models.Model]) -> dict[str
             if sizes.billions(size) is None:
                 named = re.search(r"(?<![\d.])(\d+(?:\.\d+)?)[bB](?![a-zA-Z])", model.name)
                 size = named.group(1) if named else None
-            found = memory.checkpoint(shape, size, model_format, quantization, bits=bits) or common_sizes.checkpoint(
-                model
-            )
+            found = checkpoints.checkpoint(
+                shape, size, model_format, quantization, bits=bits
+            ) or common_sizes.checkpoint(model)
         told = families.get(model.name) if model.definition is None else model.definition.body
         sees = "vision" in ((told or {}).get("model_ability") or ())
         result[model.uid] = replace(found, sees=True) if found and sees else found

@@ -10,26 +10,26 @@ import collections
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import engines
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import engines
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs.footprint import GIB
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement.cluster import (
     Card,
     Cluster,
     Worker,
     memory_held,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement.demand import Demand
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement.memory import GIB
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement.requirements import Requirements
 
 # Sources of the figures of what runs already.
-IN_USE, RUNNING = THERE = ("in use", "running")
+IN_USE, RUNNING = RUNNING_SOURCES = ("in use", "running")
 
 # A worker, and cards of it that a replica may take.
 Spot = tuple[Worker, list[Card]]
 
 
-def reserves(demand: Demand) -> bool:
+def reserves(required: Requirements) -> bool:
     """Whether its engine sets its claim aside, whatever the model needs."""
-    return demand.budget is not None or demand.share() is not None
+    return required.budget is not None or required.share() is not None
 
 
 class Ledger:
@@ -58,7 +58,7 @@ class Ledger:
         self.users: dict[tuple[str, int], list[str]] = {}
         #: The same before anything was placed.
         self.start: dict[tuple[str, int], float | None] = {}
-        self.memory = {worker.address: worker.memory for worker in cluster.workers}
+        self.ram = {worker.address: worker.ram for worker in cluster.workers}
         for worker in cluster.workers:
             for card in worker.cards or []:
                 self.users[worker.address, card.index] = self._uids_on(worker, card)
@@ -67,7 +67,7 @@ class Ledger:
 
     def copy(self) -> Ledger:
         other = object.__new__(Ledger)
-        other.__dict__.update(self.__dict__, room=dict(self.room), memory=dict(self.memory))
+        other.__dict__.update(self.__dict__, room=dict(self.room), ram=dict(self.ram))
         other.users = {place: list(uids) for place, uids in self.users.items()}
         return other
 
@@ -97,7 +97,7 @@ class Ledger:
                 for replica in models.replicas(instance):
                     yield uid, replica
 
-    def beside(self, uid: str) -> collections.Counter[str]:
+    def replicas_on_workers(self, uid: str) -> collections.Counter[str]:
         """Address of a worker -> how many replicas of the model stay there."""
         here = (r.get("worker_address", "") for name, r in self._replicas() if name == uid and uid not in self.ends)
         return collections.Counter(here)
@@ -150,20 +150,20 @@ class Ledger:
         model = self.declared.get(uid)
         if model is None or not model.present:
             return held
-        demand = Demand(model, engines.of(model), 1, 1, 1, 0, None, None)
-        promised = demand.claim(card, None)[0] if reserves(demand) else None
+        required = Requirements(model, engines.of(model), 1, 1, 1, 0, None, None)
+        promised = required.claim(card, None)[0] if reserves(required) else None
         return max(held, promised or 0.0)
 
     def running(self) -> list[dict[str, t.Any]]:
         """Rows of what stays."""
         staying = [(uid, replica) for uid, replica in self._replicas() if uid not in self.ends]
-        beside = collections.Counter((uid, _address(replica)) for uid, replica in staying)
+        on_worker = collections.Counter((uid, _address(replica)) for uid, replica in staying)
         on_card = collections.Counter(
             (uid, _address(replica), index) for uid, replica in staying for index in set(replica.get("gpu_idx") or ())
         )
         rows: list[dict[str, t.Any]] = []
         for uid, replica in staying:
-            rows += self._rows_of(uid, replica, beside[uid, _address(replica)] == 1, on_card)
+            rows += self._rows_of(uid, replica, on_worker[uid, _address(replica)] == 1, on_card)
         return rows
 
     def _rows_of(

@@ -13,17 +13,22 @@ from dataclasses import dataclass, replace
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import releases
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import engines, limits, memory
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import (
+    checkpoints,
+    engines,
+    footprint,
+    limits,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs.footprint import GIB
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement.cluster import (
     Card,
     Cluster,
     Worker,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement.memory import GIB
 
 
 @dataclass
-class Demand:
+class Requirements:
     """What one model wants.
 
     :param cards: GPUs of each replica, or of each worker's part of it; 0 runs on the CPU.
@@ -40,7 +45,7 @@ class Demand:
     replicas: int
     first: int
     context: int | None
-    need: memory.Need | None
+    need: footprint.Need | None
     capability: float = 0.0
 
     @property
@@ -87,13 +92,13 @@ class Demand:
             if self.model.type == "embedding" and "wemm" in self.model.name.lower()
             else engines.VLLM_SHARE
         )
-        return memory.number(self.given, "gpu_memory_utilization", default)
+        return footprint.number(self.given, "gpu_memory_utilization", default)
 
     def claim(self, card: Card, room: float | None) -> tuple[float | None, str]:
         """Bytes of a card that it will hold, and where the figure comes from."""
         if self.budget is not None:
             with contextlib.suppress(ValueError):  # a share of a card of unknown size
-                return memory.budget(self.budget, card.total), "gpu_memory"
+                return footprint.budget(self.budget, card.total), "gpu_memory"
             return None, "not known"
         share = self.share()
         if share is not None and card.total is not None:
@@ -106,20 +111,20 @@ class Demand:
 
 
 SOURCES = {
-    memory.FILES: "size of the weights",
-    memory.CATALOGUE: "shape of the model",
-    memory.COARSE: "coarse: by the number of parameters",
-    memory.UNSURE: "coarse: the type of its weights is not known",
+    checkpoints.FILES: "size of the weights",
+    checkpoints.CATALOGUE: "shape of the model",
+    checkpoints.COARSE: "coarse: by the number of parameters",
+    checkpoints.UNSURE: "coarse: the type of its weights is not known",
 }
 
 
-def free_share(demand: Demand) -> float:
-    total = demand.cards * demand.parts
-    default = next(share for cards, share in engines.FREE_SHARES[demand.engine] if total >= cards)
-    return memory.number(demand.given, "mem_fraction_static", default)
+def free_share(required: Requirements) -> float:
+    total = required.cards * required.parts
+    default = next(share for cards, share in engines.FREE_SHARES[required.engine] if total >= cards)
+    return footprint.number(required.given, "mem_fraction_static", default)
 
 
-def demand_of(model: models.Model, replicas: int, cluster: Cluster, actual: models.Actual) -> Demand:
+def requirements_of(model: models.Model, replicas: int, cluster: Cluster, actual: models.Actual) -> Requirements:
     options, engine = model.options, engines.of(model)
     gpus = model.body.get("n_gpu", "auto")
     if options["gpu_indices"]:
@@ -131,30 +136,30 @@ def demand_of(model: models.Model, replicas: int, cluster: Cluster, actual: mode
         cards = 1 if gpus == "auto" and places else 0
     parts = options["n_worker"] or 1
     cpus = min((int(worker.cpus or 8) for worker in workers_of(model, cluster)), default=8)
-    context = memory.context_of(engine, options, releases.llama_cpp_slots(actual.version, cpus))
+    context = footprint.context_of(engine, options, releases.llama_cpp_slots(actual.version, cpus))
     found = cluster.checkpoints.get(model.uid)
     need = None
     if found is not None:
         given = options["engine_options"] or {}
-        need = memory.need(found, engine, context, max(1, cards) * parts, given, cpu=not cards)
+        need = footprint.need(found, engine, context, max(1, cards) * parts, given, cpu=not cards)
     least, _who = _floor(model, engine, cluster)
-    demand = Demand(model, engine, cards, parts, replicas, options["replicas"] - replicas, context, need, least)
-    if need and found and cards and engine == "llama.cpp" and demand.gpu_layers is not None:
-        part = min(1.0, demand.gpu_layers / (found.layers + 1)) if found.layers else 0.0
+    required = Requirements(model, engine, cards, parts, replicas, options["replicas"] - replicas, context, need, least)
+    if need and found and cards and engine == "llama.cpp" and required.gpu_layers is not None:
+        part = min(1.0, required.gpu_layers / (found.layers + 1)) if found.layers else 0.0
         parts_of_it = {name: getattr(need, name) * part for name in ("weights", "cache", "least")}
-        demand.need = replace(need, **parts_of_it)
-    return demand
+        required.need = replace(need, **parts_of_it)
+    return required
 
 
 def workers_of(model: models.Model, cluster: Cluster) -> list[Worker]:
     """The workers that a model may run on, with the cards that its engine computes on there."""
     return [
         replace(worker, cards=[]) if engines.llama_cpp_is_for_cpu(model, worker.llama_cpp) else worker
-        for worker in _named(model, cluster)
+        for worker in _declared_workers(model, cluster)
     ]
 
 
-def _named(model: models.Model, cluster: Cluster) -> list[Worker]:
+def _declared_workers(model: models.Model, cluster: Cluster) -> list[Worker]:
     named = model.options["worker"]
     meant = [worker for worker in cluster.workers if named in (worker.address, worker.host)]
     return meant if named and (meant or not cluster.local) else list(cluster.workers)
@@ -162,7 +167,7 @@ def _named(model: models.Model, cluster: Cluster) -> list[Worker]:
 
 def without_gpus(model: models.Model, cluster: Cluster) -> str:
     """That a model would run on the CPU of workers with GPUs, because of their llama.cpp, and the remedy; empty where it would not."""
-    places = _named(model, cluster)
+    places = _declared_workers(model, cluster)
     blind = [worker for worker in places if worker.cards and engines.llama_cpp_is_for_cpu(model, worker.llama_cpp)]
     if not blind or any(worker.cards for worker in workers_of(model, cluster)):
         return ""
@@ -177,9 +182,9 @@ def without_gpus(model: models.Model, cluster: Cluster) -> str:
     )
 
 
-def impossible(demand: Demand, cluster: Cluster) -> list[str]:
+def impossible(required: Requirements, cluster: Cluster) -> list[str]:
     """What rules a model out whatever else runs."""
-    model, options, engine = demand.model, demand.model.options, demand.engine
+    model, options, engine = required.model, required.model.options, required.engine
     places = workers_of(model, cluster)
     if not places:
         known = ", ".join(worker.address for worker in cluster.workers)
@@ -194,49 +199,49 @@ def impossible(demand: Demand, cluster: Cluster) -> list[str]:
             f"{label} cannot read format {model_format}, only {', '.join(formats)}; "
             f"{model_format} is read by {', '.join(readers) or 'no engine of this type'}"
         )
-    found = cluster.checkpoints.get(demand.uid)
+    found = cluster.checkpoints.get(required.uid)
     stretched = limits.too_long(options, found.context if found else None)
     problems += [stretched] if stretched else []
-    if demand.budget is not None:
-        problems += _bad_budget(demand, without_gpus(model, cluster))
+    if required.budget is not None:
+        problems += _bad_budget(required, without_gpus(model, cluster))
     if engine == "mlx" and all(worker.cards or worker.platform not in ("", "darwin") for worker in places):
         problems.append(
             "MLX runs on Apple silicon only, and no worker is such a machine: take llama.cpp or Transformers"
         )
         return problems
     problems += [engines.split_gguf(model)] if engines.split_gguf(model) else []
-    if engine in engines.GPU_ENGINES and not demand.cards:
+    if engine in engines.GPU_ENGINES and not required.cards:
         where = ", ".join(worker.address for worker in places)
         problems.append(
             f"{label} needs a GPU, and it would run on the CPU of {where}: take llama.cpp (ggufv2) or Transformers, or "
             "give it a worker with a GPU"
         )
-    if demand.cards:
+    if required.cards:
         blind = without_gpus(model, cluster)
-        problems += [f"it asks for GPUs, and {blind}"] if blind else _no_cards(demand, cluster, places)
-        problems += _old_hardware(demand, cluster, places)
+        problems += [f"it asks for GPUs, and {blind}"] if blind else _lacking_cards(required, cluster, places)
+        problems += _outdated_hardware(required, cluster, places)
     return problems
 
 
-def _bad_budget(demand: Demand, blind: str) -> list[str]:
+def _bad_budget(required: Requirements, blind: str) -> list[str]:
     own = {"vllm": "gpu_memory_utilization", "sglang": "mem_fraction_static", "llama.cpp": "n_gpu_layers"}
-    key = own.get(demand.engine)
-    if key and key in demand.given:
+    key = own.get(required.engine)
+    if key and key in required.given:
         return [f"gpu_memory becomes {key}, which engine_options gives, too: give one of them"]
-    if not demand.cards:
+    if not required.cards:
         return ["gpu_memory is of a GPU, and " + (blind or "it would run on the CPU")]
     try:
-        memory.budget(demand.budget, 1.0)
+        footprint.budget(required.budget, 1.0)
     except ValueError as exc:
         return [f"gpu_memory: {exc}"]
     return []
 
 
-def _no_cards(demand: Demand, cluster: Cluster, places: t.Sequence[Worker]) -> list[str]:
+def _lacking_cards(required: Requirements, cluster: Cluster, places: t.Sequence[Worker]) -> list[str]:
     """Too few cards, or none of these indices."""
     have = {worker.address: len(worker.cards or []) for worker in places}
     listed = ", ".join(f"{address} has {count}" for address, count in have.items())
-    indices = demand.model.options["gpu_indices"]
+    indices = required.model.options["gpu_indices"]
     if indices:
         for worker in places:
             known = [card.index for card in worker.cards or []]
@@ -245,21 +250,21 @@ def _no_cards(demand: Demand, cluster: Cluster, places: t.Sequence[Worker]) -> l
                 return []
         shown = "; ".join(f"{w.address} has {[card.index for card in w.cards or []] or 'none'}" for w in places)
         return [f"gpu_indices {indices} are not all on one worker: {shown}"]
-    if demand.parts > sum(1 for count in have.values() if count >= demand.cards):
-        what = f"{demand.cards} GPUs" if demand.cards > 1 else "1 GPU"
-        many = f" on each of {demand.parts} workers" if demand.parts > 1 else ""
+    if required.parts > sum(1 for count in have.values() if count >= required.cards):
+        what = f"{required.cards} GPUs" if required.cards > 1 else "1 GPU"
+        many = f" on each of {required.parts} workers" if required.parts > 1 else ""
         return [f"a replica needs {what}{many}, and {listed}: lower gpus_per_replica{' or n_worker' * bool(many)}"]
-    slots = sum(count // demand.cards for count in have.values())
-    if not cluster.sharing and demand.replicas > slots:
+    slots = sum(count // required.cards for count in have.values())
+    if not cluster.sharing and required.replicas > slots:
         return [
-            f"{demand.replicas} replicas of {demand.cards} GPUs need more places than there are ({listed}), and the workers "
+            f"{required.replicas} replicas of {required.cards} GPUs need more places than there are ({listed}), and the workers "
             "do not let replicas share a card (XINFERENCE_ALLOW_MULTI_REPLICA_PER_GPU=0): lower replicas"
         ]
-    found = cluster.checkpoints.get(demand.uid)
-    total = demand.cards * demand.parts
-    own = {"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"} & set(demand.given)
-    if demand.engine == "vllm" and found and found.heads and found.heads % total and not own:
-        most = max(have.values(), default=1) * demand.parts
+    found = cluster.checkpoints.get(required.uid)
+    total = required.cards * required.parts
+    own = {"tensor_parallel_size", "pipeline_parallel_size", "data_parallel_size"} & set(required.given)
+    if required.engine == "vllm" and found and found.heads and found.heads % total and not own:
+        most = max(have.values(), default=1) * required.parts
         return [
             f"vLLM divides the model's {found.heads} attention heads among its GPUs, which {total} does not allow: "
             f"{engines.divisors(found.heads, most)} would"
@@ -273,19 +278,19 @@ def _floor(model: models.Model, engine: str, cluster: Cluster) -> tuple[float, s
     return limits.floor(engine, model_format, cluster.vllm, cluster.cuda)
 
 
-def _old_hardware(demand: Demand, cluster: Cluster, places: t.Sequence[Worker]) -> list[str]:
+def _outdated_hardware(required: Requirements, cluster: Cluster, places: t.Sequence[Worker]) -> list[str]:
     cards = [(worker, card) for worker in places for card in worker.cards or []]
-    least, who = _floor(demand.model, demand.engine, cluster)
+    least, who = _floor(required.model, required.engine, cluster)
     if least and cards and all(card.capability is not None and card.capability < least for _worker, card in cards):
         worker, card = max(cards, key=lambda one: one[1].capability or 0.0)
-        label, mine = demand.model.options["engine"] or demand.engine, card.capability or 0.0
-        able = limits.instead(mine, demand.engine, cluster.vllm, cluster.cuda)
+        label, mine = required.model.options["engine"] or required.engine, card.capability or 0.0
+        able = limits.instead(mine, required.engine, cluster.vllm, cluster.cuda)
         return [
             f"{who or label} needs compute capability {least}, and {card.name or 'the GPU'} of {worker.address} has {mine}: "
             f"take {able}"
         ]
     floor = engines.DRIVERS.get(cluster.cuda.partition(".")[0])
-    uses_torch = demand.engine not in ("llama.cpp", "")
+    uses_torch = required.engine not in ("llama.cpp", "")
     drivers = [(w, card.driver) for w, card in cards if card.driver]
     if uses_torch and floor and drivers and all(_major(driver) < floor for _worker, driver in drivers):
         worker, driver = drivers[0]
@@ -301,16 +306,18 @@ def _major(driver: str) -> float:
     return float(number.group()) if number else float("inf")
 
 
-def disk_problems(demands: t.Sequence[Demand], cluster: Cluster) -> list[str]:
+def disk_problems(all_required: t.Sequence[Requirements], cluster: Cluster) -> list[str]:
     """Downloads that do not fit on the disk."""
     if cluster.disk is None:
         return []
-    missing = [d for d in demands if d.checked and not d.model.options["path"] and d.model.name not in cluster.cached]
+    missing = [
+        d for d in all_required if d.checked and not d.model.options["path"] and d.model.name not in cluster.cached
+    ]
     sizes = {d.model.name: cluster.checkpoints.get(d.uid) for d in missing}
-    least = sum(found.weights * (1 - memory.MARGIN[found.source]) for found in sizes.values() if found)
+    least = sum(found.weights * (1 - checkpoints.MARGIN[found.source]) for found in sizes.values() if found)
     if least <= cluster.disk:
         return []
-    uids = ", ".join(demand.uid for demand in missing)
+    uids = ", ".join(required.uid for required in missing)
     return [
         f"models: {uids}: their download takes at least {gib(least)}, and {gib(cluster.disk)} are free where models are "
         "downloaded to: make room, or put the weights elsewhere and give path"

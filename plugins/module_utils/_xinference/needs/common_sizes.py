@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import engines, memory
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import checkpoints, engines
 
 # Name in Xinference's catalogue -> millions of parameters: the column "Model Size (Million Parameters)" of the MTEB leaderboard
 # (huggingface.co/spaces/mteb/leaderboard) for embedding models, the model cards on Hugging Face for rerank models, and the table of
@@ -37,7 +37,7 @@ _ENCODERS = re.compile(r"^(bge-(?!reranker-v2-(gemma|mini))|bce-|e5-|multilingua
 _IN_NAME = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)M(?![a-zA-Z])")
 
 
-def checkpoint(model: models.Model) -> memory.Checkpoint | None:
+def checkpoint(model: models.Model) -> checkpoints.Checkpoint | None:
     """What is known of a model by its name alone; None for nothing.
 
     A custom model goes by its repository on the hub, because its own name may be any.
@@ -49,7 +49,7 @@ def checkpoint(model: models.Model) -> memory.Checkpoint | None:
     millions = MILLIONS.get(name) or (float(named.group(1)) if named else None)
     if model.type == "LLM" or millions is None:
         return None
-    found = memory.checkpoint({}, millions / 1000, options["format"], options["quantization"])
+    found = checkpoints.checkpoint({}, millions / 1000, options["format"], options["quantization"])
     wide = _ENCODERS.match(name) and engines.of(model) == "sentence_transformers"
     if (
         found
@@ -57,5 +57,5 @@ def checkpoint(model: models.Model) -> memory.Checkpoint | None:
         and options["format"] in (None, "pytorch")
         and not (options["engine_options"] or {}).get("torch_dtype")
     ):
-        return memory.Checkpoint(2 * found.weights, memory.COARSE)
+        return checkpoints.Checkpoint(2 * found.weights, checkpoints.COARSE)
     return found

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The estimator against published figures (memory.yml), and the files and budgets that it reads."""
+"""The estimator against published figures (footprint.yml), and the files and budgets that it reads."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import memory
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import (
+    checkpoint_files,
+    checkpoints,
+    footprint,
+)
 
-GIB = memory.GIB
-PUBLISHED = yaml.safe_load(Path(__file__).with_name("memory.yml").read_text())
+GIB = footprint.GIB
+PUBLISHED = yaml.safe_load(Path(__file__).with_name("footprint.yml").read_text())
 CASES = PUBLISHED["cases"]
 DOCS = Path(__file__).parents[3] / "docs" / "placement.md"
 
@@ -30,12 +34,12 @@ def name_of(case):
 def checkpoint_of(case, coarse=False):
     model = PUBLISHED["models"][case["model"]]
     shape = {} if coarse else model["shape"]
-    return memory.checkpoint(shape, model["size"], case["format"], case["quantization"])
+    return checkpoints.checkpoint(shape, model["size"], case["format"], case["quantization"])
 
 
 def need_of(case, coarse=False):
     engine = {"weights": "vllm"}.get(case["what"], "transformers")
-    return memory.need(checkpoint_of(case, coarse), engine, case.get("context"), case.get("cards", 1), {})
+    return footprint.need(checkpoint_of(case, coarse), engine, case.get("context"), case.get("cards", 1), {})
 
 
 def error(case, coarse=False):
@@ -93,15 +97,15 @@ def test_the_mean_error_is_small():
 def test_nothing_is_refused_that_was_measured_to_be_smaller(case, coarse):
     """What refuses a model never is more than what the model was seen to take."""
     need = need_of(case, coarse)
-    least = need.least if case["what"] != "weights" else need.weights * (1 - memory.MARGIN[need.source])
+    least = need.least if case["what"] != "weights" else need.weights * (1 - checkpoints.MARGIN[need.source])
     assert least / GIB < case["gib"]
 
 
 @pytest.mark.parametrize("case", PUBLISHED["fits"], ids=lambda c: f"{c['model']}-{c['context']}")
 def test_what_vllm_says_of_fitting(case):
     model = PUBLISHED["models"][case["model"]]
-    found = memory.checkpoint(model["shape"], model["size"], "pytorch", "none")
-    need = memory.need(found, "vllm", case["context"], case["cards"], {})
+    found = checkpoints.checkpoint(model["shape"], model["size"], "pytorch", "none")
+    need = footprint.need(found, "vllm", case["context"], case["cards"], {})
     assert (need.least / GIB <= case["total_gib"] * case["share"]) is case["fits"]
 
 
@@ -118,50 +122,50 @@ LLAMA = PUBLISHED["models"]["llama-3.1-8b"]["shape"]
 
 def test_layers_with_a_window_or_without_a_cache_take_less():
     shape = {**LLAMA, "layer_types": ["sliding_attention"] * 24 + ["full_attention"] * 8, "sliding_window": 1024}
-    full = memory.need(memory.checkpoint(LLAMA, 8), "vllm", 32768, 1, {})
-    some = memory.need(memory.checkpoint(shape, 8), "vllm", 32768, 1, {})
+    full = footprint.need(checkpoints.checkpoint(LLAMA, 8), "vllm", 32768, 1, {})
+    some = footprint.need(checkpoints.checkpoint(shape, 8), "vllm", 32768, 1, {})
     assert full.cache == 32 * 32768 * 4096 and some.cache == 8 * 32768 * 4096 + 24 * 1024 * 4096
-    linear = memory.checkpoint({**LLAMA, "full_attention_interval": 4}, 8)
-    assert memory.need(linear, "vllm", 32768, 1, {}).cache == full.cache / 4
+    linear = checkpoints.checkpoint({**LLAMA, "full_attention_interval": 4}, 8)
+    assert footprint.need(linear, "vllm", 32768, 1, {}).cache == full.cache / 4
 
 
 def test_a_window_that_may_not_be_used_refuses_nothing():
-    need = memory.need(memory.checkpoint({**LLAMA, "sliding_window": 4096}, 8), "vllm", 32768, 1, {})
+    need = footprint.need(checkpoints.checkpoint({**LLAMA, "sliding_window": 4096}, 8), "vllm", 32768, 1, {})
     assert need.cache == 32 * 32768 * 4096
     assert need.least == pytest.approx(need.weights * 0.9 + 32 * 4096 * 4096)
 
 
 def test_a_cache_in_eight_bits_is_half_of_one_in_sixteen():
-    found = memory.checkpoint(LLAMA, 8)
-    half = memory.need(found, "vllm", 8192, 1, {"kv_cache_dtype": "fp8"}).cache
-    assert half * 2 == memory.need(found, "vllm", 8192, 1, {}).cache
+    found = checkpoints.checkpoint(LLAMA, 8)
+    half = footprint.need(found, "vllm", 8192, 1, {"kv_cache_dtype": "fp8"}).cache
+    assert half * 2 == footprint.need(found, "vllm", 8192, 1, {}).cache
 
 
 def test_kv_heads_are_not_divided_below_one():
-    found = memory.checkpoint(LLAMA, 8)
-    assert memory.need(found, "vllm", 8192, 8, {}).cache == memory.need(found, "vllm", 8192, 16, {}).cache
+    found = checkpoints.checkpoint(LLAMA, 8)
+    assert footprint.need(found, "vllm", 8192, 8, {}).cache == footprint.need(found, "vllm", 8192, 16, {}).cache
 
 
 def test_compressed_attention_keeps_one_vector():
     deepseek = {**LLAMA, "kv_lora_rank": 512, "qk_rope_head_dim": 64}
-    assert memory.need(memory.checkpoint(deepseek, 8), "vllm", 1000, 1, {}).cache == 32 * 1000 * 576 * 2
+    assert footprint.need(checkpoints.checkpoint(deepseek, 8), "vllm", 1000, 1, {}).cache == 32 * 1000 * 576 * 2
 
 
 def test_the_text_part_of_a_model_that_sees():
     shape = {"text_config": LLAMA, "vision_config": {"hidden_size": 1}, "torch_dtype": "bfloat16"}
-    assert memory.checkpoint(shape, 8).layers == 32
+    assert checkpoints.checkpoint(shape, 8).layers == 32
 
 
 def test_the_size_of_the_files_goes_before_everything():
-    assert memory.checkpoint({**LLAMA, "weights_bytes": 5}, 8, "pytorch", "none").weights == 5
-    assert memory.checkpoint(LLAMA, 8, "pytorch", "none", weights=7).weights == 7
-    assert memory.checkpoint({}, None) is None
+    assert checkpoints.checkpoint({**LLAMA, "weights_bytes": 5}, 8, "pytorch", "none").weights == 5
+    assert checkpoints.checkpoint(LLAMA, 8, "pytorch", "none", weights=7).weights == 7
+    assert checkpoints.checkpoint({}, None) is None
 
 
 def test_transformers_computes_in_32_bits_on_a_cpu():
-    found = memory.checkpoint(LLAMA, 8, "pytorch", "none")
-    on_card = memory.need(found, "transformers", 2048, 1, {})
-    assert memory.need(found, "transformers", 2048, 1, {}, cpu=True).weights == 2 * on_card.weights
+    found = checkpoints.checkpoint(LLAMA, 8, "pytorch", "none")
+    on_card = footprint.need(found, "transformers", 2048, 1, {})
+    assert footprint.need(found, "transformers", 2048, 1, {}, cpu=True).weights == 2 * on_card.weights
 
 
 @pytest.mark.parametrize(
@@ -177,7 +181,7 @@ def test_transformers_computes_in_32_bits_on_a_cpu():
     ],
 )
 def test_the_declared_context(engine, options, slots, tokens):
-    assert memory.context_of(engine, options, slots) == tokens
+    assert footprint.context_of(engine, options, slots) == tokens
 
 
 # -- files -------------------------------------------------------------------------------------------------------------
@@ -215,7 +219,7 @@ HEAD = gguf(
 
 
 def test_the_head_of_a_gguf_file():
-    shape = memory.gguf_shape(io.BytesIO(HEAD))
+    shape = checkpoint_files.gguf_shape(io.BytesIO(HEAD))
     assert shape == {
         "num_hidden_layers": 32,
         "num_attention_heads": 32,
@@ -230,8 +234,8 @@ def test_the_head_of_a_gguf_file():
 def test_a_gguf_file_and_its_parts(tmp_path):
     for number, size in ((1, 1000), (2, 500)):
         (tmp_path / f"m-0000{number}-of-00002.gguf").write_bytes(HEAD + b"\0" * size)
-    found = memory.read_checkpoint(str(tmp_path / "m-00001-of-00002.gguf"), 8, "ggufv2", "Q4_K_M")
-    assert (found.weights, found.source, found.layers) == (2 * len(HEAD) + 1500, memory.FILES, 32)
+    found = checkpoint_files.read_checkpoint(str(tmp_path / "m-00001-of-00002.gguf"), 8, "ggufv2", "Q4_K_M")
+    assert (found.weights, found.source, found.layers) == (2 * len(HEAD) + 1500, checkpoints.FILES, 32)
     assert found.context == 8192 and found.kv_width == 2 * 8 * 128
 
 
@@ -239,8 +243,8 @@ def test_a_gguf_file_and_its_parts(tmp_path):
 def test_a_broken_file_is_no_failure(tmp_path, content):
     path = tmp_path / "m.gguf"
     path.write_bytes(content)
-    assert memory.read_checkpoint(str(path), 8, "ggufv2", "Q4_K_M").source == memory.COARSE
-    assert memory.read_checkpoint(str(path)) is None
+    assert checkpoint_files.read_checkpoint(str(path), 8, "ggufv2", "Q4_K_M").source == checkpoints.COARSE
+    assert checkpoint_files.read_checkpoint(str(path)) is None
 
 
 def test_a_directory_of_hugging_face(tmp_path):
@@ -250,15 +254,15 @@ def test_a_directory_of_hugging_face(tmp_path):
     (tmp_path / "model-1.safetensors").write_bytes(b"\0" * 100)
     (tmp_path / "model-2.safetensors").write_bytes(b"\0" * 50)
     (tmp_path / "pytorch_model.bin").write_bytes(b"\0" * 999)  # the same weights again
-    found = memory.read_checkpoint(str(tmp_path), None, "pytorch", "none")
-    assert (found.weights, found.source, found.context, found.wide) == (150, memory.FILES, 4096, False)
+    found = checkpoint_files.read_checkpoint(str(tmp_path), None, "pytorch", "none")
+    assert (found.weights, found.source, found.context, found.wide) == (150, checkpoints.FILES, 4096, False)
     (tmp_path / "config.json").write_text("{")
-    assert memory.read_checkpoint(str(tmp_path), 8).source == memory.COARSE
+    assert checkpoint_files.read_checkpoint(str(tmp_path), 8).source == checkpoints.COARSE
     # A named pipe, in which nobody ever writes, is not waited for.
     (tmp_path / "config.json").unlink()
     os.mkfifo(tmp_path / "config.json")
-    assert memory.read_checkpoint(str(tmp_path), 8).source == memory.COARSE
-    assert memory.read_checkpoint(str(tmp_path / "none")) is None
+    assert checkpoint_files.read_checkpoint(str(tmp_path), 8).source == checkpoints.COARSE
+    assert checkpoint_files.read_checkpoint(str(tmp_path / "none")) is None
 
 
 # -- budgets -----------------------------------------------------------------------------------------------------------
@@ -278,25 +282,25 @@ def test_a_directory_of_hugging_face(tmp_path):
     ],
 )
 def test_a_budget(text, size):
-    assert memory.budget(text, 80 * GIB) == pytest.approx(size)
+    assert footprint.budget(text, 80 * GIB) == pytest.approx(size)
 
 
 @pytest.mark.parametrize("text", ["", "GiB", "six", "6 GiBs", "-1 GiB", "0 GiB", "0", "0%", "101%", "1.5", "6", None])
 def test_what_is_no_budget(text):
     with pytest.raises(ValueError, match="is no "):
-        memory.budget(text, 80 * GIB)
+        footprint.budget(text, 80 * GIB)
 
 
 def test_a_share_needs_a_card_whose_size_is_known():
-    assert memory.budget("6 GiB", None) == 6 * GIB
+    assert footprint.budget("6 GiB", None) == 6 * GIB
     with pytest.raises(ValueError, match="whose memory is not known"):
-        memory.budget("40%", None)
+        footprint.budget("40%", None)
 
 
 @pytest.mark.parametrize("room", [1, 2, 4, 6, 8, 12, 24])
 def test_llama_cpp_stays_within_its_room(room):
-    found = memory.checkpoint(LLAMA | {"max_position_embeddings": 131072}, 8, "ggufv2", "Q4_K_M")
-    keys, held = memory.llama_cpp_settings(found, room * GIB, 1, None, {})
+    found = checkpoints.checkpoint(LLAMA | {"max_position_embeddings": 131072}, 8, "ggufv2", "Q4_K_M")
+    keys, held = footprint.llama_cpp_settings(found, room * GIB, 1, None, {})
     assert 0 <= keys["n_gpu_layers"] <= 33 and 4096 <= keys["n_ctx"] <= 131072
     assert held <= room * GIB
     if keys["n_gpu_layers"] < 33:
@@ -304,4 +308,7 @@ def test_llama_cpp_stays_within_its_room(room):
 
 
 def test_llama_cpp_of_an_unknown_shape_is_left_alone():
-    assert memory.llama_cpp_settings(memory.checkpoint({}, 8, "ggufv2", "Q4_K_M"), GIB, 1, None, {}) == ({}, GIB)
+    assert footprint.llama_cpp_settings(checkpoints.checkpoint({}, 8, "ggufv2", "Q4_K_M"), GIB, 1, None, {}) == (
+        {},
+        GIB,
+    )
