@@ -37,23 +37,34 @@ XINFERENCE_OPTIONS: dict[str, t.Any] = dict(
     **HTTP_OPTIONS,
 )
 
-DIFY_OPTIONS: dict[str, t.Any] = dict(
+# A Dify and an account.
+DIFY_ACCOUNT: dict[str, t.Any] = dict(
     url=dict(type="str", required=True),
     email=dict(type="str"),
     password=dict(type="str", no_log=True),
     admin_key=dict(type="str", no_log=True),
-    workspace=dict(type="str"),
-    default_workspace=dict(type="str"),
-    session_file=dict(type="path", no_log=False),
     workspace_file=dict(type="path"),
     daemon_timeout=dict(type="float", default=60),
     **HTTP_OPTIONS,
 )
 
-# What AnsibleModule checks of them.
-DIFY_RULES: dict[str, t.Any] = dict(
+# What AnsibleModule checks of it.
+ACCOUNT_RULES: dict[str, t.Any] = dict(
     required_together=[("email", "password")],
     required_one_of=[("email", "admin_key")],
+    mutually_exclusive=[("email", "admin_key")],
+)
+
+# An account and one of its workspaces.
+DIFY_OPTIONS: dict[str, t.Any] = dict(
+    workspace=dict(type="str"),
+    default_workspace=dict(type="str"),
+    session_file=dict(type="path", no_log=False),
+    **DIFY_ACCOUNT,
+)
+
+DIFY_RULES: dict[str, t.Any] = dict(
+    ACCOUNT_RULES,
     mutually_exclusive=[("email", "admin_key"), ("default_workspace", "admin_key")],
     required_by={"admin_key": ("workspace",)},
 )

@@ -150,110 +150,17 @@ requests:
   sample: {"GET": 6, "POST": 1}
 """
 
-import typing as t
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module, _plan
-from ansible_collections.modelops.inference.plugins.module_utils._dify import defaults as dify_defaults
-from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifySession
-from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-
-
-def work(module: AnsibleModule) -> dict[str, t.Any]:
-    p = module.params
-    # Once before anything is sent, for what is wrong; the provider depends on the release.
-    dify_defaults.wanted_of(p["defaults"], p["provider"] or "")
-    dify = DifySession.open(module)
-    wanted = dify_defaults.wanted_of(p["defaults"], p["provider"] or dify.release.provider)
-    with dify.in_workspace(p["workspace"]) as comparable:
-        if comparable:
-            result = compare_and_apply(module, dify, wanted)
-        else:
-            why = dify.not_compared()
-            module.warn(why)
-            result = dict(
-                _plan.Plan().result(), not_compared=why, defaults=rows(wanted, dict.fromkeys(wanted, "unknown"))
-            )
-    result.update(dify.about())
-    failed = [row["error"] for row in result["defaults"] if "error" in row]
-    if failed:
-        raise ModelopsError(f"{len(failed)} of {len(wanted)} defaults failed. " + " | ".join(failed), **result)
-    return result
-
-
-def compare_and_apply(
-    module: AnsibleModule, dify: DifySession, wanted: dict[str, dify_defaults.Model]
-) -> dict[str, t.Any]:
-    """Reads, plans, and outside check mode applies; a failed default is noted and the next one is tried."""
-    defaults = dify_defaults.DefaultModels(dify)
-    active = {model_type: defaults.active(model_type) for model_type in wanted}
-    pending = {(item["type"], item["name"]) for item in module.params["pending"] if module.check_mode}
-    problems = dify_defaults.problems(wanted, active, pending)
-    errors = {model_type: f"{dify.where()}: {problem}" for model_type, problem in problems.items()}
-    usable = {model_type: model for model_type, model in wanted.items() if model_type not in errors}
-    readable = [model_type for model_type in usable if not (module.check_mode and active[model_type])]
-    actual = {model_type: defaults.read(model_type) for model_type in readable}
-    # Whatever the default is, it is not a model that is yet to be registered.
-    actual.update(
-        (kind, dify_defaults.UNKNOWN)
-        for kind, model in usable.items()
-        if kind not in actual and model not in active[kind]
-    )
-    plan = dify_defaults.plan(usable, actual, f"{dify.url} {dify.workspace.name}")
-    unread = [model_type for model_type in usable if model_type not in actual]
-    actions = {model_type: "unknown" if model_type in unread else "none" for model_type in wanted}
-    for change in plan:
-        actions[change.data] = "set"
-        if not module.check_mode:
-            try:
-                defaults.set(change.data, wanted[change.data])
-            except ModelopsError as exc:
-                errors[change.data] = str(exc)
-    result = dict(plan.result(), defaults=rows(wanted, actions, errors))
-    if errors:
-        result["changed"] = any(change.data not in errors for change in plan)
-    if unread:
-        result["not_compared"] = (
-            f"{dify.where()}: the defaults of {', '.join(unread)} were not compared: where none is set, reading one makes "
-            "Dify choose and store one, which check mode does not do."
-        )
-        module.warn(result["not_compared"])
-    return result
-
-
-def rows(
-    wanted: dict[str, dify_defaults.Model], actions: dict[str, str], errors: t.Mapping[str, str] | None = None
-) -> list[dict[str, t.Any]]:
-    return [
-        dict(
-            type=model_type,
-            name=model.name,
-            provider=model.provider,
-            action=actions[model_type],
-            **({"error": errors[model_type]} if errors and model_type in errors else {}),
-        )
-        for model_type, model in wanted.items()
-    ]
+from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
+from ansible_collections.modelops.inference.plugins.module_utils._dify import steps
 
 
 def main() -> None:
     module = _module.Module(
-        argument_spec=dict(
-            defaults=dict(type="dict", required=True),
-            provider=dict(type="str"),
-            pending=dict(
-                type="list",
-                elements="dict",
-                default=[],
-                options=dict(type=dict(type="str", required=True), name=dict(type="str", required=True)),
-            ),
-            **_connection.DIFY_OPTIONS,
-        ),
+        argument_spec={**steps.Defaults.OPTIONS, **_connection.DIFY_OPTIONS},
         supports_check_mode=True,
         **_connection.DIFY_RULES,
     )
-    _module.run(module, work)
+    _module.run(module, lambda module: steps.run(module, steps.Defaults))
 
 
 if __name__ == "__main__":

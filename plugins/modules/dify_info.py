@@ -219,102 +219,17 @@ requests:
   sample: {"GET": 4, "POST": 2}
 """
 
-import typing as t
-from dataclasses import asdict
-
-from ansible.module_utils.basic import AnsibleModule
-
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
-from ansible_collections.modelops.inference.plugins.module_utils._dify import defaults as dify_defaults
-from ansible_collections.modelops.inference.plugins.module_utils._dify import models as dify_models
-from ansible_collections.modelops.inference.plugins.module_utils._dify import plugins as dify_plugins
-from ansible_collections.modelops.inference.plugins.module_utils._dify.registrations import shown
-from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifySession
-
-
-def work(module: AnsibleModule) -> dict[str, t.Any]:
-    p = module.params
-    dify = DifySession.open(module)
-    result: dict[str, t.Any] = dict(
-        changed=False,
-        auth=dict(
-            session="cookies" if dify.release.cookies else "bearer",
-            password="base64" if dify.release.encoded_password else "plain",
-            admin_key=dify.release.admin_key,
-        ),
-        workspaces=dify.workspaces(),
-        plugin=None,
-        models=None,
-    )
-    not_read = []
-    with dify.in_workspace(p["workspace"], to_change=False) as readable:
-        if readable:
-            result["plugin"] = plugin(dify, p["plugin"])
-            result["models"] = models(dify, p["provider"], p["credentials"])
-        else:
-            not_read.append(dify.not_compared("its models"))
-        if p["defaults"] and module.check_mode:
-            not_read.append(
-                f"{dify.where()}: the defaults were not read: where none is set, reading one makes Dify choose and store one."
-            )
-        elif p["defaults"]:
-            defaults = dify_defaults.DefaultModels(dify)
-            found = {model_type: defaults.read(model_type) for model_type in dify_defaults.TYPES}
-            result["defaults"] = {model_type: model and asdict(model) for model_type, model in found.items()}
-    result.update(dify.about())
-    result["workspace"]["role"] = dify.workspace.role
-    if not_read:
-        result["not_read"] = " ".join(not_read)
-    return result
-
-
-def plugin(dify: DifySession, name: str) -> dict[str, t.Any]:
-    if not dify.release.plugins:
-        return dify_plugins.described(name, None, "built_in")
-    return dify_plugins.described(name, dify_plugins.Plugins(dify, name).installed())
-
-
-def models(dify: DifySession, provider: str | None, credentials: bool) -> list[dict[str, t.Any]]:
-    known = dify_models.Models(dify, provider)
-    rows = []
-    for (name, model_type), state in known.statuses().items():
-        row = dict(name=name, type=model_type, state=state)
-        if credentials:
-            row.update(credential(known.read(dify_models.Wanted(name, model_type), state)))
-        rows.append(row)
-    return rows
-
-
-def credential(actual: dify_models.Actual) -> dict[str, t.Any]:
-    """What may be told of a model's credential; what Dify hides is part of a secret, but for the server's address."""
-    stored = actual.stored or {}
-    fields = {
-        name: shown(str(value)) if name == "server_url" else value
-        for name, value in stored.items()
-        if name == "server_url" or name not in dify_models.SECRETS and dify_models.MASK not in str(value)
-    }
-    return dict(
-        fields=fields,
-        has_api_key=bool(stored.get("api_key")),
-        credential_id=actual.credential_id,
-        credential_name=actual.credential_name,
-        credential_names=[name for id, name in actual.available],
-    )
+from ansible_collections.modelops.inference.plugins.module_utils._dify import steps
 
 
 def main() -> None:
     module = _module.Module(
-        argument_spec=dict(
-            provider=dict(type="str"),
-            plugin=dict(type="str", default=dify_plugins.XINFERENCE),
-            credentials=dict(type="bool", default=False),
-            defaults=dict(type="bool", default=False),
-            **_connection.DIFY_OPTIONS,
-        ),
+        argument_spec={**steps.Info.OPTIONS, **_connection.DIFY_OPTIONS},
         supports_check_mode=True,
         **_connection.DIFY_RULES,
     )
-    _module.run(module, work)
+    _module.run(module, lambda module: steps.run(module, steps.Info))
 
 
 if __name__ == "__main__":

@@ -118,61 +118,17 @@ requests:
   sample: {"GET": 5, "POST": 1, "PUT": 1}
 """
 
-import typing as t
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module, _secrets
-from ansible_collections.modelops.inference.plugins.module_utils._dify import rotation
-from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifySession
-from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-
-
-def work(module: AnsibleModule) -> dict[str, t.Any]:
-    p = module.params
-    changes = [rotation.Change(item["cluster"], tuple(item["old"]), item["new"] or None) for item in p["keys"]]
-    _secrets.hide(*(change.new for change in changes if change.new))
-    problems = rotation.problems(changes, check=module.check_mode)
-    if problems:
-        raise ModelopsError("Nothing was sent to Dify: " + "; ".join(problems))
-    dify = DifySession.open(module)
-    with dify.in_workspace(p["workspace"]) as comparable:
-        if not comparable:
-            why = dify.not_compared()
-            module.warn(why)
-            return dict(changed=False, plan=[], models=[], not_compared=why, **dify.about())
-        run = rotation.Rotation(dify, p["provider"], changes, check=module.check_mode)
-        run.run()
-    result = {**run.result(), **dify.about()}
-    failed = [row["error"] for row in run.rows if "error" in row]
-    if failed:
-        raise ModelopsError(
-            f"{len(failed)} of {len(run.rows)} models may still have the old key. " + " | ".join(failed), **result
-        )
-    return result
+from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
+from ansible_collections.modelops.inference.plugins.module_utils._dify import steps
 
 
 def main() -> None:
     module = _module.Module(
-        argument_spec=dict(
-            provider=dict(type="str"),
-            keys=dict(
-                type="list",
-                elements="dict",
-                required=True,
-                no_log=False,
-                options=dict(
-                    cluster=dict(type="str", required=True),
-                    old=dict(type="list", elements="str", required=True),
-                    new=dict(type="str", no_log=True),
-                ),
-            ),
-            **_connection.DIFY_OPTIONS,
-        ),
+        argument_spec={**steps.Key.OPTIONS, **_connection.DIFY_OPTIONS},
         supports_check_mode=True,
         **_connection.DIFY_RULES,
     )
-    _module.run(module, work)
+    _module.run(module, lambda module: steps.run(module, steps.Key))
 
 
 if __name__ == "__main__":

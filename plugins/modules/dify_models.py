@@ -336,146 +336,17 @@ requests:
   sample: {"GET": 4, "POST": 2}
 """
 
-import typing as t
-from dataclasses import replace
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module, _secrets
-from ansible_collections.modelops.inference.plugins.module_utils._dify import models as dify_models
-from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations
-from ansible_collections.modelops.inference.plugins.module_utils._dify.converge import Run, Settings
-from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifySession, Moved
-from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-
-# Xinference's own types, which are mapped to Dify's.
-XINFERENCE_TYPES = ("LLM", "embedding", "audio", "image", "video", "flexible")
-
-
-def kind_of(item: dict[str, t.Any]) -> str | None:
-    """The type in Dify of a model of the module's options; None where Dify has none for it."""
-    if item["type"] in dify_models.TYPES:
-        return item["type"]
-    return registrations.dify_type({"uid": item["name"], "type": item["type"], "abilities": item["abilities"]})
-
-
-def wanted_of(item: dict[str, t.Any]) -> dify_models.Wanted:
-    """A model of the module's options that Dify has a type for."""
-    kind = str(kind_of(item))
-    wanted = dify_models.Wanted(
-        name=item["name"],
-        type=kind,
-        server_url=(item["server_url"] or "").strip().rstrip("/"),
-        model_uid=item["model_uid"] or "",
-        invoke_timeout=str(item["invoke_timeout"]),
-        max_retries=str(item["max_retries"]),
-        credential_name=item["credential_name"] or "",
-        enabled=item["enabled"],
-        context_length=item["context_length"],
-        state=item["state"],
-    )
-    if not wanted.present:
-        return wanted
-    key = _connection.secret(item["api_key"], item["api_key_file"], f"model '{wanted.name}' ({kind}): api_key_file")
-    return replace(wanted, api_key=key)
-
-
-def work(module: AnsibleModule) -> dict[str, t.Any]:
-    p = module.params
-    wanted = [wanted_of(item) for item in p["models"] if kind_of(item)]
-    secrets = {secret for model in wanted for secret in model.secrets}
-    _secrets.hide(*secrets)  # of URLs, too, which are shown without them
-    problems = dify_models.problems(wanted, allow_loopback=p["allow_loopback"])
-    if p["prune"] and not p["prune_prefix"].strip():
-        problems.append("prune_prefix is empty: with prune it tells which credentials are this site's")
-    if problems:
-        raise ModelopsError("Nothing was sent to Dify: " + "; ".join(problems))
-    dify = DifySession.open(module)
-    settings = Settings(
-        provider=p["provider"],
-        policy=dify_models.Policy(p["update_secret"], p["clean_credentials"]),
-        prune=p["prune"],
-        prune_prefix=p["prune_prefix"],
-        prune_server_urls=p["prune_server_urls"],
-    )
-    run = Run(dify, wanted, settings, check=module.check_mode, warn=module.warn)
-    try:
-        with dify.in_workspace(p["workspace"]) as comparable:
-            if comparable:
-                run.converge()
-            else:
-                run.compare_nothing()
-    except ModelopsError as exc:
-        if isinstance(exc, Moved):
-            run.doubt()
-        # What was done until then is told, too.
-        raise ModelopsError(str(exc), **{**complete(module, run), **exc.result}) from exc
-    result = complete(module, run)
-    failed = [item["error"] for item in result["models"] if "error" in item]
-    if failed:
-        raise ModelopsError(f"{len(failed)} of {len(result['models'])} models failed. " + " | ".join(failed), **result)
-    return result
-
-
-def complete(module: AnsibleModule, run: Run) -> dict[str, t.Any]:
-    """The result with the models that Dify has no type for, and with what it cost; empty where nothing was read."""
-    result = run.result()
-    if not result:
-        return {}
-    rows = list(result["models"])
-    for index, item in enumerate(module.params["models"]):
-        if kind_of(item) is None:
-            why = registrations.why_not(item)
-            rows.insert(index, dict(name=item["name"], type=item["type"], action="skip", state="skipped", why=why))
-    return {**result, "models": rows, **run.dify.about()}
+from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
+from ansible_collections.modelops.inference.plugins.module_utils._dify import steps
 
 
 def main() -> None:
     module = _module.Module(
-        argument_spec=dict(
-            provider=dict(type="str"),
-            models=dict(
-                type="list",
-                elements="dict",
-                required=True,
-                options=dict(
-                    name=dict(type="str", required=True),
-                    type=dict(type="str", required=True, choices=[*dify_models.TYPES, *XINFERENCE_TYPES]),
-                    abilities=dict(type="list", elements="str", default=[]),
-                    server_url=dict(type="str"),
-                    model_uid=dict(type="str"),
-                    api_key=dict(type="str", no_log=True),
-                    api_key_file=dict(type="path", no_log=False),
-                    invoke_timeout=dict(type="int", default=60),
-                    max_retries=dict(type="int", default=3),
-                    credential_name=dict(type="str", default=dify_models.OWN_NAME),
-                    context_length=dict(type="int"),
-                    enabled=dict(type="bool"),
-                    state=dict(
-                        type="str",
-                        choices=["present", "present_with_defaults", "absent", *registrations.LEFT_ALONE],
-                        default="present",
-                    ),
-                ),
-                required_if=[
-                    ("state", "present", ("server_url", "model_uid")),
-                    ("state", "present_with_defaults", ("server_url", "model_uid")),
-                ],
-            ),
-            update_secret=dict(
-                type="str", choices=["on_create", "always", "when_changed"], default="when_changed", no_log=False
-            ),
-            clean_credentials=dict(type="bool", default=False),
-            prune=dict(type="bool", default=False),
-            prune_prefix=dict(type="str", default=dify_models.OWN_NAME),
-            prune_server_urls=dict(type="list", elements="str", default=[]),
-            allow_loopback=dict(type="bool", default=False),
-            **_connection.DIFY_OPTIONS,
-        ),
+        argument_spec={**steps.Models.OPTIONS, **_connection.DIFY_OPTIONS},
         supports_check_mode=True,
         **_connection.DIFY_RULES,
     )
-    _module.run(module, work)
+    _module.run(module, lambda module: steps.run(module, steps.Models))
 
 
 if __name__ == "__main__":

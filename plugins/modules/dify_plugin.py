@@ -168,86 +168,17 @@ requests:
   sample: {"GET": 2, "POST": 2}
 """
 
-import typing as t
-
-from ansible.module_utils.basic import AnsibleModule
-
-from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module, _plan
-from ansible_collections.modelops.inference.plugins.module_utils._dify import plugins as dify_plugins
-from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifySession
-from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-
-
-def work(module: AnsibleModule) -> dict[str, t.Any]:
-    p = module.params
-    wanted = dify_plugins.Wanted(
-        p["plugin"],
-        p["state"],
-        p["version"],
-        p["identifier"],
-        dify_plugins.package_of(p["package"]) if p["package"] else None,
-    )
-    problems = dify_plugins.problems(wanted)
-    if problems:
-        raise ModelopsError("Nothing was sent to Dify: " + "; ".join(problems))
-    dify = DifySession.open(module)
-    if not dify.release.plugins and wanted.state == "absent":
-        raise ModelopsError(
-            f"Dify {dify.url}: {dify.release.version} has its Xinference provider built in, which cannot be removed. "
-            "Plugins came with 1.0."
-        )
-    # Who may install plugins is a setting of the workspace, which Dify knows.
-    with dify.in_workspace(p["workspace"], to_change=False) as comparable:
-        if not dify.release.plugins:
-            result = unchanged("none", wanted, "built_in")
-        elif comparable:
-            result = compare_and_apply(module, dify, wanted)
-        else:
-            why = dify.not_compared()
-            module.warn(why)
-            result = dict(unchanged("unknown", wanted, "unknown"), not_compared=why)
-    return dict(result, **dify.about())
-
-
-def compare_and_apply(module: AnsibleModule, dify: DifySession, wanted: dify_plugins.Wanted) -> dict[str, t.Any]:
-    """Reads, plans, and outside check mode applies."""
-    plugins = dify_plugins.Plugins(dify, wanted.plugin)
-    now = plugins.installed()
-    try:
-        latest = plugins.latest() if dify_plugins.needs_latest(wanted, now) else None
-        step = dify_plugins.decide(wanted, now, latest)
-        if step and step.target:
-            dify_plugins.allow(step.target, plugins.features())
-    except dify_plugins.NotPossible as exc:
-        raise ModelopsError(f"{dify.where()}: nothing was changed: {exc}") from exc
-    plan = dify_plugins.plan(wanted, step, f"{dify.url} {dify.workspace.name}")
-    if step and not module.check_mode:
-        before, now = now, plugins.apply(step, module.params["timeout"])
-        if now == before:  # the daemon calls the file what is installed already
-            step, plan = None, _plan.Plan()
-    action = step.kind if step else "none"
-    return dict(plan.result(), action=action, plugin=dify_plugins.described(wanted.plugin, now))
-
-
-def unchanged(action: str, wanted: dify_plugins.Wanted, state: str) -> dict[str, t.Any]:
-    return dict(_plan.Plan().result(), action=action, plugin=dify_plugins.described(wanted.plugin, None, state))
+from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
+from ansible_collections.modelops.inference.plugins.module_utils._dify import steps
 
 
 def main() -> None:
     module = _module.Module(
-        argument_spec=dict(
-            plugin=dict(type="str", default=dify_plugins.XINFERENCE),
-            state=dict(type="str", choices=["present", "latest", "absent"], default="present"),
-            version=dict(type="str"),
-            identifier=dict(type="str"),
-            package=dict(type="path"),
-            timeout=dict(type="float", default=600),
-            **_connection.DIFY_OPTIONS,
-        ),
+        argument_spec={**steps.Plugin.OPTIONS, **_connection.DIFY_OPTIONS},
         supports_check_mode=True,
         **_connection.DIFY_RULES,
     )
-    _module.run(module, work)
+    _module.run(module, lambda module: steps.run(module, steps.Plugin))
 
 
 if __name__ == "__main__":

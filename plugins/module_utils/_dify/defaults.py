@@ -131,6 +131,22 @@ def plan(wanted: Defaults, actual: t.Mapping[str, Model | None], header: str = "
     return result
 
 
+def rows(
+    wanted: Defaults, actions: t.Mapping[str, str], errors: t.Mapping[str, str] | None = None
+) -> list[dict[str, t.Any]]:
+    """A row for each default, as results have it."""
+    return [
+        dict(
+            type=model_type,
+            name=model.name,
+            provider=model.provider,
+            action=actions[model_type],
+            **({"error": errors[model_type]} if errors and model_type in errors else {}),
+        )
+        for model_type, model in wanted.items()
+    ]
+
+
 # --- read and apply ------------------------------------------------------------------------------------------------
 
 

@@ -113,15 +113,22 @@ class DifySession:
         p = module.params
         if p["admin_key"]:
             _workspace_id(p["workspace"])
-        http = _connection.session(module, p["url"])
-        http.hide(p["password"], p["admin_key"])
-        dify = cls(http, p["daemon_timeout"])
-        dify.connect()
+        dify = cls.connected(module)
         if p["admin_key"]:
             dify.use_admin_key(p["admin_key"], p["workspace"])
         else:
             dify.login(p["email"], p["password"], p["session_file"])
             dify.keep_workspaces(p["workspace_file"] or p["session_file"], p["default_workspace"])
+        return dify
+
+    @classmethod
+    def connected(cls, module: AnsibleModule) -> DifySession:
+        """Connects by a module's options, without a login."""
+        p = module.params
+        http = _connection.session(module, p["url"])
+        http.hide(p["password"], p["admin_key"])
+        dify = cls(http, p["daemon_timeout"])
+        dify.connect()
         return dify
 
     def call(
@@ -428,19 +435,23 @@ class DifySession:
 
     @contextlib.contextmanager
     def in_workspace(self, wanted: str | None, *, to_change: bool = True) -> t.Iterator[bool]:
-        """Works in a workspace, by name or ID; None takes the one that is kept for that, else the current one.
+        """Works in a workspace (``entered``), once (``staying``)."""
+        with self.entered(wanted) as comparable, self.staying(comparable, to_change):
+            yield comparable
+
+    @contextlib.contextmanager
+    def entered(self, wanted: str | None) -> t.Iterator[bool]:
+        """Enters a workspace, by name or ID; None takes the one that is kept for that, else the current one.
 
         Which one is current is kept by Dify for the account, not for this login: the switch moves a person who is
         logged in with the account, too. It is taken back at the end, also after a failure.
 
-        :param to_change: refuse roles that may only read.
         :returns: (as the context) False where check mode may not switch, so that nothing can be compared.
         """
         self.workspace = home = self._home()
         target = self._target(wanted or "", home)
         if target.id == home.id:
-            with self._staying(to_change):
-                yield True
+            yield True
             return
         if self.http.check_mode:
             self.workspace = target
@@ -451,8 +462,7 @@ class DifySession:
             try:
                 self.workspace = self._switch(target)
                 self._away = True
-                with self._staying(to_change):
-                    yield True
+                yield True
             except BaseException as exc:
                 self._back(home, exc)
                 if isinstance(exc, Stopped):
@@ -510,14 +520,18 @@ class DifySession:
             kept.leave({"id": home.id, "name": home.name} if target else {}, target.id if target else "")
 
     @contextlib.contextmanager
-    def _staying(self, to_change: bool) -> t.Iterator[None]:
-        """Work in the workspace; where it changed something, nobody may have switched the account meanwhile.
+    def staying(self, comparable: bool, to_change: bool = True) -> t.Iterator[bool]:
+        """Work in the workspace that was entered; where it changed something, nobody may have switched the account meanwhile.
 
+        :param comparable: as ``entered`` told it.  :param to_change: refuse roles that may only read.
         :raises ModelopsError: the role may not, or somebody switched.
         """
+        if not comparable:
+            yield False
+            return
         self._may_change(self.workspace, to_change)
         before = self._changes()
-        yield
+        yield True
         if self._changes() == before or self._tokens is None:
             return
         self._still_here()
