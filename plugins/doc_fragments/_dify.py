@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # The options of module_utils/_connection.py: DIFY_OPTIONS.
+    # The options of module_utils/_connection.py: DIFY_ACCOUNT.
     DOCUMENTATION = r"""
 options:
   url:
@@ -16,20 +16,40 @@ options:
   email:
     description:
       - E-mail address of an owner or administrator of the workspace.
-      - Either this and O(password), or O(admin_key) and O(workspace).
+      - Either this and O(password), or O(admin_key), which works in workspaces that are named by their ID.
     type: str
   password:
     description:
       - Its password. The task makes one attempt and never repeats it, because six failures lock the account for a day.
-      - Other tasks know of an attempt that was refused, or whose answer was lost, by O(session_file), and make none with the
-        same password for ten minutes after it; without the file each makes its own.
     type: str
   admin_key:
     description:
       - Key that Dify's container C(api) has in C(ADMIN_API_KEY), with C(ADMIN_API_KEY_ENABLE=true). It acts as the owner of
-        O(workspace), without a login and without switching the workspace of an account.
+        a workspace, without a login and without switching the workspace of an account.
       - Dify 1.9.2 to 1.10 do not accept it, which is told before it is sent.
     type: str
+  workspace_file:
+    description:
+      - File, on the machine that runs the module, that remembers by Dify and account, without any secret, which workspace
+        was named as the default one, and to which one the account belongs while the module has switched it to another.
+      - A run that was killed meanwhile leaves the account switched. The next one with the same file puts it back, except in
+        check mode, which fails. Keep the file between plays.
+      - It is made where there is something to remember.
+    type: path
+  daemon_timeout:
+    description:
+      - Seconds that a run waits while Dify's plugin daemon is down (from 1.0 on), as after a restart of Dify. Requests that
+        may be repeated are, with pauses. Before 1.4 Dify answers then with a 500 that says nothing; where its list of plugins
+        ends in one, too, it is taken for that.
+    type: float
+    default: 60
+notes:
+  - The module needs C(requests) and runs well on the controller (C(delegate_to=localhost)).
+"""
+
+    # Those that DIFY_OPTIONS has beside them.
+    WORKSPACE = r"""
+options:
   workspace:
     description:
       - Name or ID of the workspace. Unset takes O(default_workspace), else the one that O(workspace_file) remembers, else the
@@ -52,22 +72,7 @@ options:
         own that the play removes at its end.
       - Content that cannot be used, that is older than 50 minutes or that Dify refuses is replaced. Tasks that run at the
         same time wait for each other's login. Unused with O(admin_key).
+      - It also tells of an attempt that was refused, or whose answer was lost, and none is made with the same password for ten
+        minutes after it; without the file each task makes its own. Without O(workspace_file) it remembers the same, too.
     type: path
-  workspace_file:
-    description:
-      - File, on the machine that runs the module, that remembers by Dify and account, without any secret, which workspace
-        O(default_workspace) named, and to which one the account belongs while the module has switched it to another.
-      - A run that was killed meanwhile leaves the account switched. The next one with the same file puts it back, except in
-        check mode, which fails. Keep the file between plays.
-      - It is made where there is something to remember. Unset keeps the same in O(session_file).
-    type: path
-  daemon_timeout:
-    description:
-      - Seconds that a run waits while Dify's plugin daemon is down (from 1.0 on), as after a restart of Dify. Requests that
-        may be repeated are, with pauses. Before 1.4 Dify answers then with a 500 that says nothing; where its list of plugins
-        ends in one, too, it is taken for that.
-    type: float
-    default: 60
-notes:
-  - The module needs C(requests) and runs well on the controller (C(delegate_to=localhost)).
 """

@@ -29,6 +29,9 @@ HTTP_OPTIONS: dict[str, t.Any] = dict(
     request_timeout=dict(type="float", default=60),
 )
 
+# For a server of which the module's options tell nothing.
+HTTP_DEFAULTS: dict[str, t.Any] = {name: option.get("default") for name, option in HTTP_OPTIONS.items()}
+
 XINFERENCE_OPTIONS: dict[str, t.Any] = dict(
     endpoint=dict(type="str", default="http://127.0.0.1:9997"),
     username=dict(type="str", default="admin"),
@@ -70,9 +73,9 @@ DIFY_RULES: dict[str, t.Any] = dict(
 )
 
 
-def session(module: AnsibleModule, base_url: str) -> _session.Session:
-    """A session with ``base_url`` by the module's HTTP options; refuses mutating requests in check mode."""
-    p = module.params
+def session(module: AnsibleModule, base_url: str, options: t.Mapping[str, t.Any] | None = None) -> _session.Session:
+    """A session with ``base_url`` by HTTP options, the module's where none are given; refuses mutating requests in check mode."""
+    p = module.params if options is None else options
     if _session.REQUESTS_IMPORT_ERROR is not None:
         raise ModelopsError(
             f"The Python interpreter {sys.executable} has no 'requests' ({_session.REQUESTS_IMPORT_ERROR}). "

@@ -19,6 +19,7 @@ extends_documentation_fragment:
   - modelops.inference._attributes.info
   - modelops.inference._attributes.actiongroup_dify
   - modelops.inference._dify
+  - modelops.inference._dify.workspace
   - modelops.inference._http
 attributes:
   check_mode:

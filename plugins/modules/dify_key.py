@@ -23,6 +23,7 @@ extends_documentation_fragment:
   - modelops.inference._attributes.idempotent
   - modelops.inference._attributes.actiongroup_dify
   - modelops.inference._dify
+  - modelops.inference._dify.workspace
   - modelops.inference._http
 attributes:
   check_mode:

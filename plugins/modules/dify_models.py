@@ -36,6 +36,7 @@ extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.actiongroup_dify
   - modelops.inference._dify
+  - modelops.inference._dify.workspace
   - modelops.inference._http
 attributes:
   check_mode:

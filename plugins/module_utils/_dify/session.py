@@ -66,6 +66,10 @@ class Stopped(BaseException):
     """The module got SIGTERM. No error, so that nothing goes on with the next model."""
 
 
+class Interrupted(ModelopsError):
+    """The same, after the account was switched back. Nothing goes on with the next workspace."""
+
+
 class Moved(ModelopsError):
     """Somebody switched the account to another workspace meanwhile, so that what was read and done may be of that one."""
 
@@ -466,7 +470,7 @@ class DifySession:
             except BaseException as exc:
                 self._back(home, exc)
                 if isinstance(exc, Stopped):
-                    raise ModelopsError(
+                    raise Interrupted(
                         f"{self.where()}: {exc}. The account is back in the workspace '{home.name}'. Run this again."
                     ) from exc
                 raise
