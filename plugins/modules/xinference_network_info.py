@@ -179,44 +179,32 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import network
+from ansible_collections.modelops.inference.plugins.module_utils._host import network, peers
 from ansible_collections.modelops.inference.plugins.module_utils._host.firewall import choice
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     started = time.monotonic()
     p = module.params
-    me = p["name"] or "this host"
-    networks = network.parse_networks(p["networks"])
     wrong = [f"{peer['name']}: {port}" for peer in p["peers"] for port in peer["ports"] if not 0 < port < 65536]
     if wrong:
         raise ModelopsError(f"peers: no TCP port, which is 1 to 65535: {', '.join(wrong)}")
-    rows = network.own_addresses()
-    own = [row["address"] for row in rows]
-    texts = [peer["address"] for peer in p["peers"]] + ([p["address"]] if p["address"] else [])
-    meanings = network.resolve(texts, p["timeout"])
-    peers = [network.Peer(peer["name"], meanings[peer["address"]], tuple(peer["ports"])) for peer in p["peers"]]
-    others = [peer for peer in peers if peer.name != me]
-    ways = [peer.meaning.address for peer in others if peer.meaning.address and not peer.meaning.stray_loopback]
-    route = network.source_address(*ways[:1]) or network.source_address()
-    address, problem = network.choose(meanings.get(p["address"]), networks, own, route, others)
-    targets = [(peer.meaning.address, port) for peer in peers if peer.meaning.address for port in peer.ports]
-    reached = network.rows_of(peers, network.reach(targets, p["timeout"]))
-    problems = [f"{me}: {problem}"] if problem else []
+    seen = peers.look(p["name"] or "this host", p["address"], p["networks"], p["peers"], p["timeout"])
+    targets = [(peer.meaning.address, port) for peer in seen.peers if peer.meaning.address for port in peer.ports]
+    reached = network.rows_of(seen.peers, network.reach(targets, p["timeout"]))
     needed = {peer["name"] for peer in p["peers"] if peer["needed"]}
-    problems += network.judge(me, own, peers, reached, p["timeout"], needed)
-    for text in network.judge(me, own, peers, reached, p["timeout"], {peer.name for peer in peers} - needed):
+    for text in seen.judge(reached, p["timeout"], set(seen.resolved) - needed):
         module.warn(text)
     return dict(
         changed=False,
-        address=address,
-        addresses=rows,
+        address=seen.address,
+        addresses=seen.rows,
         time_synchronised=network.time_synchronised(),
-        resolved={peer.name: peer.meaning.address for peer in peers},
+        resolved=seen.resolved,
         reached=reached,
         ephemeral_range=list(network.ephemeral_range()),
         firewall=choice.detect(),
-        problems=problems,
+        problems=seen.own_problems + seen.judge(reached, p["timeout"], needed),
         seconds=time.monotonic() - started,
         now=time.time(),
     )

@@ -49,9 +49,14 @@ def _host_info(given, work):
     about["entries"] = os.listdir(given["path"])
     about["bind"] = {"address": given["host"] or host["address"], "why_not": ""}
     about["port"] = {"number": given["port"], "listening": own["installed"], "ours": own["installed"], "by": "emulated"}
-    of = work.__globals__
-    machine = of["facts"].base(of["Host"](given["path"].replace("/hosts/", "/machines/")))
-    about["accelerator"] = of["plan"].torch(machine, of["Wanted"](**given["accelerator"]))
+    machine = {**given["accelerator"], "root": given["path"].replace("/hosts/", "/machines/")}
+    of_environment = work.__globals__["accelerators"].of_environment
+    about["accelerator"] = of_environment(machine, check_mode=given["check_mode"])[1]
+    if given["network"]:
+        resolved = {peer["name"]: peer["address"] for peer in given["network"]["peers"]}
+        about["network"] = {"resolved": resolved, "problems": {}}
+    if given["firewall"]:
+        about["firewall"] = {"differs": not own["installed"], "plan": [], "refused": ""}
     return {**host["found"], **about}
 
 
@@ -185,4 +190,6 @@ def run(module, work):
     if module._name.endswith(("accelerator_info", "xinference_directory")):
         module.exit_json(**work(module))
     answer = ANSWERS.get(module._name.rpartition(".")[2], lambda given, work: {})
-    module.exit_json(**{"changed": False, "plan": [], **answer(module.params, work)})
+    module.exit_json(
+        **{"changed": False, "plan": [], **answer({**module.params, "check_mode": module.check_mode}, work)}
+    )

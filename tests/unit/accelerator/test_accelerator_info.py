@@ -83,6 +83,27 @@ def test_another_root_starts_no_program(tmp_path, run_module):
     assert result["facts"]["nvidia"]["driver"] == "580.95.05" and result["facts"]["cards"][0]["answers"] is None
 
 
+def test_one_reading_of_the_host_has_all_of_it_where_the_role_asks(tmp_path, run_module):
+    machines.build(tmp_path / "machine", "h100_sxm")
+    options = {"root": str(tmp_path / "machine"), "container_toolkit": True}
+    of_role = {**options, "role": {"host": "gpu01", "groups": ["xinference_local"], "huge_pages": 8, "kernel": False}}
+    places = dict.fromkeys(["path", "home", "models_dir"], str(tmp_path))
+    for check in (False, True):
+        alone = run_module("accelerator_info", of_role, check=check)
+        found = run_module("xinference_host_info", {**places, "accelerator": of_role}, check=check)["accelerator"]
+        changing = ("processes", "memory", "cpu", "date")
+        for read_at in (alone["facts"], found["facts"]):
+            for key in changing:
+                read_at.pop(key)
+        assert {key: found[key] for key in ("facts", "plan", "role")} == {
+            key: alone[key] for key in ("facts", "plan", "role")
+        }
+        assert found["torch"] == alone["plan"]["torch"] and found["refusals"] == []
+        assert (alone["role"]["would"] != []) is check
+    brief = run_module("xinference_host_info", {**places, "accelerator": options})["accelerator"]
+    assert sorted(brief) == ["accelerator", "groups", "refusals", "torch"] and brief["torch"] == found["torch"]
+
+
 @pytest.mark.each_core("accelerator_info")
 def test_the_module_reads_and_plans_for_this_machine(run_module):
     result = run_module("accelerator_info", {"accelerator": "none"})

@@ -548,3 +548,52 @@ def test_a_range_that_is_none_is_refused(run_module, host, ports):
 def test_a_name_that_cannot_be_is_refused(run_module, host, name):
     result = run_module("xinference_firewall", dict(OPTIONS, name=name))
     assert result.failed and "name:" in result["msg"]
+
+
+# A host that is read, and nothing is changed.
+
+
+def read(run_module, tmp_path, firewall, **options):
+    place = str(tmp_path / "x")
+    given = dict(path=place, home=f"{place}/home", models_dir=f"{place}/models", firewall=firewall, **options)
+    return run_module("xinference_host_info", given)["firewall"]
+
+
+def test_a_reading_tells_whether_the_firewall_differs(run_module, host, tmp_path):
+    host("nft", NFT)
+    file = tmp_path / "etc/nftables.d/modelops-b.nft"
+    found = read(run_module, tmp_path, OPTIONS)
+    assert found["differs"] and found["plan"] == run_module("xinference_firewall", OPTIONS, check=True)["plan"]
+    assert not file.exists() and not (tmp_path / "live.json").exists()
+    run_module("xinference_firewall", OPTIONS)
+    assert read(run_module, tmp_path, OPTIONS) == {"differs": False, "plan": [], "refused": ""}
+    assert read(run_module, tmp_path, ABSENT)["plan"] == [f"- remove file {file}", "- delete table inet modelops_b"]
+    assert file.exists()
+
+
+def test_a_reading_lets_in_peers_by_the_addresses_of_their_names(run_module, host, tmp_path):
+    host("nft", NFT)
+    run_module("xinference_firewall", dict(OPTIONS, peers=["10.1.0.7", "10.1.0.8"]))
+    names = dict.fromkeys(["w7", "w8", "w9"], "")
+    network = {
+        "name": "w8",
+        "peers": [
+            {"name": "w7", "address": "10.1.0.7"},
+            # Its own name is loopback on the host, which is known by where it binds.
+            {"name": "w8", "address": "localhost"},
+            {"name": "w9", "address": "127.0.1.1"},
+        ],
+    }
+    (tmp_path / "live.json").write_text(json.dumps({"nftables": []}))
+    own = run_module("xinference_network_info", {"name": "w8"})["address"]
+    found = read(run_module, tmp_path, dict(OPTIONS, peers=[*names]), network=network, host=own)
+    plan = run_module("xinference_firewall", dict(OPTIONS, peers=["10.1.0.7", own]), check=True)["plan"]
+    assert found == {"differs": True, "plan": plan, "refused": ""}
+
+
+def test_a_reading_tells_why_the_firewall_cannot_be_so(run_module, host, tmp_path):
+    found = read(run_module, tmp_path, OPTIONS)
+    assert found["differs"] and found["plan"] == [] and "Install the package nftables" in found["refused"]
+    place = str(tmp_path)
+    missing = run_module("xinference_host_info", dict(path=place, home=place, models_dir=place, firewall={"name": "b"}))
+    assert missing.failed and "peers" in missing["msg"]

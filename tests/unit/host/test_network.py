@@ -251,3 +251,38 @@ def test_a_port_that_is_none_is_refused(run_module):
         "xinference_network_info", {"peers": [{"name": "sup", "address": "127.0.0.1", "ports": [70000]}]}
     )
     assert result.failed and "sup: 70000" in result["msg"]
+
+
+# A host that is read: no port is asked.
+
+
+def read(run_module, path, own, peers):
+    options = dict(path=path, home=path, models_dir=path, host=own)
+    return run_module("xinference_host_info", {**options, "network": {"name": "w1", "peers": peers}})["network"]
+
+
+def test_a_reading_tells_what_the_names_of_the_cluster_mean(run_module, tmp_path):
+    own = network.source_address()
+    peers = [{"name": "w1", "address": own}, {"name": "w2", "address": "192.0.2.9"}]
+    found = read(run_module, str(tmp_path), own, peers)
+    assert found == {"resolved": {"w1": own, "w2": "192.0.2.9"}, "problems": {}}
+
+
+def test_a_reading_tells_what_is_wrong_with_each_host(run_module, tmp_path):
+    own = network.source_address()
+    peers = [
+        {"name": "w1", "address": "192.0.2.8"},
+        {"name": "w2", "address": "fd00::9"},
+        {"name": "w3", "address": "192.0.2.9"},
+        {"name": "w4", "address": "127.0.0.1"},
+    ]
+    found = read(run_module, str(tmp_path), own, peers)
+    same = run_module("xinference_network_info", {"name": "w1", "address": own, "peers": peers})
+    assert found["resolved"] == same["resolved"] and list(found["problems"].values()) == same["problems"]
+    assert sorted(found["problems"]) == ["w1", "w2", "w4"] and "no address of this host" in found["problems"]["w1"]
+
+
+def test_a_reading_without_an_address_leaves_that_to_where_the_host_binds(run_module, tmp_path):
+    options = dict(path=str(tmp_path), home=str(tmp_path), models_dir=str(tmp_path), host="192.0.2.8")
+    found = run_module("xinference_host_info", {**options, "network": {"name": "w1"}})
+    assert found["network"] == {"resolved": {}, "problems": {}} and "192.0.2.8" in found["bind"]["why_not"]
