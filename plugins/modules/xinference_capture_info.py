@@ -116,7 +116,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog import capture
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog import (
+    capture,
+    capture_sources,
+    capture_text,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Store
 
 ARGUMENT_SPEC = dict(
@@ -129,11 +133,11 @@ ARGUMENT_SPEC = dict(
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     p = module.params
-    declared, workers = Store(p["remember"]).load(), capture.launch_arguments(p["home"])
+    declared, workers = Store(p["remember"]).load(), capture_sources.launch_arguments(p["home"])
     client = Client.of(module)
     client.wait_ready(p["ready_timeout"])
     client.login()
-    captured = capture.capture(capture.read(client, declared, workers))
+    captured = capture.capture(capture_sources.read(client, declared, workers))
     for uid, notes in captured.notes.items():
         for note in notes:
             module.warn(f"{uid}: {note}")
@@ -147,7 +151,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         "variables": captured.variables,
         "notes": captured.notes,
         "unsettled": captured.unsettled,
-        "text": capture.text(captured, client.endpoint, client.version),
+        "text": capture_text.text(captured, client.endpoint, client.version),
         "requests": dict(client.session.counts),
     }
 

@@ -14,7 +14,15 @@ import yaml
 from servers.xinference import PASSWORD, XinferenceServer
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog import capture
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog import (
+    capture_sources,
+    capture_text,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog.captured import (
+    CapturedModels,
+    _is_secret,
+    without_secrets,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import registration
 
 SECRETS = {
@@ -212,12 +220,12 @@ def test_the_workers_own_files_tell_the_rest_without_secrets(xinference, capture
     ],
 )
 def test_what_is_taken_for_a_secret(name, value, env, secret):
-    assert capture._is_secret(name, value, env) is secret
+    assert _is_secret(name, value, env) is secret
 
 
 def test_uids_that_look_the_same_do_not_share_a_variable():
-    found = capture.Captured()
-    names = [capture._hidden(found, uid, "api_key", "x") for uid in ("a-b", "a.b", "a_b", "a-b")]
+    found = CapturedModels()
+    names = [without_secrets(found, uid, "api_key", "x") for uid in ("a-b", "a.b", "a_b", "a-b")]
     assert len(set(names)) == 3 and names[0] == names[3] and len(found.variables) == 3
 
 
@@ -378,17 +386,17 @@ def test_a_user_who_swaps_a_workers_file(tmp_path):
     other.rename(other.with_name("models.json"))
     attacker.owns(tmp_path / "home")
     home = str(tmp_path / "home")
-    assert capture.launch_arguments(home) == {"a-0": {}}
+    assert capture_sources.launch_arguments(home) == {"a-0": {}}
     captured = []
     with attacker.swaps(worker / "models.json", other.with_name("models.json")), attacker.swaps(worker, other.parent):
         for _number in attacker.times(0.9):
             with contextlib.suppress(ModelopsError):
-                captured.append(capture.launch_arguments(home))
+                captured.append(capture_sources.launch_arguments(home))
     assert attacker.SECRET not in str(captured)
     (worker / "models.json").unlink()
     (worker / "models.json").symlink_to(other.with_name("models.json"))
     with pytest.raises(ModelopsError, match="models.json cannot be read [(]it is a symbolic link"):
-        capture.launch_arguments(home)
+        capture_sources.launch_arguments(home)
 
 
 @pytest.mark.parametrize(
@@ -397,5 +405,5 @@ def test_a_user_who_swaps_a_workers_file(tmp_path):
 )  # fmt: skip
 def test_text_is_read_back_as_it_was(value):
     item = {"uid": "u", value or "k": value, "list": [value, 1, True, None], "deep": {"er": [{"x": value}, {"y": {}}]}}
-    text = capture.text(capture.Captured(models=[item]), "e", "v")
+    text = capture_text.text(CapturedModels(models=[item]), "e", "v")
     assert yaml.load(text, Loader) == {"xinference_models": [item]}
