@@ -10,19 +10,17 @@ variable silently, and refuses a wrong value where the role begins, with the who
 
 from __future__ import annotations
 
-import re
 import typing as t
 
-from ansible.errors import AnsibleUndefinedVariable
+from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import dify, kinds, origins
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import dify, kinds
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.refusals import refusals
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import ALL, SPECS, Inventory, Settings
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.undefined import sentence
 
-# Of the collection and of Ansible: they may be there later.
-_LATER = re.compile(r"(_?_?(xinference|models|accelerator|dify|capture|ansible)_|hostvars$|accelerator$)")
 _ENCRYPTED = ("AnsibleVaultEncryptedUnicode", "EncryptedString")
 
 
@@ -66,11 +64,17 @@ class ActionModule(ActionBase):
                 return str(value)
             if not isinstance(value, str) or "{" not in value:
                 return value
-            return _native(self._templar.template(value))
-        except AnsibleUndefinedVariable as exc:
-            sentence = _undefined(str(exc), where, origins.place(value))
-            if sentence and sentence not in undefined:
-                undefined.append(sentence)
+            found = _native(self._templar.template(value))
+            if isinstance(found, str) and "{{" in found and "hostvars" in value:
+                self._templar.template(
+                    found
+                )  # before ansible-core 2.19 what another host's template needs is left in it
+            return found
+        except AnsibleError as exc:
+            undefines = isinstance(exc, AnsibleUndefinedVariable) or "Mandatory variable" in str(exc)
+            told = sentence(str(exc), where, value, self._templar.available_variables) if undefines else ""
+            if told and told not in undefined:
+                undefined.append(told)
         except Exception:  # a filter, a lookup or a vault may raise anything
             pass
         return kinds.UNKNOWN
@@ -100,13 +104,3 @@ def _native(value: t.Any) -> t.Any:
     if isinstance(value, dict):
         return {key: _native(item) for key, item in value.items()}
     return [_native(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _undefined(error: str, where: str, place: str) -> str:
-    """What is not there, by Ansible's error; empty where it may be there later."""
-    names = re.findall(r"'([^']+)' is undefined|has no attribute '([^']+)'", error)
-    name = next((each for pair in names for each in pair if each), "")
-    if not name or _LATER.match(name):
-        return ""
-    at = f" ({place})" if place else ""
-    return f"{where}: its template{at} needs '{name}', which is defined nowhere. Define it, or correct the name."

@@ -17,8 +17,6 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings 
 
 def refusals(settings: Settings) -> Refusals:
     branch = settings.plain("accelerator_driver_branch") if settings.given("accelerator_driver_branch") else ""
-    if isinstance(branch, float):
-        yield f'accelerator_driver_branch is the number {branch}: a version stands in quotes ("580.95.05").'
     if isinstance(branch, (str, int, float)) and not re.fullmatch(r"([0-9]{3}([.][0-9]+){0,2})?", str(branch)):
         yield f"accelerator_driver_branch must be a branch such as 580, or a version such as 580.95.05 (it is '{branch}')."
     pages = settings.get("accelerator_huge_pages")

@@ -19,7 +19,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.runs import models as models_run
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin
 from ansible_collections.modelops.inference.plugins.modules import xinference_models, xinference_registration
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import kinds, origins
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import kinds, written
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
 
 _WORDS = {"models_replace": ("false", "true", "surge"), "models_prove": ("never", "changed", "always")}
@@ -33,11 +33,11 @@ def refusals(settings: Settings) -> Refusals:
             yield f"{name} must be {' or '.join(words)} (it is '{value}')."
     if settings.inventory.parts == ["worker"]:
         return  # what its cluster serves, its supervisor's variables say
-    yield from _sizes(settings)
     for name, option, check in (
         ("xinference_models", xinference_models.ARGUMENT_SPEC["models"], _models),
         ("xinference_definitions", xinference_registration.ARGUMENT_SPEC["definitions"], _definitions),
     ):
+        yield from written.numbers(settings.raw(name), option, name)
         given = _fit(settings, name)
         if not given:
             continue
@@ -139,20 +139,3 @@ def _definitions(given: t.Sequence[t.Mapping[str, t.Any]]) -> Refusals:
 def _fit(settings: Settings, name: str) -> list[t.Mapping[str, t.Any]]:
     """The items of a list of which everything is known."""
     return [item for item in settings.get(name) or () if isinstance(item, dict) and kinds.known(item)]
-
-
-def _sizes(settings: Settings) -> Refusals:
-    """Numbers that YAML read otherwise than they are written."""
-    for name, key in (("xinference_models", "uid"), ("xinference_definitions", "name")):
-        for item in _dicts(settings.raw(name)):
-            for size in [each.get("size") for each in [item, *_dicts(item.get("specs"))]]:
-                written, place = origins.written(size) if isinstance(size, int) else ("", "")
-                if "_" in written:
-                    yield (
-                        f"{name}, {item.get(key)}: size {written} ({place}) is the number {size} for YAML, which leaves _ out of numbers. "
-                        f"Put it in quotes: size: '{written}'."
-                    )
-
-
-def _dicts(value: t.Any) -> list[t.Mapping[str, t.Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []

@@ -85,6 +85,9 @@ def refusals(settings: Settings) -> Refusals:
         value = settings.get(name)
         if isinstance(value, str) and value and _SPECIAL.search(value):
             yield f"{name} must have none of {_named(value)} in its path (it is '{value}'). Name another one."
+    for name in ("xinference_bundle_work", "capture_dest"):
+        if settings.get(name) == "":
+            yield f"{name} is empty. Name a path, or leave it out."
     metrics = settings.get("models_reconcile_metrics_dir")
     if isinstance(metrics, str) and metrics and not metrics.startswith("/"):
         yield f"models_reconcile_metrics_dir must be an absolute path, such as /var/lib/node_exporter (it is '{metrics}')."

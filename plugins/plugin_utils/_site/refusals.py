@@ -19,6 +19,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site import (
     paths,
     release,
     users,
+    written,
 )
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.names import Names, misspelled
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import SPECS, Settings
@@ -45,6 +46,7 @@ def refusals(
     for name in sorted(of_roles):
         if settings.given(name):
             found += settings.mistakes(name)
+    found += written.refusals(settings, of_roles, NAMES)
     found += amounts.refusals(settings, of_roles)
     if "accelerator" in roles:
         found += accelerator.refusals(settings)

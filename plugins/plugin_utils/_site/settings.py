@@ -127,6 +127,12 @@ class Settings:
         """A given variable as the inventory has it, templates not rendered."""
         return self._raw.get(name)
 
+    def keys(self, name: str) -> list[str]:
+        """The name of a given variable as the play has it and as the inventory does, which may tell where it stands."""
+        # Before ansible-core 2.19 the play has that of the role's defaults.
+        theirs = self.inventory.variables(self.inventory.host)
+        return [each for names in (self._raw, theirs) for each in names if each == name]
+
     def plain(self, name: str) -> t.Any:
         """A given variable as a person wrote it, templates rendered."""
         if name not in self._plain:

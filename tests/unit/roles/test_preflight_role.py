@@ -78,7 +78,7 @@ def test_words_that_mean_nothing_are_refused_all_at_once_without_a_dump_of_all_v
 
 
 @pytest.mark.each_core("check_names")
-def test_values_of_another_type_are_told_in_a_line_each_before_the_argument_spec(play):
+def test_values_of_another_type_are_told_in_a_line_each_before_the_argument_spec(play, tmp_path):
     wrong = dict(
         xinference_port="{{ my_port }}",
         my_port="http",
@@ -103,16 +103,30 @@ def test_values_of_another_type_are_told_in_a_line_each_before_the_argument_spec
         xinference_extras=["{{ other }}"],
         other="{{ site.extra }}",
         site={},
+        xinference_host="{{ hostvars['later'].my_own }}",
+        xinference_metrics_host="{{ hostvars['gone'].my_own }}",
+        xinference_metrics_port="{{ hostvars['wrong'].my_theirs }}",
+        xinference_admin_user="{{ vault_user | mandatory }}",
     )
-    said = play("names.yml", wrong=wrong, later=later, nowhere=nowhere)
-    assert said.failed == {"wrong", "nowhere"}, said.output
+    wrong["my_theirs"] = "{{ vault_of_wrong }}"
+    # YAML reads both as other numbers.
+    (tmp_path / "host_vars").mkdir()
+    written = "xinference_version: 4.10\nxinference_models:\n- {uid: m, engine: vLLM, size: 0_6}\n"
+    (tmp_path / "host_vars" / "numbers.yml").write_text(written)
+    said = play("names.yml", wrong=wrong, later=later, nowhere=nowhere, numbers={})
+    assert said.failed == {"wrong", "nowhere", "numbers"}, said.output
+    assert f"xinference_version 4.10 ({tmp_path}/host_vars/numbers.yml:1) is the number 4.1 for YAML." in said.output
+    assert f"m: size 0_6 ({tmp_path}/host_vars/numbers.yml:3) is the number 6 for YAML." in said.output
     for line in (
         "nowhere (cluster nowhere): xinference_port: its template{} needs 'nowhere', which is defined nowhere.",
         "nowhere (cluster nowhere): xinference_users: its template{} needs 'vault_ann', which is defined nowhere.",
-        "nowhere (cluster nowhere): xinference_extras: its template{} needs 'extra', which is defined nowhere.",
+        "nowhere (cluster nowhere): xinference_extras: its template{} needs 'extra' in other{}, which is defined nowhere.",
+        "nowhere (cluster nowhere): xinference_host: its template{} needs 'my_own' of another host, which does not define it.",
+        "nowhere (cluster nowhere): xinference_metrics_host: its template{} needs the host 'gone', which the inventory does not",
+        "nowhere (cluster nowhere): xinference_metrics_port: its template{} needs 'vault_of_wrong', which is defined nowhere.",
+        "nowhere (cluster nowhere): xinference_admin_user: its template{} needs 'vault_user', which is defined nowhere.",
     ):
-        before, after = line.split("{}")
-        told = re.search(re.escape(before) + r"( \(\S+hosts\.json\S*\))?" + re.escape(after), said.output)
+        told = re.search(r"( \(\S+hosts\.json\S*\))?".join(map(re.escape, line.split("{}"))), said.output)
         assert told and (told[1] or not WHERE_A_TEXT_STANDS), said.output
     assert "argument_spec_data" not in said.output and "Orange-7-Kettle" not in said.output
     for line in (

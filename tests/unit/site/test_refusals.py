@@ -10,7 +10,7 @@ import re
 import pytest
 import yaml
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import amounts, kinds, users
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import amounts, kinds, undefined, users
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import refusals as site
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import ALL, SPECS, Inventory, Settings
 
@@ -130,6 +130,36 @@ WRONG = [
     *[
         ({"xinference_memory_max": size}, "xinference_memory_max must be a size")
         for size in ("64 G", "lots", "-1", "64G; x")
+    ],
+    *[
+        ({"xinference_index": {key: value}}, f"xinference_index, {key} has an address that does not begin with")
+        for key, value in {
+            "index_url": f"me:{SECRET}@pypi.local/simple",
+            "extra_index_urls": ["https://pypi.local/simple", "pypi.local"],
+            "python_mirror": "mirror.local/pythons",
+            "proxy": "proxy:3128",
+        }.items()
+    ],
+    *[
+        (
+            {"xinference_python": python},
+            f"or the path of a Python on the host (it is '{python}')",
+        )
+        for python in ("2.7", "3.8", "3.1", ">=2.7,<3", "4", ">=3.12,<3.10")
+    ],
+    ({"xinference_bundle_work": ""}, "xinference_bundle_work is empty"),
+    ({"capture_dest": ""}, "capture_dest is empty"),
+    ({"xinference_cache_dir": ""}, "xinference_cache_dir must be an absolute path"),
+    # What is read otherwise than it is written.
+    *[
+        ({name: number}, f"{name} is the number {number}, which {number}0 is, too. Put the version in quotes: {name}: ")
+        for name in (
+            "xinference_version",
+            "xinference_bundle_python",
+            "xinference_rollback_to",
+            "accelerator_driver_branch",
+        )
+        for number in (4.1, 580.9)
     ],
     ({"xinference_index": {"timeout": 0}}, "xinference_index, timeout must be at least 1"),
     ({"accelerator_huge_pages": -1}, "accelerator_huge_pages is a number of pages"),
@@ -293,7 +323,6 @@ WRONG = [
     # Accelerators.
     ({"accelerator": "cuda"}, "accelerator is 'cuda', not one of auto, nvidia"),
     ({"accelerator_driver_branch": "latest"}, "accelerator_driver_branch must be a branch such as 580"),
-    ({"accelerator_driver_branch": 580.10}, "accelerator_driver_branch is the number 580.1"),
     (
         {"accelerator_repositories": {"nvidia": {"url": f"https://me:{SECRET}@mirror.example/"}}},
         "accelerator_repositories: the url or key of nvidia has a login in it",
@@ -397,6 +426,27 @@ RIGHT = [
     {"dify_targets": [TARGET | {"server_url": "http://lan:9997/"}, {**TARGET, "name": "lab", "allow_loopback": True}]},
     {"accelerator_driver_branch": "580.95.05", "accelerator_cuda": "13"},
     {"accelerator_driver_branch": 580},
+    # No zero can be lost at their end.
+    {"accelerator_driver_branch": 580.95, "xinference_version": 4.0, "xinference_python": 3.11},
+    *[
+        {"xinference_python": python}
+        for python in ("3.9", "3.13t", "/usr/bin/python3", ">=3.9", "3", "==3.12.*", "python3.11")
+    ],
+    {
+        "xinference_index": {
+            "index_url": "HTTPS://pypi.local",
+            "extra_index_urls": ["/srv/simple", "file:///srv"],
+            "python_mirror": "/srv",
+        }
+    },
+    {
+        "xinference_index": {
+            "index_url": kinds.UNKNOWN,
+            "extra_index_urls": [kinds.UNKNOWN],
+            "proxy": "socks5h://proxy:1",
+        }
+    },
+    {"_raw_params": "my_own_word --x", "my_own": 4.1},
     {
         "my_own_variable": None,
         "xinference_site_name": "x",
@@ -497,20 +547,106 @@ def test_a_role_is_judged_by_its_own_variables():
         assert word in line
 
 
-def test_a_size_whose_line_is_left_out_of_a_number(tmp_path):
-    class Origin(int):
-        """As ansible-core tells where a value of the inventory stands."""
+@pytest.mark.parametrize(
+    "words, meant",
+    [
+        ("models_prune", {"models_prune": "models_prune=true"}),
+        ("x xinference_port 9998", {"xinference_port": "xinference_port=VALUE"}),
+        ("model_prune", {"model_prune": "models_prune=true"}),
+        ("my_own_word --x", {}),
+    ],
+)
+def test_a_word_of_the_command_line_that_ansible_takes_no_variable_from(words, meant):
+    told = [
+        f"-e {word} has no value, so Ansible takes no variable from it. Write -e {whole}."
+        for word, whole in meant.items()
+    ]
+    assert refused({"_raw_params": words}) == told
+    assert refused({"_raw_params": words}, roles=["accelerator"]) == []
 
+
+class Number(float):
+    """As ansible-core since 2.19 tells where a value of the inventory stands."""
+
+
+class Whole(int):
+    """The same."""
+
+
+class Key(str):
+    """As every ansible-core tells where the name of a variable stands."""
+
+
+@pytest.mark.parametrize("placed", ["number", "key"])
+@pytest.mark.parametrize(
+    "name, line, told",
+    [
+        (
+            "xinference_version",
+            "xinference_version: 4.10  # the newest",
+            "xinference_version 4.10 ({}:1) is the number 4.1",
+        ),
+        ("xinference_version", "a: 1", "xinference_version is the number 4.1, which 4.10 is, too"),
+        ("xinference_cluster", "'xinference_cluster': 4.10", "xinference_cluster 4.10 ({}:1) is the number 4.1"),
+        ("xinference_version", "gpu01 xinference_version=4.10 a=1", "xinference_version 4.10 ({}:1) is the number 4.1"),
+        ("xinference_version", "{a: 1, xinference_version: 4.10}", "xinference_version 4.10 ({}:1) is the number 4.1"),
+        ("xinference_version", "xinference_version: 4.1", ""),
+        ("xinference_cluster", "a: 1", ""),
+    ],
+)
+def test_a_number_in_the_place_of_a_text_is_told_as_it_is_written(tmp_path, placed, name, line, told):
+    path, number, key = tmp_path / "all.yml", Number(4.1), Key(name)
+    path.write_text(line + "\n")
+    column = line.find("4.1") + 1 if "=" not in line else None
+    if placed == "number":
+        number.ansible_pos = (str(path), 1, column)
+    else:
+        key.ansible_pos = (str(path), 1, line.find(name) + 1)
+    found = refused({key: number})
+    assert [each for each in found if told and told.format(path) in each] == found and bool(found) == bool(told)
+
+
+@pytest.mark.parametrize("placed", ["number", "key"])
+@pytest.mark.parametrize("item", ["{uid: m, engine: vLLM, size: 0_6}", "{uid: m, engine: vLLM, size: 0.60}"])
+def test_a_size_whose_line_is_left_out_of_a_number(tmp_path, placed, item):
     path = tmp_path / "models.yml"
-    path.write_text("xinference_models:\n  - {uid: m, engine: vLLM, size: 0_6}\n")
-    size = Origin(yaml.safe_load(path.read_text())["xinference_models"][0]["size"])
-    column = path.read_text().splitlines()[1].index("0_6") + 1
-    size.ansible_pos = (str(path), 2, column)
-    assert size == 6
-    (line,) = refused({"xinference_models": [{**LLM, "size": size}]})
-    assert f"xinference_models, m: size 0_6 ({path}:2) is the number 6 for YAML" in line and "size: '0_6'" in line
-    size.ansible_pos = (str(path), 9, column)
-    assert refused({"xinference_models": [{**LLM, "size": size}]}) == []
+    path.write_text(f"xinference_models:\n  - {item}\n")
+    size = yaml.safe_load(path.read_text())["xinference_models"][0]["size"]
+    size, key = (Whole if isinstance(size, int) else Number)(size), Key("size")
+    at = path.read_text().splitlines()[1].index("size") + 1
+    if placed == "number":
+        size.ansible_pos = (str(path), 2, at + 6)
+    else:
+        key.ansible_pos = (str(path), 2, at)
+    found = refused({"xinference_models": [{**LLM, key: size}]})
+    if "0_6" in item:
+        (line,) = found
+        assert f"xinference_models, m: size 0_6 ({path}:2) is the number 6" in line and "size: '0_6'" in line
+    else:
+        assert found == []
+
+
+@pytest.mark.parametrize(
+    "error, told",
+    [
+        ("'vault_a' is undefined", "'vault_a', which is defined nowhere. Define it, or correct the name."),
+        ("'deep' is undefined", "'deep' in other, which is defined nowhere."),
+        ("'dict object' has no attribute 'a'", "'a', which is defined nowhere."),
+        ("No variable named 'a' was found.", "'a', which is defined nowhere."),
+        ("No variable found with this name: a", "'a', which is defined nowhere."),
+        ("Mandatory variable 'a' not defined.", "'a', which is defined nowhere."),
+        ("object of type 'HostVarsVars' has no attribute 'a'", "'a' of another host, which does not define it."),
+        ("hostvars['gone']", "the host 'gone', which the inventory does not have."),
+        ("\"hostvars['gone']\" is undefined", "the host 'gone', which the inventory does not have."),
+        ("'xinference_found' is undefined", ""),
+        ("'_models_later' is undefined", ""),
+        ("division by zero", ""),
+    ],
+)
+def test_an_undefined_name_is_told_in_the_words_of_every_ansible(error, told):
+    given = {"xinference_port": "{{ vault_a ~ other ~ a }}", "other": "{{ deep }}"}
+    found = undefined.sentence(error, "xinference_port", given["xinference_port"], given)
+    assert found.startswith(f"xinference_port: its template needs {told}" if told else "") and bool(found) == bool(told)
 
 
 def test_weights_through_a_firewall_of_another_cluster_need_a_port():
