@@ -11,7 +11,7 @@ import types
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import model_plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import engine_options
 
 LLAMA = frozenset({"n_ctx", "n_batch", "n_ubatch", "n_gpu_layers", "flash_attn_type", "sampling", "api_keys"})
@@ -110,7 +110,7 @@ def decided(**options):
     given = {"engine": "llama.cpp", "engine_options": {"of_a_later_release": 1}, **options}
     body = {} if "virtual_env" not in options else {"enable_virtual_env": options["virtual_env"]}
     model = types.SimpleNamespace(uid="m", type="LLM", options=given, body=body)
-    return types.SimpleNamespace(model=model, action=models.LAUNCH)
+    return types.SimpleNamespace(model=model, action=model_plan.LAUNCH)
 
 
 OWN = [

@@ -11,7 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
+    model_plan,
+    models,
+    server_state,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import checkpoints, footprint
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import ledger, placement
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement.cluster import (
@@ -96,8 +100,8 @@ def place(workers, *declared, actual=None, decisions=None, **cluster):
     options = [model if isinstance(model, dict) else model[0] for model in declared]
     found = {m[0]["uid"]: m[1] for m in declared if not isinstance(m, dict)}
     wanted = models.desired(options, exists=lambda path: True)
-    actual = actual or models.Actual({}, {}, version="4.1.0")
-    decisions = decisions or [models.Decision(model, models.LAUNCH) for model in wanted]
+    actual = actual or server_state.ServerState({}, {}, version="4.1.0")
+    decisions = decisions or [model_plan.Decision(model, model_plan.LAUNCH) for model in wanted]
     cluster = {"local": False, **cluster}
     return placement.plan(wanted, decisions, actual, Cluster(list(workers), checkpoints=found, **cluster))
 
@@ -396,9 +400,9 @@ def on_the_cpu(replicas, *there, rams=(16, 15.9, 15.8)):
     rows.append({"worker_address": "10.0.0.3:5000", "status": "TERMINATED"})
     instances = {"m": {"status": "READY", "replica_statuses": rows}} if there else {}
     running = {"m": {"replica": len(there)}} if there else {}
-    actual = models.Actual(running, instances, version="4.1.0")
+    actual = server_state.ServerState(running, instances, version="4.1.0")
     [model] = models.desired([given[0]], exists=lambda path: True)
-    decision = models.Decision(model, models.SCALE if there else models.LAUNCH)
+    decision = model_plan.Decision(model, model_plan.SCALE if there else model_plan.LAUNCH)
     result = place(workers, given, actual=actual, decisions=[decision])
     assert result.problems == []
     return [row["worker"].partition(":")[0][-1] for row in result.rows if row["source"] not in ledger.RUNNING_SOURCES]
@@ -471,7 +475,7 @@ def running(uid="old", held=20, index=0, **row):
         row["gpu_memory"] = {address: {str(index): held * GIB}}
     replica = {"replica_id": 0, "worker_address": address, "status": "READY", "gpu_idx": [index]}
     instance = {"model_uid": uid, "status": "READY", "replica_statuses": [replica]}
-    return models.Actual({uid: row}, {uid: instance}, workers=[address], version="4.1.0")
+    return server_state.ServerState({uid: row}, {uid: instance}, workers=[address], version="4.1.0")
 
 
 def test_what_runs_already_counts():
@@ -491,7 +495,7 @@ def test_what_runs_is_not_counted_twice():
     # 40 GiB are in use, all of it by the model that has them as its budget.
     old = qwen("old", gpu_memory="40 GiB")
     wanted = models.desired([old[0], qwen("new", gpu_memory="39 GiB")[0]], exists=lambda path: True)
-    decisions = [models.Decision(wanted[0], models.NONE), models.Decision(wanted[1], models.LAUNCH)]
+    decisions = [model_plan.Decision(wanted[0], model_plan.NONE), model_plan.Decision(wanted[1], model_plan.LAUNCH)]
     cluster = Cluster([worker("A100 80", free=40)], local=False, checkpoints={"new": qwen()[1]})
     result = placement.plan(wanted, decisions, running(held=40), cluster)
     assert result.problems == []
@@ -505,7 +509,7 @@ def test_what_runs_is_not_counted_twice():
 @pytest.mark.parametrize("held", [20, 0])
 def test_a_model_that_is_replaced_in_place_frees_what_it_used(held):
     wanted = models.desired([qwen("old")[0]], exists=lambda path: True)
-    decisions = [models.Decision(wanted[0], models.REPLACE)]
+    decisions = [model_plan.Decision(wanted[0], model_plan.REPLACE)]
     cluster = Cluster([worker("RTX 4090", free=2)], local=False, checkpoints={"old": qwen()[1]})
     result = placement.plan(wanted, decisions, running(held=held), cluster)
     assert result.problems == []
@@ -515,22 +519,25 @@ def test_a_model_that_is_replaced_in_place_frees_what_it_used(held):
 def test_a_model_that_is_replaced_without_a_gap_frees_nothing_before():
     wanted = models.desired([qwen("old")[0]], exists=lambda path: True)
     cluster = Cluster([worker("RTX 4090", free=2)], local=False, checkpoints={"old": qwen()[1]})
-    surge = [models.Decision(wanted[0], models.ROLL, surge=True)]
+    surge = [model_plan.Decision(wanted[0], model_plan.ROLL, surge=True)]
     assert "beside old" in placement.plan(wanted, surge, running(held=20), cluster).problems[0]
-    rolling = [models.Decision(wanted[0], models.ROLL)]
+    rolling = [model_plan.Decision(wanted[0], model_plan.ROLL)]
     assert placement.plan(wanted, rolling, running(held=20), cluster).problems == []
 
 
 def test_a_model_that_is_terminated_makes_room():
     wanted = models.desired([declare("old", state="absent"), qwen("new")[0]], exists=lambda path: True)
-    decisions = [models.Decision(wanted[0], models.TERMINATE), models.Decision(wanted[1], models.LAUNCH)]
+    decisions = [
+        model_plan.Decision(wanted[0], model_plan.TERMINATE),
+        model_plan.Decision(wanted[1], model_plan.LAUNCH),
+    ]
     cluster = Cluster([worker("RTX 4090", free=2)], local=False, checkpoints={"new": qwen()[1]})
     assert placement.plan(wanted, decisions, running(held=20), cluster).problems == []
 
 
 def test_more_replicas_of_a_running_model_need_places_too():
     wanted = models.desired([qwen("old", replicas=2)[0]], exists=lambda path: True)
-    decisions = [models.Decision(wanted[0], models.SCALE)]
+    decisions = [model_plan.Decision(wanted[0], model_plan.SCALE)]
     cluster = Cluster([worker("RTX 4090", free=2)], local=False, checkpoints={"old": qwen()[1]})
     assert "vLLM takes 90%" in placement.plan(wanted, decisions, running(held=20), cluster).problems[0]
     two = worker("RTX 4090", "RTX 4090")
@@ -698,7 +705,7 @@ def test_replicas_on_several_workers_are_pinned_one_by_one_where_the_release_can
     keys = place(two, qwen(replicas=2)).launch_keys["m"]
     assert keys["n_gpu"] == "auto"
     assert sorted(r["devices"][0]["worker_ip"] for r in keys["replica_config"]) == ["10.0.0.1:5000", "10.0.0.2:5000"]
-    result = place(two, qwen(replicas=2), actual=models.Actual({}, {}, version="2.12.0"))
+    result = place(two, qwen(replicas=2), actual=server_state.ServerState({}, {}, version="2.12.0"))
     assert result.launch_keys == {} and "since Xinference 3.2" in result.warnings[0]
 
 

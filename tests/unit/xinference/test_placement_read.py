@@ -13,7 +13,11 @@ from test_placement import declare
 
 from ansible_collections.modelops.inference.plugins.module_utils._session import Session
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
+    model_plan,
+    models,
+    server_state,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import checkpoints, footprint
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import cluster as clusters
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import placement
@@ -29,22 +33,22 @@ def cluster():
         yield server
 
 
-def read(server, *declared, action=models.LAUNCH, **options):
+def read(server, *declared, action=model_plan.LAUNCH, **options):
     client = Client(Session(server.url, check_mode=True), USERNAME, PASSWORD)
     client.wait_ready(1)
     client.login()
     wanted = models.desired(list(declared), exists=lambda path: True)
-    actual = models.read(client, wanted)
+    actual = server_state.read(client, wanted)
     server.forget()
-    found = clusters.read(client, [models.Decision(model, action) for model in wanted], actual, **options)
+    found = clusters.read(client, [model_plan.Decision(model, action) for model in wanted], actual, **options)
     return found, wanted, actual
 
 
 def test_where_nothing_starts_nothing_is_asked(xinference):
-    for action in (models.NONE, models.DIFFERS, models.WAIT, models.TERMINATE):
+    for action in (model_plan.NONE, model_plan.DIFFERS, model_plan.WAIT, model_plan.TERMINATE):
         found, wanted, actual = read(xinference, declare("qwen3"), action=action, downloads="/")
         assert found.workers == [] and not xinference.requests
-        decisions = [models.Decision(model, action) for model in wanted]
+        decisions = [model_plan.Decision(model, action) for model in wanted]
         assert placement.plan(wanted, decisions, actual, found) == placement.Placement()
 
 
@@ -132,7 +136,7 @@ def test_what_models_are_known_to_hold_is_not_shared_by_all_cards(cluster):
     here = next(worker for worker in found.workers if worker.address == HERE)
     assert [card.free / GIB for card in here.cards] == [24, 4]
     found.workers.remove(next(worker for worker in found.workers if worker.address == FAR))
-    result = placement.plan(wanted, [models.Decision(wanted[0], models.LAUNCH)], actual, found)
+    result = placement.plan(wanted, [model_plan.Decision(wanted[0], model_plan.LAUNCH)], actual, found)
     assert result.problems == []
     assert [(row["model"], row["card"]) for row in result.rows] == [("new", 0), ("old", 1)]
 
@@ -181,7 +185,7 @@ def test_the_disk_is_read_only_where_downloads_go_to_this_host(newest, cluster, 
 def test_a_server_that_does_not_tell_is_not_judged(newest):
     newest.fault("status", path="/v1/cluster/info", status=403)
     found, wanted, actual = read(newest, declare("qwen3"))
-    result = placement.plan(wanted, [models.Decision(wanted[0], models.LAUNCH)], actual, found)
+    result = placement.plan(wanted, [model_plan.Decision(wanted[0], model_plan.LAUNCH)], actual, found)
     assert result.problems == [] and "does not tell its devices" in result.warnings[0]
 
 

@@ -11,7 +11,11 @@ import pytest
 import yaml
 from test_placement import declare
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
+    model_plan,
+    models,
+    server_state,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import checkpoints, footprint, sizes
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import placement
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement.cluster import (
@@ -46,8 +50,8 @@ def place(case, found, **options):
     wanted = models.desired([declared], exists=lambda path: True)
     cards = [Card(index, case["of"] * GIB, case["of"] * GIB) for index in range(case["cards"])]
     cluster = Cluster([Worker("10.0.0.1:5000", cards, 64 * GIB, 16, "linux", True)], False, {"m": found})
-    actual = models.Actual({}, {}, version="4.1.0")
-    return placement.plan(wanted, [models.Decision(wanted[0], models.LAUNCH)], actual, cluster)
+    actual = server_state.ServerState({}, {}, version="4.1.0")
+    return placement.plan(wanted, [model_plan.Decision(wanted[0], model_plan.LAUNCH)], actual, cluster)
 
 
 def name_of(case):

@@ -9,7 +9,12 @@ import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import progress
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models, registration
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
+    model_plan,
+    models,
+    registration,
+    server_state,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.runs.models import MODEL_OPTIONS
 
@@ -33,15 +38,17 @@ def running(uid="m", *, version="2.12.0", launched=None, **fields):
     instance = {"model_uid": uid, "status": "READY", "instance_created_ts": 7, "replica_statuses": replicas}
     memory = {uid: {"body": launched, "placed": {}, "created": 7}} if launched is not None else {}
     workers = ["10.0.0.1:5000", "10.0.0.2:5000"]
-    return models.Actual({uid: row}, {uid: instance}, workers=workers, launched=memory, version=version)
+    return server_state.ServerState({uid: row}, {uid: instance}, workers=workers, launched=memory, version=version)
 
 
 def instance(status, uid="m"):
-    return models.Actual({}, {uid: {"model_uid": uid, "status": status, "replica_statuses": []}})
+    return server_state.ServerState({}, {uid: {"model_uid": uid, "status": status, "replica_statuses": []}})
 
 
 def decide(model, actual, replace=False):
-    return models.decide(wanted(model), actual, models.GAP if replace is True else replace or models.KEEP)[0]
+    return model_plan.decide(wanted(model), actual, model_plan.GAP if replace is True else replace or model_plan.KEEP)[
+        0
+    ]
 
 
 # -- desired -------------------------------------------------------------------------------------------------------
@@ -300,14 +307,14 @@ def test_the_definition_of_a_custom_image_model():
 @pytest.mark.parametrize(
     ("actual", "action"),
     [
-        (models.Actual({}, {}), models.LAUNCH),
-        (instance("CREATING"), models.WAIT),
-        (instance("LOADING"), models.WAIT),
-        (instance("UPDATING"), models.WAIT),
-        (instance("TERMINATED"), models.LAUNCH),
-        (instance("ERROR"), models.LAUNCH),
-        (instance("READY"), models.NONE),
-        (running(), models.NONE),
+        (server_state.ServerState({}, {}), model_plan.LAUNCH),
+        (instance("CREATING"), model_plan.WAIT),
+        (instance("LOADING"), model_plan.WAIT),
+        (instance("UPDATING"), model_plan.WAIT),
+        (instance("TERMINATED"), model_plan.LAUNCH),
+        (instance("ERROR"), model_plan.LAUNCH),
+        (instance("READY"), model_plan.NONE),
+        (running(), model_plan.NONE),
     ],
 )
 def test_what_is_done_with_a_model_that_is_to_be_present(actual, action):
@@ -317,11 +324,11 @@ def test_what_is_done_with_a_model_that_is_to_be_present(actual, action):
 @pytest.mark.parametrize(
     ("actual", "action"),
     [
-        (models.Actual({}, {}), models.NONE),
-        (instance("CREATING"), models.TERMINATE),
-        (instance("ERROR"), models.TERMINATE),
-        (models.Actual({}, instance("ERROR").instances, gone=frozenset(["m"])), models.NONE),
-        (running(), models.TERMINATE),
+        (server_state.ServerState({}, {}), model_plan.NONE),
+        (instance("CREATING"), model_plan.TERMINATE),
+        (instance("ERROR"), model_plan.TERMINATE),
+        (server_state.ServerState({}, instance("ERROR").instances, gone=frozenset(["m"])), model_plan.NONE),
+        (running(), model_plan.TERMINATE),
     ],
 )
 def test_what_is_done_with_a_model_that_is_to_be_absent(actual, action):
@@ -343,10 +350,10 @@ def test_what_is_done_with_a_model_that_is_to_be_absent(actual, action):
 )
 def test_a_field_that_differs_replaces_only_when_told(given, reported, line):
     kept, replaced = (decide(declared(**given), running(**reported), replace) for replace in (False, True))
-    assert (kept.action, [str(f) for f in kept.fields]) == (models.DIFFERS, [line])
-    assert replaced.action == models.REPLACE
-    assert models.plan_of([replaced]).lines == [f"~ replace m ({line})"]
-    assert models.plan_of([kept]).lines == []
+    assert (kept.action, [str(f) for f in kept.fields]) == (model_plan.DIFFERS, [line])
+    assert replaced.action == model_plan.REPLACE
+    assert model_plan.plan_of([replaced]).lines == [f"~ replace m ({line})"]
+    assert model_plan.plan_of([kept]).lines == []
 
 
 @pytest.mark.parametrize(
@@ -365,13 +372,13 @@ def test_a_field_that_differs_replaces_only_when_told(given, reported, line):
     ],
 )
 def test_what_is_the_same_or_not_reported_does_not_differ(given, reported):
-    assert decide(declared(**given), running(**reported), True).action == models.NONE
+    assert decide(declared(**given), running(**reported), True).action == model_plan.NONE
 
 
 def test_an_older_release_reports_no_engine():
     actual = running()
     del actual.models["m"]["model_engine"]
-    assert decide(declared(engine="SGLang"), actual, True).action == models.NONE
+    assert decide(declared(engine="SGLang"), actual, True).action == model_plan.NONE
 
 
 # -- what the server does not tell ---------------------------------------------------------------------------------
@@ -395,17 +402,17 @@ def body(**options):
 )
 def test_what_is_remembered_of_a_launch_is_compared(before, now, line):
     actual = running(launched=body(**before))
-    assert decide(declared(**before), actual, True).action == models.NONE
+    assert decide(declared(**before), actual, True).action == model_plan.NONE
     decision = decide(declared(**now), actual, True)
-    assert decision.action == models.REPLACE and line in [str(f) for f in decision.fields]
+    assert decision.action == model_plan.REPLACE and line in [str(f) for f in decision.fields]
 
 
 def test_what_somebody_else_launched_under_the_uid_since_is_not_compared():
     actual = running(launched=body(engine_options={"n_ctx": 1}))
     actual.instances["m"]["instance_created_ts"] = 8
-    assert decide(declared(), actual, True).action == models.NONE
+    assert decide(declared(), actual, True).action == model_plan.NONE
     actual.autostart = {"m": {}}  # the server itself launched it again, from our entry
-    assert decide(declared(), actual, True).action == models.REPLACE
+    assert decide(declared(), actual, True).action == model_plan.REPLACE
 
 
 @pytest.mark.parametrize("name", ["context_length", "n_worker", "request_limits", "launch_timeout"])
@@ -420,34 +427,34 @@ def test_numbers_below_one_are_refused(name):
 @pytest.mark.parametrize(
     ("version", "declared_more", "running_more", "replace", "action"),
     [
-        ("4.1.0", {"replicas": 2}, {}, models.KEEP, models.SCALE),
-        ("3.2.0", {"replicas": 2}, {}, models.SURGE, models.SCALE),
-        ("3.1.0", {"replicas": 2}, {}, models.KEEP, models.DIFFERS),
-        ("2.12.0", {"replicas": 2}, {}, models.GAP, models.REPLACE),
-        ("4.1.0", {"replicas": 2, "n_worker": 2}, {}, models.KEEP, models.DIFFERS),
-        ("4.1.0", {"worker": "10.0.0.2"}, {}, models.KEEP, models.DIFFERS),
-        ("4.1.0", {"worker": "10.0.0.2"}, {}, models.GAP, models.REPLACE),
-        ("4.1.0", {"worker": "10.0.0.2"}, {}, models.SURGE, models.ROLL),
-        ("4.1.0", {"worker": "10.0.0.2", "replicas": 2}, {"replica": 2}, models.GAP, models.ROLL),
+        ("4.1.0", {"replicas": 2}, {}, model_plan.KEEP, model_plan.SCALE),
+        ("3.2.0", {"replicas": 2}, {}, model_plan.SURGE, model_plan.SCALE),
+        ("3.1.0", {"replicas": 2}, {}, model_plan.KEEP, model_plan.DIFFERS),
+        ("2.12.0", {"replicas": 2}, {}, model_plan.GAP, model_plan.REPLACE),
+        ("4.1.0", {"replicas": 2, "n_worker": 2}, {}, model_plan.KEEP, model_plan.DIFFERS),
+        ("4.1.0", {"worker": "10.0.0.2"}, {}, model_plan.KEEP, model_plan.DIFFERS),
+        ("4.1.0", {"worker": "10.0.0.2"}, {}, model_plan.GAP, model_plan.REPLACE),
+        ("4.1.0", {"worker": "10.0.0.2"}, {}, model_plan.SURGE, model_plan.ROLL),
+        ("4.1.0", {"worker": "10.0.0.2", "replicas": 2}, {"replica": 2}, model_plan.GAP, model_plan.ROLL),
         (
             "4.1.0",
             {"quantization": "Int4", "replicas": 2},
             {"replica": 2, "quantization": "Int8"},
-            models.GAP,
-            models.REPLACE,
+            model_plan.GAP,
+            model_plan.REPLACE,
         ),
     ],
 )
 def test_how_a_difference_is_mended(version, declared_more, running_more, replace, action):
     decision = decide(declared(**declared_more), running(version=version, **running_more), replace)
     assert decision.action == action
-    assert decision.surge == (action == models.ROLL and replace == models.SURGE)
+    assert decision.surge == (action == model_plan.ROLL and replace == model_plan.SURGE)
 
 
 def test_a_definition_changes_replica_by_replica():
     actual = with_definition(running(version="4.1.0"), registered(context_length=1))
-    assert decide(custom(), actual, models.SURGE).action == models.ROLL
-    assert decide(custom(), actual, models.GAP).action == models.REPLACE
+    assert decide(custom(), actual, model_plan.SURGE).action == model_plan.ROLL
+    assert decide(custom(), actual, model_plan.GAP).action == model_plan.REPLACE
 
 
 @pytest.mark.parametrize(
@@ -455,7 +462,7 @@ def test_a_definition_changes_replica_by_replica():
 )
 def test_a_surge_that_cannot_be_is_refused(version, why):
     with pytest.raises(ModelopsError, match=why):
-        decide(declared(quantization="Int4"), running(version=version, quantization="Int8"), models.SURGE)
+        decide(declared(quantization="Int4"), running(version=version, quantization="Int8"), model_plan.SURGE)
 
 
 @pytest.mark.parametrize(
@@ -501,12 +508,12 @@ def test_only_what_this_collection_launched_is_undeclared():
     actual = running(launched=body())
     actual.models["by-hand"] = actual.models["m"]
     actual.instances["by-hand"] = {"status": "READY"}
-    assert models.undeclared(wanted(declared()), actual) == []
-    left = models.undeclared(wanted(declared(uid="other")), actual)
+    assert model_plan.undeclared(wanted(declared()), actual) == []
+    left = model_plan.undeclared(wanted(declared(uid="other")), actual)
     assert [(m.uid, m.name, m.present) for m in left] == [("m", "m", False)]
-    assert models.plan_of(models.decide(left, actual, models.KEEP)).lines == ["- terminate m"]
+    assert model_plan.plan_of(model_plan.decide(left, actual, model_plan.KEEP)).lines == ["- terminate m"]
     actual.models, actual.instances = {}, {}
-    assert models.undeclared([], actual) == []
+    assert model_plan.undeclared([], actual) == []
 
 
 # -- definitions ---------------------------------------------------------------------------------------------------
@@ -530,7 +537,7 @@ def with_definition(actual, body, name="m"):
 
 
 def test_a_definition_that_the_server_normalised_is_the_same():
-    assert decide(custom(), with_definition(running(), registered()), True).action == models.NONE
+    assert decide(custom(), with_definition(running(), registered()), True).action == model_plan.NONE
 
 
 @pytest.mark.parametrize(
@@ -551,8 +558,12 @@ def test_a_definition_that_the_server_normalised_is_the_same():
 )
 def test_a_given_key_of_a_definition_that_differs(given, line):
     decision = decide(custom(**given), with_definition(running(), registered()), True)
-    assert (decision.action, decision.register, [str(f) for f in decision.fields]) == (models.REPLACE, "change", [line])
-    assert models.plan_of([decision]).lines == [f"~ register definition m ({line})", f"~ replace m ({line})"]
+    assert (decision.action, decision.register, [str(f) for f in decision.fields]) == (
+        model_plan.REPLACE,
+        "change",
+        [line],
+    )
+    assert model_plan.plan_of([decision]).lines == [f"~ register definition m ({line})", f"~ replace m ({line})"]
 
 
 @pytest.mark.parametrize(
@@ -565,32 +576,32 @@ def test_a_given_key_of_a_definition_that_differs(given, line):
     ],
 )
 def test_a_key_of_a_definition_that_cannot_differ(given):
-    assert decide(custom(**given), with_definition(running(), registered()), True).action == models.NONE
+    assert decide(custom(**given), with_definition(running(), registered()), True).action == model_plan.NONE
 
 
 def test_other_weights_are_another_definition():
     spec = {**registered()["model_specs"][0], "model_uri": "file:///old/m.gguf"}
     decision = decide(custom(), with_definition(running(), registered(model_specs=[spec])))
-    assert decision.action == models.DIFFERS
+    assert decision.action == model_plan.DIFFERS
     assert [str(f) for f in decision.fields] == ["definition.model_uri file:///old/m.gguf -> file:///m/m.gguf"]
 
 
 def test_a_definition_of_what_does_not_run_changes_without_replace():
-    decision = decide(custom(), with_definition(models.Actual({}, {}), registered(context_length=1)))
-    assert (decision.action, decision.register) == (models.LAUNCH, "change")
+    decision = decide(custom(), with_definition(server_state.ServerState({}, {}), registered(context_length=1)))
+    assert (decision.action, decision.register) == (model_plan.LAUNCH, "change")
 
 
 def test_a_definition_that_another_model_runs_from_changes_only_with_replace():
     actual = with_definition(running("other", model_name="m"), registered(context_length=1))
     with pytest.raises(ModelopsError, match="m: other runs from another definition of 'm'"):
         decide(custom(), actual)
-    assert decide(custom(), actual, True).action == models.LAUNCH
+    assert decide(custom(), actual, True).action == model_plan.LAUNCH
 
 
 def test_a_definition_that_is_gone_is_put_back_without_touching_the_model():
     decision = decide(custom(), with_definition(running(), None), True)
-    assert (decision.action, decision.register) == (models.NONE, "add")
-    assert models.plan_of([decision]).lines == ["+ register definition m"]
+    assert (decision.action, decision.register) == (model_plan.NONE, "add")
+    assert model_plan.plan_of([decision]).lines == ["+ register definition m"]
 
 
 def test_an_embedding_definition_is_the_same_although_its_ability_was_dropped():
@@ -604,8 +615,8 @@ def test_an_embedding_definition_is_the_same_although_its_ability_was_dropped():
 
 def test_one_definition_of_two_models_is_registered_once():
     both = wanted(custom(uid="a", name="m"), custom(uid="b", name="m"))
-    actual = with_definition(models.Actual({}, {}), None)
-    assert models.plan_of(models.decide(both, actual, models.KEEP)).lines == [
+    actual = with_definition(server_state.ServerState({}, {}), None)
+    assert model_plan.plan_of(model_plan.decide(both, actual, model_plan.KEEP)).lines == [
         "+ register definition m",
         "+ launch a",
         "+ launch b",
@@ -613,8 +624,8 @@ def test_one_definition_of_two_models_is_registered_once():
 
 
 def test_environment_variables_do_not_show_in_the_diff():
-    decision = decide(declared(envs={"HF_TOKEN": "hf_secret"}), models.Actual({}, {}))
-    assert "hf_secret" not in str(models.plan_of([decision]).diff())
+    decision = decide(declared(envs={"HF_TOKEN": "hf_secret"}), server_state.ServerState({}, {}))
+    assert "hf_secret" not in str(model_plan.plan_of([decision]).diff())
 
 
 # -- lines ---------------------------------------------------------------------------------------------------------

@@ -25,8 +25,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.api
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog import offers
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
     definitions,
-    models,
     registration,
+    server_state,
 )
 
 
@@ -123,7 +123,7 @@ def _declared_spec(model: t.Mapping[str, t.Any]) -> dict[str, str | None]:
     size = model.get("size")
     given = {**model, "size": registration.normal_size(f"models: {model['uid']}", None if size is None else str(size))}
     return {
-        option: None if given.get(option) is None else models.comparable(option, given[option])
+        option: None if given.get(option) is None else server_state.comparable(option, given[option])
         for option in offers.SPEC
     }
 

@@ -26,6 +26,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.cat
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
     models,
     registration,
+    server_state,
 )
 
 # Options of a declared model that need not be written.
@@ -51,7 +52,7 @@ def capture(found: Sources) -> CapturedModels:
 
 def _unsettled(found: Sources) -> dict[str, str]:
     """The models that are about to run, or ran: what is captured lacks them."""
-    actual = models.Actual(found.models, found.instances, gone=found.gone)
+    actual = server_state.ServerState(found.models, found.instances, gone=found.gone)
     awaited = {model["uid"] for model in found.declared.models} | set(found.autostart or {})
     states = {uid: actual.state(uid) for uid in sorted({*found.instances, *awaited} - set(found.models))}
     told = {"absent": "missing", "ready": "loading"}  # ready since the list of models was read

@@ -12,8 +12,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.cat
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog.captured import CapturedModels
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
     autostart,
-    models,
     registration,
+    server_state,
 )
 
 # What a worker keeps beside the arguments of a launch, and what the server fills in where nothing was given.
@@ -78,9 +78,9 @@ def _differences(body: t.Mapping[str, t.Any], row: t.Mapping[str, t.Any]) -> lis
     """Keys of a launch request that are not what the server reports of the running model."""
     return [
         key
-        for option, key in models.REPORTED.items()
+        for option, key in server_state.REPORTED.items()
         if option != "replicas" and None not in (body.get(key), row.get(key))
-        and models.comparable(option, body[key]) != models.comparable(option, row[key])
+        and server_state.comparable(option, body[key]) != server_state.comparable(option, row[key])
     ]  # fmt: skip
 
 

@@ -14,7 +14,11 @@ from fnmatch import fnmatchcase
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog import offers
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models, registration
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
+    models,
+    registration,
+    server_state,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import sizes
 
 # The server does not tell these abilities where it lists the models that have nothing else.
@@ -52,7 +56,8 @@ class Filters:
     def _spec(self, specs: t.Iterable[dict[str, t.Any]]) -> bool:
         wanted = {option: getattr(self, option) for option in offers.SPEC if getattr(self, option) is not None}
         return not wanted or any(
-            all(models.comparable(option, value) == spec[option] for option, value in wanted.items()) for spec in specs
+            all(server_state.comparable(option, value) == spec[option] for option, value in wanted.items())
+            for spec in specs
         )
 
 
@@ -210,7 +215,7 @@ def _how(
     specs = [spec for offer in fitting for spec in _specs(offer)]
     for option in offers.SPEC:
         if wanted[option] is not None:
-            value = models.comparable(option, wanted[option])
+            value = server_state.comparable(option, wanted[option])
             specs = [spec for spec in specs if spec[option] in (None, value)]
     best = min(specs, key=_rank, default={option: wanted[option] for option in offers.SPEC})
     how = {"uid": wanted["name"], "type": wanted["type"], "engine": engine, **best}

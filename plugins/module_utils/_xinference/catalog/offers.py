@@ -15,7 +15,12 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import definitions, models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
+    definitions,
+    model_plan,
+    models,
+    server_state,
+)
 
 # Engines of all releases so far; one outside this list is looked up on the server.
 ENGINES = (
@@ -30,14 +35,14 @@ SPEC = {"format": "model_format", "size": "model_size_in_billions", "quantizatio
 Offer = t.Mapping[str, t.Any]
 
 
-def check(client: Client, decisions: t.Sequence[models.Decision], actual: models.Actual) -> None:
+def check(client: Client, decisions: t.Sequence[model_plan.Decision], actual: server_state.ServerState) -> None:
     """Asks the server whether it can run what is about to be launched, before anything changes.
 
     :raises ModelopsError: naming every model that it cannot, and what it offers instead.
     """
     problems = []
     for decision in decisions:
-        if decision.action in (models.LAUNCH, models.REPLACE, models.ROLL):
+        if decision.action in (model_plan.LAUNCH, model_plan.REPLACE, model_plan.ROLL):
             try:
                 _check(client, decision, actual)
             except ModelopsError as exc:
@@ -46,7 +51,7 @@ def check(client: Client, decisions: t.Sequence[models.Decision], actual: models
         raise ModelopsError("\n".join(problems))
 
 
-def _check(client: Client, decision: models.Decision, actual: models.Actual) -> None:
+def _check(client: Client, decision: model_plan.Decision, actual: server_state.ServerState) -> None:
     model = decision.model
     key = (model.type, model.name)
     if decision.register == "change" and definitions.is_builtin(client, key, actual.definitions[key]):
@@ -114,7 +119,7 @@ def _fitting(
         if wanted[option] is None or not any(values(offer, option) for offer in left):
             continue
         found = sorted({value for offer in left for value in values(offer, option)})
-        left = [offer for offer in left if models.comparable(option, wanted[option]) in values(offer, option)]
+        left = [offer for offer in left if server_state.comparable(option, wanted[option]) in values(offer, option)]
         if not left:
             raise ModelopsError(
                 f"{endpoint} has no {model!r} with {option} {wanted[option]} for engine {engine}; it has {', '.join(found)}"
@@ -128,7 +133,7 @@ def values(offer: Offer, option: str) -> list[str]:
     value = offer.get(key + "s", offer.get(key))
     if value is None:
         return []
-    return [models.comparable(option, item) for item in (value if isinstance(value, list) else [value])]
+    return [server_state.comparable(option, item) for item in (value if isinstance(value, list) else [value])]
 
 
 def spec_of(offer: Offer) -> dict[str, str | None]:

@@ -18,7 +18,7 @@ from dataclasses import replace
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import releases
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import model_plan, server_state
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.drain_run import Run
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.plan_drain import (
@@ -78,7 +78,7 @@ class Drain(Run):
             return self.result(result)
 
     def _decide(
-        self, actual: models.Actual, memory: Memory
+        self, actual: server_state.ServerState, memory: Memory
     ) -> tuple[list[Move], dict[str, int], dict[str, dict[str, t.Any]]]:
         """What is done with each model, how many replicas each is to have without the worker, and what the worker has."""
         worker, noted = self.settings.worker, memory.had(self.settings.worker)
@@ -156,7 +156,7 @@ class Drain(Run):
                 )
             time.sleep(1)
 
-    def _carry_out(self, move: Move, actual: models.Actual, memory: Memory) -> None:
+    def _carry_out(self, move: Move, actual: server_state.ServerState, memory: Memory) -> None:
         try:
             if move.action == ADD:
                 self.add_proven(move, actual)
@@ -172,8 +172,8 @@ class Drain(Run):
                 + ". Mend that and run this again: it goes on with what is left."
             ) from exc
 
-    def _relaunch(self, move: Move, actual: models.Actual, memory: Memory) -> None:
-        decision = models.Decision(move.model, models.REPLACE)
+    def _relaunch(self, move: Move, actual: server_state.ServerState, memory: Memory) -> None:
+        decision = model_plan.Decision(move.model, model_plan.REPLACE)
         before = launch.what_runs(decision, actual)
         body = {**move.model.body, "replica": move.here + move.others}
         outcome = launch.Outcome(

@@ -14,7 +14,11 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._session import TimedOut
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import actors, progress
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
+    model_plan,
+    models,
+    server_state,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory, Store
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.plan_drain import Move
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch, proof
@@ -51,9 +55,9 @@ class Run:
         self.leaving: t.Collection[str] = ()
         client.sees_tries = True
 
-    def read_models(self, memory: Memory) -> models.Actual:
+    def read_models(self, memory: Memory) -> server_state.ServerState:
         """What runs, without what tried a worker."""
-        found = models.read(self.client, [], memory.declared)
+        found = server_state.read(self.client, [], memory.declared)
         for uid in self.client.tries:  # of a run that broke off
             if not self.client.session.check_mode:
                 launch.remove(self.client, uid)
@@ -61,9 +65,9 @@ class Run:
             found.models.pop(uid, None)
         return found
 
-    def read_cluster(self, wanted: t.Mapping[str, models.Model], actual: models.Actual) -> cluster.Cluster:
+    def read_cluster(self, wanted: t.Mapping[str, models.Model], actual: server_state.ServerState) -> cluster.Cluster:
         """The devices of the workers, and what is known of these models' weights."""
-        decisions = [models.Decision(model, models.REPLACE) for model in wanted.values()]
+        decisions = [model_plan.Decision(model, model_plan.REPLACE) for model in wanted.values()]
         return cluster.read(
             self.client, decisions, actual, self.settings.devices or None, sharing=self.settings.gpu_sharing
         )
@@ -74,13 +78,13 @@ class Run:
 
     def live(self, uid: str) -> list[dict[str, t.Any]]:
         """The replicas of a model that the server has now."""
-        return models.replicas(self.client.instances().get(uid) or {})
+        return server_state.replicas(self.client.instances().get(uid) or {})
 
     def timeout(self, model: models.Model) -> float:
         found: float = model.options["launch_timeout"] or self.settings.launch_timeout
         return found
 
-    def add_proven(self, move: Move, actual: models.Actual) -> None:
+    def add_proven(self, move: Move, actual: server_state.ServerState) -> None:
         """Adds replicas. Where one does not come up, or the model does not answer with them, none of them stays."""
         answers = self._answers(move.model, actual)
         known = {row["replica_id"] for row in self.live(move.uid)}
@@ -95,7 +99,7 @@ class Run:
         for place in move.places:
             started = time.monotonic()
             instance = self.client.instances().get(move.uid) or {}
-            known = {row["replica_id"] for row in models.replicas(instance)}
+            known = {row["replica_id"] for row in server_state.replicas(instance)}
             try:
                 launch.add_replica(self.client, move.uid, instance, place, self.timeout(move.model))
             except TimedOut as exc:
@@ -117,7 +121,7 @@ class Run:
             if address in self.leaving or (address == worker != named):
                 raise ModelopsError(f"the server put the new replica on {address}, which is drained")
 
-    def _answers(self, model: models.Model, actual: models.Actual) -> bool:
+    def _answers(self, model: models.Model, actual: server_state.ServerState) -> bool:
         """Whether a model answers before anything is changed; if not, that is nothing to fail for."""
         try:
             self.prove(model, actual)
@@ -136,7 +140,7 @@ class Run:
             return f"; what was added could not be removed ({exc})"
         return "; what was added was removed" if added else ""
 
-    def prove(self, model: models.Model, actual: models.Actual) -> None:
+    def prove(self, model: models.Model, actual: server_state.ServerState) -> None:
         """Asks as often as there are replicas, which the server takes in turn."""
         row, instance = actual.models.get(model.uid) or {}, actual.instances.get(model.uid) or {}
         abilities = row.get("model_ability") or instance.get("model_ability") or []

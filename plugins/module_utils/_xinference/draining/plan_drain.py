@@ -12,7 +12,12 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import releases
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import autostart, models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
+    autostart,
+    model_plan,
+    models,
+    server_state,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import cluster, placement
 
 # What becomes of a model whose worker leaves: its replicas are added elsewhere, it is ended and launched elsewhere, it goes
@@ -50,7 +55,7 @@ def leftovers(instances: t.Mapping[str, t.Mapping[str, t.Any]], worker: str) -> 
     return [
         (uid, int(row["replica_id"]))
         for uid, instance in sorted(instances.items())
-        if models.replicas(instance)
+        if server_state.replicas(instance)
         for row in instance.get("replica_statuses") or []
         if row.get("worker_address") == worker and row.get("status") == "TERMINATED"
     ]
@@ -63,7 +68,7 @@ def spared(instances: t.Mapping[str, t.Mapping[str, t.Any]], worker: str, leavin
     """
     spare = set()
     for instance in instances.values():
-        rows = models.replicas(instance)
+        rows = server_state.replicas(instance)
         away = [row for row in rows if row.get("worker_address") not in {worker, *leaving}]
         if any(row["status"] == "READY" for row in away):
             spare |= {str(row["replica_model_uid"]) for row in rows if row.get("worker_address") == worker}
@@ -76,13 +81,13 @@ def unlisted(held: t.Iterable[str], instances: t.Mapping[str, t.Mapping[str, t.A
     return {replica for replica in held if replica not in known and re.search(r"-rep\d+$", replica)}
 
 
-def model_of(uid: str, actual: models.Actual) -> models.Model:
+def model_of(uid: str, actual: server_state.ServerState) -> models.Model:
     """What runs under a UID as a model: as it is declared, else as it is remembered, entered or told."""
     declared = actual.declared.get(uid)
     if declared is not None:
         return models.desired([declared], exists=lambda path: True)[0]
     row = actual.models.get(uid) or {}
-    model = models.undeclared_model(uid, row.get("model_name", uid), row.get("model_type", "LLM"))
+    model = model_plan.undeclared_model(uid, row.get("model_name", uid), row.get("model_type", "LLM"))
     # Of what is not declared nobody said that it belongs where it is.
     model.body = {key: value for key, value in _launch_of(uid, actual).items() if key not in PLACES}
     model.options.update({option: model.body.get(key) for option, key in models.LAUNCH_KEYS.items()})
@@ -90,7 +95,7 @@ def model_of(uid: str, actual: models.Actual) -> models.Model:
     return model
 
 
-def _launch_of(uid: str, actual: models.Actual) -> t.Mapping[str, t.Any]:
+def _launch_of(uid: str, actual: server_state.ServerState) -> t.Mapping[str, t.Any]:
     """The launch request of a model that is not declared: as it is remembered, entered in the autostart, or told."""
     known = actual.remembered(uid)
     if known is not None:
@@ -99,10 +104,10 @@ def _launch_of(uid: str, actual: models.Actual) -> t.Mapping[str, t.Any]:
     if entry and not any(autostart.hides(value) for value in entry.values()):
         return {key: value for key, value in entry.items() if value is not None}
     row = actual.models.get(uid) or {}
-    return {**{key: row[key] for key in models.REPORTED.values() if row.get(key) is not None}, "model_uid": uid}
+    return {**{key: row[key] for key in server_state.REPORTED.values() if row.get(key) is not None}, "model_uid": uid}
 
 
-def serving(actual: models.Actual, worker: str, also: t.Container[str] = ()) -> dict[str, models.Model]:
+def serving(actual: server_state.ServerState, worker: str, also: t.Container[str] = ()) -> dict[str, models.Model]:
     """UID -> model of what runs on a worker.  :param also: UIDs of further models."""
     return {
         uid: model_of(uid, actual)
@@ -112,7 +117,7 @@ def serving(actual: models.Actual, worker: str, also: t.Container[str] = ()) -> 
 
 
 def lacking(
-    actual: models.Actual, noted: t.Mapping[str, t.Mapping[str, t.Any]], leaving: t.Collection[str]
+    actual: server_state.ServerState, noted: t.Mapping[str, t.Mapping[str, t.Any]], leaving: t.Collection[str]
 ) -> set[str]:
     """UIDs of models that a worker had and that run with fewer replicas than there were to be, as an upgrade that broke off
     leaves them. Pure.
@@ -131,11 +136,11 @@ def lacking(
 class Room:
     """Workers that take what another one has to give, and what was given to them already."""
 
-    actual: models.Actual
+    actual: server_state.ServerState
     cluster: cluster.Cluster
-    booked: list[models.Decision] = field(default_factory=list)
+    booked: list[model_plan.Decision] = field(default_factory=list)
 
-    def place(self, decision: models.Decision) -> tuple[placement.Placement, str]:
+    def place(self, decision: model_plan.Decision) -> tuple[placement.Placement, str]:
         """Books a place where there is one; returns where it is, or why there is none."""
         decisions = [*self.booked, decision]
         result = placement.plan([each.model for each in decisions], decisions, self.actual, self.cluster)
@@ -150,7 +155,7 @@ def by_priority(wanted: t.Mapping[str, models.Model]) -> list[tuple[str, models.
 
 
 def decide(
-    actual: models.Actual,
+    actual: server_state.ServerState,
     found: cluster.Cluster,
     wanted: t.Mapping[str, models.Model],
     worker: str,
@@ -187,7 +192,7 @@ def decide(
 
 def _staying(instance: t.Mapping[str, t.Any], leaving: t.Collection[str]) -> list[dict[str, t.Any]]:
     """The replicas that are not on one of these workers."""
-    return [row for row in models.replicas(instance) if row.get("worker_address") not in leaving]
+    return [row for row in server_state.replicas(instance) if row.get("worker_address") not in leaving]
 
 
 def _move(model: models.Model, here: int, others: int, missing: int, room: Room, worker: str, *, enough: int) -> Move:
@@ -215,7 +220,7 @@ def _move(model: models.Model, here: int, others: int, missing: int, room: Room,
     return Move(model, RELAUNCH, here, others, placed=placed, why=gap)
 
 
-def cannot_grow(model: models.Model, actual: models.Actual) -> str:
+def cannot_grow(model: models.Model, actual: server_state.ServerState) -> str:
     """Why no replica can be added to a running model; empty where one can."""
     if not releases.adds_replicas(actual.version):
         return f"Xinference {actual.version} cannot add a replica to a running model"
@@ -227,9 +232,9 @@ def cannot_grow(model: models.Model, actual: models.Actual) -> str:
 def added(model: models.Model, here: int, others: int, missing: int, room: Room) -> Move:
     """As many more of its replicas as there is room for; where it has others, none at the worst."""
     why = ""
-    there = len(models.replicas(room.actual.instances[model.uid]))
+    there = len(server_state.replicas(room.actual.instances[model.uid]))
     for count in range(missing, 0, -1):
-        result, problem = room.place(models.Decision(sized(model, there + count), models.SCALE))
+        result, problem = room.place(model_plan.Decision(sized(model, there + count), model_plan.SCALE))
         if problem:
             why = problem
             continue
@@ -263,7 +268,7 @@ def _place(rows: t.Sequence[t.Mapping[str, t.Any]], rest: cluster.Cluster) -> di
 
 def relaunched(model: models.Model, count: int, room: Room) -> tuple[dict[str, t.Any], str]:
     """Keys of the launch request that place the whole model elsewhere, or why there is no place for it."""
-    result, problem = room.place(models.Decision(sized(model, count), models.REPLACE))
+    result, problem = room.place(model_plan.Decision(sized(model, count), model_plan.REPLACE))
     if problem:
         return {}, problem
     keys = dict(result.launch_keys.get(model.uid) or {})
@@ -276,7 +281,7 @@ def relaunched(model: models.Model, count: int, room: Room) -> tuple[dict[str, t
 
 def had(
     wanted: t.Mapping[str, models.Model],
-    actual: models.Actual,
+    actual: server_state.ServerState,
     worker: str,
     leaving: t.Collection[str],
     noted: t.Mapping[str, t.Mapping[str, t.Any]],
@@ -303,7 +308,7 @@ def had(
 
 
 def is_on(worker: str, instance: t.Mapping[str, t.Any]) -> bool:
-    return any(row.get("worker_address") == worker for row in models.replicas(instance))
+    return any(row.get("worker_address") == worker for row in server_state.replicas(instance))
 
 
 def names_of(worker: str) -> tuple[str, str]:

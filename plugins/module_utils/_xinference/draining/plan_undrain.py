@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass, field, replace
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import TRY
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models, server_state
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.plan_drain import (
     FEWER,
     PLACES,
@@ -60,7 +60,7 @@ class Return:
 
 
 def comes_back(
-    actual: models.Actual,
+    actual: server_state.ServerState,
     found: cluster.Cluster,
     launches: list[models.Model],
     wanted: dict[str, models.Model],
@@ -82,7 +82,7 @@ def comes_back(
 
 
 def returning(
-    actual: models.Actual,
+    actual: server_state.ServerState,
     found: cluster.Cluster,
     wanted: t.Mapping[str, models.Model],
     worker: str,
@@ -95,7 +95,7 @@ def returning(
     room = Room(actual, _alone(found, worker))
     moves = []
     for uid, model in by_priority(wanted):
-        row, live = noted[uid], len(models.replicas(actual.instances[uid]))
+        row, live = noted[uid], len(server_state.replicas(actual.instances[uid]))
         count = min(row["of"], model.options["replicas"]) if uid in actual.declared else row["of"]
         missing = min(row["here"], count - live)
         if missing <= 0 or not _may_be_on(worker, model) or actual.created(uid) != row["created"]:
@@ -111,7 +111,7 @@ def returning(
 
 
 def trial_of(
-    actual: models.Actual, found: cluster.Cluster, wanted: t.Mapping[str, models.Model], worker: str
+    actual: server_state.ServerState, found: cluster.Cluster, wanted: t.Mapping[str, models.Model], worker: str
 ) -> tuple[Trial | None, str]:
     """What tries a worker, or why nothing can: what loads the fastest, an embedding or rerank model, else the smallest. Pure.
 
@@ -128,7 +128,7 @@ def trial_of(
     return None, why
 
 
-def _weight(model: models.Model, actual: models.Actual) -> tuple[t.Any, ...]:
+def _weight(model: models.Model, actual: server_state.ServerState) -> tuple[t.Any, ...]:
     """Sorts what loads fast, and can be asked, before the rest."""
     row = actual.models.get(model.uid) or {}
     asked = proof.kind_of(model.type, row.get("model_ability") or []) != "describe"
@@ -146,7 +146,9 @@ def _cannot_try(model: models.Model, worker: str) -> str:
     return "" if "model_name" in model.body else f"{model.uid} is not ready"
 
 
-def _trial(model: models.Model, actual: models.Actual, found: cluster.Cluster, worker: str) -> tuple[Trial | None, str]:
+def _trial(
+    model: models.Model, actual: server_state.ServerState, found: cluster.Cluster, worker: str
+) -> tuple[Trial | None, str]:
     """The launch of a model that tries a worker, or why there is no room for it."""
     there, uid = _alone(found, worker), TRY + worker.replace(":", "-")
     body = {key: value for key, value in model.body.items() if key not in PLACES}

@@ -16,7 +16,11 @@ import typing as t
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import progress, releases
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import definitions, models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
+    definitions,
+    models,
+    server_state,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.drain_run import Run
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.plan_drain import (
@@ -52,7 +56,7 @@ class Undrain(Run):
             drained = note is not None or memory.left(worker)
             back = _stopped(note or {}, memory)
             asks = drained and bool(back or noted)
-            actual, gets = self._find(back, noted, memory) if asks else (models.Actual({}, {}), Return(back))
+            actual, gets = self._find(back, noted, memory) if asks else (server_state.ServerState({}, {}), Return(back))
             self._plan_return(plan, gets, noted)
             if drained:
                 plan.add("remove", "forget that it is drained", worker)
@@ -67,7 +71,7 @@ class Undrain(Run):
 
     def _find(
         self, back: list[models.Model], noted: t.Mapping[str, t.Mapping[str, t.Any]], memory: Memory
-    ) -> tuple[models.Actual, Return]:
+    ) -> tuple[server_state.ServerState, Return]:
         """What the server has as soon as the worker is there, and what the worker gets.
 
         :param back: declared models that were stopped for it.  :param noted: what it had.
@@ -78,8 +82,8 @@ class Undrain(Run):
         if not memory.left(worker):
             self._refuse_taken_out()
         actual = self._settled(noted, memory)
-        back = [model for model in back if not models.replicas(actual.instances.get(model.uid) or {})]
-        live = [uid for uid in noted if models.replicas(actual.instances.get(uid) or {})]
+        back = [model for model in back if not server_state.replicas(actual.instances.get(model.uid) or {})]
+        live = [uid for uid in noted if server_state.replicas(actual.instances.get(uid) or {})]
         wanted = {uid: model_of(uid, actual) for uid in live if actual.state(uid) in ("ready", "loading")}
         found = self.read_cluster(wanted, actual)
         return actual, comes_back(actual, found, back, wanted, worker, noted, memory.left(worker))
@@ -100,7 +104,7 @@ class Undrain(Run):
                 "Drain it again (ansible-playbook modelops.inference.drain), then undrain it."
             )
 
-    def _settled(self, noted: t.Iterable[str], memory: Memory) -> models.Actual:
+    def _settled(self, noted: t.Iterable[str], memory: Memory) -> server_state.ServerState:
         """What the server has as soon as nothing loads of what the worker had: until then no replica can be added to it."""
         begun = time.monotonic()
         while True:
@@ -126,7 +130,7 @@ class Undrain(Run):
         if gets.why:
             self.warnings.append(f"{worker} is back, and nothing proves that it serves: {gets.why}")
 
-    def _come_back(self, gets: Return, actual: models.Actual, memory: Memory) -> None:
+    def _come_back(self, gets: Return, actual: server_state.ServerState, memory: Memory) -> None:
         """Launches, adds and proves."""
         trial = [gets.trial.model] if gets.trial else []
         self._tell([*gets.launches, *(move.model for move in gets.moves), *trial], memory)
@@ -137,7 +141,7 @@ class Undrain(Run):
         if gets.trial:
             self._try(gets.trial, actual)
 
-    def _prove_returned(self, gets: Return, actual: models.Actual) -> None:
+    def _prove_returned(self, gets: Return, actual: server_state.ServerState) -> None:
         """Adds the replicas that went, and proves what the worker serves."""
         worker = self.settings.worker
         adds = {move.uid: move for move in gets.moves if move.places}
@@ -185,7 +189,7 @@ class Undrain(Run):
         if wanted:
             memory.became({uid: row.get("instance_created_ts") for uid, row in self.client.instances().items()})
 
-    def _try(self, trial: Trial, actual: models.Actual) -> None:
+    def _try(self, trial: Trial, actual: server_state.ServerState) -> None:
         worker, uid, tried = self.settings.worker, trial.model.uid, trial.copied.uid
         started = time.monotonic()
         problem, end = "", "It was ended"
@@ -205,7 +209,7 @@ class Undrain(Run):
         took = progress.duration(time.monotonic() - started)
         self.lines.append(f"{uid}  tried on {worker} under another UID, answered and ended after {took}")
 
-    def _launch_trial(self, trial: Trial, actual: models.Actual) -> None:
+    def _launch_trial(self, trial: Trial, actual: server_state.ServerState) -> None:
         """:raises ModelopsError: it does not come up there, or does not answer."""
         client, model, copied = self.client, trial.model, trial.copied
         outcome = launch.Outcome(
@@ -231,7 +235,7 @@ class Undrain(Run):
             uid: dict(row)
             for uid, row in noted.items()
             if (instances.get(uid) or {}).get("instance_created_ts") == row["created"]
-            and len(models.replicas(instances[uid])) > row["of"]
+            and len(server_state.replicas(instances[uid])) > row["of"]
         }
 
 

@@ -22,7 +22,12 @@ from ansible_collections.modelops.inference.plugins.module_utils._plan import Pl
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import progress, releases
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog import offers
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import autostart, models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
+    autostart,
+    model_plan,
+    models,
+    server_state,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import (
     Memory,
     Pending,
@@ -45,7 +50,7 @@ _FIRST_WORD = 3.0
 class Settings:
     """How a run behaves; the options of the module of the same names."""
 
-    replace: str = models.KEEP
+    replace: str = model_plan.KEEP
     prune: bool = False
     parallel: int = 5
     devices: t.Sequence[t.Mapping[str, t.Any]] | None = None
@@ -138,7 +143,7 @@ class _Run:
         self.tries: list[str] = []
         self.declared = list(wanted)
         self.wanted = list(wanted)
-        self.actual = models.Actual({}, {})
+        self.actual = server_state.ServerState({}, {})
         #: What a person should know and no model is left out for.
         self.warnings: list[str] = []
 
@@ -149,7 +154,7 @@ class _Run:
             state = pending.load()
             result, decisions = state["result"], []
             self._leave(state["waiting"])
-            self.wanted += [models.undeclared_model(**row) for row in state["undeclared"]]
+            self.wanted += [model_plan.undeclared_model(**row) for row in state["undeclared"]]
             work = self._work([launch.Outcome(**row) for row in state["outcomes"]])
             client.session.counts.update(Counter(result["requests"]))
         else:
@@ -157,8 +162,8 @@ class _Run:
             self.actual = replace(self._read(), untold=self._untold())
             self._end_tries()
             if settings.prune:
-                self.wanted += models.undeclared(self.declared, self.actual)
-            decisions = models.decide(self.wanted, self.actual, settings.replace)
+                self.wanted += model_plan.undeclared(self.declared, self.actual)
+            decisions = model_plan.decide(self.wanted, self.actual, settings.replace)
             offers.check(client, decisions, self.actual)
             placed = self._place(decisions)
             result = {"version": client.version, "pending": False, **self._plan(decisions).result()}
@@ -192,7 +197,7 @@ class _Run:
             self._finish(work)
         except ModelopsError as exc:
             # What was done until here is told, too.
-            self.actual = models.Actual({}, {})
+            self.actual = server_state.ServerState({}, {})
             text = "\n".join([*_failures(work), str(exc)])
             raise ModelopsError(self._explained(work, text), **{**result, **self._report(work, {})}) from exc
         proofs = self._prove(work)
@@ -222,8 +227,8 @@ class _Run:
         there = self.client.workers if self.settings.cluster else []
         return {key: sorted({*self.settings.new_workers, *self.memory.untold(key, there)}) for key in keys}
 
-    def _read(self) -> models.Actual:
-        return models.read(self.client, self.wanted, self.memory.declared)
+    def _read(self) -> server_state.ServerState:
+        return server_state.read(self.client, self.wanted, self.memory.declared)
 
     def _end_tries(self) -> None:
         """Nobody else sees them, and they hold memory that the placement counts as taken."""
@@ -233,7 +238,7 @@ class _Run:
         for uid in self.tries if not client.session.check_mode else []:
             launch.remove(client, uid)
 
-    def _place(self, decisions: t.Sequence[models.Decision]) -> placement.Placement:
+    def _place(self, decisions: t.Sequence[model_plan.Decision]) -> placement.Placement:
         """Where everything goes.
 
         :raises ModelopsError: naming everything that fits nowhere.
@@ -255,9 +260,9 @@ class _Run:
 
     # -- what is remembered ------------------------------------------------------------------------------------
 
-    def _remember(self, decisions: t.Sequence[models.Decision]) -> None:
+    def _remember(self, decisions: t.Sequence[model_plan.Decision]) -> None:
         present = [model.declared for model in self.declared if model.present]
-        kept = {d.model.uid for d in decisions if d.action == models.DIFFERS}
+        kept = {d.model.uid for d in decisions if d.action == model_plan.DIFFERS}
         settings = {"launch_timeout": self.settings.launch_timeout, "cluster": self.settings.cluster}
         self.memory.declare(present, settings, kept)
         for worker in set(self.settings.workers) & set(self.memory.drained):
@@ -295,13 +300,13 @@ class _Run:
             wanted[model.uid] = autostart.Wanted(entry, whole, (known or {}).get("entry"))
         return autostart.changes(wanted, self.actual.autostart)
 
-    def _plan(self, decisions: t.Sequence[models.Decision]) -> Plan:
-        plan = models.plan_of(decisions, f"models on {self.client.endpoint}")
+    def _plan(self, decisions: t.Sequence[model_plan.Decision]) -> Plan:
+        plan = model_plan.plan_of(decisions, f"models on {self.client.endpoint}")
         for uid in self.tries:
             plan.add("remove", "terminate", uid, why="a drain that broke off left it")
         # Of a model that is launched or terminated the entry goes without saying.
-        as_declared = {d.model.uid for d in decisions if d.action == models.NONE}
-        terminated = {d.model.uid for d in decisions if d.action == models.TERMINATE}
+        as_declared = {d.model.uid for d in decisions if d.action == model_plan.NONE}
+        terminated = {d.model.uid for d in decisions if d.action == model_plan.TERMINATE}
         for uid, entry in self._autostart(as_declared).items():
             if uid in terminated:
                 continue
@@ -332,7 +337,7 @@ class _Run:
         """A model that was loading when the run came can be compared only now."""
         for model, outcome in zip(self.wanted, work.outcomes):
             if outcome.action == "adopted" and outcome.phase == launch.READY:
-                fields = models.running_differences(model, self.actual)
+                fields = model_plan.running_differences(model, self.actual)
                 if fields:
                     outcome.phase, outcome.differs = launch.DIFFERS, [str(f) for f in fields]
             elif outcome.action not in ("none", "terminated"):
@@ -389,12 +394,12 @@ def _cells(row: t.Mapping[str, t.Any], bad: t.Container[str]) -> list[t.Any]:
     return [row["uid"], row["type"], state, row["action"], ready, row["seconds"] or ""]
 
 
-def _abilities(uid: str, actual: models.Actual) -> list[str]:
+def _abilities(uid: str, actual: server_state.ServerState) -> list[str]:
     row, instance = actual.models.get(uid) or {}, actual.instances.get(uid) or {}
     return row.get("model_ability") or instance.get("model_ability") or []
 
 
-def _unasked_vision(model: models.Model, actual: models.Actual) -> list[str]:
+def _unasked_vision(model: models.Model, actual: server_state.ServerState) -> list[str]:
     """What to warn of where the server made a text model one that reads pictures; it does so by the family's name alone."""
     definition = model.options["definition"] or {}
     if "vision" in (definition.get("abilities") or ["vision"]) or "vision" not in _abilities(model.uid, actual):
@@ -407,7 +412,7 @@ def _unasked_vision(model: models.Model, actual: models.Actual) -> list[str]:
 
 
 def _row(
-    model: models.Model, outcome: launch.Outcome, actual: models.Actual, proven: proof.Proof | None
+    model: models.Model, outcome: launch.Outcome, actual: server_state.ServerState, proven: proof.Proof | None
 ) -> dict[str, t.Any]:
     running, instance = actual.models.get(model.uid) or {}, actual.instances.get(model.uid) or {}
     replicas = instance.get("replica_statuses") or []

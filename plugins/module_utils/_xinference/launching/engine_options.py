@@ -21,7 +21,7 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import shell
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import model_plan, models
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import engines
 
 # What Xinference itself takes before the engine sees it (*ModelConfig and load() of each engine in model/llm, 4.1.0).
@@ -151,7 +151,7 @@ def _has_its_own(model: models.Model) -> bool:
     return wanted is True or wanted is not False and engines.names_its_own(model)
 
 
-def check(decisions: t.Sequence[models.Decision], read: t.Callable[[str], frozenset[str]] = installed) -> None:
+def check(decisions: t.Sequence[model_plan.Decision], read: t.Callable[[str], frozenset[str]] = installed) -> None:
     """Refuses what is about to be launched with options that its engine does not have, before anything changes.
 
     :raises ModelopsError: naming every such option.
@@ -160,7 +160,7 @@ def check(decisions: t.Sequence[models.Decision], read: t.Callable[[str], frozen
     found = []
     for decision in decisions:
         given = decision.model.options["engine_options"]
-        if given and decision.action in (models.LAUNCH, models.REPLACE, models.ROLL):
+        if given and decision.action in (model_plan.LAUNCH, model_plan.REPLACE, model_plan.ROLL):
             engine = engines.of(decision.model)
             own = _has_its_own(decision.model)
             if engine not in known and not own:

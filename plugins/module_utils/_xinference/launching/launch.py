@@ -18,7 +18,12 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._session import ApiError, TimedOut, Unreachable
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import progress, releases
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import definitions, models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
+    definitions,
+    model_plan,
+    models,
+    server_state,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory, Store
 
 # Seconds for a UID to be free: a cancel may have to wait for the end of a load, and then answers only.
@@ -109,7 +114,7 @@ class Work:
 
     # -- before the launches -----------------------------------------------------------------------------------
 
-    def prepare(self, decisions: t.Sequence[models.Decision], actual: models.Actual) -> None:
+    def prepare(self, decisions: t.Sequence[model_plan.Decision], actual: server_state.ServerState) -> None:
         """Registers definitions and terminates what is declared absent."""
         self._register(decisions, actual)
         for outcome in self.outcomes:
@@ -124,7 +129,7 @@ class Work:
                     self.memory.forget(outcome.uid)
                     self._say(outcome, f"{outcome.uid}  terminated")
 
-    def _register(self, decisions: t.Sequence[models.Decision], actual: models.Actual) -> None:
+    def _register(self, decisions: t.Sequence[model_plan.Decision], actual: server_state.ServerState) -> None:
         done: dict[tuple[str, str], str | None] = {}
         for decision in decisions:
             definition = decision.model.definition
@@ -435,8 +440,8 @@ def replica_place(
 
 
 def begin(
-    decisions: t.Sequence[models.Decision],
-    actual: models.Actual,
+    decisions: t.Sequence[model_plan.Decision],
+    actual: server_state.ServerState,
     placed: t.Mapping[str, dict[str, t.Any]],
     launch_timeout: float,
 ) -> list[Outcome]:
@@ -452,34 +457,36 @@ def begin(
     return outcomes
 
 
-def _outcome(decision: models.Decision, actual: models.Actual, launch_timeout: float) -> Outcome:
+def _outcome(decision: model_plan.Decision, actual: server_state.ServerState, launch_timeout: float) -> Outcome:
     options, uid = decision.model.options, decision.model.uid
     timeout = options["launch_timeout"] or launch_timeout
-    if decision.action == models.LAUNCH:
+    if decision.action == model_plan.LAUNCH:
         broken = any(f.name == "state" for f in decision.fields)
         return Outcome(options["uid"], "launched", QUEUED, options["priority"], timeout, terminate=broken)
-    if decision.action == models.REPLACE:
+    if decision.action == model_plan.REPLACE:
         before = what_runs(decision, actual)
         return Outcome(uid, "replaced", QUEUED, options["priority"], timeout, terminate=True, before=before)
-    if decision.action in (models.ROLL, models.SCALE):
+    if decision.action in (model_plan.ROLL, model_plan.SCALE):
         rows = (actual.instances.get(uid) or {}).get("replica_statuses") or []
         old = (
-            [r["replica_id"] for r in rows if r.get("status") != "TERMINATED"] if decision.action == models.ROLL else []
+            [r["replica_id"] for r in rows if r.get("status") != "TERMINATED"]
+            if decision.action == model_plan.ROLL
+            else []
         )
         roll = {"old": old, "replicas": options["replicas"], "surge": decision.surge}
         before = what_runs(decision, actual)
-        action = "replaced" if decision.action == models.ROLL else "scaled"
+        action = "replaced" if decision.action == model_plan.ROLL else "scaled"
         return Outcome(uid, action, QUEUED, options["priority"], timeout, roll=roll, before=before)
-    if decision.action == models.WAIT:
+    if decision.action == model_plan.WAIT:
         return Outcome(options["uid"], "adopted", LOADING, options["priority"], timeout, started=time.time())
-    if decision.action == models.TERMINATE:
+    if decision.action == model_plan.TERMINATE:
         return Outcome(options["uid"], "terminated", READY)
-    if decision.action == models.DIFFERS:
+    if decision.action == model_plan.DIFFERS:
         return Outcome(options["uid"], "none", DIFFERS, differs=[str(f) for f in decision.fields])
     return Outcome(options["uid"], "none", READY if decision.model.present else ABSENT)
 
 
-def what_runs(decision: models.Decision, actual: models.Actual) -> dict[str, t.Any]:
+def what_runs(decision: model_plan.Decision, actual: server_state.ServerState) -> dict[str, t.Any]:
     """How to launch again what runs under the UID of a model: as remembered, else as far as the server tells it. Pure."""
     model = decision.model
     body = actual.remembered(model.uid)
@@ -488,7 +495,7 @@ def what_runs(decision: models.Decision, actual: models.Actual) -> dict[str, t.A
         placed = actual.launched[model.uid].get("placed") or {}
     else:
         row = actual.models.get(model.uid) or {}
-        told = {key: row.get(key) for key in models.REPORTED.values() if row.get(key) is not None}
+        told = {key: row.get(key) for key in server_state.REPORTED.values() if row.get(key) is not None}
         body = {**told, "model_uid": model.uid, "enable_virtual_env": model.body.get("enable_virtual_env")}
         body = {key: value for key, value in body.items() if value is not None}
     definition = actual.definitions.get((model.type, model.name)) if decision.register == "change" else None

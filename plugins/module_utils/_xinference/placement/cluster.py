@@ -22,7 +22,11 @@ from dataclasses import dataclass, field, replace
 
 from ansible_collections.modelops.inference.plugins.module_utils._host import llama_cpp
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
+    model_plan,
+    models,
+    server_state,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import (
     checkpoint_files,
     checkpoints,
@@ -98,8 +102,8 @@ class Cluster:
 
 def read(
     client: Client,
-    decisions: t.Sequence[models.Decision],
-    actual: models.Actual,
+    decisions: t.Sequence[model_plan.Decision],
+    actual: server_state.ServerState,
     devices: t.Sequence[t.Mapping[str, t.Any]] | None = None,
     downloads: str | None = None,
     sharing: bool = True,
@@ -136,17 +140,19 @@ def read(
     )
 
 
-def new_replicas(decision: models.Decision, actual: models.Actual) -> int:
+def new_replicas(decision: model_plan.Decision, actual: server_state.ServerState) -> int:
     """How many replicas a decision starts."""
     wanted = decision.model.options["replicas"]
-    if decision.action in (models.LAUNCH, models.REPLACE, models.ROLL):
+    if decision.action in (model_plan.LAUNCH, model_plan.REPLACE, model_plan.ROLL):
         return wanted
-    if decision.action == models.SCALE:
+    if decision.action == model_plan.SCALE:
         return max(0, wanted - int((actual.models.get(decision.model.uid) or {}).get("replica") or 1))
     return 0
 
 
-def _worker(row: t.Mapping[str, t.Any], actual: models.Actual, devices: t.Sequence[t.Mapping[str, t.Any]]) -> Worker:
+def _worker(
+    row: t.Mapping[str, t.Any], actual: server_state.ServerState, devices: t.Sequence[t.Mapping[str, t.Any]]
+) -> Worker:
     """A worker by its row of GET /v1/cluster/info?detailed=true, and what the caller knows of its cards."""
     address = row["ip_address"]
     worker = Worker(address, ram=row.get("mem_available"), cpus=row.get("cpu_count"))
@@ -195,7 +201,9 @@ def _share(value: t.Any, count: int) -> float | None:
     return share * 1024**2 if share < 10**7 else share
 
 
-def memory_held(actual: models.Actual, address: str, index: int, uids: t.Collection[str] | None = None) -> float:
+def memory_held(
+    actual: server_state.ServerState, address: str, index: int, uids: t.Collection[str] | None = None
+) -> float:
     """Bytes that running models hold of a card, where the server tells (since 2.12, of NVIDIA)."""
     rows = [row for uid, row in actual.models.items() if uids is None or uid in uids]
     return sum(((row.get("gpu_memory") or {}).get(address) or {}).get(str(index), 0) for row in rows)

@@ -9,7 +9,11 @@ from __future__ import annotations
 import collections
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
+    model_plan,
+    models,
+    server_state,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import engines
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs.footprint import GIB
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement.cluster import (
@@ -38,8 +42,8 @@ class Ledger:
     def __init__(
         self,
         wanted: t.Sequence[models.Model],
-        decisions: t.Sequence[models.Decision],
-        actual: models.Actual,
+        decisions: t.Sequence[model_plan.Decision],
+        actual: server_state.ServerState,
         cluster: Cluster,
     ):
         self.actual, self.cluster = actual, cluster
@@ -48,7 +52,7 @@ class Ledger:
         self.ends = {
             d.model.uid
             for d in decisions
-            if d.action in (models.REPLACE, models.TERMINATE) or (d.action == models.ROLL and not d.surge)
+            if d.action in (model_plan.REPLACE, model_plan.TERMINATE) or (d.action == model_plan.ROLL and not d.surge)
         }
         #: (worker, index) -> bytes of the card, None where they are not known.
         self.totals = {(w.address, card.index): card.total for w in cluster.workers for card in w.cards or []}
@@ -94,7 +98,7 @@ class Ledger:
     def _replicas(self) -> t.Iterator[tuple[str, dict[str, t.Any]]]:
         for uid, instance in sorted(self.actual.instances.items()):
             if self.actual.state(uid) in ("ready", "loading"):
-                for replica in models.replicas(instance):
+                for replica in server_state.replicas(instance):
                     yield uid, replica
 
     def replicas_on_workers(self, uid: str) -> collections.Counter[str]:

@@ -12,7 +12,11 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
+    model_plan,
+    models,
+    server_state,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import footprint
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement.card_space import (
     no_room,
@@ -67,8 +71,8 @@ class Placement:
 
 def plan(
     wanted: t.Sequence[models.Model],
-    decisions: t.Sequence[models.Decision],
-    actual: models.Actual,
+    decisions: t.Sequence[model_plan.Decision],
+    actual: server_state.ServerState,
     cluster: Cluster,
 ) -> Placement:
     """A place for every replica that is to be started, or why there is none. Pure."""

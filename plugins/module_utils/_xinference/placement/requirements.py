@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import releases
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models, server_state
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import (
     checkpoints,
     engines,
@@ -124,7 +124,9 @@ def free_share(required: Requirements) -> float:
     return footprint.number(required.given, "mem_fraction_static", default)
 
 
-def requirements_of(model: models.Model, replicas: int, cluster: Cluster, actual: models.Actual) -> Requirements:
+def requirements_of(
+    model: models.Model, replicas: int, cluster: Cluster, actual: server_state.ServerState
+) -> Requirements:
     options, engine = model.options, engines.of(model)
     gpus = model.body.get("n_gpu", "auto")
     if options["gpu_indices"]:

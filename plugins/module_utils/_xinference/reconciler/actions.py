@@ -17,6 +17,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
     definitions,
     models,
     registration,
+    server_state,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch
@@ -37,7 +38,7 @@ class Repair:
     client: Client
     release: str
     model: models.Model
-    actual: models.Actual
+    actual: server_state.ServerState
     memory: Memory
     limits: repairs.Limits
 
@@ -65,7 +66,9 @@ class Repair:
         """Starts another replica, and does not wait for it longer than for a refusal."""
         model = self.model
         instance = self.actual.instances[model.uid]
-        place = launch.replica_place(model, models.replicas(instance), not_drained(self.actual.workers, self.memory))
+        place = launch.replica_place(
+            model, server_state.replicas(instance), not_drained(self.actual.workers, self.memory)
+        )
         try:
             self._register()
             launch.add_replica(self.client, model.uid, instance, place, _ADDED)

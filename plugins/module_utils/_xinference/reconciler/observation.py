@@ -13,7 +13,11 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._session import Session
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import progress, releases
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
+    model_plan,
+    models,
+    server_state,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory, Store
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import repairs
@@ -38,19 +42,21 @@ def wanted_models(store: Store, declared: t.Sequence[t.Mapping[str, t.Any]], ses
 
 def read_actual(
     client: Client, wanted: t.Sequence[models.Model], launched: t.Mapping[str, t.Any], release: str
-) -> models.Actual:
+) -> server_state.ServerState:
     """What runs and what loads on the server."""
     # In this order: what gets ready in between is in both.
     instances, running = client.instances(), client.models()
     failed = [m.uid for m in wanted if (instances.get(m.uid) or {}).get("status") == "ERROR"]
     gone = frozenset(uid for uid in failed if client.presence(uid) == releases.UNKNOWN)
-    return models.Actual(running, instances, gone=gone, workers=client.workers, launched=launched, version=release)
+    return server_state.ServerState(
+        running, instances, gone=gone, workers=client.workers, launched=launched, version=release
+    )
 
 
-def observe(model: models.Model, actual: models.Actual, memory: Memory) -> repairs.Seen:
+def observe(model: models.Model, actual: server_state.ServerState, memory: Memory) -> repairs.Seen:
     """One model as the pure decisions take it."""
     state, instance = actual.state(model.uid), actual.instances.get(model.uid) or {}
-    wanted, rows = model.options["replicas"], models.replicas(instance)
+    wanted, rows = model.options["replicas"], server_state.replicas(instance)
     ready = sum(1 for row in rows if row.get("status") == "READY")
     # A replica that is added is none of the model's until it is ready; those of a launch are from its beginning on.
     loads = state == "loading" and not 0 < instance.get("replica", 0) <= ready
@@ -64,8 +70,8 @@ def observe(model: models.Model, actual: models.Actual, memory: Memory) -> repai
         for row in instance.get("replica_statuses") or []
         if row.get("status") == "TERMINATED" and row.get("worker_address") not in (None, *memory.drained)
     ]
-    back = {*map(models.host, lost)} & {*map(models.host, actual.workers)}
-    fields = models.running_differences(model, actual)
+    back = {*map(server_state.host, lost)} & {*map(server_state.host, actual.workers)}
+    fields = model_plan.running_differences(model, actual)
     others = [field for field in fields if field.name != "replicas"]
     grows = not others and _grows(model, actual, memory)
     # That some are lost is told by the state, and the list of models lags behind that of the instances.
@@ -73,14 +79,14 @@ def observe(model: models.Model, actual: models.Actual, memory: Memory) -> repai
     return repairs.Seen("ready", "", differs, (ready, wanted), len(rows) - ready, len(lost), bool(back), grows)
 
 
-def _grows(model: models.Model, actual: models.Actual, memory: Memory) -> bool:
+def _grows(model: models.Model, actual: server_state.ServerState, memory: Memory) -> bool:
     """Whether replicas can be added, and no drained worker gets them."""
-    if not models.can_roll(model, actual):
+    if not model_plan.can_roll(model, actual):
         return False
     free = not_drained(actual.workers, memory)
     named = model.options["worker"]
     if named and memory.declared.settings.get("cluster"):
-        return any(named in (address, models.host(address)) for address in free)
+        return any(named in (address, server_state.host(address)) for address in free)
     # Where nothing is declared the server chooses among all that have not left.
     return bool(free) and (len(free) == len(actual.workers) or bool(launch.replica_place(model, [], free)))
 

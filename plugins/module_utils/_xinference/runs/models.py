@@ -13,7 +13,11 @@ from ansible_collections.modelops.inference.plugins.module_utils import _log as 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.sources import SOURCE, Source, path_of
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models, registration
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
+    model_plan,
+    models,
+    registration,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Store
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import converge
 
@@ -83,7 +87,7 @@ MODEL_OPTIONS = dict(
 OPTIONS = dict(
     models=dict(type="list", elements="dict", required=True, options=MODEL_OPTIONS),
     weights=dict(type="dict", default={}),
-    replace=dict(type="str", choices=[models.KEEP, models.GAP, models.SURGE], default=models.KEEP),
+    replace=dict(type="str", choices=[model_plan.KEEP, model_plan.GAP, model_plan.SURGE], default=model_plan.KEEP),
     prune=dict(type="bool", default=False),
     remember=dict(type="path"),
     parallel=dict(type="int", default=5),
