@@ -8,7 +8,7 @@ from ansible.module_utils.basic import AnsibleModule
 from servers.xinference import PASSWORD, PROFILES, XinferenceServer
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch, proof
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch, operations, proof
 
 
 @pytest.fixture(params=list(PROFILES))
@@ -29,6 +29,7 @@ def hurry(monkeypatch):
     """Nothing here takes seconds, so nobody waits for them."""
     monkeypatch.setattr(client, "_READY_PAUSE", 0.05)
     monkeypatch.setattr(launch, "_QUICK", 0.02)
+    monkeypatch.setattr(operations, "_PAUSE", 0.02)
     monkeypatch.setattr(launch, "_SLICE", 0.1)
     monkeypatch.setattr(proof, "_PAUSE", 0.05)
 

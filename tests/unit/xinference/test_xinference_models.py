@@ -22,7 +22,7 @@ from servers.xinference.models import Refused
 
 from ansible_collections.modelops.inference.plugins.module_utils import _directory, _disk, _session
 from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch, operations
 
 NO_ANSWER = "http://127.0.0.1:9"
 # GET /status, /v1/cluster/auth, /v1/cluster/version, /v1/models, /v1/models/instances, /v1/autostart/models
@@ -321,7 +321,7 @@ def test_what_ran_before_runs_again_when_its_replacement_fails(apply, newest, ll
 
 def test_a_model_that_cannot_be_ended_keeps_its_definition(apply, newest, llm, monkeypatch):
     apply(newest, [llm()])
-    monkeypatch.setattr(launch, "_GONE_TIMEOUT", 0.2)
+    monkeypatch.setattr(operations, "_GONE_TIMEOUT", 0.2)
     newest.models.terminate = lambda uid: None
     other = llm(definition={"family": "gemma-3-it", "context_length": 4096, "abilities": ["chat"]})
     result = apply(newest, [other], replace=True)
@@ -759,7 +759,7 @@ def test_a_cancel_that_comes_too_early_is_sent_again(apply, newest):
 
 
 def test_a_model_that_does_not_go_is_told(apply, newest, monkeypatch):
-    monkeypatch.setattr(launch, "_GONE_TIMEOUT", 0.2)
+    monkeypatch.setattr(operations, "_GONE_TIMEOUT", 0.2)
     newest.serve("bge-m3", model_type="embedding")
     newest.models.terminate = lambda uid: None
     result = apply(newest, [{"uid": "bge-m3", "state": "absent"}])

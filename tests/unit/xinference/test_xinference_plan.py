@@ -15,7 +15,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
     registration,
     server_state,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import operations
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.runs.models import MODEL_OPTIONS
 
 
@@ -480,7 +480,7 @@ def test_a_surge_that_cannot_be_is_refused(version, why):
 def test_the_steps_from_old_replicas_to_new_ones(ready, broken, old, wanted, surge, steps):
     ready, broken, done = list(ready), list(broken), []
     highest = max(ready + broken)
-    while (step := launch.next_step(ready, broken, old, wanted, surge)) is not None:
+    while (step := operations.next_step(ready, broken, old, wanted, surge)) is not None:
         what, number = step
         done.append(what if number is None else f"{what} {number}")
         if what == "add":
@@ -494,10 +494,10 @@ def test_the_steps_from_old_replicas_to_new_ones(ready, broken, old, wanted, sur
 
 def test_a_new_replica_takes_the_cards_that_no_other_has():
     model = wanted(declared(gpu_indices=[4, 5, 6, 7], replicas=2))[0]
-    place = launch.replica_place(model, [{"gpu_idx": [4, 5]}], ["10.0.0.1:5000"])
+    place = operations.replica_place(model, [{"gpu_idx": [4, 5]}], ["10.0.0.1:5000"])
     assert place == {"replica_config": {"devices": [{"worker_ip": "10.0.0.1:5000", "gpu_idx": [6, 7], "n_gpu": 2}]}}
-    assert launch.replica_place(wanted(declared())[0], [], ["10.0.0.1:5000"]) == {}
-    there = launch.replica_place(wanted(declared(worker="10.0.0.2"))[0], [], ["10.0.0.1:5000", "10.0.0.2:5000"])
+    assert operations.replica_place(wanted(declared())[0], [], ["10.0.0.1:5000"]) == {}
+    there = operations.replica_place(wanted(declared(worker="10.0.0.2"))[0], [], ["10.0.0.1:5000", "10.0.0.2:5000"])
     assert there == {"replica_config": {"devices": [{"worker_ip": "10.0.0.2:5000"}]}}
 
 

@@ -38,7 +38,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dra
     serving,
     unpinned,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch, outcomes
 
 # Seconds for which the reconciler keeps away, between the moving and the end of the worker.
 _AWAY = 900.0
@@ -174,12 +174,12 @@ class Drain(Run):
 
     def _relaunch(self, move: Move, actual: server_state.ServerState, memory: Memory) -> None:
         decision = model_plan.Decision(move.model, model_plan.REPLACE)
-        before = launch.what_runs(decision, actual)
+        before = outcomes.what_runs(decision, actual)
         body = {**move.model.body, "replica": move.here + move.others}
-        outcome = launch.Outcome(
+        outcome = outcomes.Outcome(
             move.uid,
             "replaced",
-            launch.QUEUED,
+            outcomes.QUEUED,
             timeout=self.timeout(move.model),
             terminate=True,
             placed=move.placed,
@@ -188,7 +188,7 @@ class Drain(Run):
         work = launch.Work(self.client, [replace(move.model, body=body)], [outcome], memory)
         work.run(None)
         self.lines += work.lines
-        if outcome.phase == launch.FAILED:
+        if outcome.phase == outcomes.FAILED:
             raise ModelopsError(str(outcome.error))
         memory.became({move.uid: self.client.instances()[move.uid].get("instance_created_ts")})
 

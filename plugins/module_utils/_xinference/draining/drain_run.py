@@ -21,7 +21,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory, Store
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.plan_drain import Move
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch, proof
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import operations, proof
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import cluster
 
 
@@ -60,7 +60,7 @@ class Run:
         found = server_state.read(self.client, [], memory.declared)
         for uid in self.client.tries:  # of a run that broke off
             if not self.client.session.check_mode:
-                launch.remove(self.client, uid)
+                operations.remove(self.client, uid)
             del found.instances[uid]
             found.models.pop(uid, None)
         return found
@@ -101,7 +101,7 @@ class Run:
             instance = self.client.instances().get(move.uid) or {}
             known = {row["replica_id"] for row in server_state.replicas(instance)}
             try:
-                launch.add_replica(self.client, move.uid, instance, place, self.timeout(move.model))
+                operations.add_replica(self.client, move.uid, instance, place, self.timeout(move.model))
             except TimedOut as exc:
                 raise ModelopsError("another replica was not ready within launch_timeout") from exc
             new = [row for row in self.live(move.uid) if row["replica_id"] not in known]

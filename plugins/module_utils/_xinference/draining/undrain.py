@@ -34,7 +34,16 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dra
     Trial,
     comes_back,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch, proof
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import (
+    launch,
+    operations,
+    proof,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching.outcomes import (
+    FAILED,
+    QUEUED,
+    Outcome,
+)
 
 
 class Undrain(Run):
@@ -173,13 +182,11 @@ class Undrain(Run):
         outcomes = []
         for model in wanted:
             placed = (memory.declared.launched.get(model.uid) or {}).get("placed") or {}
-            outcomes.append(
-                launch.Outcome(model.uid, "launched", launch.QUEUED, timeout=self.timeout(model), placed=dict(placed))
-            )
+            outcomes.append(Outcome(model.uid, "launched", QUEUED, timeout=self.timeout(model), placed=dict(placed)))
         work = launch.Work(self.client, wanted, outcomes, memory)
         work.run(None)
         self.lines += work.lines
-        failed = [f"{outcome.uid}: {outcome.error}" for outcome in outcomes if outcome.phase == launch.FAILED]
+        failed = [f"{outcome.uid}: {outcome.error}" for outcome in outcomes if outcome.phase == FAILED]
         if failed:
             raise ModelopsError(
                 f"{self.settings.worker} is back at {self.client.endpoint}, but not all that was stopped for it:\n"
@@ -198,7 +205,7 @@ class Undrain(Run):
         except ModelopsError as exc:
             problem = str(exc)
         try:
-            launch.remove(self.client, tried)
+            operations.remove(self.client, tried)
         except ModelopsError as exc:  # the next drain, undrain or run of the site ends it
             problem, end = problem or "it does not end", f"It may still be there: {exc}"
         if problem:
@@ -212,9 +219,7 @@ class Undrain(Run):
     def _launch_trial(self, trial: Trial, actual: server_state.ServerState) -> None:
         """:raises ModelopsError: it does not come up there, or does not answer."""
         client, model, copied = self.client, trial.model, trial.copied
-        outcome = launch.Outcome(
-            copied.uid, "launched", launch.QUEUED, timeout=self.timeout(model), placed=trial.placed
-        )
+        outcome = Outcome(copied.uid, "launched", QUEUED, timeout=self.timeout(model), placed=trial.placed)
         # Nothing is remembered of it, and the autostart does not know it.
         launch.Work(client, [copied], [outcome]).run(None)
         if outcome.error:

@@ -36,7 +36,18 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import (
     engine_options,
     launch,
+    operations,
     proof,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching.outcomes import (
+    ABSENT,
+    DIFFERS,
+    FAILED,
+    LOADING,
+    QUEUED,
+    READY,
+    Outcome,
+    begin,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import cluster, placement
 
@@ -155,7 +166,7 @@ class _Run:
             result, decisions = state["result"], []
             self._leave(state["waiting"])
             self.wanted += [model_plan.undeclared_model(**row) for row in state["undeclared"]]
-            work = self._work([launch.Outcome(**row) for row in state["outcomes"]])
+            work = self._work([Outcome(**row) for row in state["outcomes"]])
             client.session.counts.update(Counter(result["requests"]))
         else:
             self._leave(self._waiting())
@@ -168,7 +179,7 @@ class _Run:
             placed = self._place(decisions)
             result = {"version": client.version, "pending": False, **self._plan(decisions).result()}
             result["placement"] = placed.rows
-            work = self._work(launch.begin(decisions, self.actual, placed.launch_keys, settings.launch_timeout))
+            work = self._work(begin(decisions, self.actual, placed.launch_keys, settings.launch_timeout))
             if any(cluster.new_replicas(decision, self.actual) for decision in decisions):
                 work.lines += placement.table(placed.rows)
             if client.session.check_mode:
@@ -236,7 +247,7 @@ class _Run:
         # A launch that failed stays listed.
         self.tries = [uid for uid in client.tries if self.alone and client.presence(uid) != releases.UNKNOWN]
         for uid in self.tries if not client.session.check_mode else []:
-            launch.remove(client, uid)
+            operations.remove(client, uid)
 
     def _place(self, decisions: t.Sequence[model_plan.Decision]) -> placement.Placement:
         """Where everything goes.
@@ -254,7 +265,7 @@ class _Run:
         self.warnings += placed.warnings
         return placed
 
-    def _work(self, outcomes: list[launch.Outcome]) -> launch.Work:
+    def _work(self, outcomes: list[Outcome]) -> launch.Work:
         parallel = self.settings.parallel * max(1, len(self.client.workers))
         return launch.Work(self.client, self.wanted, outcomes, self.memory, parallel)
 
@@ -318,7 +329,7 @@ class _Run:
 
     def _finish(self, work: launch.Work) -> None:
         """Writes down what became of the launches, here and in the server's autostart."""
-        as_declared = {o.uid for o in work.outcomes if o.phase in (launch.READY, launch.ABSENT)}
+        as_declared = {o.uid for o in work.outcomes if o.phase in (READY, ABSENT)}
         created = {uid: self.actual.created(uid) for uid in self.actual.instances}
         rolled = {o.uid for o in work.outcomes if o.roll}
         self.memory.became(created, trusted={*rolled, *(self.actual.autostart or {})})
@@ -336,10 +347,10 @@ class _Run:
     def _notice_differences(self, work: launch.Work) -> None:
         """A model that was loading when the run came can be compared only now."""
         for model, outcome in zip(self.wanted, work.outcomes):
-            if outcome.action == "adopted" and outcome.phase == launch.READY:
+            if outcome.action == "adopted" and outcome.phase == READY:
                 fields = model_plan.running_differences(model, self.actual)
                 if fields:
-                    outcome.phase, outcome.differs = launch.DIFFERS, [str(f) for f in fields]
+                    outcome.phase, outcome.differs = DIFFERS, [str(f) for f in fields]
             elif outcome.action not in ("none", "terminated"):
                 self.warnings += _unasked_vision(model, self.actual)
 
@@ -349,7 +360,7 @@ class _Run:
             return {}
         proofs = {}
         for model, outcome in zip(self.wanted, work.outcomes):
-            serves = model.present and outcome.phase in (launch.READY, launch.DIFFERS)
+            serves = model.present and outcome.phase in (READY, DIFFERS)
             if not serves or (settings.prove == "changed" and outcome.action == "none"):
                 continue
             dimensions = (model.options["definition"] or {}).get("dimensions")
@@ -368,7 +379,7 @@ class _Run:
         unproven = proof.failures(list(proofs.values()))
         if not failed and not unproven:
             return
-        bad = {o.uid for o in work.outcomes if o.phase == launch.FAILED} | {p.uid for p in proofs.values() if not p.ok}
+        bad = {o.uid for o in work.outcomes if o.phase == FAILED} | {p.uid for p in proofs.values() if not p.ok}
         head = (
             f"{len(bad)} of {len(work.outcomes)} models on {self.client.endpoint} failed, the others are as declared:"
         )
@@ -377,7 +388,7 @@ class _Run:
 
     def _explained(self, work: launch.Work, message: str) -> str:
         """With what the server's log says of the launches that failed."""
-        failed = [(m, o) for m, o in zip(self.wanted, work.outcomes) if o.phase == launch.FAILED]
+        failed = [(m, o) for m, o in zip(self.wanted, work.outcomes) if o.phase == FAILED]
         names = {name for model, _outcome in failed for name in (model.uid, model.name)}
         return self.client.explain(message, names, min((o.begun for _model, o in failed), default=0))
 
@@ -412,13 +423,13 @@ def _unasked_vision(model: models.Model, actual: server_state.ServerState) -> li
 
 
 def _row(
-    model: models.Model, outcome: launch.Outcome, actual: server_state.ServerState, proven: proof.Proof | None
+    model: models.Model, outcome: Outcome, actual: server_state.ServerState, proven: proof.Proof | None
 ) -> dict[str, t.Any]:
     running, instance = actual.models.get(model.uid) or {}, actual.instances.get(model.uid) or {}
     replicas = instance.get("replica_statuses") or []
     # In check mode nothing was launched: then what is on the server is the truth.
-    state = actual.state(model.uid) if outcome.phase == launch.QUEUED else outcome.phase
-    there = state in (launch.READY, launch.DIFFERS, launch.LOADING)
+    state = actual.state(model.uid) if outcome.phase == QUEUED else outcome.phase
+    there = state in (READY, DIFFERS, LOADING)
     return {
         "uid": model.uid,
         "name": running.get("model_name") or model.name,
@@ -452,7 +463,7 @@ def _text(value: t.Any) -> str | None:
 
 
 def _failures(work: launch.Work) -> list[str]:
-    return [f"{o.uid}: {o.error}" for o in work.outcomes if o.phase == launch.FAILED]
+    return [f"{o.uid}: {o.error}" for o in work.outcomes if o.phase == FAILED]
 
 
 def _left_alone(result: t.Mapping[str, t.Any]) -> list[str]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 import typing as t
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import ApiError, TimedOut, Unreachable
@@ -25,9 +25,22 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
     server_state,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory, Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching.operations import (
+    add_replica,
+    next_step,
+    remove,
+    replica_place,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching.outcomes import (
+    _OPEN,
+    ABSENT,
+    FAILED,
+    LOADING,
+    QUEUED,
+    READY,
+    Outcome,
+)
 
-# Seconds for a UID to be free: a cancel may have to wait for the end of a load, and then answers only.
-_CANCEL_TIMEOUT, _GONE_TIMEOUT = 120.0, 300.0
 # Seconds for which the server may fail to answer while models load.
 _SILENCE = 60.0
 # Seconds after which a launched model has to be listed.
@@ -36,47 +49,6 @@ _LISTED = 15.0
 _QUICK, _SLOW, _QUICK_FOR = 0.5, 2.0, 30.0
 # An execution that may be resumed runs at least this long, so that a change costs no execution of its own.
 _SLICE = 3.0
-
-QUEUED, LOADING, READY, FAILED, ABSENT, DIFFERS = "queued", "loading", "ready", "failed", "absent", "differs"
-_OPEN = (QUEUED, LOADING)
-
-
-@dataclass
-class Outcome:
-    """What became of one declared model so far.
-
-    :param action: none, launched, replaced, terminated or adopted (was loading already).
-    :param phase: queued, loading, ready, failed, absent or differs.
-    :param timeout: seconds that the launch may take.
-    :param started: seconds since the epoch.
-    :param differs: what runs otherwise than declared.
-    :param terminate: whether what is under the UID has to end first.
-    :param line: the last line shown.
-    :param placed: keys of the launch request that the placement adds.
-    :param roll: of a model whose replicas are replaced or changed in number, one by one: {"old": ids of the replicas to
-        be replaced, "replicas": how many there shall be, "surge": bool}.
-    :param before: what ran before a replacement, to be brought back where that fails: {"body", "placed", "definition",
-        "declared"}.
-    :param restoring: why the replacement failed, once what ran before is being launched again.
-    :param begun: when the run took it up, in seconds since the epoch: its errors in the server's log are younger.
-    """
-
-    uid: str
-    action: str
-    phase: str
-    priority: int = 100
-    timeout: float = 0
-    started: float | None = None
-    seconds: float | None = None
-    error: str | None = None
-    differs: list[str] | None = None
-    terminate: bool = False
-    line: str = ""
-    placed: dict[str, t.Any] = field(default_factory=dict)
-    roll: dict[str, t.Any] | None = None
-    before: dict[str, t.Any] | None = None
-    restoring: str | None = None
-    begun: float = field(default_factory=time.time)
 
 
 class Work:
@@ -348,155 +320,3 @@ class Work:
         self._moved = self._moved or progress.stage(line) != progress.stage(outcome.line)
         outcome.line = line
         self.lines.append(line)
-
-
-def remove(client: Client, uid: str) -> None:
-    """Terminates a model, or cancels its launch, and looks that its UID is free.
-
-    While a model loads, DELETE answers 400 and the load goes on. A cancel ends it and answers only then; one that
-    comes before the worker has begun does nothing, so it is sent again.
-
-    :raises ModelopsError: the UID is still there after a bounded time.
-    """
-    end = time.monotonic() + _GONE_TIMEOUT
-    answer = None
-    while True:
-        state = client.presence(uid)
-        if state == releases.UNKNOWN:
-            return
-        if time.monotonic() > end:
-            told = f": {answer.status}: {answer.detail}" if answer else ""
-            raise ModelopsError(
-                f"{uid!r} is still on {client.endpoint} {_GONE_TIMEOUT:.0f} s after it was told to end{told}"
-            )
-        try:
-            answer = client.terminate(uid)
-            if answer.status != 200 and state == releases.LOADING:
-                answer = client.cancel(uid, _CANCEL_TIMEOUT)
-        except TimedOut:
-            pass  # the server is at it: look again
-        time.sleep(_QUICK)
-
-
-def next_step(
-    ready: t.Sequence[int], broken: t.Sequence[int], old: t.Collection[int], wanted: int, surge: bool
-) -> tuple[str, int | None] | None:
-    """What comes next on the way to `wanted` replicas of which none is old; None at the end. Pure.
-
-    :param ready: ids of the replicas that serve.  :param broken: ids of those that do not; they end first.
-    :param surge: whether one more than wanted may run meanwhile. The last one that serves is never ended.
-    """
-    if broken:
-        return ("remove", min(broken))
-    left = sorted(number for number in ready if number in old)
-    if not left:
-        if len(ready) == wanted:
-            return None
-        return ("add", None) if len(ready) < wanted else ("remove", max(ready))
-    if len(ready) < wanted + surge or len(ready) == 1:
-        return ("add", None)
-    return ("remove", left[0])
-
-
-def add_replica(
-    client: Client, uid: str, instance: t.Mapping[str, t.Any], place: t.Mapping[str, t.Any], timeout: float
-) -> None:
-    """Starts another replica of a running model, as `Client.add_replica` does.
-
-    It takes the number after the last one that serves. Where a replica of that number went with its worker and had a name
-    (replica_uid), as those have that were added or placed, the server refuses the new one as long as the old one is listed.
-
-    :param instance: of the model, as it is now.
-    """
-    rows = instance.get("replica_statuses") or []
-    number = max((row["replica_id"] for row in rows if row.get("status") == "READY"), default=-1) + 1
-    lost = [row for row in rows if row["replica_id"] == number and row.get("status") == "TERMINATED"]
-    if any(row.get("replica_uid") for row in lost):
-        client.remove_replica(uid, number)
-    client.add_replica(uid, place, timeout)
-
-
-def replica_place(
-    model: models.Model, replicas: t.Sequence[t.Mapping[str, t.Any]], workers: t.Sequence[str]
-) -> dict[str, t.Any]:
-    """Where another replica goes, as ``POST /v1/models/{uid}/replicas`` takes it: empty where nothing is declared. Pure.
-
-    :param replicas: those that are there: it takes the share of gpu_indices that the fewest of them have.
-    """
-    options = model.options
-    worker, indices = options["worker"], options["gpu_indices"]
-    if not worker and not indices:
-        return {}
-    # The server wants the address with its port.
-    address = next((a for a in workers if worker in (None, a, a.rsplit(":", 1)[0])), workers[0])
-    device: dict[str, t.Any] = {"worker_ip": address}
-    if indices:
-        size = len(indices) // options["replicas"]
-        shares = [indices[start : start + size] for start in range(0, len(indices), size)]
-        taken = [row.get("gpu_idx") or [] for row in replicas]
-        device["gpu_idx"] = min(shares, key=lambda share: sum(1 for cards in taken if set(cards) & set(share)))
-        device["n_gpu"] = size
-    return {"replica_config": {"devices": [device]}}
-
-
-def begin(
-    decisions: t.Sequence[model_plan.Decision],
-    actual: server_state.ServerState,
-    placed: t.Mapping[str, dict[str, t.Any]],
-    launch_timeout: float,
-) -> list[Outcome]:
-    """The outcomes at the start, by the decisions. Pure.
-
-    :param placed: UID -> keys that the placement adds to the launch request.
-    """
-    outcomes = [_outcome(decision, actual, launch_timeout) for decision in decisions]
-    for outcome in outcomes:
-        # A further replica takes the launch request of the first one.
-        before = actual.launched.get(outcome.uid) or {}
-        outcome.placed = dict((before.get("placed") if outcome.roll else placed.get(outcome.uid)) or {})
-    return outcomes
-
-
-def _outcome(decision: model_plan.Decision, actual: server_state.ServerState, launch_timeout: float) -> Outcome:
-    options, uid = decision.model.options, decision.model.uid
-    timeout = options["launch_timeout"] or launch_timeout
-    if decision.action == model_plan.LAUNCH:
-        broken = any(f.name == "state" for f in decision.fields)
-        return Outcome(options["uid"], "launched", QUEUED, options["priority"], timeout, terminate=broken)
-    if decision.action == model_plan.REPLACE:
-        before = what_runs(decision, actual)
-        return Outcome(uid, "replaced", QUEUED, options["priority"], timeout, terminate=True, before=before)
-    if decision.action in (model_plan.ROLL, model_plan.SCALE):
-        rows = (actual.instances.get(uid) or {}).get("replica_statuses") or []
-        old = (
-            [r["replica_id"] for r in rows if r.get("status") != "TERMINATED"]
-            if decision.action == model_plan.ROLL
-            else []
-        )
-        roll = {"old": old, "replicas": options["replicas"], "surge": decision.surge}
-        before = what_runs(decision, actual)
-        action = "replaced" if decision.action == model_plan.ROLL else "scaled"
-        return Outcome(uid, action, QUEUED, options["priority"], timeout, roll=roll, before=before)
-    if decision.action == model_plan.WAIT:
-        return Outcome(options["uid"], "adopted", LOADING, options["priority"], timeout, started=time.time())
-    if decision.action == model_plan.TERMINATE:
-        return Outcome(options["uid"], "terminated", READY)
-    if decision.action == model_plan.DIFFERS:
-        return Outcome(options["uid"], "none", DIFFERS, differs=[str(f) for f in decision.fields])
-    return Outcome(options["uid"], "none", READY if decision.model.present else ABSENT)
-
-
-def what_runs(decision: model_plan.Decision, actual: server_state.ServerState) -> dict[str, t.Any]:
-    """How to launch again what runs under the UID of a model: as remembered, else as far as the server tells it. Pure."""
-    model = decision.model
-    body = actual.remembered(model.uid)
-    placed: dict[str, t.Any] = {}
-    if body is not None:
-        placed = actual.launched[model.uid].get("placed") or {}
-    else:
-        row = actual.models.get(model.uid) or {}
-        told = {key: row.get(key) for key in server_state.REPORTED.values() if row.get(key) is not None}
-        body = {**told, "model_uid": model.uid, "enable_virtual_env": model.body.get("enable_virtual_env")}
-        body = {key: value for key, value in body.items() if value is not None}
-    definition = actual.definitions.get((model.type, model.name)) if decision.register == "change" else None
-    return {"body": body, "placed": placed, "definition": definition, "declared": actual.declared.get(model.uid)}

@@ -20,7 +20,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
     server_state,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import operations
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import repairs
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.observation import not_drained
 
@@ -66,12 +66,12 @@ class Repair:
         """Starts another replica, and does not wait for it longer than for a refusal."""
         model = self.model
         instance = self.actual.instances[model.uid]
-        place = launch.replica_place(
+        place = operations.replica_place(
             model, server_state.replicas(instance), not_drained(self.actual.workers, self.memory)
         )
         try:
             self._register()
-            launch.add_replica(self.client, model.uid, instance, place, _ADDED)
+            operations.add_replica(self.client, model.uid, instance, place, _ADDED)
         except Unreachable as exc:
             if not exc.sent:
                 raise
@@ -115,7 +115,7 @@ class Repair:
                 # Where its worker is about to bring the process back, which may take as long as a launch, the server refuses.
                 if client.terminate(uid).status == 400 and client.presence(uid) != releases.UNKNOWN:
                     return repairs.mending(was, time.time())
-            launch.remove(client, uid)
+            operations.remove(client, uid)
             return now
         except Unreachable:
             raise

@@ -19,7 +19,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
     server_state,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory, Store
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import operations
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import repairs
 
 
@@ -88,7 +88,7 @@ def _grows(model: models.Model, actual: server_state.ServerState, memory: Memory
     if named and memory.declared.settings.get("cluster"):
         return any(named in (address, server_state.host(address)) for address in free)
     # Where nothing is declared the server chooses among all that have not left.
-    return bool(free) and (len(free) == len(actual.workers) or bool(launch.replica_place(model, [], free)))
+    return bool(free) and (len(free) == len(actual.workers) or bool(operations.replica_place(model, [], free)))
 
 
 def not_drained(workers: t.Sequence[str], memory: Memory) -> list[str]:
