@@ -18,7 +18,7 @@ from ansible_collections.modelops.inference.plugins.module_utils import _locks a
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import (
     Declared,
-    Pending,
+    SlicedRun,
     Store,
 )
 
@@ -97,21 +97,21 @@ def test_the_lock_is_a_file_that_both_can_open(theirs, kind):
 
 def test_another_request_in_the_place_of_one_that_waits_is_not_sent(theirs):
     directory, store, other = theirs
-    pending = Pending(store)
+    pending = SlicedRun(store)
     path = pending.save({"body": "ours"})
     assert os.path.dirname(path) == str(directory) and stat.S_IMODE(os.stat(path).st_mode) == 0o600
-    assert Pending(store, path).load() == {"body": "ours"}
-    assert pending.save({"body": "next"}) == path and Pending(store, path).load() == {"body": "next"}
+    assert SlicedRun(store, path).load() == {"body": "ours"}
+    assert pending.save({"body": "next"}) == path and SlicedRun(store, path).load() == {"body": "next"}
     os.unlink(path)
     os.symlink(other, path)
     with pytest.raises(ModelopsError, match="cannot be read"):
-        Pending(store, path).load()
+        SlicedRun(store, path).load()
     if os.geteuid() == 0:
         os.unlink(path)
         (directory / "theirs").write_text('{"body": "theirs"}')
         os.chown(directory / "theirs", attacker.UID, attacker.UID)
         os.rename(directory / "theirs", path)
         with pytest.raises(ModelopsError, match="cannot be read"):
-            Pending(store, path).load()
-    Pending(store, path).drop()
+            SlicedRun(store, path).load()
+    SlicedRun(store, path).drop()
     assert not os.path.lexists(path) and other.exists()

@@ -27,7 +27,7 @@ from servers.xinference.models import Refused
 from ansible_collections.modelops.inference.plugins.module_utils import _json
 from ansible_collections.modelops.inference.plugins.module_utils._session import Unreachable
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory, Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Record, Store
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import (
     actions,
     login,
@@ -195,11 +195,11 @@ def test_after_a_restart_the_models_come_back_under_the_same_uids(declare, run, 
 def test_what_belongs_on_a_drained_worker_waits_for_it(declare, run, server, status, directory, embedding, llm):
     (address,) = server.models.workers
     declare(llm(), embedding(worker=address))
-    memory = Memory(Store(str(directory / "declared.json")))
-    memory.drain(address, {"tiny": 0}, {})
+    record = Record(Store(str(directory / "declared.json")))
+    record.drain(address, {"tiny": 0}, {})
     restart(server)
     assert run() == 0 and not server.models.models and not status()["models"]
-    memory.undrain(address)
+    record.undrain(address)
     assert run() in (0, 3) and set(server.models.models) == {"tiny", "minilm"}
 
 
@@ -411,10 +411,10 @@ def test_replicas_that_cannot_be_added_are_only_reported(lose, run, server, stat
 
 def test_what_a_drained_worker_had_waits_for_it(spread, run, server, status, directory, later):
     model = spread()
-    memory = Memory(Store(str(directory / "declared.json")))
+    record = Record(Store(str(directory / "declared.json")))
     server.models.leave(OTHER)
     had = {"minilm": {"here": 1, "of": 2, "created": int(model.launched)}}
-    memory.drain(OTHER, {}, had, left=True)
+    record.drain(OTHER, {}, had, left=True)
     run()
     later(repairs.RETURNS)
     assert run() == 0 and server.changes() == []
@@ -434,8 +434,8 @@ def test_what_a_drained_worker_had_waits_for_it(spread, run, server, status, dir
 def test_nothing_is_added_while_a_drained_worker_may_get_it(lose, run, server, status, directory):
     lose()
     server.models.workers.append(OTHER)
-    memory = Memory(Store(str(directory / "declared.json")))
-    memory.drain(OTHER, {}, {})
+    record = Record(Store(str(directory / "declared.json")))
+    record.drain(OTHER, {}, {})
     assert run() == 0 and server.changes() == []
     assert row_of(status)["differs"] == ["replicas 1 -> 2"]
 

@@ -149,7 +149,7 @@ class Store:
             yield
 
 
-class Pending:
+class SlicedRun:
     """What a run that comes back in slices keeps between two executions.
 
     In a file of mode 0600: it holds launch requests with their secrets, which Ansible would show and mask.
@@ -184,7 +184,7 @@ class Pending:
                 directory.unlink(os.path.basename(self.path))
 
 
-class Memory:
+class Record:
     """The content of the file during a run; what changes is written at once, so that a run that is killed is remembered."""
 
     def __init__(self, store: Store):

@@ -18,7 +18,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._plan import Fi
 from ansible_collections.modelops.inference.plugins.module_utils._session import ApiError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import registration
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Record
 
 #: (type, name) of a definition.
 Key = tuple[str, str]
@@ -245,9 +245,9 @@ def plan_of(entries: t.Sequence[Entry], header: str) -> Plan:
     return plan
 
 
-def apply(client: Client, entries: t.Sequence[Entry], memory: Memory) -> None:
+def apply(client: Client, entries: t.Sequence[Entry], record: Record) -> None:
     """Does what was decided; one that fails does not stop the others."""
-    memory.adopt(
+    record.adopt(
         (e.key for e in entries if e.definition and e.action == NONE and not e.options["worker"]), client.workers
     )
     for entry in entries:
@@ -257,6 +257,6 @@ def apply(client: Client, entries: t.Sequence[Entry], memory: Memory) -> None:
             elif entry.action != NONE and entry.definition:
                 entry.error = put(client, entry.definition, entry.action == REPLACE, entry.options["worker"])
                 if not entry.error and not entry.options["worker"]:
-                    memory.tell(entry.key, client.workers)
+                    record.tell(entry.key, client.workers)
         except ModelopsError as exc:
             entry.error = str(exc)

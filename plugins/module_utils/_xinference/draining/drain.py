@@ -19,7 +19,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import releases
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import model_plan, server_state
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Record
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.drain_run import Run
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.plan_drain import (
     ADD,
@@ -56,40 +56,40 @@ class Drain(Run):
         with self.store.lock():
             client.wait_ready(self.settings.ready_timeout, workers=False)
             client.login()
-            memory = Memory(self.store)
+            record = Record(self.store)
             client.workers = sorted((client.get("/status").json or {}).get("workers") or {})
-            actual = self.read_models(memory)
-            moves, goals, models_had = self._decide(actual, memory)
+            actual = self.read_models(record)
+            moves, goals, models_had = self._decide(actual, record)
             plan = plan_of(moves, f"models on {worker} of {client.endpoint}")
             result = {**plan.result(), "version": client.version, "models": [row_of(move) for move in moves]}
             self._refuse(moves, result)
             self._tell_fewer(moves, goals)
             if client.session.check_mode:
                 return self.result(result)
-            note = {**memory.drained.get(worker, {}), **{move.uid: goal(move, goals) for move in moves}}
-            noted = memory.drain(worker, note, models_had)
-            memory.busy(_AWAY)
+            note = {**record.drained.get(worker, {}), **{move.uid: goal(move, goals) for move in moves}}
+            noted = record.drain(worker, note, models_had)
+            record.busy(_AWAY)
             for move in moves:
-                self._carry_out(move, actual, memory)
-            self._unpin(memory)
+                self._carry_out(move, actual, record)
+            self._unpin(record)
             result["changed"] = bool(plan.changes) or noted
             if not moves:
-                memory.busy(None)
+                record.busy(None)
             return self.result(result)
 
     def _decide(
-        self, actual: server_state.ServerState, memory: Memory
+        self, actual: server_state.ServerState, record: Record
     ) -> tuple[list[Move], dict[str, int], dict[str, dict[str, t.Any]]]:
         """What is done with each model, how many replicas each is to have without the worker, and what the worker has."""
-        worker, noted = self.settings.worker, memory.had(self.settings.worker)
-        self.leaving = set(memory.drained) - {worker}
+        worker, noted = self.settings.worker, record.had(self.settings.worker)
+        self.leaving = set(record.drained) - {worker}
         short = set() if self.settings.returns else lacking(actual, noted, self.leaving)
         wanted = serving(actual, worker, also=short)
-        grown = [memory.had(other) for other in memory.declared.had if other not in memory.drained]
+        grown = [record.had(other) for other in record.declared.had if other not in record.drained]
         models_had = had(wanted, actual, worker, self.leaving, noted, grown)
         goals = {uid: row["of"] for uid, row in models_had.items()}
         # What an earlier run stopped stays so.
-        goals.update({uid: count for uid, count in memory.drained.get(worker, {}).items() if not count})
+        goals.update({uid: count for uid, count in record.drained.get(worker, {}).items() if not count})
         found = self.read_cluster(wanted, actual)
         moves = decide(actual, found, wanted, worker, goals, self.leaving, self.settings.returns) if wanted else []
         return moves, goals, models_had
@@ -126,7 +126,7 @@ class Drain(Run):
         with self.store.lock():
             self._wait_gone()
             client.login()
-            memory = Memory(self.store)
+            record = Record(self.store)
             plan = Plan(f"leftovers of {worker} on {client.endpoint}")
             found = leftovers(client.instances(), worker) if releases.adds_replicas(client.version) else []
             for uid, number in found:
@@ -137,9 +137,9 @@ class Drain(Run):
             for uid, number in found:
                 client.remove_replica(uid, number)
             # What was stopped is not brought back before the worker is; all else is served as it is to be.
-            stopped = {uid: 0 for uid, count in (memory.drained.get(worker) or {}).items() if not count}
-            memory.drain(worker, stopped, memory.had(worker), left=True)
-            memory.busy(None)
+            stopped = {uid: 0 for uid, count in (record.drained.get(worker) or {}).items() if not count}
+            record.drain(worker, stopped, record.had(worker), left=True)
+            record.busy(None)
             return self.result(result)
 
     def _wait_gone(self) -> None:
@@ -156,15 +156,15 @@ class Drain(Run):
                 )
             time.sleep(1)
 
-    def _carry_out(self, move: Move, actual: server_state.ServerState, memory: Memory) -> None:
+    def _carry_out(self, move: Move, actual: server_state.ServerState, record: Record) -> None:
         try:
             if move.action == ADD:
                 self.add_proven(move, actual)
             elif move.action == RELAUNCH:
-                self._relaunch(move, actual, memory)
+                self._relaunch(move, actual, record)
                 self.prove(move.model, actual)
         except ModelopsError as exc:
-            memory.busy(None)
+            record.busy(None)
             done = "; ".join(self.lines)
             raise ModelopsError(
                 f"{move.uid}: {exc}. {self.settings.worker} of {self.client.endpoint} still serves what it served"
@@ -172,7 +172,7 @@ class Drain(Run):
                 + ". Mend that and run this again: it goes on with what is left."
             ) from exc
 
-    def _relaunch(self, move: Move, actual: server_state.ServerState, memory: Memory) -> None:
+    def _relaunch(self, move: Move, actual: server_state.ServerState, record: Record) -> None:
         decision = model_plan.Decision(move.model, model_plan.REPLACE)
         before = outcomes.what_runs(decision, actual)
         body = {**move.model.body, "replica": move.here + move.others}
@@ -185,18 +185,18 @@ class Drain(Run):
             placed=move.placed,
             before=before,
         )
-        work = launch.Work(self.client, [replace(move.model, body=body)], [outcome], memory)
+        work = launch.Work(self.client, [replace(move.model, body=body)], [outcome], record)
         work.run(None)
         self.lines += work.lines
         if outcome.phase == outcomes.FAILED:
             raise ModelopsError(str(outcome.error))
-        memory.became({move.uid: self.client.instances()[move.uid].get("instance_created_ts")})
+        record.became({move.uid: self.client.instances()[move.uid].get("instance_created_ts")})
 
-    def _unpin(self, memory: Memory) -> None:
+    def _unpin(self, record: Record) -> None:
         """No launch of the reconciler names the worker any more."""
-        for known in memory.declared.launched.values():
+        for known in record.declared.launched.values():
             free = unpinned(known.get("placed") or {}, self.settings.worker)
             if free is None:
                 continue
             known["placed"] = free
-            memory.save()
+            record.save()

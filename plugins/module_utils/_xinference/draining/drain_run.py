@@ -19,7 +19,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
     models,
     server_state,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory, Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Record, Store
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.plan_drain import Move
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import operations, proof
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import cluster
@@ -55,9 +55,9 @@ class Run:
         self.leaving: t.Collection[str] = ()
         client.sees_tries = True
 
-    def read_models(self, memory: Memory) -> server_state.ServerState:
+    def read_models(self, record: Record) -> server_state.ServerState:
         """What runs, without what tried a worker."""
-        found = server_state.read(self.client, [], memory.declared)
+        found = server_state.read(self.client, [], record.declared)
         for uid in self.client.tries:  # of a run that broke off
             if not self.client.session.check_mode:
                 operations.remove(self.client, uid)

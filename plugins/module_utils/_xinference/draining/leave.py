@@ -16,7 +16,7 @@ import typing as t
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import actors, progress, releases
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Record
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.drain_run import Run
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.plan_drain import spared, unlisted
 
@@ -56,7 +56,7 @@ class Leave(Run):
         # By the lock no other worker's run takes out at the same time what this one counts on.
         with self.store.lock():
             listed = self.client.instances()
-            spare = spared(listed, self.settings.worker, set(Memory(self.store).drained) - {self.settings.worker})
+            spare = spared(listed, self.settings.worker, set(Record(self.store).drained) - {self.settings.worker})
             for replica in sorted(spare):
                 calls.take_out(replica)
         return sorted(spare | unlisted(calls.held(), listed))

@@ -21,7 +21,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
     models,
     server_state,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Record
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.drain_run import Run
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.plan_drain import (
     is_on,
@@ -59,13 +59,13 @@ class Undrain(Run):
         """
         client, worker = self.client, self.settings.worker
         with self.store.lock():
-            memory = Memory(self.store)
+            record = Record(self.store)
             plan = Plan(f"drained workers of {client.endpoint}")
-            note, noted = memory.drained.get(worker), memory.had(worker)
-            drained = note is not None or memory.left(worker)
-            back = _stopped(note or {}, memory)
+            note, noted = record.drained.get(worker), record.had(worker)
+            drained = note is not None or record.left(worker)
+            back = _stopped(note or {}, record)
             asks = drained and bool(back or noted)
-            actual, gets = self._find(back, noted, memory) if asks else (server_state.ServerState({}, {}), Return(back))
+            actual, gets = self._find(back, noted, record) if asks else (server_state.ServerState({}, {}), Return(back))
             self._plan_return(plan, gets, noted)
             if drained:
                 plan.add("remove", "forget that it is drained", worker)
@@ -73,13 +73,13 @@ class Undrain(Run):
             result = {**plan.result(), "version": client.version if asks else "", "models": rows}
             if not client.session.check_mode:
                 if asks:
-                    self._come_back(gets, actual, memory)
+                    self._come_back(gets, actual, record)
                 if plan.changes:
-                    memory.undrain(worker, self._grown(noted) if asks else {})
+                    record.undrain(worker, self._grown(noted) if asks else {})
             return self.result(result)
 
     def _find(
-        self, back: list[models.Model], noted: t.Mapping[str, t.Mapping[str, t.Any]], memory: Memory
+        self, back: list[models.Model], noted: t.Mapping[str, t.Mapping[str, t.Any]], record: Record
     ) -> tuple[server_state.ServerState, Return]:
         """What the server has as soon as the worker is there, and what the worker gets.
 
@@ -88,14 +88,14 @@ class Undrain(Run):
         client, worker = self.client, self.settings.worker
         client.wait_ready(self.settings.ready_timeout, declared=[] if client.session.check_mode else [worker])
         client.login()
-        if not memory.left(worker):
+        if not record.left(worker):
             self._refuse_taken_out()
-        actual = self._settled(noted, memory)
+        actual = self._settled(noted, record)
         back = [model for model in back if not server_state.replicas(actual.instances.get(model.uid) or {})]
         live = [uid for uid in noted if server_state.replicas(actual.instances.get(uid) or {})]
         wanted = {uid: model_of(uid, actual) for uid in live if actual.state(uid) in ("ready", "loading")}
         found = self.read_cluster(wanted, actual)
-        return actual, comes_back(actual, found, back, wanted, worker, noted, memory.left(worker))
+        return actual, comes_back(actual, found, back, wanted, worker, noted, record.left(worker))
 
     def _refuse_taken_out(self) -> None:
         """Of a worker that never left: replicas that get no requests any more keep new ones from their numbers."""
@@ -113,11 +113,11 @@ class Undrain(Run):
                 "Drain it again (ansible-playbook modelops.inference.drain), then undrain it."
             )
 
-    def _settled(self, noted: t.Iterable[str], memory: Memory) -> server_state.ServerState:
+    def _settled(self, noted: t.Iterable[str], record: Record) -> server_state.ServerState:
         """What the server has as soon as nothing loads of what the worker had: until then no replica can be added to it."""
         begun = time.monotonic()
         while True:
-            actual = self.read_models(memory)
+            actual = self.read_models(record)
             loading = [model_of(uid, actual) for uid in noted if actual.state(uid) == "loading"]
             timeouts = [self.timeout(model) for model in loading]
             if time.monotonic() - begun >= max(timeouts, default=0):
@@ -139,13 +139,13 @@ class Undrain(Run):
         if gets.why:
             self.warnings.append(f"{worker} is back, and nothing proves that it serves: {gets.why}")
 
-    def _come_back(self, gets: Return, actual: server_state.ServerState, memory: Memory) -> None:
+    def _come_back(self, gets: Return, actual: server_state.ServerState, record: Record) -> None:
         """Launches, adds and proves."""
         trial = [gets.trial.model] if gets.trial else []
-        self._tell([*gets.launches, *(move.model for move in gets.moves), *trial], memory)
-        self._launch(gets.launches, memory)
+        self._tell([*gets.launches, *(move.model for move in gets.moves), *trial], record)
+        self._launch(gets.launches, record)
         if gets.launches:
-            actual = self.read_models(memory)
+            actual = self.read_models(record)
         self._prove_returned(gets, actual)
         if gets.trial:
             self._try(gets.trial, actual)
@@ -168,22 +168,22 @@ class Undrain(Run):
                     "Mend that and run this again: it goes on with what is left."
                 ) from exc
 
-    def _tell(self, wanted: t.Sequence[models.Model], memory: Memory) -> None:
+    def _tell(self, wanted: t.Sequence[models.Model], record: Record) -> None:
         """Registers again what was registered while the worker was away; a run of the site does so with what nothing waits for."""
         for definition in (model.definition for model in wanted if model.definition):
             key = (definition.model_type, definition.name)
-            if memory.untold(key, [self.settings.worker]):
+            if record.untold(key, [self.settings.worker]):
                 problem = definitions.put(self.client, definition, self.client.registration(*key) is not None)
                 if problem:
                     raise ModelopsError(f"{definition.name} cannot be registered on {self.settings.worker}: {problem}")
-                memory.tell(key, self.client.workers)
+                record.tell(key, self.client.workers)
 
-    def _launch(self, wanted: t.Sequence[models.Model], memory: Memory) -> None:
+    def _launch(self, wanted: t.Sequence[models.Model], record: Record) -> None:
         outcomes = []
         for model in wanted:
-            placed = (memory.declared.launched.get(model.uid) or {}).get("placed") or {}
+            placed = (record.declared.launched.get(model.uid) or {}).get("placed") or {}
             outcomes.append(Outcome(model.uid, "launched", QUEUED, timeout=self.timeout(model), placed=dict(placed)))
-        work = launch.Work(self.client, wanted, outcomes, memory)
+        work = launch.Work(self.client, wanted, outcomes, record)
         work.run(None)
         self.lines += work.lines
         failed = [f"{outcome.uid}: {outcome.error}" for outcome in outcomes if outcome.phase == FAILED]
@@ -194,7 +194,7 @@ class Undrain(Run):
                 + "\nMend that and run this again."
             )
         if wanted:
-            memory.became({uid: row.get("instance_created_ts") for uid, row in self.client.instances().items()})
+            record.became({uid: row.get("instance_created_ts") for uid, row in self.client.instances().items()})
 
     def _try(self, trial: Trial, actual: server_state.ServerState) -> None:
         worker, uid, tried = self.settings.worker, trial.model.uid, trial.copied.uid
@@ -244,7 +244,7 @@ class Undrain(Run):
         }
 
 
-def _stopped(note: t.Mapping[str, int], memory: Memory) -> list[models.Model]:
+def _stopped(note: t.Mapping[str, int], record: Record) -> list[models.Model]:
     """The declared models that were stopped for a worker.  :param note: `Memory.drained` of it."""
-    found = [memory.model(uid) for uid, count in sorted(note.items()) if not count]
+    found = [record.model(uid) for uid, count in sorted(note.items()) if not count]
     return models.desired([model for model in found if model], exists=lambda path: True)

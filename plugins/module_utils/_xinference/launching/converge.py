@@ -29,8 +29,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
     server_state,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import (
-    Memory,
-    Pending,
+    Record,
+    SlicedRun,
     Store,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import (
@@ -95,7 +95,7 @@ def converge(
     :raises ModelopsError: with the table of what happened, after everything that could be done was done.
     """
     store = store or Store(None)
-    pending, since = Pending(store, (resume or {}).get("path")), (resume or {}).get("since")
+    pending, since = SlicedRun(store, (resume or {}).get("path")), (resume or {}).get("since")
     end = (since or time.time()) + locks.WAIT
     timeout = locks.WAIT if settings.wait is None else min(settings.wait, locks.WAIT if since else _FIRST_WORD)
     try:
@@ -120,14 +120,14 @@ def _converge(
     wanted: t.Sequence[models.Model],
     settings: Settings,
     store: Store,
-    pending: Pending,
+    pending: SlicedRun,
     timeout: float,
 ) -> dict[str, t.Any]:
     """:param timeout: seconds to wait for somebody else who holds the lock."""
     with store.lock(timeout):
         client.wait_ready(settings.ready_timeout, declared=settings.workers)
         client.ensure_login()
-        run = _Run(client, wanted, settings, Memory(store), alone=store.path is not None)
+        run = _Run(client, wanted, settings, Record(store), alone=store.path is not None)
         try:
             result = run.result(pending)
         except ModelopsError:
@@ -147,10 +147,10 @@ class _Run:
     """
 
     def __init__(
-        self, client: Client, wanted: t.Sequence[models.Model], settings: Settings, memory: Memory, alone: bool = False
+        self, client: Client, wanted: t.Sequence[models.Model], settings: Settings, record: Record, alone: bool = False
     ):
         """:param alone: whether no drain is at work."""
-        self.client, self.settings, self.memory, self.alone = client, settings, memory, alone
+        self.client, self.settings, self.record, self.alone = client, settings, record, alone
         self.tries: list[str] = []
         self.declared = list(wanted)
         self.wanted = list(wanted)
@@ -158,7 +158,7 @@ class _Run:
         #: What a person should know and no model is left out for.
         self.warnings: list[str] = []
 
-    def result(self, pending: Pending) -> dict[str, t.Any]:
+    def result(self, pending: SlicedRun) -> dict[str, t.Any]:
         client, settings = self.client, self.settings
         resumed = pending.path is not None
         if resumed:
@@ -189,7 +189,7 @@ class _Run:
                 self._remember(decisions)
                 work.prepare(decisions, self.actual)
             if not work.run(settings.wait):
-                self.memory.busy(_NEXT_SLICE)
+                self.record.busy(_NEXT_SLICE)
                 result.update(pending=True, requests=dict(client.session.counts))
                 declared = {m.uid for m in self.declared}
                 rows = [
@@ -220,7 +220,7 @@ class _Run:
         """UIDs of models that are declared for a worker that is drained, or were stopped for it."""
         found = []
         for model in self.declared:
-            worker = self.memory.waits(model.uid, model.options["worker"], back=self.settings.workers)
+            worker = self.record.waits(model.uid, model.options["worker"], back=self.settings.workers)
             if worker and model.present:
                 found.append(model.uid)
                 self.warnings.append(
@@ -236,10 +236,10 @@ class _Run:
         """Of each definition the workers that may lack it."""
         keys = {(model.type, model.name) for model in self.wanted if model.definition}
         there = self.client.workers if self.settings.cluster else []
-        return {key: sorted({*self.settings.new_workers, *self.memory.untold(key, there)}) for key in keys}
+        return {key: sorted({*self.settings.new_workers, *self.record.untold(key, there)}) for key in keys}
 
     def _read(self) -> server_state.ServerState:
-        return server_state.read(self.client, self.wanted, self.memory.declared)
+        return server_state.read(self.client, self.wanted, self.record.declared)
 
     def _end_tries(self) -> None:
         """Nobody else sees them, and they hold memory that the placement counts as taken."""
@@ -267,7 +267,7 @@ class _Run:
 
     def _work(self, outcomes: list[Outcome]) -> launch.Work:
         parallel = self.settings.parallel * max(1, len(self.client.workers))
-        return launch.Work(self.client, self.wanted, outcomes, self.memory, parallel)
+        return launch.Work(self.client, self.wanted, outcomes, self.record, parallel)
 
     # -- what is remembered ------------------------------------------------------------------------------------
 
@@ -275,13 +275,13 @@ class _Run:
         present = [model.declared for model in self.declared if model.present]
         kept = {d.model.uid for d in decisions if d.action == model_plan.DIFFERS}
         settings = {"launch_timeout": self.settings.launch_timeout, "cluster": self.settings.cluster}
-        self.memory.declare(present, settings, kept)
-        for worker in set(self.settings.workers) & set(self.memory.drained):
-            self.memory.undrain(worker)
+        self.record.declare(present, settings, kept)
+        for worker in set(self.settings.workers) & set(self.record.drained):
+            self.record.undrain(worker)
         if self.settings.cluster:
             registered = {key for key, row in self.actual.definitions.items() if row is not None}
             again = {(d.model.type, d.model.name) for d in decisions if d.register}
-            self.memory.adopt(registered - again, self.client.workers)
+            self.record.adopt(registered - again, self.client.workers)
 
     def _autostart(
         self, uids: t.Collection[str], placed: t.Mapping[str, dict[str, t.Any]] | None = None
@@ -296,11 +296,11 @@ class _Run:
             return {}
         wanted = {}
         if self.settings.cluster:
-            wanted = {uid: autostart.Wanted(None) for uid in self.memory.declared.launched}
+            wanted = {uid: autostart.Wanted(None) for uid in self.record.declared.launched}
         for model in self.wanted:
             if model.uid not in uids:
                 continue
-            known = self.memory.declared.launched.get(model.uid)
+            known = self.record.declared.launched.get(model.uid)
             added = (placed or {}).get(model.uid) or (known or {}).get("placed") or {}
             request = releases.launch_request(self.client.version, model.body, added) if model.present else {}
             wants = model.present and model.options["autostart"]
@@ -332,15 +332,15 @@ class _Run:
         as_declared = {o.uid for o in work.outcomes if o.phase in (READY, ABSENT)}
         created = {uid: self.actual.created(uid) for uid in self.actual.instances}
         rolled = {o.uid for o in work.outcomes if o.roll}
-        self.memory.became(created, trusted={*rolled, *(self.actual.autostart or {})})
-        self.memory.busy(None)
+        self.record.became(created, trusted={*rolled, *(self.actual.autostart or {})})
+        self.record.busy(None)
         placed = {o.uid: o.placed for o in work.outcomes if o.action not in ("none", "terminated", "adopted")}
         for uid, entry in self._autostart(as_declared, placed).items():
             if entry is None:
                 self.client.drop_autostart(uid)
             else:
                 self.client.put_autostart(entry)
-                self.memory.entered(uid, entry)
+                self.record.entered(uid, entry)
 
     # -- what came of it ---------------------------------------------------------------------------------------
 

@@ -24,7 +24,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
     models,
     server_state,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory, Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Record, Store
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching.operations import (
     add_replica,
     next_step,
@@ -55,7 +55,7 @@ class Work:
     """The launches of one run.
 
     :param outcomes: from `begin`, or what an earlier execution wrote down.
-    :param memory: what is remembered of launches; None remembers nothing.
+    :param record: what is remembered of launches; None remembers nothing.
     :param parallel: launches at the same time; less than one would never end.
     """
 
@@ -64,12 +64,12 @@ class Work:
         client: Client,
         wanted: t.Sequence[models.Model],
         outcomes: list[Outcome],
-        memory: Memory | None = None,
+        record: Record | None = None,
         parallel: int = 5,
     ):
         self.client = client
         self.outcomes = outcomes
-        self.memory = memory or Memory(Store(None))
+        self.record = record or Record(Store(None))
         self.parallel = max(1, parallel)
         #: New lines for the screen, oldest first.
         self.lines: list[str] = []
@@ -98,7 +98,7 @@ class Work:
                     self._try(outcome, lambda o: remove(self.client, o.uid))
                 if outcome.phase != FAILED:
                     outcome.phase = ABSENT
-                    self.memory.forget(outcome.uid)
+                    self.record.forget(outcome.uid)
                     self._say(outcome, f"{outcome.uid}  terminated")
 
     def _register(self, decisions: t.Sequence[model_plan.Decision], actual: server_state.ServerState) -> None:
@@ -111,7 +111,7 @@ class Work:
             if key not in done:
                 done[key] = definitions.put(self.client, definition, actual.definitions.get(key) is not None)
                 if not done[key]:
-                    self.memory.tell(key, self.client.workers)
+                    self.record.tell(key, self.client.workers)
             if done[key]:
                 outcome = next(o for o in self.outcomes if o.uid == decision.model.uid)
                 outcome.action, outcome.phase, outcome.error = "none", FAILED, done[key]
@@ -148,7 +148,7 @@ class Work:
             outcome.terminate = False
         # Remembered before it is sent, so that a run that is killed here knows the model as its own.
         body = self._models[outcome.uid].body
-        self.memory.launched(outcome.uid, body, outcome.placed)
+        self.record.launched(outcome.uid, body, outcome.placed)
         self._launch(outcome, releases.launch_request(self.client.version, body, outcome.placed))
 
     def _launch(self, outcome: Outcome, request: t.Mapping[str, t.Any]) -> None:
@@ -164,7 +164,7 @@ class Work:
                 self.client.launch(request)
         except ApiError as exc:
             if "already in the model list" not in str(exc):
-                self.memory.forget(outcome.uid)
+                self.record.forget(outcome.uid)
                 raise
             # The server's autostart or somebody else was faster. It is waited for, unless it is what is to be replaced.
             if outcome.action == "replaced":
@@ -189,7 +189,7 @@ class Work:
         step = next_step([r["replica_id"] for r in ready], broken, roll["old"], roll["replicas"], roll["surge"])
         if step is None:
             outcome.phase, outcome.seconds = READY, round(time.time() - outcome.started, 1)
-            self.memory.launched(outcome.uid, model.body, outcome.placed)
+            self.record.launched(outcome.uid, model.body, outcome.placed)
             took = progress.duration(outcome.seconds)
             self._say(outcome, f"{outcome.uid}  {len(ready)} replica{'s'[: len(ready) > 1]} ready after {took}")
             return
@@ -251,13 +251,13 @@ class Work:
             # The server forgets a failed launch by itself; another replica may still be loading.
             if self.client.presence(outcome.uid) != releases.UNKNOWN:
                 self._try(outcome, lambda o: remove(self.client, o.uid))
-            self.memory.forget(outcome.uid)
+            self.record.forget(outcome.uid)
             self._fail(outcome, why)
         elif passed > outcome.timeout:
             why = f"not ready within {outcome.timeout:.0f} s (launch_timeout)"
             try:
                 remove(self.client, outcome.uid)
-                self.memory.forget(outcome.uid)
+                self.record.forget(outcome.uid)
                 self._fail(outcome, f"{why}; the launch was cancelled")
             except ModelopsError as exc:
                 self._fail(outcome, f"{why}, and could not be cancelled: {exc}")
@@ -307,11 +307,11 @@ class Work:
         if before["definition"] and not shared:
             self.client.unregister(model.type, model.name)
             self.client.register_again(model.type, before["definition"])
-        self.memory.redeclare(outcome.uid, before["declared"])
+        self.record.redeclare(outcome.uid, before["declared"])
         if self.client.presence(outcome.uid) == releases.RUNNING:
             return self._fail(outcome, f"{why}. What runs goes on serving")
         self._say(outcome, f"{outcome.uid}  failed, launching what ran before: {why.splitlines()[0]}")
-        self.memory.launched(outcome.uid, before["body"], before["placed"])
+        self.record.launched(outcome.uid, before["body"], before["placed"])
         self._launch(outcome, releases.launch_request(self.client.version, before["body"], before["placed"]))
 
     def _say(self, outcome: Outcome, line: str) -> None:

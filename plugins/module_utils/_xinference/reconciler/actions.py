@@ -19,7 +19,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
     registration,
     server_state,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Record
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import operations
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import repairs
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.observation import not_drained
@@ -39,17 +39,17 @@ class Repair:
     release: str
     model: models.Model
     actual: server_state.ServerState
-    memory: Memory
+    record: Record
     limits: repairs.Limits
 
     def launch(self, now: repairs.Known) -> repairs.Known:
-        model, memory = self.model, self.memory
-        client, last = self.client, memory.declared.launched.get(model.uid) or {}
+        model, record = self.model, self.record
+        client, last = self.client, record.declared.launched.get(model.uid) or {}
         # The placement of the last run holds for the same declaration.
         placed = (last.get("placed") or {}) if last.get("body") == model.body else {}
         try:
             self._register()
-            memory.launched(model.uid, model.body, placed)
+            record.launched(model.uid, model.body, placed)
             client.launch(releases.launch_request(self.release, model.body, placed))
         except Unreachable as exc:
             if not exc.sent:
@@ -67,7 +67,7 @@ class Repair:
         model = self.model
         instance = self.actual.instances[model.uid]
         place = operations.replica_place(
-            model, server_state.replicas(instance), not_drained(self.actual.workers, self.memory)
+            model, server_state.replicas(instance), not_drained(self.actual.workers, self.record)
         )
         try:
             self._register()
@@ -82,13 +82,13 @@ class Repair:
 
     def _register(self) -> None:
         """Puts back the definition of a custom model, also for a worker of a cluster that came later."""
-        model, memory = self.model, self.memory
+        model, record = self.model, self.record
         definition = model.definition
         if definition is None:
             return
         key = (model.type, model.name)
         registered = self.client.registration(*key)
-        lacking = memory.untold(key, self.client.workers) if memory.declared.settings.get("cluster") else []
+        lacking = record.untold(key, self.client.workers) if record.declared.settings.get("cluster") else []
         differs = registered is not None and registration.differences(definition, registered)
         if registered is not None and not differs and not lacking:
             return
@@ -105,7 +105,7 @@ class Repair:
         problem = definitions.put(self.client, definition, registered is not None)
         if problem:
             raise ModelopsError(problem)
-        memory.tell(key, self.client.workers)
+        record.tell(key, self.client.workers)
 
     def clear(self, was: repairs.Known, now: repairs.Known) -> repairs.Known:
         """Ends what is broken or hangs; the launch follows when the UID is free."""

@@ -18,7 +18,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
     models,
     server_state,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory, Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Record, Store
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import operations
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import repairs
 
@@ -53,7 +53,7 @@ def read_actual(
     )
 
 
-def observe(model: models.Model, actual: server_state.ServerState, memory: Memory) -> repairs.Seen:
+def observe(model: models.Model, actual: server_state.ServerState, record: Record) -> repairs.Seen:
     """One model as the pure decisions take it."""
     state, instance = actual.state(model.uid), actual.instances.get(model.uid) or {}
     wanted, rows = model.options["replicas"], server_state.replicas(instance)
@@ -68,28 +68,28 @@ def observe(model: models.Model, actual: server_state.ServerState, memory: Memor
     lost = [
         row["worker_address"]
         for row in instance.get("replica_statuses") or []
-        if row.get("status") == "TERMINATED" and row.get("worker_address") not in (None, *memory.drained)
+        if row.get("status") == "TERMINATED" and row.get("worker_address") not in (None, *record.drained)
     ]
     back = {*map(server_state.host, lost)} & {*map(server_state.host, actual.workers)}
     fields = model_plan.running_differences(model, actual)
     others = [field for field in fields if field.name != "replicas"]
-    grows = not others and _grows(model, actual, memory)
+    grows = not others and _grows(model, actual, record)
     # That some are lost is told by the state, and the list of models lags behind that of the instances.
     differs = [str(field) for field in (others if ready == wanted or (grows and lost) else fields)]
     return repairs.Seen("ready", "", differs, (ready, wanted), len(rows) - ready, len(lost), bool(back), grows)
 
 
-def _grows(model: models.Model, actual: server_state.ServerState, memory: Memory) -> bool:
+def _grows(model: models.Model, actual: server_state.ServerState, record: Record) -> bool:
     """Whether replicas can be added, and no drained worker gets them."""
     if not model_plan.can_roll(model, actual):
         return False
-    free = not_drained(actual.workers, memory)
+    free = not_drained(actual.workers, record)
     named = model.options["worker"]
-    if named and memory.declared.settings.get("cluster"):
+    if named and record.declared.settings.get("cluster"):
         return any(named in (address, server_state.host(address)) for address in free)
     # Where nothing is declared the server chooses among all that have not left.
     return bool(free) and (len(free) == len(actual.workers) or bool(operations.replica_place(model, [], free)))
 
 
-def not_drained(workers: t.Sequence[str], memory: Memory) -> list[str]:
-    return [address for address in workers if address not in memory.drained]
+def not_drained(workers: t.Sequence[str], record: Record) -> list[str]:
+    return [address for address in workers if address not in record.drained]

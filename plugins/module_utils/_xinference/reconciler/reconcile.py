@@ -24,7 +24,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._directory impo
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import Session
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import progress
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory, Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Record, Store
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import repairs
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.options import Options, parser
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.state import (
@@ -105,7 +105,7 @@ def hold(options: Options, seconds: float) -> int:
     """As a run of Ansible that is about to restart the server and to declare other models."""
     store = Store(options.path("declared.json"))
     with store.lock():
-        Memory(store).busy(seconds)
+        Record(store).busy(seconds)
     put(f"on hold for {progress.duration(seconds)}, or until the next run of xinference_models")
     return 0
 

@@ -22,7 +22,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.environme
 from ansible_collections.modelops.inference.plugins.module_utils._session import ApiError, Session, Unreachable
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory, Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Record, Store
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import repairs
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.actions import Repair
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.login import Login, LoginRefused
@@ -104,12 +104,12 @@ class Turn:
                 return "paused"
             try:
                 with self.store.lock(timeout=0):
-                    memory = Memory(self.store)
-                    if memory.declared.busy:
+                    record = Record(self.store)
+                    if record.declared.busy:
                         return "a run of Ansible is at work"
                     # Under the lock: who replaces the password holds it until server and file have the same one.
                     self.login.enter()
-                    self._look(memory)
+                    self._look(record)
                     save_state(self.options, self.state)
             except locks.Held:
                 return "a run of Ansible is at work"
@@ -153,27 +153,27 @@ class Turn:
         except ModelopsError as exc:
             raise Unreachable(str(exc), sent=False) from exc
 
-    def _look(self, memory: Memory) -> None:
+    def _look(self, record: Record) -> None:
         """Reads once, decides for each model, and does it."""
         self.looked = False
         self.release = _release(self.options)
         if not self.release:
             raise ModelopsError(f"{sys.executable} has no 'xinference': run it with the environment of Xinference")
-        declared = memory.declared
+        declared = record.declared
         present = wanted_models(self.store, declared.models, self.client.session)
-        wanted = [model for model in present if not memory.waits(model.uid, model.options["worker"])]
+        wanted = [model for model in present if not record.waits(model.uid, model.options["worker"])]
         actual = read_actual(self.client, wanted, declared.launched, self.release)
         known = self.state.models = {m.uid: self._known(self.state.models.get(m.uid), m) for m in wanted}
         clock = time.time()
         loading = sum(1 for model in wanted if actual.state(model.uid) == "loading")
         for model in wanted:
-            was, seen = known[model.uid], observe(model, actual, memory)
+            was, seen = known[model.uid], observe(model, actual, record)
             if was.launched is not None and seen.state == "ready":
-                memory.became({model.uid: actual.created(model.uid)})
+                record.became({model.uid: actual.created(model.uid)})
             timeout = model.options["launch_timeout"] or declared.settings.get("launch_timeout") or 1800
             limits = repairs.Limits(self.options.attempts, timeout, self.options.return_timeout)
             now, action = repairs.decide(was, seen, clock, limits)
-            repair = Repair(self.client, self.release, model, actual, memory, limits)
+            repair = Repair(self.client, self.release, model, actual, record, limits)
             if action in (repairs.LAUNCH, repairs.ADD) and loading >= _PARALLEL:
                 now = replace(was, state=repairs.MISSING if action == repairs.LAUNCH else repairs.FEWER)
             elif action in (repairs.LAUNCH, repairs.ADD):

@@ -14,7 +14,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
     definitions,
     registration,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Memory, Store
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Record, Store
 
 _FORM = dict(
     path=dict(type="str"),
@@ -58,12 +58,12 @@ def run(client: Client, p: t.Mapping[str, t.Any], warn: t.Callable[[str], None])
     check = client.session.check_mode
     store = Store(p["remember"], writes=not check)
     with store.lock():
-        memory = Memory(store)
-        lacking = {e.key: sorted({*p["new_workers"], *memory.untold(e.key, client.workers)}) for e in entries}
+        record = Record(store)
+        lacking = {e.key: sorted({*p["new_workers"], *record.untold(e.key, client.workers)}) for e in entries}
         definitions.decide(entries, p["replace"], lacking)
         result = definitions.plan_of(entries, f"definitions on {client.endpoint}").result()
         if not check:
-            definitions.apply(client, entries, memory)
+            definitions.apply(client, entries, record)
     result.update(definitions=[_row(entry) for entry in entries], requests=dict(client.session.counts))
     for entry in entries:
         if entry.differs:
