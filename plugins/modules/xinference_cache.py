@@ -185,12 +185,12 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     return result
 
 
-def _row(item: cache.Entry) -> dict[str, t.Any]:
+def _row(item: cache.CachedVersion) -> dict[str, t.Any]:
     row = {name: getattr(item, name) for name in ("name", "version", "worker", "path", "real_path", "kept", "removed")}
     return {**row, **item.spec, "bytes": item.size}
 
 
-def _total(entries: t.Sequence[cache.Entry]) -> int | None:
+def _total(entries: t.Sequence[cache.CachedVersion]) -> int | None:
     """None where the server does not tell sizes. Files that two entries share count twice, as the server tells them."""
     sizes = [item.size for item in entries]
     return None if None in sizes else sum(size or 0 for size in sizes)

@@ -261,7 +261,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     client.wait_ready(p["ready_timeout"])
     client.login()
     version = client.version
-    rows: list[catalog.Row] = []
+    rows: list[catalog.CatalogModel] = []
     if p["type"] or given or not p["require"]:
         rows = catalog.add_engines(client, catalog.listed(client, filters), filters, p["engines_limit"])
     required = [catalog.judge(client, wanted) for wanted in p["require"] or []]

@@ -196,12 +196,12 @@ from ansible_collections.modelops.inference.plugins.module_utils import _connect
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Store
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining import drain, leave, undrain
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.drain_run import Settings
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.drain_run import DrainOptions
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     p = module.params
-    settings = Settings(
+    settings = DrainOptions(
         **{
             name: p[name]
             for name in (
@@ -219,7 +219,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         }
     )
     client, store = Client.of(module), Store(p["remember"], writes=not module.check_mode)
-    run: dict[str, t.Callable[[Client, Settings, Store], dict[str, t.Any]]] = {
+    run: dict[str, t.Callable[[Client, DrainOptions, Store], dict[str, t.Any]]] = {
         "drained": lambda *given: drain.Drain(*given).drained(),
         "leaving": lambda *given: leave.Leave(*given).answered(),
         "left": lambda *given: drain.Drain(*given).left(),

@@ -302,7 +302,7 @@ def _owned(about: t.Mapping[str, t.Any]) -> dict[str, str]:
     return {"mode": about["mode"], "owner": owner}
 
 
-def _apply(module: AnsibleModule, manager: service.Manager, change: Change) -> None:
+def _apply(module: AnsibleModule, manager: service.ServiceManager, change: Change) -> None:
     p = module.params
     verb = change.verb
     if verb in ("stop", "restart") and p["leaves"] and manager.state().pid:
@@ -333,7 +333,7 @@ def _apply(module: AnsibleModule, manager: service.Manager, change: Change) -> N
         manager.remove()
 
 
-def _wait(manager: service.Manager, host: str, port: int, timeout: int) -> None:
+def _wait(manager: service.ServiceManager, host: str, port: int, timeout: int) -> None:
     """Until the port answers; a service that dies on the way, or whose port is another program's, fails at once."""
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     deadline = time.monotonic() + timeout
@@ -367,7 +367,7 @@ def _wait(manager: service.Manager, host: str, port: int, timeout: int) -> None:
         time.sleep(0.5)
 
 
-def _taken(manager: service.Manager, host: str, port: int) -> str:
+def _taken(manager: service.ServiceManager, host: str, port: int) -> str:
     """Who else has the port; "" where nobody has, or nobody can be seen to."""
     end = time.monotonic() + _LETS_GO
     while True:
@@ -382,7 +382,7 @@ def _taken(manager: service.Manager, host: str, port: int) -> str:
         time.sleep(0.5)
 
 
-def _log(manager: service.Manager) -> str:
+def _log(manager: service.ServiceManager) -> str:
     return f"The end of its log ({manager.commands()['log']}):\n{log.redacted(manager.log_tail())}"
 
 

@@ -283,13 +283,13 @@ def fetcher(
 
     # Once for all packages: a second lock would wait for the first.
     @functools.cache
-    def package() -> weights.Package:
+    def package() -> weights.IndexPackage:
         lacking = [name for name in ("base", "python", "uv", "cache") if not p[name]]
         if lacking:
             raise ModelopsError(f"a source that is a package needs the options {', '.join(lacking)}")
         tools = release.Tools(p["base"], p["uv"], p["cache"])
         stack.enter_context(release.one_at_a_time(p["base"]))
-        return weights.Package(tools, tools.make(index), p["python"], p["user"])
+        return weights.IndexPackage(tools, tools.make(index), p["python"], p["user"])
 
     web = Web(
         ca_path=index.get("ca_path"),

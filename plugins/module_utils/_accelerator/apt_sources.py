@@ -20,7 +20,7 @@ _OWN = "modelops-"
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class AptSource:
     """Packages (no source code) of one address.
 
     :ivar url: without a slash at its end.
@@ -33,7 +33,7 @@ class Source:
     signed_by: str = ""
 
 
-def sources(host: Host, architecture: str) -> list[Source]:
+def sources(host: Host, architecture: str) -> list[AptSource]:
     """All that are enabled, sources.list first; those that the role wrote are left out.
 
     :param architecture: of the kernel, as uname says it; apt's name of it may be part of an address.
@@ -47,7 +47,7 @@ def sources(host: Host, architecture: str) -> list[Source]:
     return [dataclasses.replace(each, url=each.url.replace("$(ARCH)", name).rstrip("/")) for each in found]
 
 
-def lines(text: str) -> list[Source]:
+def lines(text: str) -> list[AptSource]:
     """Of a text of the one-line format."""
     found = []
     for line in text.splitlines():
@@ -55,11 +55,11 @@ def lines(text: str) -> list[Source]:
         if match:
             options, url, suite, components = match.groups()
             key = _SIGNED_BY.search(options or "")
-            found.append(Source(url, (suite,), tuple(components.split()), key.group(1) if key else ""))
+            found.append(AptSource(url, (suite,), tuple(components.split()), key.group(1) if key else ""))
     return found
 
 
-def deb822(text: str) -> list[Source]:
+def deb822(text: str) -> list[AptSource]:
     """Of a text of paragraphs with fields."""
     found = []
     # A comment is no end of a field.
@@ -73,11 +73,11 @@ def deb822(text: str) -> list[Source]:
         suites, components = (tuple(fields.get(name, "").split()) for name in ("suites", "components"))
         key = fields.get("signed-by", "")
         key = key.rstrip() if "\n" in key else key.strip()
-        found += [Source(url, suites, components, key) for url in fields.get("uris", "").split()]
+        found += [AptSource(url, suites, components, key) for url in fields.get("uris", "").split()]
     return found
 
 
-def archive(found: t.Sequence[Source], codename: str) -> dict[str, t.Any]:
+def archive(found: t.Sequence[AptSource], codename: str) -> dict[str, t.Any]:
     """Where the distribution's own packages come from: ``url`` ("" where no source says it) and ``suites``.
 
     Others name their suites after the distribution, too. They have keys of their own, and no updates beside.
@@ -85,7 +85,7 @@ def archive(found: t.Sequence[Source], codename: str) -> dict[str, t.Any]:
     updates = f"{codename}-updates"
     with_updates = {each.url for each in found if updates in each.suites}
 
-    def rank(each: Source) -> tuple[bool, bool]:
+    def rank(each: AptSource) -> tuple[bool, bool]:
         return (each.url not in with_updates, bool(each.signed_by) and "/debian-archive-" not in each.signed_by)
 
     likely = [each for each in found if codename in each.suites and "main" in each.components]

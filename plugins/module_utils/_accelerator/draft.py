@@ -15,7 +15,7 @@ CHECK, CHANGE, REFUSED = "check", "change", "refused"
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
+class PlanOptions:
     """The options of the module accelerator_info, see there."""
 
     accelerator: str = "auto"
@@ -68,7 +68,7 @@ def driver(vendor: str, **known: t.Any) -> dict[str, t.Any]:
     return {"vendor": vendor, "floor": 0, "branch": 0, "change": False, **dict.fromkeys(texts, ""), **known}
 
 
-def only_checks(facts: t.Mapping[str, t.Any], wanted: Wanted) -> str:
+def only_checks(facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> str:
     """Why no driver is changed here; "" where one may be."""
     about = facts["system"]
     if about["wsl"]:
@@ -98,7 +98,7 @@ def unsupported(
     return True
 
 
-def builds_modules(draft: Draft, facts: t.Mapping[str, t.Any], wanted: Wanted) -> None:
+def builds_modules(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> None:
     """What a module that is compiled here needs: the kernel's headers, and with Secure Boot a key that the firmware knows."""
     about = facts["system"]
     if wanted.modules_from == "dkms" and not about["headers"]:

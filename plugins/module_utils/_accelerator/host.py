@@ -16,7 +16,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host import sh
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class ProgramOutput:
     """What a program said: its standard output, or where it failed the end of what it printed.
 
     :ivar found: the program is there.
@@ -27,18 +27,18 @@ class Answer:
     found: bool = True
 
 
-Runner = t.Callable[[t.Sequence[str], float], Answer]
+Runner = t.Callable[[t.Sequence[str], float], ProgramOutput]
 
 
-def start(argv: t.Sequence[str], timeout: float) -> Answer:
+def start(argv: t.Sequence[str], timeout: float) -> ProgramOutput:
     """Runs a program of this host in the C locale, so that its text is the documented one."""
     path = shutil.which(argv[0], path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin:/usr/lib/wsl/lib:/usr/local/sbin")
     if path is None:
-        return Answer(False, "", found=False)
+        return ProgramOutput(False, "", found=False)
     try:
-        return Answer(True, shell.run([path, *argv[1:]], argv[0], env={"LC_ALL": "C"}, timeout=timeout))
+        return ProgramOutput(True, shell.run([path, *argv[1:]], argv[0], env={"LC_ALL": "C"}, timeout=timeout))
     except shell.CommandFailed as exc:
-        return Answer(False, exc.output or str(exc))
+        return ProgramOutput(False, exc.output or str(exc))
 
 
 class Host:
@@ -49,9 +49,11 @@ class Host:
 
     def __init__(self, root: str = "/", runner: Runner | None = None):
         self.root = root.rstrip("/")
-        self._runner = runner or (start if not self.root else lambda argv, timeout: Answer(False, "", found=False))
+        self._runner = runner or (
+            start if not self.root else lambda argv, timeout: ProgramOutput(False, "", found=False)
+        )
 
-    def run(self, *argv: str, timeout: float = 20) -> Answer:
+    def run(self, *argv: str, timeout: float = 20) -> ProgramOutput:
         return self._runner(argv, timeout)
 
     def bytes(self, path: str, limit: int = -1) -> bytes:

@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import products, versions
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Draft, Wanted
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Draft, PlanOptions
 
 Card = t.Mapping[str, t.Any]
 OPEN, PROPRIETARY = "open", "proprietary"
@@ -50,7 +50,7 @@ def name_of(card: Card) -> str:
     return f"{card['address']} ({card['name'] or card['id']})"
 
 
-def needs_of(draft: Draft, cards: t.Iterable[Card], wanted: Wanted, fixed: str) -> Needs:
+def needs_of(draft: Draft, cards: t.Iterable[Card], wanted: PlanOptions, fixed: str) -> Needs:
     """What the cards need; refuses what they cannot have together.
 
     :param fixed: the driver that PyTorch has to follow, as it stays or is asked for; "" where the driver follows PyTorch.
@@ -81,7 +81,7 @@ def needs_of(draft: Draft, cards: t.Iterable[Card], wanted: Wanted, fixed: str) 
     return Needs(cuda, floor, reason, last, _modules(draft, kinds, wanted), first_cuda)
 
 
-def _first_cuda(draft: Draft, kinds: _Cards, wanted: Wanted, asked: int) -> int:
+def _first_cuda(draft: Draft, kinds: _Cards, wanted: PlanOptions, asked: int) -> int:
     """The oldest CUDA major of a build of PyTorch with code for the cards; refuses an older one."""
     if wanted.torch == "cpu":
         return min(products.TORCH_CUDA)
@@ -101,7 +101,7 @@ def _first_cuda(draft: Draft, kinds: _Cards, wanted: Wanted, asked: int) -> int:
     return oldest
 
 
-def _cuda(draft: Draft, kinds: _Cards, wanted: Wanted, asked: int, fixed: str, first_cuda: int) -> int:
+def _cuda(draft: Draft, kinds: _Cards, wanted: PlanOptions, asked: int, fixed: str, first_cuda: int) -> int:
     """The CUDA major of the build of PyTorch: as is asked for, else the newest for the cards and for a driver that stays."""
     ending = [generation for generation in kinds.generations if generation.last_cuda]
     oldest = min(ending, key=lambda generation: generation.last_cuda or 0, default=None)
@@ -117,7 +117,7 @@ def _cuda(draft: Draft, kinds: _Cards, wanted: Wanted, asked: int, fixed: str, f
     return max(newest_cuda(fixed, newest), first_cuda) if fixed else newest
 
 
-def _other(wanted: Wanted, cuda: int) -> str:
+def _other(wanted: PlanOptions, cuda: int) -> str:
     return f"say cuda: {cuda}" if wanted.cuda else f"name a build for CUDA {cuda}, or none"
 
 
@@ -142,7 +142,7 @@ def _floor(kinds: _Cards, cuda: int, of_newest: bool) -> tuple[int, str]:
     return floor, reason
 
 
-def _modules(draft: Draft, kinds: _Cards, wanted: Wanted) -> str:
+def _modules(draft: Draft, kinds: _Cards, wanted: PlanOptions) -> str:
     """The kernel modules that drive all cards, or those that are asked for; "" where both will do."""
 
     def first(support: str) -> products.Generation | None:

@@ -22,7 +22,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator.dr
     NONE,
     REFUSED,
     Draft,
-    Wanted,
+    PlanOptions,
     text_of,
 )
 
@@ -30,7 +30,7 @@ _TORCH = {products.NVIDIA: plan_nvidia.torch, products.AMD: plan_amd.torch, prod
 _PLANNERS = {products.NVIDIA: plan_nvidia.plan, products.AMD: plan_amd.plan, products.ASCEND: plan_ascend.plan}
 
 
-def plan(facts: t.Mapping[str, t.Any], wanted: Wanted) -> dict[str, t.Any]:
+def plan(facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> dict[str, t.Any]:
     """See RETURN of the module accelerator_info, key ``plan``."""
     draft = Draft()
     draft.accelerator = _accelerator(draft, facts, wanted)
@@ -45,7 +45,7 @@ def plan(facts: t.Mapping[str, t.Any], wanted: Wanted) -> dict[str, t.Any]:
     return {**dataclasses.asdict(draft), "lines": text_of(draft)}
 
 
-def torch(facts: t.Mapping[str, t.Any], wanted: Wanted) -> dict[str, t.Any]:
+def torch(facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> dict[str, t.Any]:
     """What an environment and its service need to know of the plan, for playbooks that have nothing to do with drivers.
 
     :param facts: those of facts.base.
@@ -65,7 +65,7 @@ def _cpu() -> dict[str, t.Any]:
     return dict(kind="cpu", cuda=0, backend="cpu", reason="there is no accelerator to use")
 
 
-def _accelerator(draft: Draft, facts: t.Mapping[str, t.Any], wanted: Wanted) -> str:
+def _accelerator(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> str:
     there = facts["vendors"]
     if wanted.accelerator == NONE:
         draft.reason = "accelerator is none" + (f"; the {' and '.join(there)} here is left alone" if there else "")

@@ -12,7 +12,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator im
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import (
     CHECK,
     Draft,
-    Wanted,
+    PlanOptions,
     builds_modules,
     driver,
     only_checks,
@@ -23,7 +23,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator.dr
 GROUPS = ("render", "video")
 
 
-def plan(draft: Draft, facts: t.Mapping[str, t.Any], wanted: Wanted) -> None:
+def plan(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> None:
     found, why_not = facts["amd"], only_checks(facts, wanted)
     torch(draft, facts, wanted)
     cards = [card for card in facts["cards"] if card["vendor"] == products.AMD and card["computes"]]
@@ -74,7 +74,7 @@ def plan(draft: Draft, facts: t.Mapping[str, t.Any], wanted: Wanted) -> None:
         draft.step("hold", "hold amdgpu-dkms")
 
 
-def torch(draft: Draft, facts: t.Mapping[str, t.Any], wanted: Wanted) -> None:
+def torch(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> None:
     """Of the plan what an environment and its service need: the build of PyTorch, and who owns the device nodes."""
     draft.torch = dict(kind="rocm", cuda=0, backend=products.TORCH_ROCM, reason="ROCm's libraries come with PyTorch")
     # Where amdgpu is installed, the role makes both groups.

@@ -12,7 +12,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator im
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import (
     CHECK,
     Draft,
-    Wanted,
+    PlanOptions,
     builds_modules,
     driver,
     in_use,
@@ -23,7 +23,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator.dr
 PARTS = ("driver", "firmware", "cann")
 
 
-def plan(draft: Draft, facts: t.Mapping[str, t.Any], wanted: Wanted) -> None:
+def plan(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> None:
     found, why_not = facts["ascend"], only_checks(facts, wanted)
     # In a container the nodes are what there is of the driver.
     there = {
@@ -69,7 +69,7 @@ def plan(draft: Draft, facts: t.Mapping[str, t.Any], wanted: Wanted) -> None:
         draft.reboot.append("the firmware runs after the next start")
 
 
-def torch(draft: Draft, facts: t.Mapping[str, t.Any], wanted: Wanted) -> None:
+def torch(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> None:
     """Of the plan only the build of PyTorch. torch-npu has to be of CANN's release and needs CANN's variables (set_env.sh): neither is
     seen to here, so that nothing else may count on the cards.
     """

@@ -13,7 +13,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator im
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import (
     CHECK,
     Draft,
-    Wanted,
+    PlanOptions,
     builds_modules,
     driver,
     in_use,
@@ -35,7 +35,7 @@ Cards = t.Sequence[t.Mapping[str, t.Any]]
 DISTRIBUTION, VENDOR = "distribution", "vendor"
 
 
-def plan(draft: Draft, facts: Facts, wanted: Wanted) -> None:
+def plan(draft: Draft, facts: Facts, wanted: PlanOptions) -> None:
     found, why_not = facts["nvidia"], only_checks(facts, wanted)
     cards = _usable(draft, [card for card in facts["cards"] if card["vendor"] == products.NVIDIA])
     if draft.refusals:
@@ -61,7 +61,7 @@ def plan(draft: Draft, facts: Facts, wanted: Wanted) -> None:
     draft.torch = _torch(needs)
 
 
-def torch(draft: Draft, facts: Facts, wanted: Wanted) -> None:
+def torch(draft: Draft, facts: Facts, wanted: PlanOptions) -> None:
     """Of the plan only the build of PyTorch, from what facts.base has."""
     cards = _usable(draft, [card for card in facts["cards"] if card["vendor"] == products.NVIDIA])
     if not draft.refusals:
@@ -69,7 +69,7 @@ def torch(draft: Draft, facts: Facts, wanted: Wanted) -> None:
         draft.torch = {} if draft.refusals else _torch(needs)
 
 
-def _asked(draft: Draft, facts: Facts, wanted: Wanted, cards: Cards) -> Needs:
+def _asked(draft: Draft, facts: Facts, wanted: PlanOptions, cards: Cards) -> Needs:
     if only_checks(facts, wanted):
         return needs_of(draft, cards, wanted, facts["nvidia"]["driver"])
     current = _current(facts)
@@ -176,7 +176,7 @@ def _mismatch(found: Facts) -> str:
     )
 
 
-def _change(draft: Draft, facts: Facts, wanted: Wanted, needs: Needs, cards: Cards) -> None:
+def _change(draft: Draft, facts: Facts, wanted: PlanOptions, needs: Needs, cards: Cards) -> None:
     found = facts["nvidia"]
     target = _target(draft, facts, wanted, needs)
     if draft.refusals:
@@ -257,7 +257,7 @@ def _reload(draft: Draft, facts: Facts) -> None:
         draft.step("reload", f"load the kernel module {found['installed']} in place of {found['loaded']}")
 
 
-def _target(draft: Draft, facts: Facts, wanted: Wanted, needs: Needs) -> str:
+def _target(draft: Draft, facts: Facts, wanted: PlanOptions, needs: Needs) -> str:
     """The branch or version that is to be there; "" where that is refused."""
     if wanted.branch:
         _check_branch(draft, wanted.branch, needs)
@@ -319,7 +319,7 @@ def _not_offered(draft: Draft, facts: Facts, what: str) -> None:
     )
 
 
-def _source(draft: Draft, facts: Facts, wanted: Wanted, target: str) -> str:
+def _source(draft: Draft, facts: Facts, wanted: PlanOptions, target: str) -> str:
     """Where the packages come from: the distribution where it has the branch, so that its kernel updates go along."""
     named = facts["system"]["distribution"]["repository"]
     branch, fabric = versions.branch(target), draft.driver["fabric"]
@@ -356,7 +356,7 @@ def _flavor_fits(found: Facts, needs: Needs) -> bool:
     return not needs.modules or _flavor(found) in ("", needs.modules)
 
 
-def _install(draft: Draft, facts: Facts, wanted: Wanted, target: str) -> None:
+def _install(draft: Draft, facts: Facts, wanted: PlanOptions, target: str) -> None:
     found = facts["nvidia"]
     before = found["installed"] or found["loaded"]
     modules = draft.driver["kernel_modules"]
@@ -424,7 +424,7 @@ def _nouveau(draft: Draft, facts: Facts) -> None:
         draft.reboot.append("nouveau is loaded")
 
 
-def _around(draft: Draft, facts: Facts, wanted: Wanted, cards: Cards) -> None:
+def _around(draft: Draft, facts: Facts, wanted: PlanOptions, cards: Cards) -> None:
     """Services and holds that belong to the driver."""
     packages = facts["packages"]
     # A driver that somebody else installed, and that works, is left as it is.

@@ -80,7 +80,7 @@ GENERATIONS = {
 NVSWITCH, NVLINK5, IMEX = "nvswitch", "nvlink5", "imex"
 
 
-class Card(t.NamedTuple):
+class DeviceIds(t.NamedTuple):
     """Device IDs from ``first`` to ``last``. ``capability``: CUDA compute capability; ``fabric``: see above."""
 
     first: int
@@ -93,52 +93,52 @@ class Card(t.NamedTuple):
 
 # A narrower range stands before the one around it: the first that fits is taken.
 NVIDIA_CARDS = (
-    Card(0x06C0, 0x0DFF, "fermi", "2.0"),
-    Card(0x1040, 0x109F, "fermi", "2.1"),
-    Card(0x1140, 0x115F, "fermi", "2.1"),
-    Card(0x1200, 0x125F, "fermi", "2.1"),
-    Card(0x102D, 0x102D, "kepler", "3.7"),
-    Card(0x0FC0, 0x103F, "kepler", "3.5"),
-    Card(0x1180, 0x11FF, "kepler", "3.0"),
-    Card(0x1280, 0x12BF, "kepler", "3.5"),
-    Card(0x1340, 0x13BF, "maxwell", "5.0"),
-    Card(0x174D, 0x179F, "maxwell", "5.0"),
-    Card(0x13C0, 0x143F, "maxwell", "5.2"),
-    Card(0x1600, 0x16FF, "maxwell", "5.2"),
-    Card(0x17C0, 0x17FF, "maxwell", "5.2"),
-    Card(0x15F0, 0x15FF, "pascal", "6.0"),
-    Card(0x1B00, 0x1D7F, "pascal", "6.1"),
-    Card(0x1725, 0x172F, "pascal", "6.1"),
-    Card(0x1D80, 0x1DFF, "volta", "7.0"),
-    Card(0x1E00, 0x1FFF, "turing", "7.5"),
-    Card(0x2180, 0x21FF, "turing", "7.5"),
-    Card(0x20C0, 0x20C2, "ampere", "8.0"),  # CMP 170HX: a GA100 without MIG
-    Card(0x2080, 0x20FF, "ampere", "8.0", mig=True),
-    Card(0x2200, 0x22BF, "ampere", "8.6"),
-    Card(0x2400, 0x25FF, "ampere", "8.6"),
-    Card(0x2342, 0x2348, "grace-hopper", "9.0", mig=True),
-    Card(0x2300, 0x237F, "hopper", "9.0", mig=True),
-    Card(0x2680, 0x28FF, "ada", "8.9"),
-    Card(0x2941, 0x2941, "blackwell", "10.0", mig=True, fabric=IMEX),  # GB200
-    Card(0x2900, 0x293F, "blackwell", "10.0", mig=True, fabric=NVLINK5),  # B100, B200
-    Card(0x2940, 0x29FF, "blackwell", "10.0", mig=True),
-    Card(0x2BB1, 0x2BB5, "blackwell", "12.0", mig=True),  # RTX PRO 6000 and 5000 Blackwell
-    Card(0x2B80, 0x2DFF, "blackwell", "12.0"),
-    Card(0x2E00, 0x2E7F, "blackwell-ultra", "12.1"),  # GB10
-    Card(0x2F00, 0x2F7F, "blackwell", "12.0"),
-    Card(0x31C0, 0x31FF, "blackwell-ultra", "10.3", mig=True, fabric=IMEX),  # GB300
-    Card(0x3180, 0x31BF, "blackwell-ultra", "10.3", mig=True, fabric=NVLINK5),  # B300
+    DeviceIds(0x06C0, 0x0DFF, "fermi", "2.0"),
+    DeviceIds(0x1040, 0x109F, "fermi", "2.1"),
+    DeviceIds(0x1140, 0x115F, "fermi", "2.1"),
+    DeviceIds(0x1200, 0x125F, "fermi", "2.1"),
+    DeviceIds(0x102D, 0x102D, "kepler", "3.7"),
+    DeviceIds(0x0FC0, 0x103F, "kepler", "3.5"),
+    DeviceIds(0x1180, 0x11FF, "kepler", "3.0"),
+    DeviceIds(0x1280, 0x12BF, "kepler", "3.5"),
+    DeviceIds(0x1340, 0x13BF, "maxwell", "5.0"),
+    DeviceIds(0x174D, 0x179F, "maxwell", "5.0"),
+    DeviceIds(0x13C0, 0x143F, "maxwell", "5.2"),
+    DeviceIds(0x1600, 0x16FF, "maxwell", "5.2"),
+    DeviceIds(0x17C0, 0x17FF, "maxwell", "5.2"),
+    DeviceIds(0x15F0, 0x15FF, "pascal", "6.0"),
+    DeviceIds(0x1B00, 0x1D7F, "pascal", "6.1"),
+    DeviceIds(0x1725, 0x172F, "pascal", "6.1"),
+    DeviceIds(0x1D80, 0x1DFF, "volta", "7.0"),
+    DeviceIds(0x1E00, 0x1FFF, "turing", "7.5"),
+    DeviceIds(0x2180, 0x21FF, "turing", "7.5"),
+    DeviceIds(0x20C0, 0x20C2, "ampere", "8.0"),  # CMP 170HX: a GA100 without MIG
+    DeviceIds(0x2080, 0x20FF, "ampere", "8.0", mig=True),
+    DeviceIds(0x2200, 0x22BF, "ampere", "8.6"),
+    DeviceIds(0x2400, 0x25FF, "ampere", "8.6"),
+    DeviceIds(0x2342, 0x2348, "grace-hopper", "9.0", mig=True),
+    DeviceIds(0x2300, 0x237F, "hopper", "9.0", mig=True),
+    DeviceIds(0x2680, 0x28FF, "ada", "8.9"),
+    DeviceIds(0x2941, 0x2941, "blackwell", "10.0", mig=True, fabric=IMEX),  # GB200
+    DeviceIds(0x2900, 0x293F, "blackwell", "10.0", mig=True, fabric=NVLINK5),  # B100, B200
+    DeviceIds(0x2940, 0x29FF, "blackwell", "10.0", mig=True),
+    DeviceIds(0x2BB1, 0x2BB5, "blackwell", "12.0", mig=True),  # RTX PRO 6000 and 5000 Blackwell
+    DeviceIds(0x2B80, 0x2DFF, "blackwell", "12.0"),
+    DeviceIds(0x2E00, 0x2E7F, "blackwell-ultra", "12.1"),  # GB10
+    DeviceIds(0x2F00, 0x2F7F, "blackwell", "12.0"),
+    DeviceIds(0x31C0, 0x31FF, "blackwell-ultra", "10.3", mig=True, fabric=IMEX),  # GB300
+    DeviceIds(0x3180, 0x31BF, "blackwell-ultra", "10.3", mig=True, fabric=NVLINK5),  # B300
 )
 
 
-def nvidia_card(device: str) -> Card:
+def nvidia_card(device: str) -> DeviceIds:
     """What is known of the device ID (four hexadecimal digits)."""
     number = int(device, 16)
     for card in NVIDIA_CARDS:
         if card.first <= number <= card.last:
             return card
     # A gap of the table below its end is a card nobody computes with (NV4x to GT2xx, all of whose drivers ended).
-    return Card(number, number, "newer" if number > 0x2080 else "fermi", "")
+    return DeviceIds(number, number, "newer" if number > 0x2080 else "fermi", "")
 
 
 #: CUDA major -> oldest driver of that major's releases.

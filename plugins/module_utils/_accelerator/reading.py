@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import facts, plan
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Wanted
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import PlanOptions
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.role_options import Case, RoleOptions
 
@@ -73,8 +73,8 @@ def read(options: t.Mapping[str, t.Any], *, check_mode: bool, host: Host | None 
     return {**result, "role": role.role(Case(found, planned, wanted, declared), host)}
 
 
-def wanted_of(options: t.Mapping[str, t.Any]) -> Wanted:
-    return Wanted(**{name: value for name, value in options.items() if name not in _NOT_OF_PLAN})
+def wanted_of(options: t.Mapping[str, t.Any]) -> PlanOptions:
+    return PlanOptions(**{name: value for name, value in options.items() if name not in _NOT_OF_PLAN})
 
 
 def of_environment(

@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import versions
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Wanted
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import PlanOptions
 
 PRESENT, ABSENT = "present", "absent"
 DEBIAN, REDHAT = "debian", "redhat"
@@ -57,7 +57,7 @@ class Case:
 
     facts: t.Mapping[str, t.Any]
     plan: t.Mapping[str, t.Any]
-    wanted: Wanted = dataclasses.field(default_factory=Wanted)
+    wanted: PlanOptions = dataclasses.field(default_factory=PlanOptions)
     options: RoleOptions = dataclasses.field(default_factory=RoleOptions)
 
     @property

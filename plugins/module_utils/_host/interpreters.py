@@ -44,7 +44,7 @@ class Interpreter:
 
 
 @dataclass(frozen=True)
-class Choice:
+class InterpreterChoice:
     """
     :ivar python: path of a Python of the host, or the version of one that uv fetches.
     :ivar because: why none of the host's is taken; empty where none may be.
@@ -91,7 +91,9 @@ def fetchable(request: str) -> dict[str, str]:
     return {version: exact[1] if exact else version for version in FETCHED if accepts(request, version)}
 
 
-def choose(request: str, source: str, own: t.Sequence[Interpreter], served: t.Callable[[str], bool]) -> Choice | None:
+def choose(
+    request: str, source: str, own: t.Sequence[Interpreter], served: t.Callable[[str], bool]
+) -> InterpreterChoice | None:
     """The Python that an environment is made with; None where none will do. Pure.
 
     :param request: xinference_python, a range, a version or a path.
@@ -102,14 +104,14 @@ def choose(request: str, source: str, own: t.Sequence[Interpreter], served: t.Ca
     path = request.startswith("/")
     for one in own if path or source != "uv" else ():
         if served(one.version):
-            return Choice(one.path)
+            return InterpreterChoice(one.path)
     if not path and source != "host":
         versions = sorted({one.version for one in own}, key=_numbers)
         lacks = f"there is no build of torch for this host's Python {' and '.join(versions)}"
         because = "" if source == "uv" else lacks if own else f"this host has no Python {request}"
         for version, asked in fetchable(request).items():
             if served(version):
-                return Choice(asked, fetched=True, because=because)
+                return InterpreterChoice(asked, fetched=True, because=because)
     return None
 
 
@@ -200,7 +202,7 @@ def of_host(tools: Tools, settings: IndexSettings, request: str) -> list[Interpr
     return [Interpreter(row["path"], minor(row["version"])) for row in rows]
 
 
-def pick(tools: Tools, settings: IndexSettings, request: str, source: str, packages: Packages) -> Choice:
+def pick(tools: Tools, settings: IndexSettings, request: str, source: str, packages: Packages) -> InterpreterChoice:
     """The Python that an environment is made with.
 
     :raises ModelopsError: there is none, with what to do.
@@ -212,7 +214,7 @@ def pick(tools: Tools, settings: IndexSettings, request: str, source: str, packa
     return choice
 
 
-def path_of(tools: Tools, settings: IndexSettings, choice: Choice, directory: str) -> str:
+def path_of(tools: Tools, settings: IndexSettings, choice: InterpreterChoice, directory: str) -> str:
     """Path of the chosen Python, which uv fetches where it is not there.
 
     :param directory: where uv's Pythons are.

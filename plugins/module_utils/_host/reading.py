@@ -128,7 +128,7 @@ def _release(directory: str) -> dict[str, t.Any]:
     return {**found, "llama_cpp": llama_cpp.describe(directory)} if found else {}
 
 
-def _auth(p: t.Mapping[str, t.Any], manager: service.Manager) -> dict[str, t.Any]:
+def _auth(p: t.Mapping[str, t.Any], manager: service.ServiceManager) -> dict[str, t.Any]:
     try:
         number = auth_database.users(p["home"])
     except auth_database.UnreadableDatabase as exc:
@@ -196,7 +196,7 @@ def _firewall(options: t.Mapping[str, t.Any], addresses: t.Mapping[str, str]) ->
     return {"differs": bool(plan), "plan": plan.lines, "refused": ""}
 
 
-def _service(manager: service.Manager) -> dict[str, t.Any]:
+def _service(manager: service.ServiceManager) -> dict[str, t.Any]:
     state = manager.state()
     return {
         "manager": manager.kind,

@@ -55,7 +55,7 @@ class State:
     restarts: int = 0
 
 
-class Manager:
+class ServiceManager:
     """What both managers offer. ``unit`` is the text of the file that describes the service."""
 
     kind = ""
@@ -126,7 +126,7 @@ class Manager:
         raise NotImplementedError
 
 
-class Systemd(Manager):
+class Systemd(ServiceManager):
     """A service of systemd. One that has a timer runs when the timer says so: then the verbs and the state are the timer's."""
 
     kind = "systemd"
@@ -248,7 +248,7 @@ class Systemd(Manager):
         }
 
 
-class Supervisord(Manager):
+class Supervisord(ServiceManager):
     """supervisord with one program file a service, its state asked over its own socket.
 
     :param directory: its environment, configuration and socket.
@@ -493,7 +493,7 @@ def detect() -> tuple[str, str]:
     return "supervisord", "system"
 
 
-def manager(kind: str, name: str, supervisor_directory: str) -> Manager:
+def manager(kind: str, name: str, supervisor_directory: str) -> ServiceManager:
     """The manager of a service.  :param kind: "auto", "systemd" or "supervisord"."""
     detected, scope = detect()
     if kind == "systemd" and detected != "systemd":

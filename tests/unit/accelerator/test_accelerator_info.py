@@ -22,8 +22,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator im
     pci,
     plan,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Wanted
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Answer, Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import PlanOptions
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host, ProgramOutput
 
 
 def holds(whole, part):
@@ -46,7 +46,7 @@ def read(tmp_path):
 def test_a_machine(read, name):
     expect = machines.MACHINES[name]["expect"]
     found, _machine = read(name)
-    planned = plan.plan(found, Wanted())
+    planned = plan.plan(found, PlanOptions())
     cards = found["cards"]
     assert found["vendors"] == expect.get("vendors", found["vendors"])
     assert len(cards) == expect.get("cards", len(cards))
@@ -174,7 +174,7 @@ def test_a_card_that_the_driver_gave_up_is_silent(read):
     ]
     found, _machine = read("off_the_bus", cards=cards, log="")
     assert [(card["alive"], card["answers"]) for card in found["cards"]] == [(True, True), (True, False)]
-    assert "card_silent" in [warning["code"] for warning in plan.plan(found, Wanted())["warnings"]]
+    assert "card_silent" in [warning["code"] for warning in plan.plan(found, PlanOptions())["warnings"]]
 
 
 def test_rocm_smi_where_there_is_no_amd_smi(read):
@@ -250,7 +250,7 @@ NPU_310P = """\
     ],
 )
 def test_tables_of_npu_smi(text, version, rows):
-    said = ascend.query(Host("/nowhere", lambda argv, timeout: Answer(True, text)))
+    said = ascend.query(Host("/nowhere", lambda argv, timeout: ProgramOutput(True, text)))
     assert said["driver"] == version
     assert {a: (c["name"], c["healthy"], c["memory_bytes"] // 1024**2) for a, c in said["cards"].items()} == rows
 
@@ -326,7 +326,7 @@ INDEXED = "500\n        500 http://mirror.example.com/debian bookworm/main amd64
 def test_headers_that_are_to_be_had(read, release, program, answer, candidate):
     found, _machine = read("h100_bare", system={"os": release, "headers": False}, answers={program: answer})
     assert found["system"]["headers_candidate"] == candidate
-    planned = plan.plan(found, Wanted())
+    planned = plan.plan(found, PlanOptions())
     # Where no index says it, the package manager does.
     assert ("headers" in [step["name"] for step in planned["steps"]]) == (candidate != "")
     assert [refusal["code"] for refusal in planned["refusals"]] == (["no_headers"] if candidate == "" else [])
@@ -452,7 +452,7 @@ def test_cards_as_the_placement_takes_them(read):
 def test_a_container_that_hides_the_bus_tells_by_its_nodes(read):
     found, _machine = read("container_gpu", cards=[], nvidia={"nodes": 1, "smi": None})
     assert found["vendors"] == ["nvidia"] and found["cards"] == []
-    planned = plan.plan(found, Wanted())
+    planned = plan.plan(found, PlanOptions())
     assert (planned["mode"], planned["refusals"], planned["torch"]["backend"]) == ("check", [], "cu126")
 
 

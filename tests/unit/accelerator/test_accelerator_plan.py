@@ -15,7 +15,7 @@ import machines
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import facts, plan, products, versions
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Wanted
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import PlanOptions
 from ansible_collections.modelops.inference.plugins.modules import accelerator_info
 
 # apt knows bash, and no headers.
@@ -39,7 +39,7 @@ def planned(tmp_path):
     roots = (tmp_path / str(number) for number in itertools.count())
 
     def plan_machine(name, changes=None, **wanted):
-        return plan.plan(facts.read(machines.build(next(roots), name, changes).host), Wanted(**wanted))
+        return plan.plan(facts.read(machines.build(next(roots), name, changes).host), PlanOptions(**wanted))
 
     return plan_machine
 
@@ -150,7 +150,7 @@ def test_an_unreadable_list_of_keys_is_no_refusal(planned, tmp_path):
     """Firmware variables that only root may read."""
     machine = machines.build(tmp_path, "h100_bare", {"system": {"secure_boot": 1, "key": "enrolled"}})
     next(tmp_path.glob("sys/firmware/efi/efivars/MokListRT-*")).unlink()
-    result = plan.plan(facts.read(machine.host), Wanted())
+    result = plan.plan(facts.read(machine.host), PlanOptions())
     assert result["refusals"] == [] and "secure_boot" in codes(result["warnings"])
 
 
@@ -428,8 +428,8 @@ def test_every_code_is_documented(kind):
 )
 def test_playbooks_without_the_role_get_the_same_build_of_pytorch(tmp_path, name, wanted):
     host = machines.build(tmp_path, name).host
-    whole = plan.plan(facts.read(host), Wanted(**wanted))
-    brief = plan.torch(facts.base(host), Wanted(**wanted))
+    whole = plan.plan(facts.read(host), PlanOptions(**wanted))
+    brief = plan.torch(facts.base(host), PlanOptions(**wanted))
     assert brief["accelerator"] == whole["accelerator"] and brief["groups"] == whole["groups"]
     # Without a build there is a reason.
     assert brief["torch"] == whole["torch"] if whole["torch"] else brief["refusals"]

@@ -21,7 +21,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator im
     products,
     versions,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Wanted
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import PlanOptions
 
 DEVICES = [
     "102d",
@@ -82,7 +82,7 @@ def hosts(draw):
 
 def wishes():
     return st.builds(
-        Wanted,
+        PlanOptions,
         branch=st.sampled_from(["", "", "535", "580", "580.95.05", "595", "620"]),
         kernel_modules=st.sampled_from(["auto", "auto", "open", "proprietary"]),
         source=st.sampled_from(["auto", "auto", "distribution", "vendor"]),

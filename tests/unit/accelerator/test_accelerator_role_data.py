@@ -23,7 +23,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator im
     role_repositories,
     role_restart,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Wanted
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import PlanOptions
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.role_options import Case, RoleOptions
 
 NVIDIA = "https://developer.download.nvidia.com/compute/cuda/repos"
@@ -169,7 +169,7 @@ def case_of(root, name, machine, changes, wanted, options):
         read["record"] = {"packages": ["nvidia-smi"], "files": ["/etc/one"], "held": [], "wanted": ["nvidia-smi"]}
     if name == "cpu":
         read["cpu"]["governor"] = "powersave"
-    asked = Wanted(**wanted)
+    asked = PlanOptions(**wanted)
     declared = RoleOptions(host=name, controller="the controller's", **options)
     return Case(read, plan.plan(read, asked), asked, declared)
 
@@ -450,7 +450,7 @@ def of(tmp_path):
             tree.file(path, content)
         for process in changes.get("processes", []):
             tree.file(f"proc/{process['pid']}/cgroup", f"0::/system.slice/{process.get('unit', 'python.scope')}\n")
-        read, asked = facts.read(built.host), Wanted(**(wanted or {}))
+        read, asked = facts.read(built.host), PlanOptions(**(wanted or {}))
         read["system"]["root"] = True
         read["record"] = json.loads(changes.get("record", "{}"))
         return Case(read, plan.plan(read, asked), asked, RoleOptions(host="host", **options)), built

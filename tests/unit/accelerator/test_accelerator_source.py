@@ -10,7 +10,7 @@ import machines
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import facts, plan
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Wanted
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import PlanOptions
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def planned(tmp_path):
         machine = machines.build(
             tmp_path / "-".join([os, *map(str, wanted)]), "h100_bare", {"system": {"os": os}, "switches": 0}
         )
-        return plan.plan(facts.read(machine.host), Wanted(**wanted))
+        return plan.plan(facts.read(machine.host), PlanOptions(**wanted))
 
     return plan_for
 
@@ -67,7 +67,7 @@ def test_a_distribution_that_does_not_have_it(planned, os, wanted, words):
 
 def test_a_distribution_that_lacks_what_the_fabric_needs(tmp_path):
     found = facts.read(machines.build(tmp_path, "b200").host)
-    [refusal] = plan.plan(found, Wanted(source="distribution"))["refusals"]
+    [refusal] = plan.plan(found, PlanOptions(source="distribution"))["refusals"]
     assert "no driver 580 with NVLink's subnet manager (nvlsm), but 580" in refusal["text"]
 
 
@@ -81,5 +81,5 @@ def test_a_branch_that_ended_is_no_default_and_is_said_where_the_distribution_ha
 
 def test_a_driver_that_may_not_change_and_has_left_a_card_behind(tmp_path):
     machine = machines.build(tmp_path, "v100", {"nvidia": {"driver": "595.58.03"}})
-    made = plan.plan(facts.read(machine.host), Wanted(manage=False))
+    made = plan.plan(facts.read(machine.host), PlanOptions(manage=False))
     assert [refusal["code"] for refusal in made["refusals"]] == ["driver_too_new"]

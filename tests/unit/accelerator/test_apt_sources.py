@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import apt_sources
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.apt_sources import Source
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.apt_sources import AptSource
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
 
 MIRROR = "http://mirror.example.com/debian"
@@ -18,13 +18,13 @@ KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        (f"deb {MIRROR} bookworm main", [Source(MIRROR, ("bookworm",), ("main",))]),
-        (f"  deb\t{MIRROR}  bookworm main contrib # ours", [Source(MIRROR, ("bookworm",), ("main", "contrib"))]),
+        (f"deb {MIRROR} bookworm main", [AptSource(MIRROR, ("bookworm",), ("main",))]),
+        (f"  deb\t{MIRROR}  bookworm main contrib # ours", [AptSource(MIRROR, ("bookworm",), ("main", "contrib"))]),
         (
             f"deb [arch=amd64,arm64 signed-by={KEYRING} trusted=yes] {MIRROR} bookworm main",
-            [Source(MIRROR, ("bookworm",), ("main",), KEYRING)],
+            [AptSource(MIRROR, ("bookworm",), ("main",), KEYRING)],
         ),
-        (f"deb [ Signed-By={KEYRING} ] {MIRROR} ./", [Source(MIRROR, ("./",), (), KEYRING)]),
+        (f"deb [ Signed-By={KEYRING} ] {MIRROR} ./", [AptSource(MIRROR, ("./",), (), KEYRING)]),
         (f"deb-src {MIRROR} bookworm main\n#deb {MIRROR} bookworm main\n\ndeb {MIRROR}", []),
         ("", []),
     ],
@@ -43,23 +43,23 @@ KEY = "\n -----BEGIN PGP PUBLIC KEY BLOCK-----\n .\n mDMEY865UxYJKwYBBAHaRw8BAQd
             f"Types: deb deb-src\nURIs: {MIRROR} http://other.example.com/debian\nSuites: bookworm bookworm-updates\n"
             f"Components: main\nSigned-By: {KEYRING}\n",
             [
-                Source(url, ("bookworm", "bookworm-updates"), ("main",), KEYRING)
+                AptSource(url, ("bookworm", "bookworm-updates"), ("main",), KEYRING)
                 for url in (MIRROR, "http://other.example.com/debian")
             ],
         ),
         (
             f"# Ours\ntypes: deb\n# Once http://old.example.com\nuris:\n {MIRROR}\nsuites: bookworm\ncomponents:\n main\n contrib\n",
-            [Source(MIRROR, ("bookworm",), ("main", "contrib"))],
+            [AptSource(MIRROR, ("bookworm",), ("main", "contrib"))],
         ),
         (
             f"Types: deb\nURIs: {MIRROR}\nSuites: bookworm\nComponents: main\nSigned-By:{KEY}\n",
-            [Source(MIRROR, ("bookworm",), ("main",), KEY)],
+            [AptSource(MIRROR, ("bookworm",), ("main",), KEY)],
         ),
         (f"Enabled: no\nTypes: deb\nURIs: {MIRROR}\nSuites: bookworm\nComponents: main\n", []),
         (f"Types: deb-src\nURIs: {MIRROR}\nSuites: bookworm\nComponents: main\n", []),
         (
             f"\n\nTypes: deb\nURIs: {MIRROR}\nSuites: /\n\n\nTypes: deb\nURIs: {MIRROR}-security\nSuites: /\n\n",
-            [Source(MIRROR, ("/",)), Source(f"{MIRROR}-security", ("/",))],
+            [AptSource(MIRROR, ("/",)), AptSource(f"{MIRROR}-security", ("/",))],
         ),
         ("", []),
     ],
@@ -85,20 +85,20 @@ def test_all_files_of_a_host_without_the_roles_own(tmp_path):
     assert apt_sources.sources(Host(str(tmp_path / "none")), "x86_64") == []
 
 
-THEIRS = Source("https://vendor.example.com", ("bookworm",), ("main",), "/etc/apt/keyrings/vendor.gpg")
-OWN = Source(MIRROR, ("bookworm",), ("main",))
+THEIRS = AptSource("https://vendor.example.com", ("bookworm",), ("main",), "/etc/apt/keyrings/vendor.gpg")
+OWN = AptSource(MIRROR, ("bookworm",), ("main",))
 
 
 @pytest.mark.parametrize(
     ("found", "url", "suites"),
     [
         ([OWN], MIRROR, ["bookworm"]),
-        ([OWN, Source(MIRROR, ("bookworm-updates",), ("main",))], MIRROR, ["bookworm", "bookworm-updates"]),
-        ([Source(f"{MIRROR}-security", ("bookworm-security",), ("main",)), OWN], MIRROR, ["bookworm"]),
+        ([OWN, AptSource(MIRROR, ("bookworm-updates",), ("main",))], MIRROR, ["bookworm", "bookworm-updates"]),
+        ([AptSource(f"{MIRROR}-security", ("bookworm-security",), ("main",)), OWN], MIRROR, ["bookworm"]),
         # Of another builder, whose suites have the same names.
         ([THEIRS, OWN], MIRROR, ["bookworm"]),
-        ([THEIRS, Source(MIRROR, ("bookworm", "bookworm-updates"), ("main",), "/k.gpg")], MIRROR, ["bookworm", "bookworm-updates"]),
-        ([Source(MIRROR, ("trixie",), ("main",)), Source(MIRROR, ("bookworm",), ("contrib",))], "", ["bookworm", "bookworm-updates"]),
+        ([THEIRS, AptSource(MIRROR, ("bookworm", "bookworm-updates"), ("main",), "/k.gpg")], MIRROR, ["bookworm", "bookworm-updates"]),
+        ([AptSource(MIRROR, ("trixie",), ("main",)), AptSource(MIRROR, ("bookworm",), ("contrib",))], "", ["bookworm", "bookworm-updates"]),
         ([], "", ["bookworm", "bookworm-updates"]),
     ],
 )  # fmt: skip

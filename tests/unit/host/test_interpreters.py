@@ -14,7 +14,10 @@ import pytest
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import interpreters, release
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
-from ansible_collections.modelops.inference.plugins.module_utils._host.interpreters import Choice, Interpreter
+from ansible_collections.modelops.inference.plugins.module_utils._host.interpreters import (
+    Interpreter,
+    InterpreterChoice,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed
 
 RANGE = ">=3.10,<3.14"
@@ -58,24 +61,24 @@ LACKS = "there is no build of torch for this host's Python 3.13"
     ("request_", "source", "has", "served", "choice"),
     [
         # Debian 12, Debian 13, and Debian 13 with a mirror that has PyTorch for 3.11 only.
-        (RANGE, "auto", ["3.11"], ALL, Choice("/usr/bin/python3.11")),
-        (RANGE, "auto", ["3.13"], ALL, Choice("/usr/bin/python3.13")),
-        (RANGE, "auto", ["3.13"], ["3.11"], Choice("3.11", True, LACKS)),
-        (RANGE, "auto", ["3.13"], ["3.10", "3.11", "3.12"], Choice("3.12", True, LACKS)),
+        (RANGE, "auto", ["3.11"], ALL, InterpreterChoice("/usr/bin/python3.11")),
+        (RANGE, "auto", ["3.13"], ALL, InterpreterChoice("/usr/bin/python3.13")),
+        (RANGE, "auto", ["3.13"], ["3.11"], InterpreterChoice("3.11", True, LACKS)),
+        (RANGE, "auto", ["3.13"], ["3.10", "3.11", "3.12"], InterpreterChoice("3.12", True, LACKS)),
         # Another one of the host's, before one is fetched.
-        (RANGE, "auto", ["3.13", "3.11"], ["3.11", "3.12"], Choice("/usr/bin/python3.11")),
-        (RANGE, "host", ["3.13", "3.11"], ["3.11"], Choice("/usr/bin/python3.11")),
+        (RANGE, "auto", ["3.13", "3.11"], ["3.11", "3.12"], InterpreterChoice("/usr/bin/python3.11")),
+        (RANGE, "host", ["3.13", "3.11"], ["3.11"], InterpreterChoice("/usr/bin/python3.11")),
         (RANGE, "host", ["3.13"], ["3.11"], None),
         # The host's is too old, or too new.
-        (RANGE, "auto", [], ALL, Choice("3.12", True, f"this host has no Python {RANGE}")),
+        (RANGE, "auto", [], ALL, InterpreterChoice("3.12", True, f"this host has no Python {RANGE}")),
         (RANGE, "host", [], ALL, None),
-        (RANGE, "uv", ["3.11"], ALL, Choice("3.12", True)),
-        ("3.11", "uv", ["3.11"], ALL, Choice("3.11", True)),
-        ("==3.11.4", "uv", ["3.11"], ALL, Choice("3.11.4", True)),
+        (RANGE, "uv", ["3.11"], ALL, InterpreterChoice("3.12", True)),
+        ("3.11", "uv", ["3.11"], ALL, InterpreterChoice("3.11", True)),
+        ("==3.11.4", "uv", ["3.11"], ALL, InterpreterChoice("3.11.4", True)),
         ("3.11", "auto", ["3.11"], ["3.12"], None),
         # A path is what is meant.
         ("/usr/bin/python3.13", "auto", ["3.13"], ["3.11"], None),
-        ("/usr/bin/python3.13", "uv", ["3.13"], ALL, Choice("/usr/bin/python3.13")),
+        ("/usr/bin/python3.13", "uv", ["3.13"], ALL, InterpreterChoice("/usr/bin/python3.13")),
         (RANGE, "auto", ["3.13"], [], None),
         ("pypy3.10", "uv", [], ALL, None),
     ],
@@ -153,11 +156,11 @@ def pick(tmp_path, uv, request=RANGE, source="auto", declared=()):
 
 def test_the_first_python_of_the_host_is_taken_where_there_is_torch_for_it(tmp_path):
     uv = Uv([("/usr/bin/python3", "3.11.2"), ("/opt/python3.13", "3.13.1")], ALL)
-    assert pick(tmp_path, uv) == Choice("/usr/bin/python3")
+    assert pick(tmp_path, uv) == InterpreterChoice("/usr/bin/python3")
     # What the index gives, and what a bundle's lock names, is not asked for.
     for declared in ({**DECLARED, "torch": "default"}, None):
         other = Uv([("/usr/bin/python3", "3.14.0")])
-        assert pick(tmp_path, other, declared=declared) == Choice("/usr/bin/python3")
+        assert pick(tmp_path, other, declared=declared) == InterpreterChoice("/usr/bin/python3")
         assert not [words for words in other.asked if words[0] == "pip"]
 
 
@@ -188,7 +191,7 @@ def test_no_torch_for_any_python_is_refused_for_the_hosts(tmp_path):
 
 def test_a_path_is_asked_which_python_it_is(tmp_path):
     here = ".".join(map(str, sys.version_info[:2]))
-    assert pick(tmp_path, Uv([], [here]), sys.executable) == Choice(sys.executable)
+    assert pick(tmp_path, Uv([], [here]), sys.executable) == InterpreterChoice(sys.executable)
     with pytest.raises(ModelopsError, match="xinference_python is /nowhere/python3, which does not run"):
         pick(tmp_path, Uv([], ALL), "/nowhere/python3")
 

@@ -70,7 +70,7 @@ def give(tmp_path):
 def near(tmp_path):
     """The first host: a model of several files, one of them empty, one with a name that a URL has to escape."""
     near = tmp_path / "seed"
-    draft = weights.Draft(str(near), "house-1")
+    draft = weights.Workplace(str(near), "house-1")
     os.makedirs(os.path.join(draft.tree, "deep er"))
     for name, data in {"config.json": b"{}", "empty": b"", "deep er/w#1.bin": SHARD, "z.bin": SHARD[::-1]}.items():
         with open(os.path.join(draft.tree, name), "wb") as file:

@@ -167,7 +167,7 @@ def test_a_disabled_service_is_stopped_and_does_not_come_back():
 # -- its port ------------------------------------------------------------------------------------------------------
 
 
-class Started(service.Manager):
+class Started(service.ServiceManager):
     """A service that runs, of which nothing listens."""
 
     stopped = False

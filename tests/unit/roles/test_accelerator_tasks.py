@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "accelerator"))
 import machines
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import facts, plan, role
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import Wanted
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import PlanOptions
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.role_options import Case, RoleOptions
 
 PLAYBOOKS = Path(__file__).parent / "playbooks"
@@ -260,7 +260,7 @@ def found(place, name, row, read, host):
     given = {
         key.replace("accelerator_", "").replace("xinference_", ""): value for key, value in row["variables"].items()
     }
-    wanted = Wanted(**row["wanted"])
+    wanted = PlanOptions(**row["wanted"])
     planned = plan.plan(read, wanted)
     options = RoleOptions(host=name, groups=[row["group"]], directory="/x", etc=f"{place}/etc", **given)
     made = json.dumps(role.role(Case(read, planned, wanted, options), host))

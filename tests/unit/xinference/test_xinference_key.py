@@ -12,7 +12,11 @@ import pytest
 from servers.xinference import PASSWORD, XinferenceServer
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.users.rotation import Found, begin, finish
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users.rotation import (
+    KeyState,
+    begin,
+    finish,
+)
 
 OLD, NEW = "sk-old4567890123", "xf-new4567890123"
 OLD_ROW = {"id": 1, "name": "client", "key_prefix": OLD[:7]}
@@ -21,7 +25,7 @@ NEW_ROW = {"id": 2, "name": "client-next", "key_prefix": NEW[:7]}
 
 def found(there=True, next=None, text=None, in_file=OLD):
     current = OLD_ROW if there else None
-    return Found("http://gpu01:9997", "client", "/secrets/client_key", current, next, text, in_file)
+    return KeyState("http://gpu01:9997", "client", "/secrets/client_key", current, next, text, in_file)
 
 
 @pytest.mark.parametrize(

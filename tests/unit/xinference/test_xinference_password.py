@@ -18,14 +18,17 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import reconcile, repairs
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import turn as one_turn
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.users.passwords import Found, plan_of
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users.passwords import (
+    PasswordState,
+    plan_of,
+)
 
 OLD, NEW, OWN = "old-password-1", "new-password-2", "reconciler-pass-1"
 SCOPES = ["models:list", "models:write", "models:register"]
 
 
 def found(given=False, works=False, noted=False, in_file=OLD):
-    return Found("http://gpu01:9997", "admin", "/secrets/admin_password", given, works, noted, NEW, in_file)
+    return PasswordState("http://gpu01:9997", "admin", "/secrets/admin_password", given, works, noted, NEW, in_file)
 
 
 @pytest.mark.parametrize(

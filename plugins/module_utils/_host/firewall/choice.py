@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.firewalld import Firewalld
-from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.manager import Manager
+from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.manager import Firewall
 from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.nftables import Nftables
 from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.ufw import Ufw
 
-MANAGERS: tuple[type[Manager], ...] = (Firewalld, Ufw, Nftables)
+MANAGERS: tuple[type[Firewall], ...] = (Firewalld, Ufw, Nftables)
 
 
 def detect() -> str:
@@ -20,7 +20,7 @@ def detect() -> str:
     return next((manager.kind for manager in MANAGERS if manager.usable()), "none")
 
 
-def choose(kind: str, name: str) -> Manager:
+def choose(kind: str, name: str) -> Firewall:
     """
     :param kind: "auto", or a manager's.  :raises ModelopsError: it cannot be used.
     """
@@ -36,7 +36,7 @@ def choose(kind: str, name: str) -> Manager:
     return manager(name)
 
 
-def others(chosen: Manager | None, name: str) -> list[Manager]:
+def others(chosen: Firewall | None, name: str) -> list[Firewall]:
     """Managers in which rules of ours were left behind, when another was in charge."""
     found = [manager(name) for manager in MANAGERS if chosen is None or manager.kind != chosen.kind]
     return [manager for manager in found if manager.known()]

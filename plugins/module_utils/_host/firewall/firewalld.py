@@ -15,7 +15,7 @@ from xml.sax import saxutils
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.manager import (
     OURS,
-    Manager,
+    Firewall,
     ask,
     find_program,
 )
@@ -24,7 +24,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.shell imp
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 
 
-class Firewalld(Manager):
+class Firewalld(Firewall):
     """A policy of our own (firewalld 0.9 and later) for what comes to this host, and an ipset for each list of sources.
 
     A policy works beside the zones, whichever an interface is in; a zone of our own would take all traffic of the peers.

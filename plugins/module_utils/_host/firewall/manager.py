@@ -70,7 +70,7 @@ class Steps:
         plan.add(sign, "run", shlex.join(argv), data=functools.partial(run, argv, shlex.join(argv)))
 
 
-class Manager(Steps):
+class Firewall(Steps):
     """What each firewall offers.
 
     :param name: of the cluster; everything of ours is known by it.

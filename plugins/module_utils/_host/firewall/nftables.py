@@ -17,7 +17,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._host import service
 from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.manager import (
     OURS,
-    Manager,
+    Firewall,
     find_program,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.rules import (
@@ -32,7 +32,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.shell imp
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 
 
-class Nftables(Manager):
+class Nftables(Firewall):
     """A table of our own, replaced in one transaction.
 
     A service of our own loads it at boot. ``nftables.service``, where it is used, flushes all tables whenever it starts or

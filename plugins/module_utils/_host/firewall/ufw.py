@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.manager import Manager, find_program
+from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.manager import Firewall, find_program
 from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.rules import (
     ANYBODY,
     Range,
@@ -24,7 +24,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.shell imp
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 
 
-class Ufw(Manager):
+class Ufw(Firewall):
     """Rules with our comment, before all others: ufw stops at the first that matches.
 
     ufw has no transactions. What lets in comes before what drops and old rules go last, so at no time less is let in.

@@ -43,7 +43,7 @@ _RAISED = re.compile(r"[A-Za-z_][\w.]*(?i:error|exception|timeout|exit|interrupt
 
 
 @dataclass
-class Entry:
+class LogMessage:
     """One message of the log, with the lines below it."""
 
     when: float | None
@@ -57,17 +57,17 @@ class Entry:
         return self.level == "ERROR" and bool(_LOOKS.search(self.text))
 
 
-def entries(text: str) -> list[Entry]:
+def entries(text: str) -> list[LogMessage]:
     """The messages of a log; lines before the first one, and of another form, are one without a time."""
-    found: list[Entry] = []
+    found: list[LogMessage] = []
     for line in text.splitlines():
         head = _HEAD.match(line)
         if head:
-            found.append(Entry(_when(head), head["level"] or head["old"], head["text"]))
+            found.append(LogMessage(_when(head), head["level"] or head["old"], head["text"]))
         elif found:
             found[-1].more.append(line)
         else:
-            found.append(Entry(None, "", line))
+            found.append(LogMessage(None, "", line))
     return found
 
 
@@ -119,7 +119,7 @@ def without_looks(text: str) -> str:
     for line in text.splitlines():
         head = _HEAD.match(line)
         if head:
-            skips = Entry(None, head["level"] or head["old"], head["text"]).looks
+            skips = LogMessage(None, head["level"] or head["old"], head["text"]).looks
         if not skips:
             kept.append(line)
     return "\n".join(kept)

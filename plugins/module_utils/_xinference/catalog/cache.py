@@ -31,7 +31,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
 
 
 @dataclass
-class Entry:
+class CachedVersion:
     """One version of a model in one worker's cache.
 
     :param spec: format, size and quantization, each None where the server does not tell it.
@@ -55,9 +55,9 @@ class Entry:
         return self.path.partition("/cache/v2/")[0]
 
 
-def entry(told: t.Mapping[str, t.Any]) -> Entry:
+def entry(told: t.Mapping[str, t.Any]) -> CachedVersion:
     path = told["path"]
-    return Entry(
+    return CachedVersion(
         name=told["model_name"],
         version=told["model_version"],
         worker=told["actor_ip_address"],
@@ -80,7 +80,7 @@ class User:
     name: str
     spec: t.Mapping[str, str | None]
 
-    def uses(self, item: Entry) -> bool:
+    def uses(self, item: CachedVersion) -> bool:
         return self.name == item.name and all(
             None in (self.spec.get(option), item.spec[option]) or self.spec[option] == item.spec[option]
             for option in offers.SPEC
@@ -128,7 +128,7 @@ def _declared_spec(model: t.Mapping[str, t.Any]) -> dict[str, str | None]:
     }
 
 
-def judge(entries: t.Sequence[Entry], using: t.Sequence[User], keep: t.Sequence[str]) -> None:
+def judge(entries: t.Sequence[CachedVersion], using: t.Sequence[User], keep: t.Sequence[str]) -> None:
     """Says of every entry why it stays, as far as that is known without its definition. Pure.
 
     :param keep: names of models, with * and ? for any characters.
@@ -147,7 +147,7 @@ def judge(entries: t.Sequence[Entry], using: t.Sequence[User], keep: t.Sequence[
             item.kept = f"it links to {item.real_path}, outside the server's directory"
 
 
-def look_at_definitions(client: Client, entries: t.Sequence[Entry]) -> None:
+def look_at_definitions(client: Client, entries: t.Sequence[CachedVersion]) -> None:
     """Keeps what a definition places: one request for each type, and one for each custom model that is left."""
     left = {item.name for item in entries if not item.kept}
     if not left:
@@ -163,13 +163,13 @@ def look_at_definitions(client: Client, entries: t.Sequence[Entry]) -> None:
                         item.kept = "its definition names the place of its weights"
 
 
-def keep_together(entries: t.Sequence[Entry], version: str) -> None:
+def keep_together(entries: t.Sequence[CachedVersion], version: str) -> None:
     """Keeps what would be hit by the deletion of something else. Pure.
 
     :param version: the server's release.
     """
     # The server deletes by version, and a version may have several entries.
-    groups: list[t.Callable[[Entry], str]] = [lambda item: item.version]
+    groups: list[t.Callable[[CachedVersion], str]] = [lambda item: item.version]
     if not releases.spares_shared_files(version):
         groups.append(lambda item: item.real_path)
     for group in groups * 2:  # twice, because one of the second kind may be kept for one of the first
@@ -180,7 +180,7 @@ def keep_together(entries: t.Sequence[Entry], version: str) -> None:
                 item.kept = f"it may share files with {other.version}, which stays ({other.kept})"
 
 
-def plan_of(entries: t.Sequence[Entry], header: str) -> Plan:
+def plan_of(entries: t.Sequence[CachedVersion], header: str) -> Plan:
     plan = Plan(header)
     for item in entries:
         if not item.kept:
@@ -194,7 +194,7 @@ def gib(size: int) -> str:
     return f"{size / 2**30:.1f} GiB"
 
 
-def prune(client: Client, entries: t.Sequence[Entry]) -> list[str]:
+def prune(client: Client, entries: t.Sequence[CachedVersion]) -> list[str]:
     """Deletes what is not kept and looks afterwards; returns what went wrong."""
     problems = []
     for item in entries:

@@ -44,7 +44,7 @@ class Filters:
     ability: str | None = None
     custom: bool | None = None
 
-    def match(self, row: Row) -> bool:
+    def match(self, row: CatalogModel) -> bool:
         """Everything but the engine."""
         return (
             (self.name is None or fnmatchcase(row.name.lower(), self.name.lower()))
@@ -62,7 +62,7 @@ class Filters:
 
 
 @dataclass
-class Row:
+class CatalogModel:
     """One model that the server knows.
 
     :param specs: format, size and quantization of each form; None where the type has no such thing.
@@ -80,11 +80,11 @@ class Row:
     engines: dict[str, dict[str, t.Any]] | None = None
 
 
-def listed(client: Client, filters: Filters) -> list[Row]:
+def listed(client: Client, filters: Filters) -> list[CatalogModel]:
     """The matching models, by type and name: one request for each type, which tells all of its models."""
-    rows: list[Row] = []
+    rows: list[CatalogModel] = []
     for model_type in filters.types:
-        by_name: dict[str, Row] = {}
+        by_name: dict[str, CatalogModel] = {}
         for told in client.registrations(model_type, detailed=True):
             row = _row(model_type, told)
             # A model is told once for each hub and worker that has it.
@@ -94,14 +94,14 @@ def listed(client: Client, filters: Filters) -> list[Row]:
     return rows
 
 
-def _row(model_type: str, told: t.Mapping[str, t.Any]) -> Row:
+def _row(model_type: str, told: t.Mapping[str, t.Any]) -> CatalogModel:
     specs: list[dict[str, t.Any]] = []
     for spec in told.get("model_specs") or []:
         found = offers.spec_of(spec)
         if found not in specs and any(found.values()):
             specs.append(found)
     languages = told.get("model_lang") or told.get("language") or []
-    return Row(
+    return CatalogModel(
         name=told["model_name"],
         type=model_type,
         custom=not told["is_builtin"],
@@ -113,7 +113,7 @@ def _row(model_type: str, told: t.Mapping[str, t.Any]) -> Row:
     )
 
 
-def add_engines(client: Client, rows: t.Sequence[Row], filters: Filters, limit: int) -> list[Row]:
+def add_engines(client: Client, rows: t.Sequence[CatalogModel], filters: Filters, limit: int) -> list[CatalogModel]:
     """The rows with the engines of each, one request a model; all of them without where there are more than `limit`.
 
     :raises ModelopsError: the filter names an engine, and there are more than `limit` models to ask for.
@@ -133,7 +133,7 @@ def add_engines(client: Client, rows: t.Sequence[Row], filters: Filters, limit: 
     return [row for row in rows if _runs_on(row, filters)]
 
 
-def _runs_on(row: Row, filters: Filters) -> bool:
+def _runs_on(row: CatalogModel, filters: Filters) -> bool:
     wanted = str(filters.engine).lower()
     return any(
         name.lower() == wanted and engine["specs"] and filters._spec(engine["specs"])

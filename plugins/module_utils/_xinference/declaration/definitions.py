@@ -122,7 +122,7 @@ NONE, REGISTER, REPLACE, UNREGISTER = "none", "registered", "replaced", "unregis
 
 
 @dataclass
-class Entry:
+class DefinitionStep:
     """One declared definition and what is done with it.
 
     :param definition: None where it is to be absent.
@@ -146,7 +146,7 @@ class Entry:
         return self.options["type"], self.options["name"]
 
 
-def desired(declared: t.Sequence[dict[str, t.Any]]) -> list[Entry]:
+def desired(declared: t.Sequence[dict[str, t.Any]]) -> list[DefinitionStep]:
     """The declared definitions, checked as far as that goes without the server.
 
     :raises ModelopsError: naming every one that cannot be meant.
@@ -160,7 +160,9 @@ def desired(declared: t.Sequence[dict[str, t.Any]]) -> list[Entry]:
     for options in declared:
         where = f"definitions: {options['name']}"
         try:
-            entries.append(Entry(options, _definition(options, where) if options["state"] == "present" else None))
+            entries.append(
+                DefinitionStep(options, _definition(options, where) if options["state"] == "present" else None)
+            )
         except ModelopsError as exc:
             problems.append(str(exc))
     if problems:
@@ -179,7 +181,7 @@ def _definition(options: dict[str, t.Any], where: str) -> registration.Definitio
     return registration.build({**sized(options), "specs": [sized(spec) for spec in options["specs"] or []]}, where)
 
 
-def look(client: Client, entries: t.Sequence[Entry]) -> None:
+def look(client: Client, entries: t.Sequence[DefinitionStep]) -> None:
     """Fills in what the server has.
 
     :raises ModelopsError: a name is one of the server's own models.
@@ -209,7 +211,9 @@ def look(client: Client, entries: t.Sequence[Entry]) -> None:
         raise ModelopsError("\n".join(problems))
 
 
-def decide(entries: t.Sequence[Entry], replace: bool, lacking: t.Mapping[Key, t.Sequence[str]] | None = None) -> None:
+def decide(
+    entries: t.Sequence[DefinitionStep], replace: bool, lacking: t.Mapping[Key, t.Sequence[str]] | None = None
+) -> None:
     """What is done with each; what runs keeps its definition unless `replace`. Pure.
 
     :param lacking: addresses of workers that may lack a definition.
@@ -231,7 +235,7 @@ def decide(entries: t.Sequence[Entry], replace: bool, lacking: t.Mapping[Key, t.
             entry.action, entry.fields = REPLACE, untold((lacking or {})[entry.key])
 
 
-def plan_of(entries: t.Sequence[Entry], header: str) -> Plan:
+def plan_of(entries: t.Sequence[DefinitionStep], header: str) -> Plan:
     plan = Plan(header)
     for entry in entries:
         name = " ".join(entry.key)
@@ -245,7 +249,7 @@ def plan_of(entries: t.Sequence[Entry], header: str) -> Plan:
     return plan
 
 
-def apply(client: Client, entries: t.Sequence[Entry], record: Record) -> None:
+def apply(client: Client, entries: t.Sequence[DefinitionStep], record: Record) -> None:
     """Does what was decided; one that fails does not stop the others."""
     record.adopt(
         (e.key for e in entries if e.definition and e.action == NONE and not e.options["worker"]), client.workers

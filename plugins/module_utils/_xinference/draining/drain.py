@@ -20,7 +20,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._plan import Pl
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import releases
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import model_plan, server_state
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Record
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.drain_run import Run
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.drain_run import DrainRun
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.plan_drain import (
     ADD,
     FEWER,
@@ -44,7 +44,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.lau
 _AWAY = 900.0
 
 
-class Drain(Run):
+class Drain(DrainRun):
     """What is done before a worker ends, and after it has."""
 
     def drained(self) -> dict[str, t.Any]:

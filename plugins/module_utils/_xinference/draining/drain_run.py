@@ -26,7 +26,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.pla
 
 
 @dataclass(frozen=True)
-class Settings:
+class DrainOptions:
     """How a drain or an undrain behaves; the options of the module of the same names."""
 
     worker: str
@@ -41,13 +41,13 @@ class Settings:
     requests_timeout: float = 60
 
 
-class Run:
+class DrainRun:
     """One execution of the module.
 
     :ivar lines: what was done, for the screen.  :ivar warnings: what a person should know and nothing was refused for.
     """
 
-    def __init__(self, client: Client, settings: Settings, store: Store):
+    def __init__(self, client: Client, settings: DrainOptions, store: Store):
         self.client, self.settings, self.store = client, settings, store
         self.lines: list[str] = []
         self.warnings: list[str] = []

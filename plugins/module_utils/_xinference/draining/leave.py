@@ -17,7 +17,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import actors, progress, releases
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Record
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.drain_run import Run
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.drain_run import DrainRun
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.plan_drain import spared, unlisted
 
 # Seconds without a request under way after which none comes any more: the API asks for a replica a moment before it sends it one.
@@ -25,7 +25,7 @@ _QUIET = 3.0
 _PAUSE = 0.2
 
 
-class Leave(Run):
+class Leave(DrainRun):
     """What is done between the drain of a worker and the stop of its service."""
 
     def answered(self) -> dict[str, t.Any]:

@@ -22,7 +22,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
     server_state,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Record
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.drain_run import Run
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.drain_run import DrainRun
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.plan_drain import (
     is_on,
     model_of,
@@ -46,7 +46,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.lau
 )
 
 
-class Undrain(Run):
+class Undrain(DrainRun):
     """What is done when a worker is back."""
 
     def undrained(self) -> dict[str, t.Any]:

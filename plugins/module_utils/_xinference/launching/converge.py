@@ -58,7 +58,7 @@ _FIRST_WORD = 3.0
 
 
 @dataclass(frozen=True)
-class Settings:
+class RunOptions:
     """How a run behaves; the options of the module of the same names."""
 
     replace: str = model_plan.KEEP
@@ -84,7 +84,7 @@ class Settings:
 def converge(
     client: Client,
     wanted: t.Sequence[models.Model],
-    settings: Settings,
+    settings: RunOptions,
     store: Store | None = None,
     resume: dict[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
@@ -118,7 +118,7 @@ def converge(
 def _converge(
     client: Client,
     wanted: t.Sequence[models.Model],
-    settings: Settings,
+    settings: RunOptions,
     store: Store,
     pending: SlicedRun,
     timeout: float,
@@ -147,7 +147,12 @@ class _Run:
     """
 
     def __init__(
-        self, client: Client, wanted: t.Sequence[models.Model], settings: Settings, record: Record, alone: bool = False
+        self,
+        client: Client,
+        wanted: t.Sequence[models.Model],
+        settings: RunOptions,
+        record: Record,
+        alone: bool = False,
     ):
         """:param alone: whether no drain is at work."""
         self.client, self.settings, self.record, self.alone = client, settings, record, alone
@@ -296,7 +301,7 @@ class _Run:
             return {}
         wanted = {}
         if self.settings.cluster:
-            wanted = {uid: autostart.Wanted(None) for uid in self.record.declared.launched}
+            wanted = {uid: autostart.WantedEntry(None) for uid in self.record.declared.launched}
         for model in self.wanted:
             if model.uid not in uids:
                 continue
@@ -308,7 +313,7 @@ class _Run:
                 continue
             entry = autostart.entry(request, model.options["priority"]) if wants else None
             whole = known is not None or model.uid in (placed or {})
-            wanted[model.uid] = autostart.Wanted(entry, whole, (known or {}).get("entry"))
+            wanted[model.uid] = autostart.WantedEntry(entry, whole, (known or {}).get("entry"))
         return autostart.changes(wanted, self.actual.autostart)
 
     def _plan(self, decisions: t.Sequence[model_plan.Decision]) -> Plan:

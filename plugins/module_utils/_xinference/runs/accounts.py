@@ -58,7 +58,7 @@ def run(client: Client, p: t.Mapping[str, t.Any], warn: t.Callable[[str], None])
     return _managed(client, actual, p)
 
 
-def _managed(client: Client, actual: admin.Actual, p: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _managed(client: Client, actual: admin.Accounts, p: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """A server with users and keys in its database, since 3.0."""
     # Nothing can be read from a server that check mode must not claim: its keys are those of an empty server.
     predicted = actual.needs_setup and client.session.check_mode
@@ -85,7 +85,7 @@ def _managed(client: Client, actual: admin.Actual, p: t.Mapping[str, t.Any]) -> 
 
 def _unmanaged(
     client: Client,
-    actual: admin.Actual,
+    actual: admin.Accounts,
     keys: list[admin.Key],
     users: t.Sequence[dict[str, t.Any]],
     warn: t.Callable[[str], None],
@@ -106,6 +106,6 @@ def _unmanaged(
     }
 
 
-def _facts(client: Client, actual: admin.Actual, keys: list[admin.Key]) -> dict[str, t.Any]:
+def _facts(client: Client, actual: admin.Accounts, keys: list[admin.Key]) -> dict[str, t.Any]:
     rows = [{"name": key.name, "path": key.path, "state": key.options["state"]} for key in keys]
     return {"auth": actual.auth, "client_keys": rows, "requests": dict(client.session.counts)}

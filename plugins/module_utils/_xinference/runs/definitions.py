@@ -81,7 +81,7 @@ def run(client: Client, p: t.Mapping[str, t.Any], warn: t.Callable[[str], None])
     return result
 
 
-def _row(entry: definitions.Entry) -> dict[str, t.Any]:
+def _row(entry: definitions.DefinitionStep) -> dict[str, t.Any]:
     return {
         "name": entry.options["name"],
         "type": entry.options["type"],

@@ -193,7 +193,7 @@ def run(client: Client, p: t.Mapping[str, t.Any], warn: t.Callable[[str], None])
         client.session.hide(
             *(str(v) for n, v in (model.options["envs"] or {}).items() if log.SECRET_NAME.search(str(n)))
         )
-    settings = converge.Settings(
+    settings = converge.RunOptions(
         replace=p["replace"],
         prune=p["prune"],
         parallel=p["parallel"],

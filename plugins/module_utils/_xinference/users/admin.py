@@ -70,7 +70,7 @@ class Key:
 
 
 @dataclass
-class Actual:
+class Accounts:
     """What the server has.
 
     :param auth: none, legacy (the file of ``--auth-config``, before 3.0) or database.
@@ -126,17 +126,17 @@ def look_at_users(client: Client, declared: t.Sequence[dict[str, t.Any]]) -> lis
 # -- the claim -----------------------------------------------------------------------------------------------------
 
 
-def authentication(client: Client, answer: Answer) -> Actual:
+def authentication(client: Client, answer: Answer) -> Accounts:
     """How the server tells its users apart, and whether somebody has claimed it.
 
     :param answer: of ``GET /v1/cluster/auth``.
     """
     if not client.needs_auth(answer):
-        return Actual(NO_AUTH)
+        return Accounts(NO_AUTH)
     answer = client.session.get("/v1/admin/setup/status", expect=(200, 404))
     if answer.status == 404:
-        return Actual(LEGACY)
-    return Actual(DATABASE, bool(answer.json["needs_setup"]), int(answer.json.get("password_min_length") or 0))
+        return Accounts(LEGACY)
+    return Accounts(DATABASE, bool(answer.json["needs_setup"]), int(answer.json.get("password_min_length") or 0))
 
 
 def claim(client: Client, token: str | None) -> None:
@@ -155,7 +155,7 @@ def claim(client: Client, token: str | None) -> None:
     raise ModelopsError(f"{client.endpoint} refused the new administrator: {answer.detail}")
 
 
-def for_rotation(client: Client, timeout: float, what: str) -> Actual:
+def for_rotation(client: Client, timeout: float, what: str) -> Accounts:
     """How the server, which must answer, tells its users apart, where a secret can be replaced while clients use it.
 
     :param what: the secret, "key" or "password".
@@ -258,7 +258,7 @@ def read_secret(what: str, path: str) -> str | None:
     return _read(what, path)[0]
 
 
-def read(client: Client, actual: Actual, users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[Key]) -> None:
+def read(client: Client, actual: Accounts, users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[Key]) -> None:
     """Reads users and keys, each only where something is declared about them that is not settled."""
     unsettled = [key for key in keys if not key.settled]
     if users or any(key.options["owner"] for key in unsettled):
@@ -271,7 +271,7 @@ def read(client: Client, actual: Actual, users: t.Sequence[dict[str, t.Any]], ke
 
 
 def plan_of(
-    username: str, actual: Actual, users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[Key], where: str
+    username: str, actual: Accounts, users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[Key], where: str
 ) -> Plan:
     """What has to be done, in the order in which it is done. Pure.
 
@@ -307,7 +307,7 @@ def _plan_user(plan: Plan, row: dict[str, t.Any] | None, user: dict[str, t.Any])
         plan.add("add", "write", f"file {user['password_path']}", [_secret()], data=("write_password", user))
 
 
-def _plan_key(plan: Plan, actual: Actual, key: Key, where: str) -> None:
+def _plan_key(plan: Plan, actual: Accounts, key: Key, where: str) -> None:
     row = actual.keys.get(key.name)
     if not key.present:
         if row:
@@ -345,7 +345,7 @@ def _secret() -> Field:
 # -- apply -------------------------------------------------------------------------------------------------------------
 
 
-def apply(client: Client, actual: Actual, plan: Plan) -> None:
+def apply(client: Client, actual: Accounts, plan: Plan) -> None:
     """Does what the plan says; the claim has been made before.
 
     :raises ModelopsError: with `changed`, where something had been done before.
@@ -353,7 +353,7 @@ def apply(client: Client, actual: Actual, plan: Plan) -> None:
     plan.apply(lambda change: _apply(client, actual, change))
 
 
-def _apply(client: Client, actual: Actual, change: Change) -> None:
+def _apply(client: Client, actual: Accounts, change: Change) -> None:
     if change.data is None:  # the claim
         return
     verb, what = change.data
@@ -385,7 +385,7 @@ def _apply(client: Client, actual: Actual, change: Change) -> None:
         write("keys", what.path, what.value)
 
 
-def _create_key(client: Client, actual: Actual, key: Key) -> None:
+def _create_key(client: Client, actual: Accounts, key: Key) -> None:
     body = {"name": key.name, "description": key.options["description"]}
     if key.options["owner"]:
         owner = actual.users.get(key.options["owner"])

@@ -32,7 +32,7 @@ _LENGTH = 32
 
 
 @dataclass
-class Found:
+class PasswordState:
     """State of a password on host and server.
 
     :param where: the server's address.  :param user: whose password it is.  :param path: of the file that holds it.
@@ -58,7 +58,7 @@ class Found:
         return self.path + NEXT
 
 
-def plan_of(found: Found) -> Plan:
+def plan_of(found: PasswordState) -> Plan:
     """Steps until server and file have the new password. Pure."""
     plan = Plan(f"password of {found.user} on {found.where}")
     content = [Field("content", "password", "password", secret=True)]
@@ -78,7 +78,7 @@ def plan_of(found: Found) -> Plan:
     return plan
 
 
-def own(client: Client, old: str | None, path: str, given: str | None, min_length: int) -> Found:
+def own(client: Client, old: str | None, path: str, given: str | None, min_length: int) -> PasswordState:
     """Logs in with whichever password of the administrator the server takes, and tells what there is.
 
     :param old: the one that may be in force, where somebody gave it.  :param given: the new one; None has one made.
@@ -89,12 +89,12 @@ def own(client: Client, old: str | None, path: str, given: str | None, min_lengt
     login = _login(client, [each for each in (old, in_file, noted, given) if each], path)
     new = given or noted or _made(min_length)
     client.session.hide(new)
-    return Found(
+    return PasswordState(
         client.endpoint, client.username, path, bool(given), login == new, noted is not None, new, in_file, login
     )
 
 
-def of_user(client: Client, user: str, path: str, given: str | None, min_length: int) -> Found:
+def of_user(client: Client, user: str, path: str, given: str | None, min_length: int) -> PasswordState:
     """The same of another user, for an administrator who has logged in."""
     in_file, noted = _kept(client, path)
     _row(client, user)
@@ -102,7 +102,7 @@ def of_user(client: Client, user: str, path: str, given: str | None, min_length:
     client.session.hide(new)
     # One that was just made, nobody can have set.
     works = bool(given or noted) and client.accepts(user, new)
-    return Found(client.endpoint, user, path, bool(given), works, noted is not None, new, in_file)
+    return PasswordState(client.endpoint, user, path, bool(given), works, noted is not None, new, in_file)
 
 
 def _kept(client: Client, path: str) -> tuple[str | None, str | None]:
@@ -145,7 +145,7 @@ def _row(client: Client, user: str) -> dict[str, t.Any]:
     )
 
 
-def since(found: Found) -> str:
+def since(found: PasswordState) -> str:
     """When the file that holds the password was written, in UTC; "" without one."""
     try:
         return time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(examine(found.path).st_mtime))
@@ -153,7 +153,7 @@ def since(found: Found) -> str:
         return ""
 
 
-def apply(client: Client, found: Found, plan: Plan) -> None:
+def apply(client: Client, found: PasswordState, plan: Plan) -> None:
     """Does what a plan says.
 
     :raises ModelopsError: with ``changed``, where something had been done before.
@@ -161,12 +161,12 @@ def apply(client: Client, found: Found, plan: Plan) -> None:
     plan.apply(lambda change: _APPLY[change.data](client, found))
 
 
-def _note(_client: Client, found: Found) -> None:
+def _note(_client: Client, found: PasswordState) -> None:
     """Before the server has it: otherwise, of a run that is killed right after the change, nobody would know the password."""
     admin.write("password", found.next_path, found.new)
 
 
-def _change(client: Client, found: Found) -> None:
+def _change(client: Client, found: PasswordState) -> None:
     body = {"new_password": found.new, **({"current_password": found.login} if found.login is not None else {})}
     path = f"{USERS}/{_row(client, found.user)['id']}/password"
     client.request("PUT", path, json=body, what=f"change the password of {found.user!r}")
@@ -183,11 +183,11 @@ def _change(client: Client, found: Found) -> None:
         )
 
 
-def _write(_client: Client, found: Found) -> None:
+def _write(_client: Client, found: PasswordState) -> None:
     admin.write("password", found.path, found.new)
 
 
-def _forget(_client: Client, found: Found) -> None:
+def _forget(_client: Client, found: PasswordState) -> None:
     try:
         with Directory.at(os.path.dirname(found.path)) as directory:
             directory.unlink(os.path.basename(found.next_path))
@@ -195,7 +195,7 @@ def _forget(_client: Client, found: Found) -> None:
         raise ModelopsError(f"password: {found.next_path} cannot be removed ({exc.strerror})") from exc
 
 
-_APPLY: dict[str, t.Callable[[Client, Found], None]] = {
+_APPLY: dict[str, t.Callable[[Client, PasswordState], None]] = {
     "note": _note,
     "change": _change,
     "write": _write,

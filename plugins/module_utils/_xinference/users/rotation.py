@@ -19,7 +19,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.use
 
 
 @dataclass
-class Found:
+class KeyState:
     """What there is.
 
     :param where: the server's address.  :param name: of the key.  :param path: of the file that holds it.
@@ -52,7 +52,7 @@ def _is(row: dict[str, t.Any], text: str | None, value: str) -> bool:
     return value == text if text is not None else value.startswith(row["key_prefix"])
 
 
-def begin(found: Found) -> Plan:
+def begin(found: KeyState) -> Plan:
     """What it takes until both keys work and the file holds the new one. Pure.
 
     :raises ModelopsError: what is there is not what this collection makes.
@@ -81,7 +81,7 @@ def begin(found: Found) -> Plan:
     return plan
 
 
-def finish(found: Found) -> Plan:
+def finish(found: KeyState) -> Plan:
     """What it takes until only the new key works, under the name of the old one. Pure.
 
     :raises ModelopsError: the file does not hold the new key yet.
@@ -101,18 +101,18 @@ def finish(found: Found) -> Plan:
     return plan
 
 
-def look(client: Client, name: str, path: str) -> Found:
+def look(client: Client, name: str, path: str) -> KeyState:
     """Reads both keys and the file."""
     rows = {row["name"]: row for row in client.get(KEYS).json}
     in_file = admin.read_secret("key", path)
     client.session.hide(in_file)
-    found = Found(client.endpoint, name, path, rows.get(name), rows.get(next_name(name)), in_file=in_file)
+    found = KeyState(client.endpoint, name, path, rows.get(name), rows.get(next_name(name)), in_file=in_file)
     if found.next is not None:
         found.text = admin.revealed(client, found.next)
     return found
 
 
-def apply(client: Client, found: Found, plan: Plan) -> None:
+def apply(client: Client, found: KeyState, plan: Plan) -> None:
     """Does what a plan says.
 
     :raises ModelopsError: with ``changed``, where something had been done before.
@@ -120,7 +120,7 @@ def apply(client: Client, found: Found, plan: Plan) -> None:
     plan.apply(lambda change: _APPLY[change.data](client, found))
 
 
-def _create(client: Client, found: Found) -> None:
+def _create(client: Client, found: KeyState) -> None:
     """The new key may do what the old one may, for the same user."""
     old = found.current or {}
     kinds = ("permission_type", "permission_value")
@@ -136,7 +136,7 @@ def _create(client: Client, found: Found) -> None:
     found.next = {row["name"]: row for row in client.get(KEYS).json}[made["name"]]
 
 
-def _write(client: Client, found: Found) -> None:
+def _write(client: Client, found: KeyState) -> None:
     """The file gets the new key only where the server takes it: clients read it from there."""
     if not admin.works(client, str(found.text)):
         raise ModelopsError(
@@ -147,7 +147,7 @@ def _write(client: Client, found: Found) -> None:
     found.in_file = found.text
 
 
-def _revoke(client: Client, found: Found) -> None:
+def _revoke(client: Client, found: KeyState) -> None:
     row = t.cast("dict[str, t.Any]", found.current)
     # Once more just before: without it clients would be left without a key.
     if not admin.works(client, str(found.in_file)):
@@ -156,13 +156,13 @@ def _revoke(client: Client, found: Found) -> None:
     found.current = None
 
 
-def _rename(client: Client, found: Found) -> None:
+def _rename(client: Client, found: KeyState) -> None:
     row = t.cast("dict[str, t.Any]", found.next)
     client.request("PUT", f"{KEYS}/{row['id']}", json={"name": found.name}, what=f"rename key {row['name']!r}")
     found.current, found.next = {**row, "name": found.name}, None
 
 
-_APPLY: dict[str, t.Callable[[Client, Found], None]] = {
+_APPLY: dict[str, t.Callable[[Client, KeyState], None]] = {
     "create": _create,
     "write": _write,
     "revoke": _revoke,
