@@ -89,7 +89,7 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin, rotation
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import authentication, rotation
 
 STEPS = {"begun": rotation.begin, "finished": rotation.finish}
 
@@ -105,7 +105,7 @@ ARGUMENT_SPEC = dict(
 def work(module: t.Any) -> dict[str, t.Any]:
     p = module.params
     client = Client.of(module)
-    admin.for_rotation(client, p["ready_timeout"], "key")
+    authentication.for_rotation(client, p["ready_timeout"], "key")
     client.login()
     found = rotation.look(client, p["name"], p["path"])
     plan = STEPS[p["state"]](found)

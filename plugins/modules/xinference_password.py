@@ -99,7 +99,7 @@ from ansible_collections.modelops.inference.plugins.module_utils import _connect
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Store
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin, passwords
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import authentication, passwords
 
 ARGUMENT_SPEC = dict(
     user=dict(type="str"),
@@ -114,7 +114,7 @@ ARGUMENT_SPEC = dict(
 def work(module: t.Any) -> dict[str, t.Any]:
     p = module.params
     client = Client.of(module)
-    shortest = admin.for_rotation(client, p["ready_timeout"], "password").password_min_length
+    shortest = authentication.for_rotation(client, p["ready_timeout"], "password").password_min_length
     given, path, user = p["new_password"] or None, p["path"], p["user"] or p["username"]
     if given and len(given) < shortest:
         raise ModelopsError(f"new_password: {client.endpoint} takes none of less than {shortest} characters.")

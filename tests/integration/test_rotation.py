@@ -18,6 +18,7 @@ from real_server import PASSWORD, TESTED, environment
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import program, reconcile
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin as accounts
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import secret_files
 
 PERMISSIONS = ["models:list", "models:write", "models:register"]
 
@@ -108,7 +109,7 @@ def test_no_request_fails_and_no_turn_while_every_secret_is_replaced(
         },
     }
     old_key = claimed.key_file.read_text().strip()
-    write, results = accounts.write, []
+    write, results = secret_files.write, []
 
     def rotated(module, **given):
         results.append(run_module(module, given))

@@ -22,7 +22,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify import re
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.sources import Source
 from ansible_collections.modelops.inference.plugins.module_utils._session import Session
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import secret_files
 from ansible_collections.modelops.inference.plugins.modules import xinference_bootstrap
 
 # Each has something that another form writes otherwise.
@@ -262,7 +262,7 @@ def slurped(path):
     "read",
     [
         lambda path: _connection.secret(None, str(path), "password_file"),
-        lambda path: admin.read_secret("users", str(path)),
+        lambda path: secret_files.read_secret("users", str(path)),
         lambda path: xinference_bootstrap._look(
             {
                 **dict.fromkeys(["auth_config", "reconciler_password"]),

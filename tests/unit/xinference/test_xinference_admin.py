@@ -15,7 +15,7 @@ import pytest
 from servers.xinference import PASSWORD, SETUP_TOKEN, XinferenceServer
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin as accounts
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import secret_files
 
 
 @pytest.fixture
@@ -345,7 +345,7 @@ def test_a_file_of_somebody_else_is_not_read(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "fstat", fstat)
     with pytest.raises(ModelopsError, match="belongs to the user 54321, who is not the directory's owner"):
-        accounts._read("users", str(path))
+        secret_files._read("users", str(path))
 
 
 def test_a_file_is_given_to_its_owner_before_it_has_a_name_to_swap(tmp_path, monkeypatch):
@@ -356,7 +356,7 @@ def test_a_file_is_given_to_its_owner_before_it_has_a_name_to_swap(tmp_path, mon
     path = tmp_path / "password"
     path.symlink_to("/etc/hostname")
     about = os.lstat(path)
-    accounts.write("users", str(path), "secret")
+    secret_files.write("users", str(path), "secret")
     assert given == [(True, about.st_uid, about.st_gid)] and not path.is_symlink()
     assert path.read_text() == "secret\n" and [p.name for p in tmp_path.iterdir()] == ["password"]
 
@@ -371,8 +371,8 @@ def test_a_user_who_swaps_the_file_of_a_password(tmp_path):
     with attacker.swaps(path, other, "theirs"):
         for number in attacker.times(0.9):
             with contextlib.suppress(ModelopsError):
-                read.add(accounts._read("users", str(path))[0])
-                accounts.write("users", str(path), f"new {number}")
+                read.add(secret_files._read("users", str(path))[0])
+                secret_files.write("users", str(path), f"new {number}")
     assert attacker.SECRET not in read
     assert other.read_text() == attacker.SECRET and stat.S_IMODE(other.stat().st_mode) == 0o600
     assert other.stat().st_uid == os.geteuid()

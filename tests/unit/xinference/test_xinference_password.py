@@ -17,7 +17,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Store
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import reconcile, repairs
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import turn as one_turn
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin, secret_files
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.users.passwords import (
     PasswordState,
     plan_of,
@@ -161,7 +161,7 @@ def test_a_run_that_broke_off_goes_on(password, server, file, of_reconciler, dir
     assert broken.failed and in_force(server, user) == path.read_text().strip() == old
     assert broken["changed"] is noted.exists() is (given is None)
 
-    kept = admin.write
+    kept = secret_files.write
 
     def writes(what, where, value):
         return failing() if where == str(path) else kept(what, where, value)

@@ -43,11 +43,17 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.lau
     ABSENT,
     DIFFERS,
     FAILED,
-    LOADING,
-    QUEUED,
     READY,
     Outcome,
     begin,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching.report import (
+    _abilities,
+    cells,
+    failures,
+    left_alone,
+    row_of,
+    unasked_vision,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import cluster, placement
 
@@ -135,7 +141,7 @@ def _converge(
             raise
         if not result["pending"]:
             pending.drop()
-        return {**result, "warnings": run.warnings + _left_alone(result)}
+        return {**result, "warnings": run.warnings + left_alone(result)}
 
 
 class _Run:
@@ -214,7 +220,7 @@ class _Run:
         except ModelopsError as exc:
             # What was done until here is told, too.
             self.actual = server_state.ServerState({}, {})
-            text = "\n".join([*_failures(work), str(exc)])
+            text = "\n".join([*failures(work), str(exc)])
             raise ModelopsError(self._explained(work, text), **{**result, **self._report(work, {})}) from exc
         proofs = self._prove(work)
         result.update(self._report(work, proofs))
@@ -357,7 +363,7 @@ class _Run:
                 if fields:
                     outcome.phase, outcome.differs = DIFFERS, [str(f) for f in fields]
             elif outcome.action not in ("none", "terminated"):
-                self.warnings += _unasked_vision(model, self.actual)
+                self.warnings += unasked_vision(model, self.actual)
 
     def _prove(self, work: launch.Work) -> dict[str, proof.Proof]:
         settings = self.settings
@@ -376,11 +382,11 @@ class _Run:
         return proofs
 
     def _report(self, work: launch.Work, proofs: t.Mapping[str, proof.Proof]) -> dict[str, t.Any]:
-        rows = [_row(m, o, self.actual, proofs.get(m.uid)) for m, o in zip(self.wanted, work.outcomes)]
+        rows = [row_of(m, o, self.actual, proofs.get(m.uid)) for m, o in zip(self.wanted, work.outcomes)]
         return {"progress": work.lines, "models": rows, "requests": dict(self.client.session.counts)}
 
     def _raise_failures(self, work: launch.Work, proofs: t.Mapping[str, proof.Proof], result: dict[str, t.Any]) -> None:
-        failed = _failures(work)
+        failed = failures(work)
         unproven = proof.failures(list(proofs.values()))
         if not failed and not unproven:
             return
@@ -388,7 +394,7 @@ class _Run:
         head = (
             f"{len(bad)} of {len(work.outcomes)} models on {self.client.endpoint} failed, the others are as declared:"
         )
-        table = progress.table([_TABLE, *(_cells(row, bad) for row in result["models"])])
+        table = progress.table([_TABLE, *(cells(row, bad) for row in result["models"])])
         raise ModelopsError(self._explained(work, "\n".join([head, *failed, *unproven, "", *table])), **result)
 
     def _explained(self, work: launch.Work, message: str) -> str:
@@ -401,80 +407,3 @@ class _Run:
 # The way past every refusal of the placement.
 _ALL_THE_SAME = "Where you know better, check_placement: false of a model launches it all the same, with a warning."
 _TABLE = ["model UID", "type", "state", "done", "replicas", "seconds"]
-
-
-def _cells(row: t.Mapping[str, t.Any], bad: t.Container[str]) -> list[t.Any]:
-    """The line of a model in the table of what happened."""
-    state = "failed" if row["uid"] in bad else row["state"]
-    ready = f"{row['replicas']['ready']}/{row['replicas']['wanted']}"
-    return [row["uid"], row["type"], state, row["action"], ready, row["seconds"] or ""]
-
-
-def _abilities(uid: str, actual: server_state.ServerState) -> list[str]:
-    row, instance = actual.models.get(uid) or {}, actual.instances.get(uid) or {}
-    return row.get("model_ability") or instance.get("model_ability") or []
-
-
-def _unasked_vision(model: models.Model, actual: server_state.ServerState) -> list[str]:
-    """What to warn of where the server made a text model one that reads pictures; it does so by the family's name alone."""
-    definition = model.options["definition"] or {}
-    if "vision" in (definition.get("abilities") or ["vision"]) or "vision" not in _abilities(model.uid, actual):
-        return []
-    return [
-        f"{model.uid}: the server adds the ability vision because of definition.family {definition['family']!r}, and Dify then "
-        "offers pictures for it. Where the weights read none, name a text family, such as gemma-3-1b-it instead of "
-        "gemma-3-it; where they do, add vision to definition.abilities"
-    ]
-
-
-def _row(
-    model: models.Model, outcome: Outcome, actual: server_state.ServerState, proven: proof.Proof | None
-) -> dict[str, t.Any]:
-    running, instance = actual.models.get(model.uid) or {}, actual.instances.get(model.uid) or {}
-    replicas = instance.get("replica_statuses") or []
-    # In check mode nothing was launched: then what is on the server is the truth.
-    state = actual.state(model.uid) if outcome.phase == QUEUED else outcome.phase
-    there = state in (READY, DIFFERS, LOADING)
-    return {
-        "uid": model.uid,
-        "name": running.get("model_name") or model.name,
-        "type": model.type,
-        "declared": model.options["state"],
-        "state": state,
-        "action": outcome.action,
-        "replicas": {
-            "wanted": model.options["replicas"] if model.present else 0,
-            "ready": sum(1 for replica in replicas if replica.get("status") == "READY") if there else 0,
-        },
-        "workers": progress.workers(instance) if there else [],
-        "abilities": _abilities(model.uid, actual),
-        "engine": running.get("model_engine") or model.options["engine"],
-        "format": running.get("model_format") or model.options["format"],
-        "size": _text(running.get("model_size_in_billions") or model.options["size"]),
-        "quantization": running.get("quantization") or model.options["quantization"],
-        "context_length": running.get("context_length"),
-        "dimensions": running.get("dimensions"),
-        "differs": outcome.differs or [],
-        "error": outcome.error,
-        "proof": proven.result() if proven else None,
-        "seconds": outcome.seconds,
-        "tags": model.options["tags"] or [],
-        "dify": models.given(model.options["dify"]),
-    }
-
-
-def _text(value: t.Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def _failures(work: launch.Work) -> list[str]:
-    return [f"{o.uid}: {o.error}" for o in work.outcomes if o.phase == FAILED]
-
-
-def _left_alone(result: t.Mapping[str, t.Any]) -> list[str]:
-    """One warning for each model that runs otherwise than declared and was left alone."""
-    return [
-        f"{row['uid']} differs and was not replaced (replace: true would): {', '.join(row['differs'])}"
-        for row in result.get("models") or []
-        if row["differs"]
-    ]

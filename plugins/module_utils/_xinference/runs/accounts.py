@@ -10,7 +10,11 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import AUTH_PATH, Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import (
+    admin,
+    authentication,
+    secret_files,
+)
 
 _STATE = dict(type="str", choices=["present", "absent"], default="present")
 
@@ -48,17 +52,17 @@ def run(client: Client, p: t.Mapping[str, t.Any], warn: t.Callable[[str], None])
     """
     admin.desired(p["users"], p["keys"], p["username"])
     answer = client.wait_ready(p["ready_timeout"], path=AUTH_PATH, workers=False)
-    actual = admin.authentication(client, answer)
-    if actual.auth == admin.NO_AUTH:
+    actual = authentication.authentication(client, answer)
+    if actual.auth == authentication.NO_AUTH:
         return _unmanaged(client, actual, [admin.Key(options) for options in p["keys"]], p["users"], warn)
     client.check_password(actual.password_min_length if actual.needs_setup else 0)
-    if actual.auth == admin.LEGACY:
-        admin.login(client, actual.auth)
+    if actual.auth == authentication.LEGACY:
+        authentication.login(client, actual.auth)
         return _unmanaged(client, actual, admin.look_at_keys(client, p["keys"]), p["users"], warn)
     return _managed(client, actual, p)
 
 
-def _managed(client: Client, actual: admin.Accounts, p: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _managed(client: Client, actual: authentication.Accounts, p: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """A server with users and keys in its database, since 3.0."""
     # Nothing can be read from a server that check mode must not claim: its keys are those of an empty server.
     predicted = actual.needs_setup and client.session.check_mode
@@ -66,8 +70,8 @@ def _managed(client: Client, actual: admin.Accounts, p: t.Mapping[str, t.Any]) -
         keys = [admin.Key(options) for options in p["keys"]]
     else:
         if actual.needs_setup:
-            admin.claim(client, admin.find_token(p["setup_token"], p["setup_log"]))
-        admin.login(client, actual.auth)
+            authentication.claim(client, secret_files.find_token(p["setup_token"], p["setup_log"]))
+        authentication.login(client, actual.auth)
         keys = admin.look_at_keys(client, p["keys"])
         admin.read(client, actual, p["users"], keys)
     users = admin.look_at_users(client, p["users"])
@@ -85,14 +89,14 @@ def _managed(client: Client, actual: admin.Accounts, p: t.Mapping[str, t.Any]) -
 
 def _unmanaged(
     client: Client,
-    actual: admin.Accounts,
+    actual: authentication.Accounts,
     keys: list[admin.Key],
     users: t.Sequence[dict[str, t.Any]],
     warn: t.Callable[[str], None],
 ) -> dict[str, t.Any]:
     """A server whose users and keys are not the API's business."""
     problems = admin.unmanaged(actual.auth, users, keys)
-    if problems and actual.auth == admin.LEGACY:
+    if problems and actual.auth == authentication.LEGACY:
         raise ModelopsError(f"{client.endpoint} is of before 3.0: " + "; ".join(problems))
     for problem in problems:
         warn(f"{client.endpoint}: {problem}")
@@ -101,11 +105,11 @@ def _unmanaged(
         "plan": [],
         "version": client.version,
         **_facts(client, actual, keys),
-        "claimed": actual.auth == admin.LEGACY,
+        "claimed": actual.auth == authentication.LEGACY,
         "needs_setup": False,
     }
 
 
-def _facts(client: Client, actual: admin.Accounts, keys: list[admin.Key]) -> dict[str, t.Any]:
+def _facts(client: Client, actual: authentication.Accounts, keys: list[admin.Key]) -> dict[str, t.Any]:
     rows = [{"name": key.name, "path": key.path, "state": key.options["state"]} for key in keys]
     return {"auth": actual.auth, "client_keys": rows, "requests": dict(client.session.counts)}

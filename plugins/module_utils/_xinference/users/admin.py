@@ -11,26 +11,26 @@ from __future__ import annotations
 
 import os
 import secrets
-import stat
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from ansible_collections.modelops.inference.plugins.module_utils import _log as log
-from ansible_collections.modelops.inference.plugins.module_utils import _secrets
-from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, Refused
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Change, Field, Plan
-from ansible_collections.modelops.inference.plugins.module_utils._session import Answer
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import (
-    AUTH_PATH,
     KEYS,
-    RESET_HINT,
     USERS,
     Client,
 )
-
-NO_AUTH, LEGACY, DATABASE = "none", "legacy", "database"
-_KEY_FILE_MODE = 0o600
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users.authentication import (
+    NO_AUTH,
+    Accounts,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users.secret_files import (
+    FILE_MODE,
+    _read,
+    write,
+)
 
 
 @dataclass
@@ -67,22 +67,6 @@ class Key:
     def settled(self) -> bool:
         """Whether nothing has to be asked about it."""
         return self.present and self.works is True and self.mode_ok and (self.in_file or not self.path)
-
-
-@dataclass
-class Accounts:
-    """What the server has.
-
-    :param auth: none, legacy (the file of ``--auth-config``, before 3.0) or database.
-    :param users: by name; empty where none were asked for.
-    :param keys: by name; empty where every declared key is settled.
-    """
-
-    auth: str
-    needs_setup: bool = False
-    password_min_length: int = 0
-    users: dict[str, dict[str, t.Any]] = field(default_factory=dict)
-    keys: dict[str, dict[str, t.Any]] = field(default_factory=dict)
 
 
 def desired(users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[dict[str, t.Any]], username: str) -> None:
@@ -123,87 +107,6 @@ def look_at_users(client: Client, declared: t.Sequence[dict[str, t.Any]]) -> lis
     return found
 
 
-# -- the claim -----------------------------------------------------------------------------------------------------
-
-
-def authentication(client: Client, answer: Answer) -> Accounts:
-    """How the server tells its users apart, and whether somebody has claimed it.
-
-    :param answer: of ``GET /v1/cluster/auth``.
-    """
-    if not client.needs_auth(answer):
-        return Accounts(NO_AUTH)
-    answer = client.session.get("/v1/admin/setup/status", expect=(200, 404))
-    if answer.status == 404:
-        return Accounts(LEGACY)
-    return Accounts(DATABASE, bool(answer.json["needs_setup"]), int(answer.json.get("password_min_length") or 0))
-
-
-def claim(client: Client, token: str | None) -> None:
-    """Makes the first administrator. 3.x asks for no token: there the first caller wins."""
-    answer = client.claim(token)
-    if answer.status == 201:
-        return
-    if "token" in answer.detail.lower():
-        raise ModelopsError(
-            f"{client.endpoint} refused the setup token: {answer.detail} "
-            + ("It is the one given or found." if token else "None was given (setup_token) or found (setup_log).")
-            + " The newest 'Setup token:' line of the server's log has it; a restart of the server prints it again."
-        )
-    if answer.status == 403:
-        raise ModelopsError(f"{client.endpoint} was claimed by someone else meanwhile: {answer.detail} {RESET_HINT}")
-    raise ModelopsError(f"{client.endpoint} refused the new administrator: {answer.detail}")
-
-
-def for_rotation(client: Client, timeout: float, what: str) -> Accounts:
-    """How the server, which must answer, tells its users apart, where a secret can be replaced while clients use it.
-
-    :param what: the secret, "key" or "password".
-    :raises ModelopsError: no such secret can be replaced on this server.
-    """
-    actual = authentication(client, client.wait_ready(timeout, path=AUTH_PATH, workers=False))
-    if actual.auth == NO_AUTH:
-        raise ModelopsError(
-            f"{client.endpoint} has no authentication (xinference_auth), so it has no {what} to rotate."
-        )
-    if actual.auth == LEGACY:
-        raise ModelopsError(
-            f"{client.endpoint} is of before 3.0 and reads its {what}s at its start, so none can be replaced while clients use it. "
-            "Upgrade it first: set xinference_version and run ansible-playbook modelops.inference.upgrade."
-        )
-    return actual
-
-
-def login(client: Client, auth: str) -> None:
-    """One attempt as the administrator of a server that is claimed.
-
-    :raises ModelopsError: the password is another one.
-    """
-    answer = client.take_token()
-    if answer.status == 200:
-        return
-    if answer.status == 429:
-        raise ModelopsError(
-            f"{client.endpoint} has banned this address after too many failed logins ({answer.detail}); "
-            "the ban lasts an hour"
-        )
-    why = {
-        LEGACY: "The file of its --auth-config has another password, or no such user.",
-        DATABASE: f"It was claimed by someone else, or with another password. {RESET_HINT}",
-    }[auth]
-    raise ModelopsError(
-        f"{client.endpoint} does not take the password of {client.username!r} ({answer.status}: {answer.detail}), "
-        f"which was tried once and not again. {why}"
-    )
-
-
-def find_token(given: str | None, path: str | None) -> str | None:
-    return given or (log.setup_token(path) if path else None)
-
-
-# -- keys: what is known of them ---------------------------------------------------------------------------------------
-
-
 def look_at_keys(client: Client, declared: t.Sequence[dict[str, t.Any]]) -> list[Key]:
     """The declared keys with what their files hold; every key that is there is tried once."""
     return [_look(client, options) for options in declared]
@@ -214,7 +117,7 @@ def _look(client: Client, options: dict[str, t.Any]) -> Key:
     if key.path:
         text, mode = _read("keys", key.path)
         key.exists = text is not None
-        key.mode_ok = not key.exists or mode == _KEY_FILE_MODE
+        key.mode_ok = not key.exists or mode == FILE_MODE
         key.value = key.value or text
         key.in_file = key.exists and text == key.value
     client.session.hide(key.value)
@@ -229,35 +132,6 @@ def works(client: Client, value: str) -> bool:
     return answer.status == 200
 
 
-def _read(what: str, path: str) -> tuple[str | None, int]:
-    """Text and mode of a file that holds a secret; None where there is none.
-
-    Its directory may be the service's, whose user could have another file of root's sent to the server by a link to it.
-    """
-    try:
-        with Directory.at(os.path.dirname(path)) as directory:
-            owner = directory.owner[0]
-            # Another user could have moved a file of root's here, or linked it.
-            owners = (0, os.geteuid(), owner) if directory.safe else (owner,)
-            with directory.open(os.path.basename(path), owners) as file:
-                text = _secrets.decoded(file.read(), f"{what}: {path}").strip()
-                return text, stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-    except FileNotFoundError:
-        return None, 0
-    except Refused as exc:
-        raise ModelopsError(
-            f"{what}: {path} is not read: {exc.strerror}. It must be a regular file of its directory's owner. Remove it, "
-            "or give it to that user."
-        ) from exc
-    except OSError as exc:
-        raise ModelopsError(f"{what}: {path} cannot be read ({exc.strerror})") from exc
-
-
-def read_secret(what: str, path: str) -> str | None:
-    """The secret that a file holds; None where there is none."""
-    return _read(what, path)[0]
-
-
 def read(client: Client, actual: Accounts, users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[Key]) -> None:
     """Reads users and keys, each only where something is declared about them that is not settled."""
     unsettled = [key for key in keys if not key.settled]
@@ -265,9 +139,6 @@ def read(client: Client, actual: Accounts, users: t.Sequence[dict[str, t.Any]], 
         actual.users = {row["username"]: row for row in client.get(USERS).json}
     if unsettled:
         actual.keys = {row["name"]: row for row in client.get(KEYS).json}
-
-
-# -- plan --------------------------------------------------------------------------------------------------------------
 
 
 def plan_of(
@@ -340,9 +211,6 @@ def _plan_key(plan: Plan, actual: Accounts, key: Key, where: str) -> None:
 
 def _secret() -> Field:
     return Field("content", None, "key", secret=True)
-
-
-# -- apply -------------------------------------------------------------------------------------------------------------
 
 
 def apply(client: Client, actual: Accounts, plan: Plan) -> None:
@@ -428,24 +296,6 @@ def revealed(client: Client, row: t.Mapping[str, t.Any]) -> str | None:
         return None
     client.session.hide(answer.json["key"])
     return str(answer.json["key"])
-
-
-def write(what: str, path: str, value: str) -> None:
-    """Replaces a file in one step; readable by its owner only from the first byte on.
-
-    It keeps its owner. A new one of root belongs to whoever owns the directory.
-    """
-    try:
-        with Directory.at(os.path.dirname(path)) as directory:
-            name = os.path.basename(path)
-            about = directory.stat(name)
-            owner = (about.st_uid, about.st_gid) if about else directory.owner
-            directory.write(name, value + "\n", _KEY_FILE_MODE, owner)
-    except OSError as exc:
-        raise ModelopsError(f"{what}: {path} cannot be written ({exc.strerror})") from exc
-
-
-# -- servers that cannot be managed --------------------------------------------------------------------------------
 
 
 def unmanaged(auth: str, users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[Key]) -> list[str]:

@@ -25,7 +25,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.api
     USERS,
     Client,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import secret_files
 
 # Characters of a password that is made, at least.
 _LENGTH = 32
@@ -107,7 +107,7 @@ def of_user(client: Client, user: str, path: str, given: str | None, min_length:
 
 def _kept(client: Client, path: str) -> tuple[str | None, str | None]:
     """Contents of the file and of the one beside it. One that is empty holds nothing."""
-    kept = [admin.read_secret("password", each) or None for each in (path, path + NEXT)]
+    kept = [secret_files.read_secret("password", each) or None for each in (path, path + NEXT)]
     client.session.hide(*kept)
     return kept[0], kept[1]
 
@@ -163,7 +163,7 @@ def apply(client: Client, found: PasswordState, plan: Plan) -> None:
 
 def _note(_client: Client, found: PasswordState) -> None:
     """Before the server has it: otherwise, of a run that is killed right after the change, nobody would know the password."""
-    admin.write("password", found.next_path, found.new)
+    secret_files.write("password", found.next_path, found.new)
 
 
 def _change(client: Client, found: PasswordState) -> None:
@@ -184,7 +184,7 @@ def _change(client: Client, found: PasswordState) -> None:
 
 
 def _write(_client: Client, found: PasswordState) -> None:
-    admin.write("password", found.path, found.new)
+    secret_files.write("password", found.path, found.new)
 
 
 def _forget(_client: Client, found: PasswordState) -> None:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import KEYS, Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin, secret_files
 
 
 @dataclass
@@ -104,7 +104,7 @@ def finish(found: KeyState) -> Plan:
 def look(client: Client, name: str, path: str) -> KeyState:
     """Reads both keys and the file."""
     rows = {row["name"]: row for row in client.get(KEYS).json}
-    in_file = admin.read_secret("key", path)
+    in_file = secret_files.read_secret("key", path)
     client.session.hide(in_file)
     found = KeyState(client.endpoint, name, path, rows.get(name), rows.get(next_name(name)), in_file=in_file)
     if found.next is not None:
@@ -143,7 +143,7 @@ def _write(client: Client, found: KeyState) -> None:
             f"{found.where} does not take its new key {next_name(found.name)!r}, and {found.name!r} stays valid. Remove the new one in "
             "Xinference's web interface, and run this again."
         )
-    admin.write("key", found.path, str(found.text))
+    secret_files.write("key", found.path, str(found.text))
     found.in_file = found.text
 
 
