@@ -7,7 +7,7 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from servers.xinference import PASSWORD, PROFILES, XinferenceServer
 
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import access
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch, operations, proof
 
 
@@ -27,7 +27,7 @@ def newest():
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
     """Nothing here takes seconds, so nobody waits for them."""
-    monkeypatch.setattr(client, "_READY_PAUSE", 0.05)
+    monkeypatch.setattr(access, "_READY_PAUSE", 0.05)
     monkeypatch.setattr(launch, "_QUICK", 0.02)
     monkeypatch.setattr(operations, "_PAUSE", 0.02)
     monkeypatch.setattr(launch, "_SLICE", 0.1)

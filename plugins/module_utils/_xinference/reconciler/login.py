@@ -11,7 +11,8 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import Answer
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import NEXT, Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.access import NEXT
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.options import Options
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.state import (
     ReconcilerState,

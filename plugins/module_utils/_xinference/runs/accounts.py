@@ -9,7 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import AUTH_PATH, Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.access import AUTH_PATH
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import (
     admin,
     authentication,

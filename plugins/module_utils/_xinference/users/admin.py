@@ -17,11 +17,8 @@ from dataclasses import dataclass
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Change, Field, Plan
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import (
-    KEYS,
-    USERS,
-    Client,
-)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.access import KEYS, USERS
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.users.authentication import (
     NO_AUTH,
     Accounts,

@@ -11,11 +11,8 @@ from dataclasses import dataclass, field
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import Answer
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import (
-    AUTH_PATH,
-    RESET_HINT,
-    Client,
-)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.access import AUTH_PATH, RESET_HINT
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 
 NO_AUTH, LEGACY, DATABASE = "none", "legacy", "database"
 

@@ -19,12 +19,8 @@ from dataclasses import dataclass, field
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, examine
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import (
-    NEXT,
-    RESET_HINT,
-    USERS,
-    Client,
-)
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.access import NEXT, RESET_HINT, USERS
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import secret_files
 
 # Characters of a password that is made, at least.

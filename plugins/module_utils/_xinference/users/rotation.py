@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import KEYS, Client
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.access import KEYS
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin, secret_files
 
 
