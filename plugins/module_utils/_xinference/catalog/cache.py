@@ -22,7 +22,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import releases
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog import offers
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog import engine_specs
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
     definitions,
     registration,
@@ -64,7 +64,7 @@ def entry(told: t.Mapping[str, t.Any]) -> CachedVersion:
         path=path,
         # Left out where the directory is empty.
         real_path=told.get("real_path") or path,
-        spec=offers.spec_of(told),
+        spec=engine_specs.spec_of(told),
         size=told.get("size_bytes"),
     )
 
@@ -83,7 +83,7 @@ class User:
     def uses(self, item: CachedVersion) -> bool:
         return self.name == item.name and all(
             None in (self.spec.get(option), item.spec[option]) or self.spec[option] == item.spec[option]
-            for option in offers.SPEC
+            for option in engine_specs.SPEC_KEYS
         )
 
 
@@ -101,14 +101,14 @@ def users(
     :param declared: models as xinference_models takes them.
     :raises ModelopsError: one of them is none.
     """
-    found = [User(f"{uid} runs", row["model_name"], offers.spec_of(row)) for uid, row in running.items()]
+    found = [User(f"{uid} runs", row["model_name"], engine_specs.spec_of(row)) for uid, row in running.items()]
     found += [
         User(f"{uid} is there", row["model_name"], {})
         for uid, row in instances.items()
         if uid not in running and row["status"] not in ("ERROR", "TERMINATED")
     ]
     found += [
-        User(f"{uid} is in the autostart", row["launch"]["model_name"], offers.spec_of(row["launch"]))
+        User(f"{uid} is in the autostart", row["launch"]["model_name"], engine_specs.spec_of(row["launch"]))
         for uid, row in autostart.items()
     ]
     for model in declared:
@@ -124,7 +124,7 @@ def _declared_spec(model: t.Mapping[str, t.Any]) -> dict[str, str | None]:
     given = {**model, "size": registration.normal_size(f"models: {model['uid']}", None if size is None else str(size))}
     return {
         option: None if given.get(option) is None else server_state.comparable(option, given[option])
-        for option in offers.SPEC
+        for option in engine_specs.SPEC_KEYS
     }
 
 

@@ -17,7 +17,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._directory impo
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import releases
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog import catalog, offers
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog import catalog, engine_specs
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import registration
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Declared
 
@@ -87,7 +87,7 @@ def _lacks_engine(row: t.Mapping[str, t.Any]) -> bool:
 def _engines(client: Client, row: t.Mapping[str, t.Any]) -> list[str]:
     """The installed engines that can run an LLM as it runs."""
     told = catalog.engines_of(client.engines("LLM", row["model_name"]) or {})
-    wanted = {option: next(iter(offers.values(row, option)), None) for option in offers.SPEC}
+    wanted = {option: next(iter(engine_specs.values(row, option)), None) for option in engine_specs.SPEC_KEYS}
     return [name for name, engine in told.items() if engine["installed"] and wanted in engine["specs"]]
 
 

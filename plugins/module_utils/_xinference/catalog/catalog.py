@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog import offers
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog import engine_specs
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
     models,
     registration,
@@ -54,7 +54,9 @@ class Filters:
         )
 
     def _spec(self, specs: t.Iterable[dict[str, t.Any]]) -> bool:
-        wanted = {option: getattr(self, option) for option in offers.SPEC if getattr(self, option) is not None}
+        wanted = {
+            option: getattr(self, option) for option in engine_specs.SPEC_KEYS if getattr(self, option) is not None
+        }
         return not wanted or any(
             all(server_state.comparable(option, value) == spec[option] for option, value in wanted.items())
             for spec in specs
@@ -97,7 +99,7 @@ def listed(client: Client, filters: Filters) -> list[CatalogModel]:
 def _row(model_type: str, told: t.Mapping[str, t.Any]) -> CatalogModel:
     specs: list[dict[str, t.Any]] = []
     for spec in told.get("model_specs") or []:
-        found = offers.spec_of(spec)
+        found = engine_specs.spec_of(spec)
         if found not in specs and any(found.values()):
             specs.append(found)
     languages = told.get("model_lang") or told.get("language") or []
@@ -146,19 +148,21 @@ def engines_of(told: t.Mapping[str, t.Any]) -> dict[str, dict[str, t.Any]]:
     result = {}
     for name, answer in told.items():
         found = answer if isinstance(answer, list) else []
-        there = bool(found) and offers.installed(found)
+        there = bool(found) and engine_specs.installed(found)
         why = None if there else next((o["virtualenv_reason"] for o in found if o.get("virtualenv_reason")), None)
         result[name] = {
             "installed": there,
             "why_not": why or (None if found else str(answer) or "nothing fits"),
-            "specs": [spec for offer in found for spec in _specs(offer)],
+            "specs": [row for spec in found for row in _rows(spec)],
         }
     return result
 
 
-def _specs(offer: offers.Offer) -> list[dict[str, t.Any]]:
-    each: list[t.Sequence[str | None]] = [offers.values(offer, option) or (None,) for option in offers.SPEC]
-    return [dict(zip(offers.SPEC, combination)) for combination in itertools.product(*each)]
+def _rows(spec: engine_specs.EngineSpec) -> list[dict[str, t.Any]]:
+    each: list[t.Sequence[str | None]] = [
+        engine_specs.values(spec, option) or (None,) for option in engine_specs.SPEC_KEYS
+    ]
+    return [dict(zip(engine_specs.SPEC_KEYS, combination)) for combination in itertools.product(*each)]
 
 
 # -- can this server serve it? -----------------------------------------------------------------------------------------
@@ -181,11 +185,11 @@ def judge(client: Client, wanted: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         wanted = {**wanted, "size": registration.normal_size(where, wanted["size"])}
         engines = client.engines(wanted["type"], wanted["name"])
         if engines is None:
-            offers.check_name(client, wanted["type"], wanted["name"])
+            engine_specs.check_name(client, wanted["type"], wanted["name"])
             return {**result, "can": True, "engines": None, "how": _how(wanted, wanted["engine"], [], True)}
         result["engines"] = engines_of(engines)
         name, fitting = _choose(client.endpoint, engines, wanted)
-        how = _how(wanted, name, fitting, offers.installed(fitting))
+        how = _how(wanted, name, fitting, engine_specs.installed(fitting))
         return {**result, "can": True, "how": how}
     except ModelopsError as exc:
         return {"engines": None, **result, "why_not": str(exc)}
@@ -193,15 +197,15 @@ def judge(client: Client, wanted: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def _choose(
     endpoint: str, engines: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]
-) -> tuple[str, list[offers.Offer]]:
+) -> tuple[str, list[engine_specs.EngineSpec]]:
     """The wanted engine, else the first that fits, those that are installed before the others. Pure."""
     if wanted["engine"]:
-        return offers.of_engine(endpoint, wanted["name"], engines, wanted)
+        return engine_specs.of_engine(endpoint, wanted["name"], engines, wanted)
     problems = []
     usable = [name for name, told in engines.items() if isinstance(told, list)]
-    for name in sorted(usable, key=lambda name: not offers.installed(engines[name])):
+    for name in sorted(usable, key=lambda name: not engine_specs.installed(engines[name])):
         try:
-            return offers.of_engine(endpoint, wanted["name"], engines, {**wanted, "engine": name})
+            return engine_specs.of_engine(endpoint, wanted["name"], engines, {**wanted, "engine": name})
         except ModelopsError as exc:
             problems.append(str(exc))
     problems = problems or [f"{name}: {reason}" for name, reason in engines.items()]
@@ -209,15 +213,15 @@ def _choose(
 
 
 def _how(
-    wanted: t.Mapping[str, t.Any], engine: str | None, fitting: t.Sequence[offers.Offer], there: bool
+    wanted: t.Mapping[str, t.Any], engine: str | None, fitting: t.Sequence[engine_specs.EngineSpec], there: bool
 ) -> dict[str, t.Any]:
     """The model as xinference_models takes it; without what the server has no choice of."""
-    specs = [spec for offer in fitting for spec in _specs(offer)]
-    for option in offers.SPEC:
+    specs = [row for spec in fitting for row in _rows(spec)]
+    for option in engine_specs.SPEC_KEYS:
         if wanted[option] is not None:
             value = server_state.comparable(option, wanted[option])
             specs = [spec for spec in specs if spec[option] in (None, value)]
-    best = min(specs, key=_rank, default={option: wanted[option] for option in offers.SPEC})
+    best = min(specs, key=_rank, default={option: wanted[option] for option in engine_specs.SPEC_KEYS})
     how = {"uid": wanted["name"], "type": wanted["type"], "engine": engine, **best}
     # A release that makes no virtual environment by itself has to be told to.
     how["virtual_env"] = wanted["virtual_env"] if there else True

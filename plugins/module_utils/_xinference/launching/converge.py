@@ -21,7 +21,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import progress, releases
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog import offers
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.catalog import engine_specs
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
     autostart,
     model_plan,
@@ -186,7 +186,7 @@ class _Run:
             if settings.prune:
                 self.wanted += model_plan.undeclared(self.declared, self.actual)
             decisions = model_plan.decide(self.wanted, self.actual, settings.replace)
-            offers.check(client, decisions, self.actual)
+            engine_specs.check(client, decisions, self.actual)
             placed = self._place(decisions)
             result = {"version": client.version, "pending": False, **self._plan(decisions).result()}
             result["placement"] = placed.rows

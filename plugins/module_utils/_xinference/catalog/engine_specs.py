@@ -5,7 +5,7 @@
 """What a running server can serve: engines, formats, sizes, quantizations. Only reads. Private to the collection.
 
 The server answers for one model at a time: engine -> a list of what it can run of this model, or the reason why it
-cannot. An engine that is not installed, but that a virtual environment would bring, is marked in its offers.
+cannot. An engine that is not installed, but that a virtual environment would bring, is marked in its specs.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ ENGINES = (
 )  # fmt: skip
 # The types of which every release can tell which engines run a model.
 _TYPES_WITH_ENGINES = ("LLM", "embedding", "rerank")
-# Option of a model -> key of an offer.
-SPEC = {"format": "model_format", "size": "model_size_in_billions", "quantization": "quantization"}
+# Option of a model -> key of a spec.
+SPEC_KEYS = {"format": "model_format", "size": "model_size_in_billions", "quantization": "quantization"}
 
-Offer = t.Mapping[str, t.Any]
+EngineSpec = t.Mapping[str, t.Any]
 
 
 def check(client: Client, decisions: t.Sequence[model_plan.Decision], actual: server_state.ServerState) -> None:
@@ -85,41 +85,41 @@ def check_name(client: Client, model_type: str, name: str) -> None:
 
 def of_engine(
     endpoint: str, model: str, engines: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]
-) -> tuple[str, list[Offer]]:
-    """The wanted engine in the server's spelling, and those of its offers that fit. Pure.
+) -> tuple[str, list[EngineSpec]]:
+    """The wanted engine in the server's spelling, and those of its specs that fit. Pure.
 
     :param engines: what the server told of the model.
     :param wanted: engine; format, size, quantization and virtual_env where they are given.
     """
     engine = wanted["engine"]
     name = next((known for known in engines if known.lower() == engine.lower()), None)
-    usable = sorted(known for known, offers in engines.items() if isinstance(offers, list))
-    here = f"on {endpoint} {model!r} runs on: {', '.join(usable) or 'no engine'}"
+    usable = sorted(known for known, specs in engines.items() if isinstance(specs, list))
+    runs_on = f"on {endpoint} {model!r} runs on: {', '.join(usable) or 'no engine'}"
     if name is None:
-        raise ModelopsError(f"no engine {engine!r}{nearest(engine, list(engines))}; {here}")
-    offers = engines[name]
-    if not isinstance(offers, list):
-        raise ModelopsError(f"engine {name} cannot run {model!r}: {offers}; {here}")
-    if wanted["virtual_env"] is False and not installed(offers):
-        raise ModelopsError(f"engine {name} is not installed on {endpoint} and virtual_env is false; {here}")
-    return name, _fitting(endpoint, model, name, offers, wanted)
+        raise ModelopsError(f"no engine {engine!r}{nearest(engine, list(engines))}; {runs_on}")
+    specs = engines[name]
+    if not isinstance(specs, list):
+        raise ModelopsError(f"engine {name} cannot run {model!r}: {specs}; {runs_on}")
+    if wanted["virtual_env"] is False and not installed(specs):
+        raise ModelopsError(f"engine {name} is not installed on {endpoint} and virtual_env is false; {runs_on}")
+    return name, _fitting(endpoint, model, name, specs, wanted)
 
 
-def installed(offers: t.Sequence[Offer]) -> bool:
+def installed(specs: t.Sequence[EngineSpec]) -> bool:
     """Whether the engine is there, or would be brought by a virtual environment."""
-    return not offers or not all(offer.get("virtualenv_required") for offer in offers)
+    return not specs or not all(spec.get("virtualenv_required") for spec in specs)
 
 
 def _fitting(
-    endpoint: str, model: str, engine: str, offers: t.Sequence[Offer], wanted: t.Mapping[str, t.Any]
-) -> list[Offer]:
-    """The engine's offers that have the wanted format, size and quantization."""
-    left = list(offers)
-    for option in SPEC:
-        if wanted[option] is None or not any(values(offer, option) for offer in left):
+    endpoint: str, model: str, engine: str, specs: t.Sequence[EngineSpec], wanted: t.Mapping[str, t.Any]
+) -> list[EngineSpec]:
+    """The engine's specs that have the wanted format, size and quantization."""
+    left = list(specs)
+    for option in SPEC_KEYS:
+        if wanted[option] is None or not any(values(spec, option) for spec in left):
             continue
-        found = sorted({value for offer in left for value in values(offer, option)})
-        left = [offer for offer in left if server_state.comparable(option, wanted[option]) in values(offer, option)]
+        found = sorted({value for spec in left for value in values(spec, option)})
+        left = [spec for spec in left if server_state.comparable(option, wanted[option]) in values(spec, option)]
         if not left:
             raise ModelopsError(
                 f"{endpoint} has no {model!r} with {option} {wanted[option]} for engine {engine}; it has {', '.join(found)}"
@@ -127,18 +127,18 @@ def _fitting(
     return left
 
 
-def values(offer: Offer, option: str) -> list[str]:
-    """The values of one offer for an option; LLM offers list their quantizations, the others name one."""
-    key = SPEC[option]
-    value = offer.get(key + "s", offer.get(key))
+def values(spec: EngineSpec, option: str) -> list[str]:
+    """The values of one spec for an option; LLM specs list their quantizations, the others name one."""
+    key = SPEC_KEYS[option]
+    value = spec.get(key + "s", spec.get(key))
     if value is None:
         return []
     return [server_state.comparable(option, item) for item in (value if isinstance(value, list) else [value])]
 
 
-def spec_of(offer: Offer) -> dict[str, str | None]:
-    """The first value of an offer for each option, None where it names none."""
-    return {option: next(iter(values(offer, option)), None) for option in SPEC}
+def spec_of(spec: EngineSpec) -> dict[str, str | None]:
+    """The first value of a spec for each option, None where it names none."""
+    return {option: next(iter(values(spec, option)), None) for option in SPEC_KEYS}
 
 
 def _check_engine_name(client: Client, model: models.Model) -> None:
