@@ -19,6 +19,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dra
     plan_drain,
     undrain,
 )
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import operations
 
 ONE, TWO, THREE = "10.0.0.1:9998", "10.0.0.2:9998", "10.0.0.3:9998"
 TRIAL = "modelops-try-10.0.0.1-9998"
@@ -639,7 +640,7 @@ def test_a_trial_that_does_not_end_hides_no_reason(pair, run, monkeypatch):
     pair.serve("emb", **EMBEDDING, worker_ip=ONE)
     goes_and_comes(pair, run, ONE)
     pair.models.broken.add(ONE)
-    monkeypatch.setattr(drain.launch, "_GONE_TIMEOUT", 0)
+    monkeypatch.setattr(operations, "_GONE_TIMEOUT", 0)
     with monkeypatch.context() as patch:
         patch.setattr(pair.models, "terminate", lambda uid: {})
         failed = run(pair, "undrained")

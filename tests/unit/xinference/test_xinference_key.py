@@ -119,13 +119,13 @@ def test_a_rotation_from_its_begin_to_its_end(key, server, file):
 
 
 def test_a_run_that_broke_off_goes_on(key, server, file, monkeypatch):
-    from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin
+    from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import secret_files
 
     def failing(*_args):
         raise ModelopsError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(admin, "write", failing)
+        patch.setattr(secret_files, "write", failing)
         broken = key("begun")
     assert broken.failed and broken["changed"] and "disk is full" in broken["msg"]
     made = names(server)["client-next"]

@@ -17,7 +17,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import Store
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import reconcile, repairs
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import turn as one_turn
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin, secret_files
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import secret_files
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.users.passwords import (
     PasswordState,
     plan_of,
@@ -167,7 +167,7 @@ def test_a_run_that_broke_off_goes_on(password, server, file, of_reconciler, dir
         return failing() if where == str(path) else kept(what, where, value)
 
     with monkeypatch.context() as patch:
-        patch.setattr(admin, "write", writes)
+        patch.setattr(secret_files, "write", writes)
         broken = password(**options)
     assert broken.failed and broken["changed"] and "disk is full" in broken["msg"]
     made = in_force(server, user)
