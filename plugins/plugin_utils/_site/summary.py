@@ -1,0 +1,177 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The text at the end of a run: what was done, what serves, and how a person reaches it. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.cards import different_cards
+
+# Registered results whose plans tell what was done on a host, in the order of the run.
+RESULTS = (
+    "xinference_release_result",
+    "xinference_weights_result",
+    "xinference_bootstrap_result",
+    "xinference_activate_result",
+    "xinference_service_result",
+    "xinference_admin_result",
+    "models_reconciler_program",
+    "models_reconciler_result",
+    "models_result",
+)
+# More servers than these are not told one by one.
+_FEW = 5
+
+Variables = t.Mapping[str, t.Any]
+Hosts = t.Mapping[str, Variables]
+
+
+def summary(servers: Hosts, computing: Hosts, *, check: bool, undo: str) -> list[str]:
+    """The lines of the text.
+
+    :param servers: variables of the standalone servers and supervisors of the run, by host.
+    :param computing: the same of standalone servers and workers, in this run or not.
+    :param check: whether this was check mode.
+    :param undo: command that removes everything.
+    """
+    lines = ["", *(line for host, known in servers.items() for line in _done(host, known, check))]
+    lines += _table(_MODELS, [row for known in servers.values() for row in _models(known)], 36)
+    lines += _table(_DIFYS, list(_difys(servers.values())), 48)
+    lines += _accelerators({host: known for host, known in computing.items() if _plan(known)})
+    if len(servers) > _FEW:
+        lines.append(f"Xinference runs on {len(servers)} hosts; --limit HOST shows where and how.")
+    else:
+        for known in servers.values():
+            if known.get("dify_sheet_lines") is not None:
+                lines += [*known["dify_sheet_lines"], ""]
+        for host, known in servers.items():
+            if known.get("xinference_served") is not None:
+                lines += _server(host, known)
+    return [*lines, _field("undo", f"{undo}, with the same inventory")]
+
+
+def undo_command(playbooks: str, bin_site: bool) -> str:
+    """The command that removes everything.
+
+    :param playbooks: directory of the playbook that runs.
+    :param bin_site: whether it was started by bin/site.
+    """
+    if bin_site:
+        return "bin/site playbooks/remove.yml"
+    # Of an installed collection a playbook has a name.
+    installed = "/ansible_collections/" in playbooks
+    return f"ansible-playbook {'modelops.inference.remove' if installed else f'{playbooks}/remove.yml'}"
+
+
+def _field(name: str, text: str) -> str:
+    return f"  {name:<18} {text}"
+
+
+def _done(host: str, known: Variables, check: bool) -> list[str]:
+    plans = [f"  {line}" for name in RESULTS for line in (known.get(name) or {}).get("plan") or []]
+    return [f"{'Would be done' if check else 'Done'} on {host}", *plans, ""] if plans else []
+
+
+def _table(head: list[str], rows: list[list[str]], widest: int) -> list[str]:
+    """:param widest: of a column, but for texts that are longer."""
+    if not rows:
+        return []
+    table = [head, *rows]
+    widths = [min(widest, max(map(len, column)) + 2) for column in zip(*table)]
+    return ["".join(f"{text:<{width}}" for text, width in zip(row, widths)).rstrip() for row in table] + [""]
+
+
+_MODELS = ["cluster", "model UID", "type", "state", "replicas", "proof"]
+
+
+def _models(known: Variables) -> t.Iterator[list[str]]:
+    served = known.get("xinference_served") or {}
+    for model in served.get("models") or []:
+        proof, replicas = model.get("proof") or {}, model.get("replicas") or {}
+        text = proof.get("detail") or ""
+        if proof.get("ok"):
+            text = f"{text}, {proof['latency_ms']} ms"
+        count = f"{replicas.get('ready', 0)}/{replicas.get('wanted', 0)}"
+        yield [str(served["cluster"]), model["uid"], model["type"], model["state"], count, text]
+
+
+_DIFYS = ["Dify", "workspace", "model", "type", "state", "done"]
+
+
+def _difys(servers: t.Iterable[Variables]) -> t.Iterator[list[str]]:
+    told: list[Variables] = []
+    for row in [row for known in servers for row in known.get("dify_results") or []]:
+        # Hosts of one run tell of the same Difys.
+        if row in told:
+            continue
+        told.append(row)
+        done = ": ".join(text for text in (row["action"], row["why"]) if text not in ("", "none", None))
+        cells = [
+            row["dify"],
+            row.get("workspace") or "",
+            row["model"],
+            row["type"],
+            row["state"],
+            done or row["action"],
+        ]
+        yield [str(text) for text in cells]
+
+
+def _plan(known: Variables) -> Variables:
+    return (known.get("accelerator_found") or {}).get("plan") or {}
+
+
+def _accelerators(computing: Hosts) -> list[str]:
+    """What people should know of cards and drivers.
+
+    :param computing: hosts whose accelerators are known.
+    """
+    lines = []
+    for host, known in computing.items():
+        lines += [f"{host}: {warning['text']}" for warning in _plan(known).get("warnings") or []]
+        if known.get("accelerator_reboot_required"):
+            lines.append(str(known["accelerator_left"]))
+    clusters: Variables = next((known["xinference_clusters"] for known in computing.values()), {})
+    lines += different_cards(clusters, {host: known["accelerator_found"] for host, known in computing.items()})
+    return ["Accelerators", *(f"  {line}" for line in lines), ""] if lines else []
+
+
+def _server(host: str, known: Variables) -> list[str]:
+    """Where a server is and how it is used."""
+    served, found = known["xinference_served"], known["xinference_found"]
+    service = found["service"]
+    lines = [
+        f"{host}: Xinference {served['version']} on {served['url']}, under {service['manager']}",
+        _field("everything is in", served["directory"]),
+        *_computes_with(known),
+    ]
+    if served["admin_user"]:
+        since = {name: f", since {day}" for name, day in (found.get("secrets_since") or {}).items()}
+        of_inventory = served["admin_password"] == "the inventory"
+        made = "" if of_inventory else since.get("admin_password", "")
+        lines += [
+            _field("administrator", f"{served['admin_user']}, password in {served['admin_password']}{made}"),
+            _field("key for clients", f"in {served['api_key_file']}{since.get('client_key', '')}"),
+        ]
+    lines += [_field(word, service["commands"][word]) for word in ("stop", "start", "log")]
+    if served.get("reconciler"):
+        lines.append(_field("missing models", f"{served['reconciler']} status (or pause, resume)"))
+    return lines
+
+
+def _computes_with(known: Variables) -> list[str]:
+    plan = _plan(known)
+    torch = plan.get("torch")
+    if not torch:
+        return []
+    if torch["kind"] == "cpu":
+        why = plan["reason"] if plan["accelerator"] == "none" else torch["reason"]
+        return [_field("computes with", f"its CPU ({why})")]
+    cards = [card["name"] or "" for card in known["accelerator_found"]["facts"]["cards"] if card["computes"]]
+    counts = sorted(collections.Counter(cards).items())
+    each = [f"{count} x {name or 'a card that does not answer'}" for name, count in counts]
+    return [_field("computes with", ", ".join([*each, f"PyTorch {torch['reason']}"]))]
