@@ -31,6 +31,7 @@ def refusals(settings: Settings) -> Refusals:
         value = settings.plain(name) if settings.given(name) else words[0]
         if isinstance(value, (str, bool, int)) and str(value).lower() not in words:
             yield f"{name} must be {' or '.join(words)} (it is '{value}')."
+    yield from _offline(settings)
     if settings.inventory.parts == ["worker"]:
         return  # what its cluster serves, its supervisor's variables say
     for name, option, check in (
@@ -139,3 +140,17 @@ def _definitions(given: t.Sequence[t.Mapping[str, t.Any]]) -> Refusals:
 def _fit(settings: Settings, name: str) -> list[t.Mapping[str, t.Any]]:
     """The items of a list of which everything is known."""
     return [item for item in settings.get(name) or () if isinstance(item, dict) and kinds.known(item)]
+
+
+def _offline(settings: Settings) -> Refusals:
+    launched = [
+        str(model.get("uid", "a model"))
+        for model in settings.get("xinference_models") or ()
+        if isinstance(model, dict) and model.get("virtual_env") not in (None, False, "", "false", "no")
+    ]
+    if settings.get("xinference_offline") and launched:
+        yield (
+            f"virtual_env is true of {', '.join(launched)}, so the server would install packages from an index at each first launch, and "
+            "this host has none (xinference_offline). Name what the engine needs in xinference_extras or xinference_packages, and leave "
+            "virtual_env out."
+        )

@@ -22,36 +22,34 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site import (
     written,
 )
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.names import Names, misspelled
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import Needs
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import SPECS, Settings
 
 NAMES = Names(SPECS.options)
 
 
-def refusals(
-    settings: Settings, given: t.Iterable[str], roles: t.Collection[str], *, installs: bool, names: t.Sequence[str] = ()
-) -> list[str]:
+def refusals(settings: Settings, given: t.Iterable[str], needs: Needs, *, names: t.Sequence[str] = ()) -> list[str]:
     """Refusals, each as a sentence with the variable and the remedy.
 
     :param given: the names of the host's variables.
-    :param roles: whose variables are judged.
-    :param installs: whether the play installs a release.
+    :param needs: of the playbook.
     :param names: by which the host is known.
     """
-    of_roles = SPECS.of_roles(roles)
+    judged, roles = needs.names(SPECS.roles), needs.roles
     found = [
         f"{name} is no variable of this collection: did you mean {near}?"
         for name, near in misspelled(sorted(given), NAMES).items()
-        if near in of_roles
+        if near in judged
     ]
-    for name in sorted(of_roles):
+    for name in sorted(judged):
         if settings.given(name):
             found += settings.mistakes(name)
-    found += written.refusals(settings, of_roles, NAMES)
-    found += amounts.refusals(settings, of_roles)
+    found += written.refusals(settings, judged, NAMES)
+    found += amounts.refusals(settings, judged)
     if "accelerator" in roles:
         found += accelerator.refusals(settings)
     if "xinference" in roles:
-        found += release.refusals(settings, installs=installs)
+        found += release.refusals(settings, installs=needs.installs)
         for subject in (paths, network, environment, users):
             found += subject.refusals(settings)
     if "models" in roles:

@@ -47,17 +47,6 @@ def refusals(settings: Settings, *, installs: bool) -> Refusals:
             yield f"{name} is a text, and must be a list, such as [{settings.plain(name)}]."
     if installs:
         yield from _denied(settings)
-    launched = [
-        str(model.get("uid", "a model"))
-        for model in settings.get("xinference_models") or ()
-        if isinstance(model, dict) and model.get("virtual_env") not in (None, False, "", "false", "no")
-    ]
-    if settings.get("xinference_offline") and launched:
-        yield (
-            f"virtual_env is true of {', '.join(launched)}, so the server would install packages from an index at each first launch, and "
-            "this host has none (xinference_offline). Name what the engine needs in xinference_extras or xinference_packages, and leave "
-            "virtual_env out."
-        )
 
 
 def _addresses(settings: Settings) -> Refusals:

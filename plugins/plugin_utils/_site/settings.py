@@ -54,9 +54,6 @@ class Specs:
             defaults.update(read(role, "defaults", "main.yml"))
         return cls(options, defaults, owner)
 
-    def of_roles(self, roles: t.Collection[str]) -> list[str]:
-        return [name for name, role in self.roles.items() if role in roles]
-
 
 # A plugin is loaded once, by Ansible's own process; its workers, one a host, find the files read.
 SPECS = Specs.of(ALL)

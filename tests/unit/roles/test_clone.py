@@ -83,6 +83,6 @@ def test_the_archive_has_the_collection_alone(clone, tmp_path):
     with tarfile.open(next(tmp_path.glob("modelops-inference-*.tar.gz"))) as archive:
         members = archive.getmembers()
     names = {member.name for member in members}
-    assert {"playbooks/site.yml", "plugins/action/check_names.py", "meta/runtime.yml"} <= names
+    assert {"playbooks/site.yml", "plugins/action/validate_variables.py", "meta/runtime.yml"} <= names
     assert not [member.name for member in members if not (member.isfile() or member.isdir())]
     assert not names & {"site.yml", "ansible.cfg", "bin", "collections", "playbooks/collections"}

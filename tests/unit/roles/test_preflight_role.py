@@ -77,7 +77,7 @@ def test_words_that_mean_nothing_are_refused_all_at_once_without_a_dump_of_all_v
     assert "(item=" not in said.output
 
 
-@pytest.mark.each_core("check_names")
+@pytest.mark.each_core("validate_variables")
 def test_values_of_another_type_are_told_in_a_line_each_before_the_argument_spec(play, tmp_path):
     wrong = dict(
         xinference_port="{{ my_port }}",

@@ -17,7 +17,9 @@ import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.modelops.inference.plugins.modules.validate_variables import DOCUMENTATION
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import kinds, names
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import PLAYBOOKS
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import SPECS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -47,15 +49,22 @@ def test_the_defaults_pass_the_roles_own_check(role):
     assert ArgumentSpecValidator(spec).validate(plain).error_messages == []
 
 
-@pytest.mark.parametrize("playbook", sorted(path.name for path in (ROOT / "playbooks").glob("*.yml")))
-def test_a_playbook_looks_at_the_names_of_variables_first_and_on_all_hosts(playbook):
-    first = load("playbooks", playbook)[0]
+@pytest.mark.parametrize("playbook", sorted(path.stem for path in (ROOT / "playbooks").glob("*.yml")))
+def test_a_playbook_validates_its_variables_first_and_on_all_hosts(playbook):
+    first = load("playbooks", f"{playbook}.yml")[0]
     tasks = first.get("pre_tasks") or first["tasks"]
-    # The others install by the tasks of a role, which has its own preflight.
-    installs = {"installs": True} if playbook == "site.yml" else {}
-    every = {"roles": ["accelerator", "xinference", "models", "dify"], **installs}
-    assert tasks[0]["modelops.inference.check_names"] == every
-    assert "when" not in tasks[0] and ("serial" not in first or playbook == "site.yml")
+    assert tasks[0]["modelops.inference.validate_variables"] == {"playbook": playbook}
+    assert "when" not in tasks[0] and ("serial" not in first or playbook == "site")
+
+
+def test_what_a_playbook_validates_is_documented():
+    choices = yaml.safe_load(DOCUMENTATION)["options"]["playbook"]["choices"]
+    assert choices == sorted(PLAYBOOKS)
+    written = re.findall(r"^\| `(\w+)` \| ([^|]*) \|$", (ROOT / "docs" / "fleet.md").read_text(), re.MULTILINE)
+    wanted = [
+        (name, ", ".join(f"`{each}`" for each in (*needs.roles, *needs.also))) for name, needs in PLAYBOOKS.items()
+    ]
+    assert written == wanted
 
 
 def test_derived_documents_are_fresh():

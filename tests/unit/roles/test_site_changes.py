@@ -85,7 +85,7 @@ def test_a_server_whose_users_cannot_be_read_is_not_stopped(site, found, playboo
     found(auth_users=-1, auth_unreadable="auth.db cannot be read, so the server is left as it is.")
     code, out, calls = site.run("--limit", "paris", playbook=playbook)
     assert code and "paris (cluster paris): auth.db cannot be read, so the server is left as it is." in out, out
-    assert not {name for name, _given in calls} - {"xinference_host_info", "accelerator_info", "check_names"}
+    assert not {name for name, _given in calls} - {"xinference_host_info", "accelerator_info", "validate_variables"}
 
 
 DENIED = "/x/4.1.0-a has litellm 1.82.7 (known to be malicious: https://h.example)."
@@ -95,7 +95,7 @@ def test_a_release_that_is_known_to_be_malicious_is_refused(site):
     for words in (["xinference_version=2.6.1"], [json.dumps({"xinference_packages": ["litellm==1.82.8"]})]):
         code, out, calls = site.run("-e", *words, "--limit", "paris")
         assert code and "(known to be malicious: https://github.com/" in out and "paris (cluster paris): " in out, out
-        assert not {name for name, _given in calls} - {"check_names"}
+        assert not {name for name, _given in calls} - {"validate_variables"}
     words = json.dumps({"xinference_denied_packages": ["xinference==4.1.0"]})
     code, out, calls = site.run("-e", words, "--limit", "paris")
     assert code and "xinference 4.1.0 (denied by xinference_denied_packages) is not installed" in out, out
@@ -136,4 +136,4 @@ def test_a_host_for_whose_python_there_are_no_packages_is_refused_before_it_is_c
     assert code and "emulated failure" in out, out
     names = [name for name, _given in calls]
     assert names.count("xinference_release") == 1
-    assert not set(names) - {"xinference_release", "xinference_host_info", "accelerator_info", "check_names"}
+    assert not set(names) - {"xinference_release", "xinference_host_info", "accelerator_info", "validate_variables"}

@@ -12,6 +12,7 @@ import yaml
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import amounts, kinds, undefined, users
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import refusals as site
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import PLAYBOOKS, Needs
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import ALL, SPECS, Inventory, Settings
 
 LOCAL = Inventory("gpu01", ["xinference_local"], {"all": ["gpu01", "gpu02"]}, ["gpu01", "gpu02"])
@@ -32,7 +33,11 @@ CUSTOM = {
 
 
 def refused(variables, inventory=LOCAL, roles=ALL, installs=True):
-    return site.refusals(Settings(variables, inventory), variables, roles, installs=installs, names=["gpu01"])
+    return of_needs(variables, Needs(tuple(roles), installs=installs), inventory)
+
+
+def of_needs(variables, needs, inventory=LOCAL):
+    return site.refusals(Settings(variables, inventory), variables, needs, names=["gpu01"])
 
 
 def defined(**given):
@@ -538,6 +543,28 @@ def test_the_targets_of_every_host_are_judged():
     wrong = {"dify_targets": [{**TARGET, "server_url": "lan"}]}
     for inventory in (LOCAL, SUPERVISOR, WORKER, BOTH):
         assert any("is not an address" in line for line in refused(wrong, inventory))
+
+
+#: One wrong variable of each subject, and the playbooks that it stops.
+SUBJECTS = [
+    ({"xinference_dir": "/etc"}, set(PLAYBOOKS)),
+    ({"xinference_drain_host": "gpu01"}, set(PLAYBOOKS)),
+    ({"_raw_params": "xinference_keep_data"}, set(PLAYBOOKS)),
+    ({"xinference_models": [{**LLM, "engnie": "x"}]}, {"site", "bundle", "upgrade", "rollback", "restart"}),
+    ({"models_replace": "banana"}, {"site", "bundle", "upgrade", "rollback", "restart"}),
+    ({"models_prunee": "yes"}, {"site", "bundle", "upgrade", "rollback", "restart"}),
+    ({"dify_targets": [{**TARGET, "server_url": "lan"}]}, {"site", "bundle", "rotate"}),
+    ({"accelerator_huge_pages": -1}, {"site", "bundle", "upgrade"}),
+    ({"accelerator_state": "abssent"}, {"site", "bundle", "upgrade", "remove", "decommission"}),
+    ({"accelerator_stat": "absent"}, {"site", "bundle", "upgrade", "remove", "decommission"}),
+    ({"dify_capture_dest": 7, "dify_capture_desst": "x"}, {"site", "bundle", "rotate", "capture"}),
+    ({"xinference_version": "2.6.1"}, {"site"}),
+]
+
+
+@pytest.mark.parametrize("variables, playbooks", SUBJECTS, ids=str)
+def test_a_playbook_is_refused_for_what_it_needs(variables, playbooks):
+    assert {name for name, needs in PLAYBOOKS.items() if of_needs(variables, needs)} == playbooks
 
 
 def test_a_role_is_judged_by_its_own_variables():

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: check_names
+module: validate_variables
 short_description: Refuse variables of the collection's roles that cannot be right
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
@@ -28,23 +28,31 @@ extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.info
 options:
+  playbook:
+    description:
+      - The playbook of this collection that runs. What it needs is validated, and nothing else, so a wrong list of models does not keep a
+        worker from being drained. docs/fleet.md has the table.
+    type: str
+    choices: [bundle, capture, decommission, drain, reload, remove, restart, rollback, rotate, site, undrain, upgrade]
   roles:
-    description: Roles of this collection whose variables are judged.
+    description: Roles of this collection whose variables are validated, in the place of O(playbook).
     type: list
     elements: str
     choices: [accelerator, xinference, models, dify]
-    required: true
   installs:
-    description: Whether the play installs a release, so that requirements are refused that are known to be malicious.
+    description: With O(roles), whether the play installs a release, so that requirements are refused that are known to be malicious.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
 - name: Refuse what cannot be right, before a host is touched
-  modelops.inference.check_names:
-    roles: [accelerator, xinference, models, dify]
-    installs: true
+  modelops.inference.validate_variables:
+    playbook: site
+
+- name: Validate the variables of one role
+  modelops.inference.validate_variables:
+    roles: [xinference]
 """
 
 RETURN = r"""

@@ -17,6 +17,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import dify, kinds
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import PLAYBOOKS, Needs
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.refusals import refusals
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import ALL, SPECS, Inventory, Settings
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.undefined import sentence
@@ -30,13 +31,18 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
-        spec = {
-            "roles": {"type": "list", "elements": "str", "required": True, "choices": list(ALL)},
-            "installs": {"type": "bool", "default": False},
-        }
-        _checked, options = self.validate_argument_spec(spec)
+        _checked, options = self.validate_argument_spec(
+            {
+                "playbook": {"type": "str", "choices": sorted(PLAYBOOKS)},
+                "roles": {"type": "list", "elements": "str", "choices": list(ALL)},
+                "installs": {"type": "bool", "default": False},
+            },
+            mutually_exclusive=[("playbook", "roles"), ("playbook", "installs")],
+            required_one_of=[("playbook", "roles")],
+        )
         _secrets.forget()
-        given, roles = task_vars or {}, options["roles"]
+        needs = PLAYBOOKS.get(options["playbook"]) or Needs(tuple(options["roles"]), installs=options["installs"])
+        given, roles = task_vars or {}, needs.roles
         undefined: dict[str, list[str]] = {}
 
         def render(name: str, value: t.Any) -> t.Any:
@@ -44,8 +50,8 @@ class ActionModule(ActionBase):
 
         settings = Settings(given, _inventory(given), render)
         names = [self._text(given.get("ansible_host")) or settings.inventory.host, ""]
-        wrong = refusals(settings, given, roles, installs=options["installs"], names=names)
-        wrong = [each for name in SPECS.of_roles(roles) for each in undefined.get(name, ())] + wrong
+        wrong = refusals(settings, given, needs, names=names)
+        wrong = [each for name in needs.names(SPECS.roles) for each in undefined.get(name, ())] + wrong
         if wrong:
             who = self._who(given, settings)
             lines = [*(f"{who}: {each}" for each in wrong), "Correct the inventory, or the extra variables."]

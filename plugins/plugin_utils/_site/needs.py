@@ -1,0 +1,55 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The variables that each playbook validates: those that it needs, so that a wrong one of another subject does not stop it.
+
+A host can be drained, restarted or removed while its list of models is half edited. Pure. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class Needs(t.NamedTuple):
+    """
+    :param roles: whose variables are validated, and their names.
+    :param also: variables of other roles, of which name, type and choice are validated.
+    :param installs: whether a release is installed that the inventory names.
+    """
+
+    roles: tuple[str, ...]
+    also: tuple[str, ...] = ()
+    installs: bool = False
+
+    def names(self, roles: t.Mapping[str, str]) -> list[str]:
+        """
+        :param roles: of each variable its role.
+        """
+        return [name for name, role in roles.items() if role in self.roles or name in self.also]
+
+
+_HOST = Needs(("xinference",))
+# They may remove a driver.
+_REMOVAL = Needs(("xinference",), ("accelerator_state", "accelerator_reboot_ok"))
+# They launch the declared models again, and must not find out after a server has stopped that its list is wrong.
+_SERVES = Needs(("xinference", "models"))
+
+PLAYBOOKS: dict[str, Needs] = {
+    "site": Needs(("accelerator", "xinference", "models", "dify"), installs=True),
+    "bundle": Needs(("accelerator", "xinference", "models", "dify")),
+    # The preflight of role xinference judges the release.
+    "upgrade": Needs(("accelerator", "xinference", "models")),
+    "rollback": _SERVES,
+    "restart": _SERVES,
+    # The new key goes to the Difys.
+    "rotate": Needs(("xinference", "dify")),
+    # What a server serves is written down, whatever the inventory declares. Of dify_targets the connection is enough.
+    "capture": Needs(("xinference",), ("dify_capture_dest",)),
+    "drain": _HOST,
+    "undrain": _HOST,
+    "reload": _HOST,
+    "decommission": _REMOVAL,
+    "remove": _REMOVAL,
+}
