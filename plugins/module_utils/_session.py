@@ -138,7 +138,7 @@ class Session:
         # Given with every request: only there an option wins over REQUESTS_CA_BUNDLE, HTTPS_PROXY and their kin.
         self._options: dict[str, t.Any] = {"verify": (ca_path or True) if validate_certs else False}
         if proxy is not None:
-            self.hide(*_login_of(proxy))
+            _secrets.hide(*_login_of(proxy))
             self._options["proxies"] = {"http": proxy, "https": proxy}
         if not validate_certs:
             urllib3.disable_warnings()
@@ -157,15 +157,6 @@ class Session:
         adapter = HTTPAdapter(max_retries=retry)
         self._http.mount("http://", adapter)
         self._http.mount("https://", adapter)
-
-    @staticmethod
-    def hide(*secrets: str | None) -> None:
-        """Keeps these values out of every error text from now on."""
-        _secrets.hide(*secrets)
-
-    @staticmethod
-    def redact(text: str) -> str:
-        return _secrets.redacted(text)
 
     def request(
         self,
@@ -211,7 +202,7 @@ class Session:
             )
         except requests.exceptions.SSLError as exc:
             raise Unreachable(
-                self.redact(
+                _secrets.redacted(
                     f"{what}: the TLS connection to {self.base_url} failed: {_cause(exc)}. "
                     "Give the certificate of the server's authority (of a self-signed one, its own) as ca_path, or accept "
                     "any with validate_certs: false."
@@ -220,7 +211,7 @@ class Session:
             ) from exc
         except requests.exceptions.ProxyError as exc:
             raise Unreachable(
-                self.redact(f"{what}: the proxy on the way to {self.base_url} failed: {_cause(exc)}"), sent=False
+                _secrets.redacted(f"{what}: the proxy on the way to {self.base_url} failed: {_cause(exc)}"), sent=False
             ) from exc
         except requests.exceptions.ConnectTimeout as exc:
             raise Unreachable(
@@ -236,12 +227,12 @@ class Session:
         except requests.exceptions.RequestException as exc:
             refused = "refused" in str(exc) or "resolve" in str(exc) or "Name or service" in str(exc)
             raise Unreachable(
-                self.redact(f"{what}: {self.base_url} cannot be reached: {_cause(exc)}"), sent=not refused
+                _secrets.redacted(f"{what}: {self.base_url} cannot be reached: {_cause(exc)}"), sent=not refused
             ) from exc
         answer = Answer(method, response)
         if expect and answer.status not in expect:
             raise ApiError(
-                self.redact(f"{what}: {self.base_url} answered {answer.status}: {answer.detail}"), answer=answer
+                _secrets.redacted(f"{what}: {self.base_url} answered {answer.status}: {answer.detail}"), answer=answer
             )
         return answer
 

@@ -19,7 +19,7 @@ import uuid
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from ansible_collections.modelops.inference.plugins.module_utils import _connection
+from ansible_collections.modelops.inference.plugins.module_utils import _connection, _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._dify import errors
 from ansible_collections.modelops.inference.plugins.module_utils._dify.login import (
     SessionFile,
@@ -130,7 +130,7 @@ class DifySession:
         """Connects by a module's options, without a login."""
         p = module.params
         http = _connection.session(module, p["url"])
-        http.hide(p["password"], p["admin_key"])
+        _secrets.hide(p["password"], p["admin_key"])
         dify = cls(http, p["daemon_timeout"])
         dify.connect()
         return dify
@@ -175,7 +175,7 @@ class DifySession:
                 found = replace(found, of_daemon=True)
             if not (idempotent and found.daemon_down and self._wait_for_daemon()):
                 raise DifyError(
-                    self.http.redact(f"{self.where()}: {what}: {found}. {self._advice(found, about)}"), found
+                    _secrets.redacted(f"{self.where()}: {what}: {found}. {self._advice(found, about)}"), found
                 )
 
     def _advice(self, found: errors.Failure, about: t.Mapping[str, t.Any] | None) -> str:
@@ -278,7 +278,7 @@ class DifySession:
                 f"Dify {self.url} ({self.release.version}) does not accept an ADMIN_API_KEY: releases 1.9.2 to 1.10 want a "
                 "CSRF token with it, which only a login gives. Give email and password, or upgrade Dify to 1.11."
             )
-        self.http.hide(key)
+        _secrets.hide(key)
         self.http.headers.update({"Authorization": f"Bearer {key}", "X-WORKSPACE-ID": _workspace_id(workspace)})
 
     def login(self, email: str, password: str, session_file: str | None = None) -> None:
@@ -318,7 +318,7 @@ class DifySession:
         return True
 
     def _use(self, tokens: Tokens) -> None:
-        self.http.hide(*tokens.secrets)
+        _secrets.hide(*tokens.secrets)
         for name in self._tokens.headers if self._tokens else ():  # other ones where Dify was upgraded meanwhile
             del self.http.headers[name]
         self.http.headers.update(tokens.headers)
@@ -346,7 +346,7 @@ class DifySession:
         sent = self._password
         if self.release.encoded_password:
             sent = base64.b64encode(sent.encode()).decode()
-        self.http.hide(self._password, sent)
+        _secrets.hide(self._password, sent)
         try:
             answer = self.http.post(
                 f"{API}/login",
@@ -358,14 +358,14 @@ class DifySession:
         except Unreachable as exc:
             if not exc.sent:
                 raise
-            said = self.http.redact(
+            said = _secrets.redacted(
                 f"{exc}. The answer to the login was lost, and it may have been counted as a failure: it is not repeated, "
                 "as six lock the account for a day. Run this again when Dify answers."
             )
             self._kept.refuse(self._password, said)
             raise ModelopsError(said) from exc
         if errors.refusal(answer) is not None:
-            said = self.http.redact(self._login_refused(self._email, answer))
+            said = _secrets.redacted(self._login_refused(self._email, answer))
             self._kept.refuse(self._password, said)
             raise DifyError(said, errors.failure(answer))
         tokens = self._tokens_of(answer)

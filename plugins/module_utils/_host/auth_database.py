@@ -10,18 +10,13 @@ be stopped and given another one.
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pwd
 import shlex
-import signal
 import sqlite3
-import stat
-import typing as t
-from urllib.parse import quote
 
+from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import backup
+from ansible_collections.modelops.inference.plugins.module_utils._host import backup, database
 
 DATABASE = os.path.join("auth", "auth.db")
 _QUERY = "SELECT count(*) FROM users"
@@ -44,55 +39,16 @@ def users(home: str) -> int | None:
     path = os.path.join(home, DATABASE)
     try:
         os.lstat(path)
-        owner = os.stat(home)
     except FileNotFoundError:
         return None
     except OSError as exc:
         raise UnreadableDatabase(path, exc.strerror or str(exc)) from exc
-    # The directory is the service's user's, who could have root open any file: root reads it with that user's rights.
-    found = _as_user(owner, lambda: _counted(path)) if os.geteuid() == 0 != owner.st_uid else _counted(path)
-    if not found.isdigit():
-        raise UnreadableDatabase(path, found)
-    return int(found)
-
-
-def _counted(path: str) -> str:
-    """The number, or why there is none."""
-    with contextlib.suppress(OSError):
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            return "it is no regular file"
-    # A path may hold #, ? and %, which mean something in a URI.
-    uri = f"file:{quote(os.fsencode(os.path.abspath(path)))}?mode=ro"
+    folder, name = os.path.split(path)
     try:
-        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=10)) as database:
-            return str(int(database.execute(_QUERY).fetchone()[0]))
-    except sqlite3.Error as exc:
-        return str(exc)
-
-
-def _as_user(owner: os.stat_result, work: t.Callable[[], str]) -> str:
-    """What ``work`` returns in a process with the rights of a directory's owner."""
-    group, groups = owner.st_gid, [owner.st_gid]
-    with contextlib.suppress(KeyError):
-        entry = pwd.getpwuid(owner.st_uid)
-        group, groups = entry.pw_gid, os.getgrouplist(entry.pw_name, entry.pw_gid)
-    read, write = os.pipe()
-    child = os.fork()
-    if child == 0:
-        # Nothing of this process may go on here, whatever happens.
-        try:
-            signal.alarm(60)
-            os.setgroups(groups)
-            os.setgid(group)
-            os.setuid(owner.st_uid)
-            os.write(write, work().encode())
-        finally:
-            os._exit(0)
-    os.close(write)
-    with os.fdopen(read, encoding="utf-8", errors="replace") as answer:
-        text = answer.read()
-    os.waitpid(child, 0)
-    return text or "no answer of the process that reads it"
+        with Directory.at(folder) as directory, database.copied(directory, name, timeout=10) as copy:
+            return int(copy.execute(_QUERY).fetchone()[0])
+    except (OSError, sqlite3.Error, ModelopsError) as exc:
+        raise UnreadableDatabase(path, getattr(exc, "strerror", None) or str(exc)) from exc
 
 
 def remedy(home: str, backups: str, stop: str) -> str:

@@ -56,7 +56,7 @@ BROKEN = {
     "empty": (Path.touch, "no such table: users"),
     "a directory": (Path.mkdir, "no regular file"),
     "a pipe": (os.mkfifo, "no regular file"),
-    "a link to nothing": (lambda path: path.symlink_to("nothing"), "unable to open"),
+    "a link to nothing": (lambda path: path.symlink_to("nothing"), "symbolic link"),
 }
 
 

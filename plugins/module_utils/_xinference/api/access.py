@@ -12,7 +12,7 @@ import time
 import typing as t
 from email.utils import parsedate_to_datetime
 
-from ansible_collections.modelops.inference.plugins.module_utils import _connection
+from ansible_collections.modelops.inference.plugins.module_utils import _connection, _secrets
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import (
@@ -67,7 +67,7 @@ class Access:
         self._refresh_token: str | None = None
         self._fresh_until: float | None = None
         self._version: str | None = None
-        session.hide(password)
+        _secrets.hide(password)
 
     @property
     def endpoint(self) -> str:
@@ -80,9 +80,9 @@ class Access:
         """
         lines = server_log.of_launches(log.end_of(self.log_path)[0], launches, since) if launches else []
         if not lines:
-            return message + log.tail(self.log_path, self.session.redact, server_log.without_looks)
+            return message + log.tail(self.log_path, _secrets.redacted, server_log.without_looks)
         text = "\n".join([f"Errors of these launches in {self.log_path}:", *lines])
-        return f"{message}\n{self.session.redact(log.redacted(text))}"
+        return f"{message}\n{_secrets.redacted(log.redacted(text))}"
 
     def wait_ready(
         self, timeout: float, path: str = "/status", workers: bool = True, declared: t.Sequence[str] = ()
@@ -151,7 +151,7 @@ class Access:
             self._password = _connection.secret(self._password, self._password_file, "password_file")
         except ModelopsError as exc:
             why = str(exc)
-        self.session.hide(self._password)
+        _secrets.hide(self._password)
         if not self._password:
             raise ModelopsError(
                 f"{self.endpoint} has authentication on, and there is no password of {self.username!r}: {why}. "
@@ -191,7 +191,7 @@ class Access:
 
     def use_password(self, value: str | None, path: str | None = None) -> None:
         """Logs in with another password from now on, or with the one that a file holds."""
-        self.session.hide(value)
+        _secrets.hide(value)
         self._password, self._password_file = value, path
 
     def accepts(self, username: str, password: str) -> bool:
@@ -199,17 +199,17 @@ class Access:
 
         :raises ModelopsError: it does not say.
         """
-        self.session.hide(password)
+        _secrets.hide(password)
         body = {"username": username, "password": password}
         what = f"log in as {username!r}"
         answer = self.session.post("/token", json=body, expect=(200, 401), reads=True, what=what)
         if answer.status == 200:
-            self.session.hide(answer.json["access_token"], answer.json.get("refresh_token"))
+            _secrets.hide(answer.json["access_token"], answer.json.get("refresh_token"))
         return answer.status == 200
 
     def use_key(self, key: str) -> None:
         """Speaks with a client's API key, which can list, describe and infer."""
-        self.session.hide(key)
+        _secrets.hide(key)
         self.session.headers["Authorization"] = f"Bearer {key}"
 
     def take_token(self) -> Answer:
@@ -234,7 +234,7 @@ class Access:
         """Takes the tokens of a login or refresh answer; releases before 3.0 give no refresh token."""
         token = answer.json["access_token"]
         self._refresh_token = answer.json.get("refresh_token")
-        self.session.hide(token, self._refresh_token)
+        _secrets.hide(token, self._refresh_token)
         self.session.headers["Authorization"] = f"Bearer {token}"
         life = _lifetime(token, answer.headers.get("date"))
         self._fresh_until = None if life is None else time.monotonic() + life - min(_REFRESH_EARLY, life / 2)
@@ -280,7 +280,7 @@ class Access:
 
     def claim(self, token: str | None) -> Answer:
         """Makes the first administrator of a server that nobody has claimed; the answer is the caller's to judge."""
-        self.session.hide(token)
+        _secrets.hide(token)
         body = {"username": self.username, "password": self._password, **({"setup_token": token} if token else {})}
         return self.session.post("/v1/admin/setup", json=body, expect=(201, 400, 403), what="claim the server")
 

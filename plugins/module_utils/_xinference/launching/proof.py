@@ -16,6 +16,7 @@ import wave
 from dataclasses import asdict, dataclass
 from urllib.parse import quote
 
+from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._session import Answer, Unreachable
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import releases
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
@@ -91,7 +92,7 @@ def prove(
             problem, detail = _judge(kind, answer, dimensions)
             return Proof(uid, kind, not problem, latency, problem or detail)
         if not releases.not_yet_visible(answer) or time.monotonic() + _PAUSE >= end:
-            detail = client.session.redact(f"{answer.status}: {answer.detail}")
+            detail = _secrets.redacted(f"{answer.status}: {answer.detail}")
             if kind == "speech" and _WANTS_A_VOICE in detail:
                 return Proof(uid, kind, True, latency, "wants a voice to copy, which a proof does not have")
             if ffmpeg.MISSING in detail:

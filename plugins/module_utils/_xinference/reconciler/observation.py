@@ -9,8 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
+from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._session import Session
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import progress, releases
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
@@ -23,8 +23,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.lau
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import repairs
 
 
-def wanted_models(store: Store, declared: t.Sequence[t.Mapping[str, t.Any]], session: Session) -> list[models.Model]:
-    """The declared models that are to be served, by priority; the session hides the values of their environments."""
+def wanted_models(store: Store, declared: t.Sequence[t.Mapping[str, t.Any]]) -> list[models.Model]:
+    """The declared models that are to be served, by priority. The values of their environments are hidden from now on."""
     # Whether weights are there is the server's to say: they may be on another worker, or on a share that comes late.
     try:
         wanted = [model for model in models.desired(declared, exists=lambda path: True) if model.present]
@@ -36,7 +36,7 @@ def wanted_models(store: Store, declared: t.Sequence[t.Mapping[str, t.Any]], ses
     for model in wanted:
         # A short value, such as the 0 of CUDA_VISIBLE_DEVICES, would mask every 0.
         envs = {str(name): str(value) for name, value in (model.options["envs"] or {}).items()}
-        session.hide(*(v for n, v in envs.items() if len(v) >= 8 or log.SECRET_NAME.search(n)))
+        _secrets.hide(*(v for n, v in envs.items() if len(v) >= 8 or log.SECRET_NAME.search(n)))
     return sorted(wanted, key=lambda model: model.options["priority"])
 
 

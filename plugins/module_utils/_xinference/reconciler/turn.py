@@ -17,6 +17,7 @@ from dataclasses import replace
 
 from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
+from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.environments import installed
 from ansible_collections.modelops.inference.plugins.module_utils._session import ApiError, Session, Unreachable
@@ -160,7 +161,7 @@ class Turn:
         if not self.release:
             raise ModelopsError(f"{sys.executable} has no 'xinference': run it with the environment of Xinference")
         declared = record.declared
-        present = wanted_models(self.store, declared.models, self.client.session)
+        present = wanted_models(self.store, declared.models)
         wanted = [model for model in present if not record.waits(model.uid, model.options["worker"])]
         actual = read_actual(self.client, wanted, declared.launched, self.release)
         known = self.state.models = {m.uid: self._known(self.state.models.get(m.uid), m) for m in wanted}
@@ -190,7 +191,7 @@ class Turn:
             elif action == repairs.CLEAR:
                 now = repair.clear(was, now)
             # The server's own words, which may repeat what it was given.
-            now = replace(now, error=now.error and self.client.session.redact(log.redacted(now.error)))
+            now = replace(now, error=now.error and _secrets.redacted(log.redacted(now.error)))
             tell(model.uid, was, now)
             known[model.uid] = now
         self.looked, self.state.looked = True, clock
@@ -205,5 +206,5 @@ class Turn:
     def _report(self, result: str, why: str) -> None:
         # A server that went away after the look has other states by now.
         fresh = self.looked and result in ("as declared", "as declared, but for what differs", "on the way", "gave up")
-        why = self.client.session.redact(why)
+        why = _secrets.redacted(why)
         report(self.options, Report(result, why, self.release, self.state, fresh))

@@ -75,7 +75,7 @@ def _managed(client: Client, actual: authentication.Accounts, p: t.Mapping[str, 
         authentication.login(client, actual.auth)
         keys = admin.look_at_keys(client, p["keys"])
         admin.read(client, actual, p["users"], keys)
-    users = admin.look_at_users(client, p["users"])
+    users = admin.look_at_users(p["users"])
     plan = admin.plan_of(p["username"], actual, users, keys, client.endpoint)
     if not client.session.check_mode:
         admin.apply(client, actual, plan)

@@ -10,6 +10,7 @@ import os
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
+from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.sources import SOURCE, Source, path_of
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
@@ -190,9 +191,7 @@ def run(client: Client, p: t.Mapping[str, t.Any], warn: t.Callable[[str], None])
     check = client.session.check_mode
     wanted = desired(p, check)
     for model in wanted:
-        client.session.hide(
-            *(str(v) for n, v in (model.options["envs"] or {}).items() if log.SECRET_NAME.search(str(n)))
-        )
+        _secrets.hide(*(str(v) for n, v in (model.options["envs"] or {}).items() if log.SECRET_NAME.search(str(n))))
     settings = converge.RunOptions(
         replace=p["replace"],
         prune=p["prune"],

@@ -14,6 +14,7 @@ import secrets
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Change, Field, Plan
@@ -91,7 +92,7 @@ def desired(users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[dict[str, t.An
         raise ModelopsError("\n".join(problems))
 
 
-def look_at_users(client: Client, declared: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
+def look_at_users(declared: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.Any]]:
     """The declared users with the passwords that their files hold; ``made`` says that there is no file yet."""
     found = []
     for user in declared:
@@ -99,7 +100,7 @@ def look_at_users(client: Client, declared: t.Sequence[dict[str, t.Any]]) -> lis
         if user["password_path"] and user["state"] == "present":
             text, _mode = _read("users", user["password_path"])
             user.update(password=text or secrets.token_urlsafe(24), made=not text)
-        client.session.hide(user["password"])
+        _secrets.hide(user["password"])
         found.append(user)
     return found
 
@@ -117,7 +118,7 @@ def _look(client: Client, options: dict[str, t.Any]) -> Key:
         key.mode_ok = not key.exists or mode == FILE_MODE
         key.value = key.value or text
         key.in_file = key.exists and text == key.value
-    client.session.hide(key.value)
+    _secrets.hide(key.value)
     if key.present and key.value:
         key.works = works(client, key.value)
     return key
@@ -224,7 +225,7 @@ def _apply(client: Client, actual: Accounts, change: Change) -> None:
     verb, what = change.data
     if verb == "create_user":
         body = {"username": what["name"], "password": what["password"], "permissions": what["permissions"] or []}
-        client.session.hide(what["password"])
+        _secrets.hide(what["password"])
         row = client.post(USERS, json=body, expect=(201,), what=f"create {change.name}").json
         actual.users[what["name"]] = row
     elif verb == "change_user":
@@ -259,7 +260,7 @@ def _create_key(client: Client, actual: Accounts, key: Key) -> None:
         body["owner"] = owner["id"]
     answer = client.post(KEYS, json=body, expect=(201,), what=f"create key {key.name!r}")
     key.value = answer.json["key"]
-    client.session.hide(key.value)
+    _secrets.hide(key.value)
     try:
         write("keys", key.options["path"], answer.json["key"])
     except ModelopsError:
@@ -291,7 +292,7 @@ def revealed(client: Client, row: t.Mapping[str, t.Any]) -> str | None:
     answer = client.get(f"{KEYS}/{row['id']}/reveal", expect=(200, 404), what=f"read key {row['name']!r}")
     if answer.status == 404:
         return None
-    client.session.hide(answer.json["key"])
+    _secrets.hide(answer.json["key"])
     return str(answer.json["key"])
 
 

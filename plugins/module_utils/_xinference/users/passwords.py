@@ -16,6 +16,7 @@ import time
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, examine
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
@@ -80,11 +81,11 @@ def own(client: Client, old: str | None, path: str, given: str | None, min_lengt
     :param old: the one that may be in force, where somebody gave it.  :param given: the new one; None has one made.
     :raises ModelopsError: it takes none of them, each of which was tried once.
     """
-    in_file, noted = _kept(client, path)
-    client.session.hide(old, given)
+    in_file, noted = _held(path)
+    _secrets.hide(old, given)
     login = _login(client, [each for each in (old, in_file, noted, given) if each], path)
     new = given or noted or _made(min_length)
-    client.session.hide(new)
+    _secrets.hide(new)
     return PasswordState(
         client.endpoint, client.username, path, bool(given), login == new, noted is not None, new, in_file, login
     )
@@ -92,20 +93,20 @@ def own(client: Client, old: str | None, path: str, given: str | None, min_lengt
 
 def of_user(client: Client, user: str, path: str, given: str | None, min_length: int) -> PasswordState:
     """The same of another user, for an administrator who has logged in."""
-    in_file, noted = _kept(client, path)
+    in_file, noted = _held(path)
     _row(client, user)
     new = given or noted or _made(min_length)
-    client.session.hide(new)
+    _secrets.hide(new)
     # One that was just made, nobody can have set.
     works = bool(given or noted) and client.accepts(user, new)
     return PasswordState(client.endpoint, user, path, bool(given), works, noted is not None, new, in_file)
 
 
-def _kept(client: Client, path: str) -> tuple[str | None, str | None]:
+def _held(path: str) -> tuple[str | None, str | None]:
     """Contents of the file and of the one beside it. One that is empty holds nothing."""
-    kept = [secret_files.read_secret("password", each) or None for each in (path, path + NEXT)]
-    client.session.hide(*kept)
-    return kept[0], kept[1]
+    held = [secret_files.read_secret("password", each) or None for each in (path, path + NEXT)]
+    _secrets.hide(*held)
+    return held[0], held[1]
 
 
 def _made(min_length: int) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.access import KEYS
@@ -106,7 +107,7 @@ def look(client: Client, name: str, path: str) -> KeyState:
     """Reads both keys and the file."""
     rows = {row["name"]: row for row in client.get(KEYS).json}
     in_file = secret_files.read_secret("key", path)
-    client.session.hide(in_file)
+    _secrets.hide(in_file)
     found = KeyState(client.endpoint, name, path, rows.get(name), rows.get(next_name(name)), in_file=in_file)
     if found.next is not None:
         found.text = admin.revealed(client, found.next)
@@ -132,7 +133,7 @@ def _create(client: Client, found: KeyState) -> None:
         "model_permissions": [{kind: row.get(kind) for kind in kinds} for row in old.get("model_permissions") or ()],
     }
     made = client.post(KEYS, json=body, expect=(201,), what=f"create key {body['name']!r}").json
-    client.session.hide(made["key"])
+    _secrets.hide(made["key"])
     found.text = made["key"]
     found.next = {row["name"]: row for row in client.get(KEYS).json}[made["name"]]
 
