@@ -8,7 +8,7 @@ import hashlib
 import json
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._host.release import model_environments
+from ansible_collections.modelops.inference.plugins.module_utils._host.constraints import model_environments
 
 DOCUMENTATION = r"""
 name: service_wanted

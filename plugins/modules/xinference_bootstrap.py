@@ -96,7 +96,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modelops.inference.plugins.module_utils import _module, _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, make_directory, opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import auth_database, release
+from ansible_collections.modelops.inference.plugins.module_utils._host import auth_database, uv_tools
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run, write_file
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 
@@ -179,7 +179,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     if seen.plan and not module.check_mode:
         make_directory(p["secrets"], 0o700, mend=True)
         # Another run may have made them since, and may still be at it.
-        with release.one_at_a_time(p["secrets"]):
+        with uv_tools.one_at_a_time(p["secrets"]):
             seen = _look(p)
             _apply(p, seen)
     return dict(seen.plan.result(), claimed=bool(seen.users) or seen.known is not None)

@@ -160,7 +160,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import bundle, release, seed
+from ansible_collections.modelops.inference.plugins.module_utils._host import bundle, seed, uv_tools
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import readable
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run, write_file
@@ -231,7 +231,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     before = bundle.load(p["path"]) if os.path.exists(manifest) else {}
     if module.check_mode:
         return told(look(p, before, bundle.wrong(p["path"], before.get("files", {}))), before)
-    with release.one_at_a_time(p["work"]):
+    with uv_tools.one_at_a_time(p["work"]):
         after, changed = make(p)
         plan = make_plan(before, after)
         for path in changed - {change.name for change in plan}:
@@ -253,7 +253,7 @@ def make(p: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], set[str]]:
 
     :returns: the manifest, and paths of files that were there and had to be replaced.
     """
-    tools = release.Tools(p["work"], p["uv"], os.path.join(p["work"], "cache"))
+    tools = uv_tools.Tools(p["work"], p["uv"], os.path.join(p["work"], "cache"))
     house = Wheelhouse(p["path"], p["work"], tools, tools.make(p["index"]))
     entries = [house.environment(one, [p["uv"], "pip", *p["installers"]]) for one in p["environments"]]
     weights = seed.manifest(os.path.join(p["path"], "weights"), p["weights"])

@@ -161,6 +161,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host import (
     interpreters,
     llama_cpp,
     release,
+    uv_tools,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed, run
@@ -192,18 +193,18 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         return ask(module)
     if module.check_mode:
         return converge(module)
-    with release.one_at_a_time(module.params["path"]):
+    with uv_tools.one_at_a_time(module.params["path"]):
         return converge(module)
 
 
 def ask(module: AnsibleModule) -> dict[str, t.Any]:
     """Which Python it would be. Nothing of it is in place on a new host, so that has its tools in a temporary directory."""
     p = module.params
-    tools, base = release.Tools(p["path"], p["uv"], p["cache"]), p["path"]
+    tools, base = uv_tools.Tools(p["path"], p["uv"], p["cache"]), p["path"]
     unknown = dict(changed=False, plan=[], python=p["python"], python_source=p["python_source"])
     if not tools.ready:
         base = module.tmpdir
-        tools = release.Tools(base, p["uv"], os.path.join(base, "cache"))
+        tools = uv_tools.Tools(base, p["uv"], os.path.join(base, "cache"))
         if module.check_mode:
             return unknown
     settings = tools.make(p["index"])
@@ -267,7 +268,7 @@ def _listing(directory: str) -> list[str]:
 def _build(module: AnsibleModule, directory: str) -> None:
     p = module.params
     make_directory(os.path.dirname(directory))
-    tools = release.Tools(p["path"], p["uv"], p["cache"])
+    tools = uv_tools.Tools(p["path"], p["uv"], p["cache"])
     settings = tools.make(p["index"])
     packages = interpreters.Packages(tools, settings, None if p["lock"] else p, module.tmpdir)
     choice = interpreters.pick(tools, settings, p["python"], p["python_source"], packages)

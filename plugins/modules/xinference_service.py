@@ -149,7 +149,14 @@ from ansible_collections.modelops.inference.plugins.module_utils import _log as 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import environments, probe, release, service
+from ansible_collections.modelops.inference.plugins.module_utils._host import (
+    environments,
+    probe,
+    service,
+    service_manager,
+    supervisord_service,
+    uv_tools,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed, read_file, write_file
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Change, Field, Plan
@@ -161,7 +168,7 @@ _LETS_GO = 5.0
 def make_plan(
     name: str,
     wanted: t.Mapping[str, t.Any],
-    state: service.State,
+    state: service_manager.ServiceState,
     unit: str | None,
     files: t.Mapping[str, str | None],
     running_config: str,
@@ -302,11 +309,11 @@ def _owned(about: t.Mapping[str, t.Any]) -> dict[str, str]:
     return {"mode": about["mode"], "owner": owner}
 
 
-def _apply(module: AnsibleModule, manager: service.ServiceManager, change: Change) -> None:
+def _apply(module: AnsibleModule, manager: service_manager.ServiceManager, change: Change) -> None:
     p = module.params
     verb = change.verb
     if verb in ("stop", "restart") and p["leaves"] and manager.state().pid:
-        service.leave(manager.state().pid)
+        supervisord_service.leave(manager.state().pid)
     if verb == "write file":
         make_directory(os.path.dirname(change.name))
         owner = pwd.getpwnam(change.data["owner"]) if change.data["owner"] else None
@@ -315,8 +322,8 @@ def _apply(module: AnsibleModule, manager: service.ServiceManager, change: Chang
     elif verb == "remove file":
         os.unlink(change.name)
     elif verb == "install service":
-        if isinstance(manager, service.Supervisord):
-            tools = release.Tools(p["base"], p["uv"], p["cache"] or os.path.join(p["base"], "cache", "uv"))
+        if isinstance(manager, supervisord_service.Supervisord):
+            tools = uv_tools.Tools(p["base"], p["uv"], p["cache"] or os.path.join(p["base"], "cache", "uv"))
             manager.make(tools, p["index"], p["supervisor"])
         manager.install(p["unit"], p["timer"])
     elif verb == "enable":
@@ -333,7 +340,7 @@ def _apply(module: AnsibleModule, manager: service.ServiceManager, change: Chang
         manager.remove()
 
 
-def _wait(manager: service.ServiceManager, host: str, port: int, timeout: int) -> None:
+def _wait(manager: service_manager.ServiceManager, host: str, port: int, timeout: int) -> None:
     """Until the port answers; a service that dies on the way, or whose port is another program's, fails at once."""
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     deadline = time.monotonic() + timeout
@@ -367,7 +374,7 @@ def _wait(manager: service.ServiceManager, host: str, port: int, timeout: int) -
         time.sleep(0.5)
 
 
-def _taken(manager: service.ServiceManager, host: str, port: int) -> str:
+def _taken(manager: service_manager.ServiceManager, host: str, port: int) -> str:
     """Who else has the port; "" where nobody has, or nobody can be seen to."""
     end = time.monotonic() + _LETS_GO
     while True:
@@ -382,7 +389,7 @@ def _taken(manager: service.ServiceManager, host: str, port: int) -> str:
         time.sleep(0.5)
 
 
-def _log(manager: service.ServiceManager) -> str:
+def _log(manager: service_manager.ServiceManager) -> str:
     return f"The end of its log ({manager.commands()['log']}):\n{log.redacted(manager.log_tail())}"
 
 

@@ -214,7 +214,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import release, weights
+from ansible_collections.modelops.inference.plugins.module_utils._host import uv_tools, weights
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import (
     LOOK_ATTEMPTS,
     LOOK_STALL,
@@ -287,8 +287,8 @@ def fetcher(
         lacking = [name for name in ("base", "python", "uv", "cache") if not p[name]]
         if lacking:
             raise ModelopsError(f"a source that is a package needs the options {', '.join(lacking)}")
-        tools = release.Tools(p["base"], p["uv"], p["cache"])
-        stack.enter_context(release.one_at_a_time(p["base"]))
+        tools = uv_tools.Tools(p["base"], p["uv"], p["cache"])
+        stack.enter_context(uv_tools.one_at_a_time(p["base"]))
         return weights.IndexPackage(tools, tools.make(index), p["python"], p["user"])
 
     web = Web(
@@ -307,7 +307,7 @@ def fetch(p: t.Mapping[str, t.Any], sources: t.Mapping[str, Source], begun: t.Ma
     done: list[str] = []
     make_directory(p["path"])
     with contextlib.ExitStack() as stack:
-        stack.enter_context(release.one_at_a_time(p["path"]))
+        stack.enter_context(uv_tools.one_at_a_time(p["path"]))
         found = weights.records(p["path"])
         todo = [sources[name] for name in begun["fetch"] if name not in found]
         one = fetcher(p, stack)

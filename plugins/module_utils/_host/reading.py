@@ -22,6 +22,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host import (
     probe,
     release,
     service,
+    service_manager,
     weights,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._host.firewall import options as firewall_options
@@ -128,7 +129,7 @@ def _release(directory: str) -> dict[str, t.Any]:
     return {**found, "llama_cpp": llama_cpp.describe(directory)} if found else {}
 
 
-def _auth(p: t.Mapping[str, t.Any], manager: service.ServiceManager) -> dict[str, t.Any]:
+def _auth(p: t.Mapping[str, t.Any], manager: service_manager.ServiceManager) -> dict[str, t.Any]:
     try:
         number = auth_database.users(p["home"])
     except auth_database.UnreadableDatabase as exc:
@@ -196,7 +197,7 @@ def _firewall(options: t.Mapping[str, t.Any], addresses: t.Mapping[str, str]) ->
     return {"differs": bool(plan), "plan": plan.lines, "refused": ""}
 
 
-def _service(manager: service.ServiceManager) -> dict[str, t.Any]:
+def _service(manager: service_manager.ServiceManager) -> dict[str, t.Any]:
     state = manager.state()
     return {
         "manager": manager.kind,

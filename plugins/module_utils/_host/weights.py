@@ -26,8 +26,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._host import (
     archive,
     environments,
     probe,
-    release,
     tree,
+    uv_tools,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import (
     BLOCK,
@@ -131,7 +131,7 @@ class IndexPackage:
     :param user: whose rights the package's own code runs with; None is the user of this process.
     """
 
-    tools: release.Tools
+    tools: uv_tools.Tools
     settings: IndexSettings
     python: str
     user: str | None = None

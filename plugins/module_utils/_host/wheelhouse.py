@@ -23,7 +23,13 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import denied, environments, release
+from ansible_collections.modelops.inference.plugins.module_utils._host import (
+    denied,
+    environments,
+    release,
+    resolution,
+    uv_tools,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import (
     Clock,
     Part,
@@ -122,7 +128,7 @@ class Wheelhouse:
     :param work: directory for what must outlast a broken run: parts of files, locks, wheels that were built here.
     """
 
-    def __init__(self, directory: str, work: str, tools: release.Tools, settings: IndexSettings):
+    def __init__(self, directory: str, work: str, tools: uv_tools.Tools, settings: IndexSettings):
         self.directory = directory
         self.work = work
         self.tools = tools
@@ -207,7 +213,7 @@ class Wheelhouse:
         if text is None:
             work = os.path.join(self.work, "resolving")
             make_directory(work)
-            resolver = release.Resolver(self.tools, self.settings, target, work)
+            resolver = resolution.Resolver(self.tools, self.settings, target, work)
             # In the directory that paths of files are relative to.
             text = resolver.resolve(**what, words=["--format", "pylock.toml"])[0]
             make_directory(os.path.dirname(kept))

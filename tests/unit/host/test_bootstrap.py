@@ -77,7 +77,7 @@ def test_what_another_run_made_meanwhile_is_left_alone(tmp_path, args, run_modul
         assert run_module("xinference_bootstrap", given).changed
         yield
 
-    monkeypatch.setattr(xinference_bootstrap.release, "one_at_a_time", waits)
+    monkeypatch.setattr(xinference_bootstrap.uv_tools, "one_at_a_time", waits)
     result = run_module("xinference_bootstrap", given)
     assert not result.changed and result["claimed"]
     user = json.loads((tmp_path / "home/auth/auth_config.json").read_text())["user_config"][0]

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._host import release
+from ansible_collections.modelops.inference.plugins.module_utils._host import release, uv_tools
 from ansible_collections.modelops.inference.plugins.module_utils._host.wheelhouse import Wheelhouse
 
 UV = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
@@ -105,7 +105,7 @@ def host(tmp_path, index):
     """``host(name, settings, lock)`` builds the release on a host, which has a directory and a cache of its own."""
 
     def build(name, settings, lock=None):
-        tools = release.Tools(str(tmp_path / name), index.uv, str(tmp_path / name / "cache"))
+        tools = uv_tools.Tools(str(tmp_path / name), index.uv, str(tmp_path / name / "cache"))
         found = tools.make(settings)
         directory = tmp_path / name / "releases" / "r"
         directory.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def test_many_hosts_ask_the_index_once(tmp_path, index, host, monkeypatch):
             monkeypatch.delenv(name)
     monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
     directory, work = tmp_path / "bundle", tmp_path / "bundle.work"
-    tools = release.Tools(str(work), index.uv, str(work / "cache"))
+    tools = uv_tools.Tools(str(work), index.uv, str(work / "cache"))
     settings = tools.make({"index_url": index.url})
     index.asked.clear()  # the controller's own uv
     house = Wheelhouse(str(directory), str(work), tools, settings)

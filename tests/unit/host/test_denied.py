@@ -20,6 +20,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._host import (
     denied,
     environments,
     release,
+    resolution,
+    uv_tools,
     wheelhouse,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
@@ -103,7 +105,7 @@ def tools(tmp_path):
     """``tools(answer)`` -> uv that notes its words and constraints, and prints the answer."""
 
     def make(answer=""):
-        made = release.Tools(str(tmp_path), "uv==1", str(tmp_path / "cache"))
+        made = uv_tools.Tools(str(tmp_path), "uv==1", str(tmp_path / "cache"))
         os.makedirs(tmp_path / "tools" / "bin")
         uv = tmp_path / "tools" / "bin" / "uv"
         (tmp_path / "answer").write_text(answer)
@@ -132,7 +134,7 @@ def test_no_installer_chooses_one(tools, tmp_path):
 
 
 def resolver(tools, tmp_path, **settings):
-    return release.Resolver(tools, IndexSettings(**settings), ["--python", "python3"], str(tmp_path))
+    return resolution.Resolver(tools, IndexSettings(**settings), ["--python", "python3"], str(tmp_path))
 
 
 def test_one_that_is_asked_for_is_refused_before_the_index_is(tools, tmp_path):

@@ -12,7 +12,11 @@ import sys
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import interpreters, release
+from ansible_collections.modelops.inference.plugins.module_utils._host import (
+    interpreters,
+    resolution,
+    uv_tools,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
 from ansible_collections.modelops.inference.plugins.module_utils._host.interpreters import (
     Interpreter,
@@ -99,7 +103,7 @@ NONE = ModelopsError("no build cpu of torch for Python 3.13.")
         (RANGE, "auto", ["3.13"], [], dict.fromkeys(ALL, NONE), "no build cpu of torch for Python 3.13.$", "Or take"),
         (
             RANGE, "auto", ["3.13"], [],
-            {**dict.fromkeys(ALL, NONE), "3.11": release.Incomplete("torchvision is missing.")}, "^torchvision", "no build"
+            {**dict.fromkeys(ALL, NONE), "3.11": resolution.Incomplete("torchvision is missing.")}, "^torchvision", "no build"
         ),
         ("pypy3.10", "uv", [], ALL, {}, "pypy3.10 is neither", "torch"),
     ],
@@ -223,7 +227,7 @@ def host(monkeypatch):
             return uv
 
         uv.make = lambda index: IndexSettings(**{name: value for name, value in index.items() if value is not None})
-        monkeypatch.setattr(release, "Tools", tools)
+        monkeypatch.setattr(uv_tools, "Tools", tools)
         return uv
 
     return use

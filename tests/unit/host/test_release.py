@@ -12,7 +12,14 @@ import pytest
 from test_bundle_shared import UV, wheel
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import environments, index, release
+from ansible_collections.modelops.inference.plugins.module_utils._host import (
+    constraints,
+    environments,
+    index,
+    release,
+    resolution,
+    uv_tools,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed
 from ansible_collections.modelops.inference.plugins.modules import xinference_release
@@ -63,7 +70,7 @@ def test_a_lost_lock_is_drift(tmp_path):
     ],
 )
 def test_old_releases_get_the_bounds_they_need(version, expected):
-    assert release.bounds(version) == expected
+    assert constraints.bounds(version) == expected
 
 
 def test_plan_builds_what_is_missing_and_activates():
@@ -138,7 +145,7 @@ class FakeTools:
 
 
 def resolver(tmp_path, answers, **settings):
-    return release.Resolver(FakeTools(answers), IndexSettings(**settings), ["--python", "python3"], str(tmp_path))
+    return resolution.Resolver(FakeTools(answers), IndexSettings(**settings), ["--python", "python3"], str(tmp_path))
 
 
 def test_cpu_torch_from_find_links_leaves_torchvision_out(tmp_path):
@@ -186,7 +193,7 @@ def old_release(tmp_path, answers):
 
 
 def test_a_release_before_3_0_names_the_torchvision_that_it_lacks(tmp_path):
-    with pytest.raises(release.Incomplete) as refused:
+    with pytest.raises(resolution.Incomplete) as refused:
         old_release(tmp_path, {**TORCH_ALONE, "--torch-backend": CommandFailed("x", "dns error")})
     for words in (
         "xinference==2.12.0",
@@ -254,7 +261,7 @@ def test_a_torch_for_cuda_12_gets_the_last_vllm_for_it(build, line, bound, tmp_p
     [("cu126", "vllm>=0.11", True), ("cu126", "vllm==0.33.0+cu129", False), ("cu130", "vllm>=0.11", False)],
 )
 def test_packages_of_a_model_have_the_bounds_of_the_release(build, line, bound):
-    text = release.model_environments(build, [line], ["evil", "bad==1"])
+    text = constraints.model_environments(build, [line], ["evil", "bad==1"])
     assert ('"vllm<0.20"' in text) is bound
     assert all(f'  "{one}",\n' in text for one in ("evil<0.dev0", "bad!=1", "litellm!=1.82.7"))
 
@@ -266,7 +273,7 @@ def test_uv_keeps_the_bounds_of_its_working_directory_whatever_xinference_gives_
     wheels.mkdir()
     for name, version in (("vllm", "0.19.1"), ("vllm", "0.33.0"), ("litellm", "1.82.6"), ("litellm", "1.82.7")):
         wheel(wheels, name, version, {f"{name}.py": b""})
-    (tmp_path / "uv.toml").write_text(release.model_environments("cu126", ["vllm"]))
+    (tmp_path / "uv.toml").write_text(constraints.model_environments("cu126", ["vllm"]))
     (tmp_path / "pins.txt").write_text("numpy<9\n")
     line = [UV, "pip", "install", "--python", sys.executable, "--target", "there", "--no-index", "-f", wheels]
     env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "UV_CACHE_DIR": str(tmp_path / "cache")}
@@ -415,11 +422,11 @@ def test_tools_whose_replacement_does_not_come_stay(tmp_path, old_tools, monkeyp
             raise CommandFailed(what, "broken off")
         return ""
 
-    monkeypatch.setattr(release, "run", run)
+    monkeypatch.setattr(uv_tools, "run", run)
     monkeypatch.setattr(index, "run", run)
     before = sorted(old_tools.rglob("*"))
     with pytest.raises(ModelopsError, match="broken off"):
-        release.Tools(str(tmp_path), "uv==2", str(tmp_path / "cache")).make({})
+        uv_tools.Tools(str(tmp_path), "uv==2", str(tmp_path / "cache")).make({})
     assert sorted(old_tools.rglob("*")) == before and os.listdir(tmp_path) == ["tools"]
 
 
@@ -429,9 +436,9 @@ def test_new_tools_take_the_place_of_the_old_ones_and_keep_the_reconciler(tmp_pa
         os.mkdir(f"{self.directory}/bin")
         (tmp_path / self.uv).write_text("new")
 
-    monkeypatch.setattr(release.Tools, "_fill", fill)
-    monkeypatch.setattr(release.IndexSettings, "of_host", lambda given, pip: pip)
-    tools = release.Tools(str(tmp_path), "uv==2", str(tmp_path / "cache"))
+    monkeypatch.setattr(uv_tools.Tools, "_fill", fill)
+    monkeypatch.setattr(uv_tools.IndexSettings, "of_host", lambda given, pip: pip)
+    tools = uv_tools.Tools(str(tmp_path), "uv==2", str(tmp_path / "cache"))
     assert tools.make({}) == [str(old_tools / "bin" / "python"), "-m", "pip"]
     assert tools.ready and (old_tools / "bin" / "uv").read_text() == "new"
     program = old_tools / "modelops-reconcile"

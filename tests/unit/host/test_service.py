@@ -15,12 +15,17 @@ import xmlrpc.client
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import service
-from ansible_collections.modelops.inference.plugins.module_utils._host.service import State
+from ansible_collections.modelops.inference.plugins.module_utils._host import (
+    service,
+    service_manager,
+    supervisord_service,
+    systemd_service,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._host.service_manager import ServiceState
 from ansible_collections.modelops.inference.plugins.modules import xinference_service
 
 WANTED = dict(state="started", unit="[Unit]\n", timer=None, files=[], config="new")
-RUNNING = State(installed=True, active="running", enabled=True, pid=7)
+RUNNING = ServiceState(installed=True, active="running", enabled=True, pid=7)
 
 
 def plan(state=RUNNING, unit="[Unit]\n", files=None, running="new", **wanted):
@@ -32,7 +37,7 @@ def test_nothing_to_do():
 
 
 def test_a_new_service_is_installed_enabled_and_started():
-    assert plan(State(), None, running="") == ["+ install service x", "~ enable x", "~ start x (stopped)"]
+    assert plan(ServiceState(), None, running="") == ["+ install service x", "~ enable x", "~ start x (stopped)"]
 
 
 def test_another_configuration_restarts():
@@ -61,8 +66,10 @@ def test_files_are_written_and_never_shown():
 @pytest.mark.parametrize(("given", "cache"), [({}, "cache/uv"), ({"cache": "/big/uv"}, "/big/uv")])
 def test_supervisords_environment_comes_through_the_declared_cache(run_module, monkeypatch, tmp_path, given, cache):
     made = []
-    monkeypatch.setattr(service.Supervisord, "make", lambda self, tools, index, requirement: made.append(tools.cache))
-    monkeypatch.setattr(service.Supervisord, "start", lambda self: None)
+    monkeypatch.setattr(
+        supervisord_service.Supervisord, "make", lambda self, tools, index, requirement: made.append(tools.cache)
+    )
+    monkeypatch.setattr(supervisord_service.Supervisord, "start", lambda self: None)
     options = {"name": "x", "manager": "supervisord", "base": str(tmp_path), "unit": "; Managed by modelops.inference"}
     (tmp_path / "supervisor" / "conf.d").mkdir(parents=True)
     result = run_module("xinference_service", {**options, "supervisor": "supervisor==4.3.0", "uv": "uv==1", **given})
@@ -87,7 +94,7 @@ def test_one_exit_that_the_manager_restarts_from_is_waited_out(monkeypatch, kind
         name = "x"
 
         def state(self):
-            return State(installed=True, active=left[0], enabled=True, pid=7)
+            return ServiceState(installed=True, active=left[0], enabled=True, pid=7)
 
         def log_tail(self):
             return "the reason"
@@ -158,8 +165,8 @@ def test_a_service_of_somebody_else_is_left_alone(run_module, tmp_path, state):
 
 def test_a_disabled_service_is_stopped_and_does_not_come_back():
     assert plan(state=RUNNING) == []
-    stopped = State(installed=True, active="stopped", enabled=True)
-    gone = State(installed=True, active="stopped", enabled=False)
+    stopped = ServiceState(installed=True, active="stopped", enabled=True)
+    gone = ServiceState(installed=True, active="stopped", enabled=False)
     for state, lines in ((RUNNING, ["~ stop x (running)", "~ disable x"]), (stopped, ["~ disable x"]), (gone, [])):
         assert xinference_service.make_plan("x", dict(WANTED, state="disabled"), state, "u", {}, "").lines == lines
 
@@ -167,13 +174,13 @@ def test_a_disabled_service_is_stopped_and_does_not_come_back():
 # -- its port ------------------------------------------------------------------------------------------------------
 
 
-class Started(service.ServiceManager):
+class Started(service_manager.ServiceManager):
     """A service that runs, of which nothing listens."""
 
     stopped = False
 
     def state(self):
-        return State(installed=True, active="starting", pid=0)
+        return ServiceState(installed=True, active="starting", pid=0)
 
     def stop(self):
         self.stopped = True
@@ -224,7 +231,7 @@ def test_a_service_whose_port_is_taken_is_not_started(run_module, monkeypatch, t
 def test_a_log_begins_at_the_start(tmp_path):
     log = tmp_path / "x.log"
     log.write_text("of before\n")
-    manager = service.Supervisord("x", str(tmp_path))
+    manager = supervisord_service.Supervisord("x", str(tmp_path))
     assert manager.log_tail() == "of before"
     manager.mark()
     assert manager.log_tail() == ""
@@ -236,8 +243,8 @@ def test_a_log_begins_at_the_start(tmp_path):
 
 def test_systemds_journal_begins_at_the_start(monkeypatch):
     given = []
-    monkeypatch.setattr(service, "run", lambda argv, *args, **kwargs: given.append(argv) or "")
-    manager = service.Systemd("x", "system")
+    monkeypatch.setattr(systemd_service, "run", lambda argv, *args, **kwargs: given.append(argv) or "")
+    manager = systemd_service.Systemd("x", "system")
     manager.log_tail()
     manager.mark()
     manager.log_tail()
@@ -252,7 +259,7 @@ def test_a_worker_takes_leave_by_sigint(child):
     command = [sys.executable, "-c", host, worker] if child else [sys.executable, "-c", worker]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
-        assert service.leave(process.pid, 10)
+        assert supervisord_service.leave(process.pid, 10)
         assert (process.poll() is None) == child
         process.kill()
 
@@ -260,7 +267,7 @@ def test_a_worker_takes_leave_by_sigint(child):
 def test_nobody_is_told_to_leave_twice():
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         process.wait()
-    assert not service.leave(process.pid)
+    assert not supervisord_service.leave(process.pid)
 
 
 def test_stopping_and_removing():
@@ -268,10 +275,10 @@ def test_stopping_and_removing():
     assert xinference_service.make_plan("x", dict(WANTED, state="stopped"), RUNNING, "u", {}, "").lines == [
         "~ stop x (running)"
     ]
-    assert xinference_service.make_plan("x", dict(WANTED, state="stopped"), State(), "u", {}, "").lines == []
+    assert xinference_service.make_plan("x", dict(WANTED, state="stopped"), ServiceState(), "u", {}, "").lines == []
     removed = xinference_service.make_plan("x", dict(WANTED, state="absent"), RUNNING, "u", {"/e": "a"}, "")
     assert removed.lines == ["- remove service x", "- remove file /e"]
-    assert not xinference_service.make_plan("x", dict(WANTED, state="absent"), State(), None, {"/e": None}, "")
+    assert not xinference_service.make_plan("x", dict(WANTED, state="absent"), ServiceState(), None, {"/e": None}, "")
 
 
 def test_asked_for_restart():
@@ -295,21 +302,21 @@ NRestarts=2
     [("active", "running"), ("activating", "starting"), ("failed", "failed"), ("inactive", "stopped")],
 )
 def test_systemd_state(monkeypatch, active, expected):
-    monkeypatch.setattr(service, "run", lambda *args, **kwargs: SHOWN.format(active=active))
-    state = service.Systemd("x", "system").state()
-    assert state == State(installed=True, active=expected, enabled=True, pid=4711, restarts=2)
+    monkeypatch.setattr(systemd_service, "run", lambda *args, **kwargs: SHOWN.format(active=active))
+    state = systemd_service.Systemd("x", "system").state()
+    assert state == ServiceState(installed=True, active=expected, enabled=True, pid=4711, restarts=2)
 
 
 def test_a_unit_that_systemd_refuses_never_replaces_the_old_one(monkeypatch, tmp_path):
     def refuse(argv, what, **kwargs):
-        raise service.CommandFailed(what, "Unknown key name")
+        raise systemd_service.CommandFailed(what, "Unknown key name")
 
     unit = tmp_path / "x.service"
     unit.write_text("old")
-    monkeypatch.setattr(service, "run", refuse)
-    monkeypatch.setattr(service.Systemd, "path", str(unit))
+    monkeypatch.setattr(systemd_service, "run", refuse)
+    monkeypatch.setattr(systemd_service.Systemd, "path", str(unit))
     with pytest.raises(ModelopsError, match="refuses the unit x.service; the old one stays: Unknown key name"):
-        service.Systemd("x", "system").install("bad")
+        systemd_service.Systemd("x", "system").install("bad")
     assert unit.read_text() == "old"
 
 
@@ -320,9 +327,9 @@ def test_a_service_with_a_timer_is_started_enabled_and_removed_by_it(monkeypatch
         commands.append(" ".join(argv).replace(str(tmp_path), ""))
         return SHOWN.format(active="active")
 
-    monkeypatch.setattr(service, "run", run)
-    monkeypatch.setattr(service.Systemd, "path", str(tmp_path / "x.service"))
-    manager = service.Systemd("x", "system")
+    monkeypatch.setattr(systemd_service, "run", run)
+    monkeypatch.setattr(systemd_service.Systemd, "path", str(tmp_path / "x.service"))
+    manager = systemd_service.Systemd("x", "system")
     manager.install("[Service]\n", "[Timer]\n")
     assert commands[0].startswith("systemd-analyze verify ") and commands[0].endswith("/x.timer")
     manager.enable()
@@ -334,7 +341,7 @@ def test_a_service_with_a_timer_is_started_enabled_and_removed_by_it(monkeypatch
 
 
 def test_user_scope_has_its_own_words():
-    manager = service.Systemd("x", "user")
+    manager = systemd_service.Systemd("x", "user")
     assert manager.commands()["stop"] == "systemctl --user stop x"
     assert manager.path.endswith("/systemd/user/x.service")
 
@@ -372,8 +379,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def supervisord(tmp_path):
-    manager = service.Supervisord("x", str(tmp_path))
-    server = FakeSupervisord(service.socket_path(str(tmp_path)), Handler)
+    manager = supervisord_service.Supervisord("x", str(tmp_path))
+    server = FakeSupervisord(supervisord_service.socket_path(str(tmp_path)), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield manager, server
     server.shutdown()
@@ -400,15 +407,15 @@ def test_supervisord_state(supervisord, statename, status, expected):
 
 
 def test_no_supervisord_means_stopped(tmp_path):
-    manager = service.Supervisord("x", str(tmp_path))
-    assert manager.state() == State()
+    manager = supervisord_service.Supervisord("x", str(tmp_path))
+    assert manager.state() == ServiceState()
     assert manager.up is False
 
 
 def test_a_long_path_gets_a_short_socket(tmp_path):
     deep = str(tmp_path / ("d" * 100))
-    assert len(service.socket_path(deep)) < 100
-    assert service.socket_path("/opt/x") == "/opt/x/supervisor.sock"
+    assert len(supervisord_service.socket_path(deep)) < 100
+    assert supervisord_service.socket_path("/opt/x") == "/opt/x/supervisor.sock"
 
 
 def modes(directory):
@@ -418,13 +425,13 @@ def modes(directory):
 def test_what_servers_print_under_supervisord_is_not_for_everybody(tmp_path, monkeypatch):
     """The log of a server has the variables of its models."""
     directory = tmp_path / "supervisor"
-    made = service.Supervisord("x", str(directory))
+    made = supervisord_service.Supervisord("x", str(directory))
     (directory / "conf.d").mkdir(parents=True)
     directory.chmod(0o755)
     # As an earlier release of this collection left them.
     for name in ("x.log", "x.log.1", "supervisord.log"):
         (directory / name).touch(0o644)
-    monkeypatch.setattr(service.Supervisord, "up", True)
+    monkeypatch.setattr(supervisord_service.Supervisord, "up", True)
     monkeypatch.setattr(made, "_supervisorctl", lambda *words: "")
     made.restart()
     found = modes(directory)

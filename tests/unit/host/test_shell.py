@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._host import service, shell
+from ansible_collections.modelops.inference.plugins.module_utils._host import shell, supervisord_service
 
 TELL = "import json, os; print(json.dumps(dict(os.environ)))"
 
@@ -54,7 +54,7 @@ def test_supervisord_is_started_without_it(tmp_path, monkeypatch):
     program.parent.mkdir(parents=True)
     program.write_text(SUPERVISORD)
     program.chmod(0o755)
-    manager = service.Supervisord("xinference", str(tmp_path))
+    manager = supervisord_service.Supervisord("xinference", str(tmp_path))
     monkeypatch.setattr(manager, "_socket", str(tmp_path / "supervisor.sock"))
     manager._ensure_up()
     told = json.loads((tmp_path / "environment.json").read_text())

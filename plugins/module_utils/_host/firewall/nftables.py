@@ -14,7 +14,7 @@ import re
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import service
+from ansible_collections.modelops.inference.plugins.module_utils._host import service, systemd_service
 from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.manager import (
     OURS,
     Firewall,
@@ -47,7 +47,7 @@ class Nftables(Firewall):
         super().__init__(name)
         self.table = table_name(name)
         self.path = f"{self.directory}/{self.tag}.nft"
-        self._service = service.Systemd(f"modelops-firewall-{name}", "system")
+        self._service = systemd_service.Systemd(f"modelops-firewall-{name}", "system")
         self._drop_in = f"/etc/systemd/system/nftables.service.d/{self.tag}.conf"
         self._systemd = service.detect() == ("systemd", "system")
 
