@@ -1,0 +1,88 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Python decides, YAML orders: how much of roles and playbooks is a program in Jinja, counted. It may only get less."""
+
+from __future__ import annotations
+
+import functools
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
+TASKS = sorted(path for path in ROOT.glob("roles/*/tasks/**/*.yml") if path.name != "main.yml")
+OF_ROLES = sorted(path for path in (ROOT / "roles").rglob("*") if path.suffix in (".yml", ".j2"))
+OF_PLAYBOOKS = sorted([*ROOT.glob("playbooks/*.yml"), *ROOT.glob("playbooks/templates/*.j2")])
+FILTERS = sorted(path for path in ROOT.glob("plugins/filter/*.py") if path.name != "__init__.py")
+
+#: What is counted -> at most so many. Lower a number when you have made it less; the goal is behind it.
+MOST = {
+    "expressions": 1233,  # 350
+    "private variables": 121,  # 40
+    "private variables that others read": 35,  # 0
+    "public filters": 24,  # 3
+    "lines": 7233,  # 5,000
+    "files with a single task": 20,  # 0
+}
+RAISED = (
+    "{told}; the table in tests/unit/roles/test_structure.py allows {most}. Let a plan in Python decide (docs/architecture.md), and give "
+    "the task its data."
+)
+
+
+@functools.cache
+def private():
+    """Of each role the private variables of its vars/."""
+    found = {}
+    for role in ROLES:
+        files = (ROOT / "roles" / role / "vars").glob("*.yml")
+        found[role] = {
+            name for file in files for name in yaml.safe_load(file.read_text()) or () if name.startswith("_")
+        }
+    return found
+
+
+def code(path):
+    """A file without its comments."""
+    return re.sub(r"{#.*?#}", "", re.sub(r"^\s*#.*$", "", path.read_text(), flags=re.MULTILINE), flags=re.DOTALL)
+
+
+def read_by_others():
+    """Private variables of a role that another role or a playbook reads: "who: variable"."""
+    found = []
+    for path in [*OF_ROLES, *OF_PLAYBOOKS]:
+        who = path.relative_to(ROOT).parts[1] if path in OF_ROLES else path.name
+        words = set(re.findall(r"\b_\w+", code(path)))
+        found += [f"{who}: {name}" for role, names in private().items() if role != who for name in words & names]
+    return sorted(set(found))
+
+
+def alone():
+    """Files of tasks with a single task."""
+    found = []
+    for path in TASKS:
+        tasks = yaml.safe_load(path.read_text())
+        if len(tasks) == 1 and "block" not in tasks[0]:
+            found.append(str(path.relative_to(ROOT / "roles")))
+    return found
+
+
+COUNTED = {
+    "expressions": lambda: sum(code(path).count("{{") for path in [*OF_ROLES, *OF_PLAYBOOKS]),
+    "private variables": lambda: sum(map(len, private().values())),
+    "private variables that others read": read_by_others,
+    "public filters": lambda: len(FILTERS),
+    "lines": lambda: sum(len(path.read_text().splitlines()) for path in [*OF_ROLES, *OF_PLAYBOOKS, *FILTERS]),
+    "files with a single task": alone,
+}
+
+
+@pytest.mark.parametrize("what", MOST)
+def test_roles_and_playbooks_order_and_do_not_compute(what):
+    found = COUNTED[what]()
+    count, named = (found, "") if isinstance(found, int) else (len(found), f" ({', '.join(found)})")
+    assert count <= MOST[what], RAISED.format(told=f"{what}: {count}{named}", most=MOST[what])
