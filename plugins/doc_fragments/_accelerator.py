@@ -138,6 +138,10 @@ role:
       description: Name of Xinference's service. Empty for none.
       type: str
       default: ""
+    user:
+      description: User that Xinference's service runs as. Empty for the one who connects.
+      type: str
+      default: ""
     directory:
       description: C(xinference_dir) of the host.
       type: path

@@ -34,7 +34,6 @@ HERE_INSTEAD = {
     "dify_workspace_file": "{{ emulated }}/dify-workspaces.txt",
     "_accelerator_root": "{{ emulated }}/machines/{{ inventory_hostname }}",
     "_accelerator_kernel": True,
-    "_accelerator_record": "{{ _accelerator_root }}{{ accelerator_found.facts.record_path }}",
 }
 # Of a host with a GPU: its card, and a driver that runs.
 GPU = {

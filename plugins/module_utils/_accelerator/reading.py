@@ -6,10 +6,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import facts, plan
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import PlanOptions
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import NONE, PlanOptions
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.role_options import Case, RoleOptions
 
@@ -27,6 +28,7 @@ ROLE: dict[str, dict[str, t.Any]] = dict(
     reboot_ok=dict(type="bool", default=False),
     controller=dict(type="str", default=""),
     service=dict(type="str", default=""),
+    user=dict(type="str", default=""),
     directory=dict(type="path", default="/opt/xinference"),
     server_stops=dict(type="bool", default=False),
     after=dict(type="str", choices=["", "changed", "restarted"], default=""),
@@ -86,5 +88,8 @@ def of_environment(
     """
     host = host or Host(options["root"])
     read_all = read(options, check_mode=check_mode, host=host) if options["role"] is not None else {}
-    cards = read_all["facts"] if read_all else facts.base(host)
-    return cards, {**plan.torch(cards, wanted_of(options)), **read_all}
+    cards, wanted = read_all["facts"] if read_all else facts.base(host), wanted_of(options)
+    if read_all and options["role"]["state"] == "absent":
+        # Nothing computes on cards whose driver is removed.
+        wanted = dataclasses.replace(wanted, accelerator=NONE)
+    return cards, {**plan.torch(cards, wanted), **read_all}

@@ -29,19 +29,19 @@ def role(case: Case, host: Host) -> dict[str, t.Any]:
     :param host: is asked whether Xinference runs, before a restart.
     """
     refused, planned = refusal(case), would(case)
+    restart = role_restart.restart(case, planned, role_restart.serving(host, case))
     found = {
         "tasks": tasks(case, refused, planned),
         "refused": refused,
         "failed": failure(case),
         "text": text(case, planned),
         "would": planned if case.options.check_mode else [],
-        "installs": [],
-        "steps": [],
+        "steps": {},
         "hold": {},
-        "record": role_files.record(case),
+        "record": {"path": record_path(case, host), "planned": role_files.record(case)},
         "carried": role_restart.carried(case),
-        "restart": role_restart.restart(case, planned, role_restart.serving(host, case)),
-        "proof": proof(case),
+        "restart": restart,
+        "proof": {**proof(case), "due": proof_is_due(case, restart), "record": record_path(case, host)},
     }
     if not case.options.is_present:
         return {**found, "removal": role_removal.removal(case)}
@@ -49,7 +49,6 @@ def role(case: Case, host: Host) -> dict[str, t.Any]:
     holds = (case.has_step("hold") or case.options.after) and not case.options.check_mode
     return {
         **found,
-        "installs": installs(case),
         "steps": steps(case),
         "hold": role_packages.hold(case) if holds else {},
     }
@@ -72,20 +71,25 @@ def tasks(case: Case, refused: str, planned: t.Sequence[str]) -> list[str]:
     return found + (["restart"] if changes or role_restart.reasons(case) else [])
 
 
-def installs(case: Case) -> list[dict[str, t.Any]]:
-    """The data of the files in tasks/steps that install packages, each with its ``file``, in the order of their execution."""
-    found = [role_repositories.step(case), role_files.pin_step(case), role_packages.step(case)]
-    return [step for step in found if step]
+def steps(case: Case) -> dict[str, dict[str, t.Any]]:
+    """Steps of tasks/present.yml by name, in the order of their execution, each with the data of its tasks."""
+    found = {
+        "repositories": role_repositories.step(case),
+        "pin": role_files.pin_step(case),
+        "packages": role_packages.step(case),
+        "nouveau": role_files.nouveau_step(case),
+        "persistence": role_files.persistence_step(case),
+        "driver": role_driver.step(case),
+        "ascend": role_driver.ascend_step(case),
+        "settings": role_files.settings_step(case),
+    }
+    return {name: step for name, step in found.items() if step}
 
 
-def steps(case: Case) -> list[dict[str, t.Any]]:
-    """The same of those that configure what runs with them."""
-    found = [
-        role_files.nouveau_step(case),
-        role_driver.step(case) if case.vendor != NONE else {},
-        role_files.settings_step(case),
-    ]
-    return [step for step in found if step]
+def record_path(case: Case, host: Host) -> str:
+    """The file of the record; empty where there is none for this user."""
+    path = case.facts["record_path"]
+    return f"{host.root}{path}" if path else ""
 
 
 def would(case: Case) -> list[str]:
@@ -198,7 +202,7 @@ def _does_not_answer(case: Case) -> str:
 
 
 def proof(case: Case) -> dict[str, t.Any]:
-    """The data of tasks/prove.yml; ``proves`` is what the proof holds for: with another of these it is made again."""
+    """Options of the proof; ``proves`` is what it holds for: with another of these it is made again."""
     # Who takes a build for the CPU by hand computes on that.
     kind = "cpu" if case.wanted.torch == "cpu" else case.plan["torch"].get("kind", "")
     cards = [
@@ -215,9 +219,16 @@ def proof(case: Case) -> dict[str, t.Any]:
         "kind": kind,
         "devices": 1 if one else len(cards),
         "used": any(not each["of_driver"] for each in case.facts["processes"]),
+        "user": case.options.user if case.system["root"] else "",
+        "groups": case.plan["groups"],
         "proves": {
             "kind": kind,
             "driver": case.facts[case.vendor]["driver"] if case.vendor != NONE else "",
             "cards": [card["address"] for card in cards],
         },
     }
+
+
+def proof_is_due(case: Case, restart: t.Mapping[str, t.Any]) -> bool:
+    """Whether the cards can be proven in this run."""
+    return case.options.is_present and not restart["required"] and not case.options.check_mode

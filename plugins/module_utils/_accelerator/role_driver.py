@@ -19,7 +19,7 @@ _BUILD = "build"
 
 
 def step(case: Case) -> dict[str, t.Any]:
-    """The data of tasks/steps/driver.yml or ascend.yml; empty where the plan has no step."""
+    """The data of tasks/steps/driver.yml; empty where there is nothing to do."""
     if not case.steps or case.options.check_mode:
         return {}
     if case.vendor == products.NVIDIA:
@@ -27,15 +27,28 @@ def step(case: Case) -> dict[str, t.Any]:
     if case.vendor == products.AMD:
         commands = [] if case.facts["amd"]["loaded"] else [_command("modprobe amdgpu", "amdgpu could not be loaded")]
         return _driver(case, commands, groups=list(plan_amd.GROUPS))
-    return {"file": "ascend", "user": HUAWEIS_USER, "parts": installers(case)} if parts(case) else {}
+    return {}
+
+
+def ascend_step(case: Case) -> dict[str, t.Any]:
+    """The data of tasks/steps/ascend.yml; empty where nothing of Huawei's is installed."""
+    if not parts(case) or case.options.check_mode:
+        return {}
+    return {"user": HUAWEIS_USER, **by_part(case)}
+
+
+def by_part(case: Case) -> dict[str, list[dict[str, t.Any]]]:
+    """Data of tasks/steps/ascend_part.yml for each of Huawei's parts; empty for one that is left as it is."""
+    rows = installers(case)
+    return {part: [row for row in rows if row["part"] == part] for part in role_files.PARTS}
 
 
 def _driver(case: Case, commands: t.Sequence[t.Mapping[str, t.Any]], **more: t.Any) -> dict[str, t.Any]:
-    empty: dict[str, t.Any] = {"groups": [], "stop": [], "start": [], "drop_in": [], "enable": []}
+    empty: dict[str, t.Any] = {"groups": [], "stop": [], "start": [], "enable": []}
     found = {**empty, "commands": list(commands) if case.options.kernel else [], **more}
     # Before the restart services would only fail; after it they start by themselves.
     waits = not case.options.kernel or case.plan["reboot"] != []
-    return {"file": "driver", "waits": waits, **found} if any(found.values()) else {}
+    return {"waits": waits, **found} if any(found.values()) else {}
 
 
 def _command(words: str, failure: str = "", name: str = "") -> dict[str, t.Any]:
@@ -69,9 +82,6 @@ def _nvidia(case: Case) -> dict[str, t.Any]:
         stop=services[::-1] if unloads else [],
         # A daemon of another version than the module does not start: it waits for the restart, too.
         start=services if changes else [],
-        drop_in=[{"path": case.etc(role_files.PERSISTENCE), "content": role_files.PERSISTS}]
-        if role_files.persists(case)
-        else [],
         enable=enabled,
     )
 
@@ -118,6 +128,14 @@ def installers(case: Case) -> list[dict[str, t.Any]]:
         place = f"/var/tmp/modelops-ascend-{part}.run"
         how = ["--uninstall"] if removes else ["--install" if part == "cann" else "--full"]
         how += ["--quiet"] if removes else ["--quiet", "--install-for-all"]
-        row = {"part": part, "src": files.get(part, ""), "place": place, "argv": [place, *how], "then": there}
+        about = f"{case.options.host}: Huawei's installer of {part} failed ({how[0]}"
+        row = {
+            "part": part,
+            "src": files.get(part, ""),
+            "place": place,
+            "argv": [place, *how],
+            "then": there,
+            "failed": about,
+        }
         found.append(row)
     return found

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import (
@@ -135,44 +136,60 @@ def record(case: Case) -> dict[str, t.Any]:
 
 
 def pin_step(case: Case) -> dict[str, t.Any]:
-    """The data of tasks/steps/pin.yml; empty where there is nothing to do.
+    """The pin; empty where there is nothing to do.
 
     The pin of before would keep back what is asked for now.
     """
     pinned = is_pinned(case)
     if case.family != DEBIAN or not (pinned or case.has_step("driver")):
         return {}
-    return {"file": "pin", "path": case.etc(PREFERENCES), "content": pin(case) if pinned else ""}
+    return _file(case.etc(PREFERENCES), pin(case) if pinned else "")
+
+
+def _file(path: str, content: str, **more: t.Any) -> dict[str, t.Any]:
+    """The data of tasks/steps/file.yml.
+
+    ``content`` is empty for a file that goes; ``commands`` apply it, also where the file is as it was with ``always``; ``directory`` is
+    made before; ``record`` says whether the record has the file.
+    """
+    return {"path": path, "content": content, "directory": "", "commands": [], "always": False, "record": False, **more}
+
+
+def _command(argv: t.Sequence[str], needs: str) -> dict[str, t.Any]:
+    """:param needs: a file without which the command does not run."""
+    return {"argv": list(argv), "needs": needs}
 
 
 def nouveau_step(case: Case) -> dict[str, t.Any]:
-    """The data of tasks/steps/nouveau.yml; empty where nouveau stays as it is."""
+    """What keeps nouveau off; empty where nouveau stays as it is."""
     if not case.has_step("nouveau_off"):
         return {}
-    return {
-        "file": "nouveau",
-        "path": case.etc(NOUVEAU),
-        "content": NOUVEAU_OFF,
-        "initramfs": initramfs(case),
-        # Also where nothing is installed.
-        "record": not case.options.check_mode,
-    }
+    # The record also where nothing is installed.
+    recorded = not case.options.check_mode
+    return _file(case.etc(NOUVEAU), NOUVEAU_OFF, commands=initramfs(case), record=recorded)
 
 
-def initramfs(case: Case) -> list[str]:
+def persistence_step(case: Case) -> dict[str, t.Any]:
+    """What is added to the unit of the daemon; empty where nothing is."""
+    if not persists(case) or case.options.check_mode:
+        return {}
+    path = case.etc(PERSISTENCE)
+    return _file(path, PERSISTS, directory=os.path.dirname(path), record=True)
+
+
+def initramfs(case: Case) -> list[dict[str, t.Any]]:
     """The command that makes the initial file system anew; empty where none is known."""
-    return INITRAMFS.get(case.family, [])
+    argv = INITRAMFS.get(case.family, [])
+    return [_command(argv, argv[0])] if argv else []
 
 
 def settings_step(case: Case) -> dict[str, t.Any]:
-    """The data of tasks/steps/settings.yml; empty where memory and processors are as declared."""
+    """Huge pages and governor; empty where memory and processors are as declared."""
     if not settings_differ(case):
         return {}
     declared = case.settings_declared
-    return {
-        "file": "settings",
-        "path": case.etc(TMPFILES),
-        "content": settings(case) if declared else "",
-        "apply": ["systemd-tmpfiles", "--create", case.etc(TMPFILES)] if declared and case.options.kernel else [],
-        "record": not case.options.check_mode,
-    }
+    path = case.etc(TMPFILES)
+    apply = [_command(["systemd-tmpfiles", "--create", path], path)] if declared and case.options.kernel else []
+    return _file(
+        path, settings(case) if declared else "", commands=apply, always=True, record=not case.options.check_mode
+    )

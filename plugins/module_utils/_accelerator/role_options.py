@@ -37,6 +37,7 @@ class RoleOptions:
     reboot_ok: bool = False
     controller: str = ""
     service: str = ""
+    user: str = ""
     directory: str = "/opt/xinference"
     server_stops: bool = False
     after: str = ""

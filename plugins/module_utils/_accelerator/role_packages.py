@@ -13,6 +13,7 @@ import typing as t
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import products
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.role_options import (
     DEBIAN,
+    REDHAT,
     Case,
     unique,
 )
@@ -23,6 +24,12 @@ AMD = ("amdgpu-dkms", "amd-smi-lib", "rocminfo")
 ASCEND = ("dkms", "gcc", "make")
 #: The packages that always name the newest kernel: linux-image-generic-hwe-24.04, not linux-image-6.8.0-85-generic.
 _NEWEST_KERNEL = re.compile(r"linux-image-(?![0-9]|unsigned-|.*-dbg)")
+
+#: Commands that list the names of all packages that are installed.
+LIST = {
+    DEBIAN: ["dpkg-query", "--show", "--showformat", "${Package}\n"],
+    REDHAT: ["rpm", "-qa", "--queryformat", "%{NAME}\n"],
+}
 
 Names = t.Sequence[str]
 
@@ -248,7 +255,7 @@ def named(case: Case) -> list[str]:
 
 
 def step(case: Case) -> dict[str, t.Any]:
-    """The data of tasks/steps/packages_*.yml; empty where nothing is installed."""
+    """The data of tasks/steps/packages.yml; empty where nothing is installed."""
     names, driver = named(case), case.has_step("driver")
     if not names or case.options.check_mode:
         return {}
@@ -262,13 +269,15 @@ def step(case: Case) -> dict[str, t.Any]:
         newest, downgrade = driver, case.has_step("driver", "fabric_manager")
         advice = f"Package dkms is in EPEL, which must be enabled; or {_OTHERWISE}"
     return {
-        "file": f"packages_{case.family}",
+        "family": case.family,
+        "list": LIST[case.family],
         "names": names,
         "state": "latest" if newest else "present",
         "allow_downgrade": downgrade,
         "streams": _streams(case),
         # The role's own, which would keep back another version.
         "release": own_holds(case) if driver else [],
+        "failed": f"{case.options.host}: {', '.join(names)} could not be installed",
         "advice": _FABRIC.format(case.version) if case.has_step("fabric_manager") and not driver else advice,
     }
 
@@ -295,15 +304,16 @@ def to_hold(case: Case) -> list[str]:
 
 
 def hold(case: Case) -> dict[str, t.Any]:
-    """The data of tasks/steps/hold_*.yml.
+    """The data of tasks/steps/hold.yml.
 
     What somebody else holds stays theirs.
     """
     names, packages = to_hold(case), case.facts["packages"]
     new = [name for name in names if name not in packages["held"]]
+    debian = case.family == DEBIAN
     return {
-        "file": f"hold_{case.family}",
-        "names": new,
-        "locks": "\n".join(f"{name}-{packages['driver'][name]}.*" for name in names),
+        "family": case.family,
+        "names": new if debian else [],
+        "locks": "" if debian else "\n".join(f"{name}-{packages['driver'][name]}.*" for name in names),
         "held": sorted({*case.recorded("held"), *new}),
     }

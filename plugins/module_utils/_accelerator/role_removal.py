@@ -63,12 +63,12 @@ def removal(case: Case) -> dict[str, t.Any]:
     packages, acts = case.recorded("packages"), not case.options.check_mode
     files = case.recorded("files")
     return {
-        "parts": role_driver.installers(case) if acts else [],
+        "parts": role_driver.by_part(case) if acts else dict.fromkeys(role_files.PARTS, ()),
         "users": case.recorded("users"),
         "packages": packages,
         # Dependencies that nothing else needs go after these.
         "asked_for": [name for name in case.recorded("wanted") if name in packages],
-        "packages_file": f"absent_{case.family}" if packages and acts else "",
+        "family": case.family if packages and acts else "",
         "release": role_packages.own_holds(case),
         "stream": case.distribution in ("rhel8", "rhel9"),
         "files": files,

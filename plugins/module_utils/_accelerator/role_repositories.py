@@ -176,12 +176,15 @@ def step(case: Case) -> dict[str, t.Any]:
     if not needed:
         return {}
     debian, check_mode = case.family == DEBIAN, case.options.check_mode
-    told = [{"dest": key_path(case, each.name), "src": each.key, **_told(each)} for each in needed]
-    keys = [row for row, each in zip(told, needed) if _keeps_key(case, each)]
-    remote = [row for row, each in zip(told, needed) if each.key_is_remote]
+    keys = [
+        {"path": key_path(case, each.name), "src": each.key, **_told(each)}
+        for each in needed
+        # Check mode would have to download one to know.
+        if _keeps_key(case, each) and not (check_mode and each.key_is_remote)
+    ]
     sources = [
         {
-            "dest": source_path(case, each.name),
+            "path": source_path(case, each.name),
             "content": source_text(case, each),
             "index": _index(case, each),
             **_told(each),
@@ -189,11 +192,8 @@ def step(case: Case) -> dict[str, t.Any]:
         for each in needed
     ]
     return {
-        "file": "repositories",
-        "directories": [case.etc("apt/keyrings")] if debian else [],
-        "local_keys": [row for row in keys if row not in remote],
-        # Check mode would have to download one to know.
-        "remote_keys": [] if check_mode or not debian else remote,
+        "host": case.options.host,
+        "keys": keys,
         "sources": sources,
         # All sources together, from files alone: apt does not start where two of them contradict each other.
         "check": ["apt-get", "indextargets"] if debian and not check_mode else [],

@@ -14,7 +14,12 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator im
     role_removal,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.role_options import CHANGED, Case, unique
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.role_options import (
+    CHANGED,
+    RESTARTED,
+    Case,
+    unique,
+)
 
 
 def carried(case: Case) -> list[str]:
@@ -90,16 +95,20 @@ def left(case: Case, would: t.Sequence[str], served: t.Sequence[str]) -> str:
 
 def restart(case: Case, would: t.Sequence[str], served: t.Sequence[str]) -> dict[str, t.Any]:
     """The data of tasks/restart.yml. One at a time, never the kernel that Ansible runs on, and never from under a program."""
-    why = reasons(case)
+    why = [] if case.options.after == RESTARTED else reasons(case)
+    allowed = why != [] and may_restart(case) and not case.users and not served
+    # Check mode does not wait for the restart that it tells of.
+    required = why != [] and not (allowed and case.options.check_mode)
     awaited = [*case.driver_services]
     awaited += ["nvidia-persistenced"] if case.has_step("persistence") else []
     awaited += ["nvidia-fabricmanager"] if case.has_step("fabric_manager") else []
     return {
-        "required": why != [],
+        "required": required,
         "reasons": why,
+        "message": f"modelops.inference, role accelerator: {'; '.join(why)}",
         "left": left(case, would, served) if why else "",
-        "waits": without_cards(case),
-        "allowed": may_restart(case) and not case.users and not served,
+        "waits": required and without_cards(case),
+        "allowed": allowed,
         # Those that come back with the host: those that ran, and those of the steps that waited for the restart.
         "awaited": unique(awaited) if case.options.is_present else [],
     }

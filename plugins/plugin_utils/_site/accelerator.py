@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Variables of the role accelerator, and the files that they name on the controller. Private to the collection."""
+"""Variables of the role accelerator: what is refused of them, and what they ask of a reading. Private to the collection."""
 
 from __future__ import annotations
 
@@ -10,9 +10,133 @@ import hashlib
 import os
 import re
 import typing as t
+from dataclasses import dataclass, field
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.kinds import known
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
+
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+# Options of the module accelerator_info, by the variables that they are.
+_OPTIONS = {
+    "accelerator": "accelerator",
+    "branch": "accelerator_driver_branch",
+    "kernel_modules": "accelerator_kernel_modules",
+    "modules_from": "accelerator_modules_from",
+    "source": "accelerator_source",
+    "cuda": "accelerator_cuda",
+    "torch": "xinference_torch",
+    "manage": "accelerator_manage",
+    "container_toolkit": "accelerator_container_toolkit",
+    "hold": "accelerator_hold",
+}
+# Of its option ``role``.
+_ROLE_OPTIONS = {
+    "state": "accelerator_state",
+    "repositories": "accelerator_repositories",
+    "ascend_files": "accelerator_ascend_files",
+    "huge_pages": "accelerator_huge_pages",
+    "governor": "accelerator_governor",
+    "reboot_ok": "accelerator_reboot_ok",
+    "directory": "xinference_dir",
+}
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When in a run a host is read.
+
+    :param after: "changed" or "restarted", where the run did that to the host before; empty at its beginning.
+    :param server_stops: Xinference is stopped before the driver is removed.
+    :param carried: reasons for a restart that the reading before returned.
+    :param commands: results of the commands that load the kernel module.
+    """
+
+    after: str = ""
+    server_stops: bool = False
+    carried: t.Sequence[str] = ()
+    commands: t.Sequence[t.Mapping[str, t.Any]] = ()
+
+
+@dataclass(frozen=True)
+class Pretended:
+    """What tests put in the place of a host's own.
+
+    :param root: directory in place of /, a tree that pretends to be hardware.
+    :param kernel: whether the kernel is asked for anything; None for where root is /.
+    :param packages: by vendor, instead of those that a driver's installation installs.
+    """
+
+    root: str = "/"
+    etc: str = "/etc"
+    kernel: bool | None = None
+    packages: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
+
+
+def options(
+    settings: Settings, moment: Moment = Moment(), controller: str = "", pretended: Pretended = Pretended()
+) -> dict[str, t.Any]:
+    """The options of the module accelerator_info for this host. Pure.
+
+    :param controller: boot ID of the machine that Ansible runs on.
+    """
+    files = settings.get("accelerator_ascend_files") or []
+    kernel = pretended.root == "/" if pretended.kernel is None else pretended.kernel
+    directory = settings.get("xinference_dir")
+    service, user = (settings.get(name) or "" if _known(settings, name) else "" for name in _OF_XINFERENCE)
+    return {
+        **{option: settings.get(name) for option, name in _OPTIONS.items()},
+        "container_is_host": not kernel,
+        "ascend_files": [each["part"] for each in files],
+        # Of a user who is not root, and installs nothing: beside the environment that is proven.
+        "record": f"{directory}/etc/accelerator.json" if _known(settings, "xinference_dir") else "",
+        "root": pretended.root,
+        "role": {
+            **{option: settings.get(name) for option, name in _ROLE_OPTIONS.items()},
+            "host": settings.inventory.host,
+            "groups": list(settings.inventory.groups),
+            "kernel": kernel,
+            "etc": pretended.etc,
+            "packages": dict(pretended.packages),
+            "controller": controller,
+            "service": service,
+            "user": user,
+            "server_stops": moment.server_stops,
+            "after": moment.after,
+            "carried": list(moment.carried),
+            "commands": list(moment.commands),
+        },
+    }
+
+
+def proof(settings: Settings, found: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The options of the module accelerator_proof for this host; empty where it has nothing to prove. Pure.
+
+    :param found: what accelerator_info returned.
+    """
+    planned = dict(found["role"]["proof"])
+    # The role's default, which is a template.
+    python = settings.get("accelerator_python") or f"{settings.get('xinference_dir')}/current/bin/python"
+    proves = {**planned["proves"], "python": python, "environment": settings.get("accelerator_environment")}
+    if not planned.pop("due") or found["facts"]["record"].get("proven") == proves:
+        return {}
+    return {**planned, "python": python, "timeout": settings.get("accelerator_proof_timeout"), "proves": proves}
+
+
+_OF_XINFERENCE = ("xinference_service", "xinference_user")
+
+
+def _known(settings: Settings, name: str) -> bool:
+    """Whether the play has the variable of another role."""
+    return settings.raw(name) is not None
+
+
+def controller_boot_id() -> str:
+    """By which a host is known that runs on the same kernel as Ansible; empty where it cannot be read."""
+    try:
+        with open(BOOT_ID, encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
 
 
 def refusals(settings: Settings) -> Refusals:

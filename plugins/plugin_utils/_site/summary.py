@@ -121,8 +121,13 @@ def _difys(servers: t.Iterable[Variables]) -> t.Iterator[list[str]]:
         yield [str(text) for text in cells]
 
 
+def _accelerator(known: Variables) -> Variables:
+    """The last reading of the accelerators: that of the role, or that of the whole host."""
+    return known.get("accelerator_found") or (known.get("xinference_found") or {}).get("accelerator") or {}
+
+
 def _plan(known: Variables) -> Variables:
-    return (known.get("accelerator_found") or {}).get("plan") or {}
+    return _accelerator(known).get("plan") or {}
 
 
 def _accelerators(computing: Hosts) -> list[str]:
@@ -133,10 +138,10 @@ def _accelerators(computing: Hosts) -> list[str]:
     lines = []
     for host, known in computing.items():
         lines += [f"{host}: {warning['text']}" for warning in _plan(known).get("warnings") or []]
-        if known.get("accelerator_reboot_required"):
-            lines.append(str(known["accelerator_left"]))
+        restart = (_accelerator(known).get("role") or {}).get("restart") or {}
+        lines += [str(restart["left"])] if restart.get("required") else []
     clusters: Variables = next((known["xinference_clusters"] for known in computing.values()), {})
-    lines += different_cards(clusters, {host: known["accelerator_found"] for host, known in computing.items()})
+    lines += different_cards(clusters, {host: _accelerator(known) for host, known in computing.items()})
     return ["Accelerators", *(f"  {line}" for line in lines), ""] if lines else []
 
 
@@ -171,7 +176,7 @@ def _computes_with(known: Variables) -> list[str]:
     if torch["kind"] == "cpu":
         why = plan["reason"] if plan["accelerator"] == "none" else torch["reason"]
         return [_field("computes with", f"its CPU ({why})")]
-    cards = [card["name"] or "" for card in known["accelerator_found"]["facts"]["cards"] if card["computes"]]
+    cards = [card["name"] or "" for card in _accelerator(known)["facts"]["cards"] if card["computes"]]
     counts = sorted(collections.Counter(cards).items())
     each = [f"{count} x {name or 'a card that does not answer'}" for name, count in counts]
     return [_field("computes with", ", ".join([*each, f"PyTorch {torch['reason']}"]))]

@@ -537,9 +537,9 @@ def test_a_source_that_is_there_already_is_not_written_twice(of):
 def test_check_mode_asks_for_no_key_and_installs_nothing(of):
     case, built = of("h100_bare", check_mode=True)
     step = role_repositories.step(case)
-    assert step["remote_keys"] == [] and step["check"] == [] and len(step["sources"]) == 1
+    assert step["keys"] == [] and step["check"] == [] and len(step["sources"]) == 1
     made = role.role(case, built.host)
-    assert [each["file"] for each in made["installs"] + made["steps"]] == ["repositories", "pin", "nouveau"]
+    assert [*made["steps"]] == ["repositories", "pin", "nouveau"]
     assert made["hold"] == {} and made["would"] and made["restart"]["left"] == ""
 
 
@@ -694,7 +694,8 @@ def test_a_part_of_huaweis_needs_its_installer(of):
     )
     files = [{"part": part, "path": f"/{part}.run"} for part in ("driver", "cann")]
     case, _built = of("ascend_910b", record, state="absent", ascend_files=files)
-    parts = role_removal.removal(case)["parts"]
+    by_part = role_removal.removal(case)["parts"]
+    parts = [*by_part["cann"], *by_part["firmware"], *by_part["driver"]]
     assert [(part["part"], part["argv"][1], part["then"]) for part in parts] == [
         ("cann", "--uninstall", ["driver"]), ("driver", "--uninstall", []),
     ]  # fmt: skip
@@ -705,10 +706,8 @@ def test_what_is_removed(of):
     case, built = of("h100_sxm", {"record": json.dumps(record), "processes": []}, state="absent")
     made = role.role(case, built.host)
     assert made["tasks"] == ["plan", "absent", "restart"]
-    assert (
-        made["removal"]["asked_for"] == ["nvidia-driver-cuda"] and made["removal"]["packages_file"] == "absent_debian"
-    )
-    assert made["removal"]["initramfs"][0] == "/usr/sbin/update-initramfs"
+    assert made["removal"]["asked_for"] == ["nvidia-driver-cuda"] and made["removal"]["family"] == "debian"
+    assert made["removal"]["initramfs"][0]["needs"] == "/usr/sbin/update-initramfs"
     assert made["restart"]["reasons"] == ["the kernel still runs the module that was removed"]
 
 
@@ -716,4 +715,4 @@ def test_a_host_with_nothing_to_do_has_no_tasks(of):
     for machine in ("none", "h100_sxm"):
         case, built = of(machine, {"processes": []})
         made = role.role(case, built.host)
-        assert (made["tasks"], made["installs"], made["steps"], made["hold"]) == ([], [], [], {})
+        assert (made["tasks"], made["steps"], made["hold"]) == ([], {}, {})

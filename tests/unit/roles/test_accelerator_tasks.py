@@ -33,7 +33,7 @@ ENVIRONMENT = {
 }
 ROLE = Path(__file__).parents[3] / "roles" / "accelerator"
 CUDA = "https://developer.download.nvidia.com/compute/cuda/repos/debian12/x86_64/"
-MODULES = ("apt", "dnf", "dpkg_selections", "get_url", "reboot", "systemd_service", "user")
+MODULES = ("apt", "dnf", "dpkg_selections", "reboot", "systemd_service", "user")
 # Says that it changed something, or fails where the host has a file failing/NAME. An action needs no process of its own.
 MODULE = """
 import json, os
@@ -45,9 +45,7 @@ class ActionModule(ActionBase):
         with open(place + "/log", "a") as log:
             log.write("NAME " + json.dumps(given, sort_keys=True) + "\\n")
         failing = os.path.exists(place + "/failing/NAME")
-        if given.get("dest"):
-            open(given["dest"], "w").write("a key")
-        made = {"changed": True, "failed": failing, "msg": "NAME fails" if failing else "", "dest": given.get("dest"), "rebooted": True}
+        made = {"changed": True, "failed": failing, "msg": "NAME fails" if failing else "", "rebooted": True}
         return {**made, "name": given.get("name")}
 """
 PROGRAM = '#!/bin/sh\necho "${0##*/} $*" >> "$PLACE/log"\n'
@@ -95,20 +93,20 @@ def host(machine, run, changes=None, wanted=None, variables=None, files=None, fa
 HOSTS = {
     # The index of a source that somebody else has is dead.
     "dead_source": host(
-        "h100_bare", ["steps/packages_debian"],
+        "h100_bare", ["steps/packages"],
         changes={"nvidia": BEFORE, "packages": {"installed": OLD, "held": ["nvidia-driver-cuda"]}, "record": json.dumps(HOLDS)},
         wanted={"branch": "580"},
         failing=["apt"], programs={"dpkg-query": "echo gcc; echo make"},
     ),
     "dead_stream": host(
-        "h100_bare", ["steps/packages_redhat"],
+        "h100_bare", ["steps/packages"],
         changes={"system": {"os": "rocky9"}, "nvidia": BEFORE, "packages": {"installed": OLD}, "record": json.dumps(HOLDS)},
         wanted={"branch": "580"},
         files={"etc/dnf/plugins/versionlock.list": "kernel-5.14*\n" + LOCK},
         programs={"rpm": "echo gcc", "dnf": 'case "$*" in *enable*) exit 1;; esac'},
     ),
     "branch": host(
-        "h100_bare", ["steps/packages_redhat"],
+        "h100_bare", ["steps/packages"],
         changes={"system": {"os": "rocky9"}, "nvidia": BEFORE, "packages": {"installed": OLD}, "record": json.dumps(HOLDS)},
         wanted={"branch": "580"},
         files={"etc/dnf/plugins/versionlock.list": "kernel-5.14*\n" + LOCK},
@@ -116,38 +114,23 @@ HOSTS = {
     ),
     # Of the distribution, before which the vendor's was there, with a pin of the role's.
     "exact_ubuntu": host(
-        "h100_bare", ["steps/pin", "steps/packages_debian", "steps/hold_debian"],
+        "h100_bare", ["steps/file:pin", "steps/packages", "steps/hold"],
         changes={"system": {"os": "ubuntu2404"}, "record": json.dumps({**HOLDS, "held": []}),
                  "packages": {"installed": {"nvidia-utils-580-server": "580.95.05-0ubuntu0.24.04.1"}}},
         wanted={"branch": "580.95.05", "source": "distribution"}, files={PIN: "before\n"},
         programs={"dpkg-query": "echo gcc"},
     ),
     "branch_ubuntu": host(
-        "h100_bare", ["steps/pin"], changes={"system": {"os": "ubuntu2404"}}, wanted={"branch": "580"}, files={PIN: "before\n"}
+        "h100_bare", ["steps/file:pin"], changes={"system": {"os": "ubuntu2404"}}, wanted={"branch": "580"}, files={PIN: "before\n"}
     ),
     "persistence": host(
-        "t4_vm", ["steps/driver"],
+        "t4_vm", ["steps/file:persistence", "steps/driver"],
         changes={
             "system": {"os": "ubuntu2404"}, "nvidia": {**machines.MACHINES["t4_vm"]["nvidia"], "persistence": True},
             "packages": {"installed": {"nvidia-dkms-580-server-open": "580.95.05-0ubuntu1"}},
             "record": json.dumps({"packages": ["nvidia-dkms-580-server-open"]}),
         },
         wanted={"hold": False},
-    ),
-    "disabled": host(
-        "h100_bare", ["steps/repositories"],
-        files={"etc/apt/sources.list.d/cuda.sources": f"Types: deb\nEnabled: no\nURIs: {CUDA}\nSuites: /\n"},
-    ),
-    "contradicts": host(
-        "h100_bare", ["steps/repositories"],
-        files={"etc/apt/sources.list.d/modelops-nvidia.sources": "before\n"},
-        programs={"apt-get": 'case "$*" in indextargets) echo "E: Conflicting values set for option Signed-By" >&2; exit 100;; esac'},
-    ),
-    "mirror_is_gone": host(
-        "h100_bare", ["steps/repositories"], changes={"system": {"os": "rocky9"}},
-        variables={"accelerator_repositories": {"nvidia": {"url": "https://mirror.example/", "key": "{place}/mirror.asc"}}},
-        files={"etc/yum.repos.d/modelops-nvidia.repo": "before\n", "mirror.asc": "a key\n", "etc/pki/rpm-gpg/.keep": ""},
-        programs={"dnf": 'echo "Error: Failed to download metadata" >&2; exit 1'},
     ),
     # Something that is no program of anybody's has the module: the console, or another module.
     "module_in_use": host(
@@ -175,7 +158,7 @@ HOSTS = {
                  "record": json.dumps({**HOLDS, "packages": ["nvidia-fabricmanager"]})},
     ),
     # Nothing is installed: the driver is somebody else's.
-    "nouveau": host("h100_sxm", ["steps/nouveau"], changes={"system": {"nouveau": True, "nouveau_off": False}}),
+    "nouveau": host("h100_sxm", ["steps/file:nouveau"], changes={"system": {"nouveau": True, "nouveau_off": False}}),
     "nouveau_back": host(
         "h100_sxm", ["absent"], changes={
             "system": {"os": "rocky9"}, "record": json.dumps({"files": ["{place}/" + NOUVEAU], "users": ["HwHiAiUser"]})
@@ -232,25 +215,22 @@ def prepared(base, name, row):
     tree.file("log")
     read = facts.read(made.host)
     read["system"]["root"] = True
-    read["record_path"] = f"{place}/var/lib/modelops/accelerator.json"
+    read["record_path"] = facts.RECORD
     if row["changes"].get("system", {}).get("os") == "rocky9":
         read["packages"] |= {"manager": "rpm", "held": ["nvidia-driver-cuda"] if "record" in row["changes"] else []}
     # Who is not root reads another record.
     tree.file("x/etc/accelerator.json", row["changes"].get("record", "{}"))
-    own = {"_accelerator_root": place, "_accelerator_kernel": "true", "_accelerator_record": read["record_path"]}
-    own["_accelerator_etc"] = place / "etc"
     copy = base / "roles" / f"accelerator_{name}"
     shutil.copytree(ROLE, copy)
-    for file in [*copy.glob("tasks/**/*.yml"), *copy.glob("vars/*.yml")]:
+    for file in copy.glob("tasks/**/*.yml"):
         text = file.read_text().replace("/etc/dnf/", f"{place}/etc/dnf/")
-        for variable, value in own.items():
-            text = re.sub(rf"^{variable}: .*$", f"{variable}: {value}", text, flags=re.MULTILINE)
         for module in MODULES:
             text = text.replace(f"ansible.builtin.{module}:", f"fake_{module}:")
         file.write_text(text)
     return {
         "place": str(place), "run": row["run"], "xinference_dir": "/x",
-        "accelerator_found": found(place, name, row, read, made.host),
+        "xinference_found": {"accelerator": found(place, name, row, read, made.host)},
+        "_accelerator_root": str(place), "_accelerator_kernel": True, "_accelerator_etc": f"{place}/etc",
         **row["variables"],
     }  # fmt: skip
 
@@ -364,31 +344,6 @@ def test_ubuntus_daemon_gets_persistence(made):
     assert [path.rpartition("system/")[2] for path in done.record["files"]] == [
         "multi-user.target.wants/nvidia-persistenced.service", "nvidia-persistenced.service.d/modelops.conf",
     ]  # fmt: skip
-
-
-def test_a_source_that_contradicts_another_is_taken_out_again(made):
-    done = made["contradicts"]
-    assert (
-        "the sources with those of nvidia cannot be used: E: Conflicting values set for option Signed-By" in done.failed
-    )
-    assert done.text("etc/apt/sources.list.d/modelops-nvidia.sources") == "before\n"
-    assert done.text("etc/apt/keyrings/modelops-nvidia.asc") is None
-    assert done.ran("apt-get update") == []
-
-
-def test_a_repository_of_dnf_that_is_gone_leaves_what_was_there(made):
-    done = made["mirror_is_gone"]
-    assert "repository nvidia (https://mirror.example/, key " in done.failed
-    assert "cannot be used: Error: Failed to download metadata." in done.failed
-    assert "accelerator_repositories.nvidia" in done.failed
-    assert os.listdir(done.place / "etc/yum.repos.d") == ["modelops-nvidia.repo"]
-    assert done.text("etc/yum.repos.d/modelops-nvidia.repo") == "before\n"
-    assert os.listdir(done.place / "etc/pki/rpm-gpg") == [".keep"]
-
-
-def test_a_key_that_is_named_replaces_the_one_that_is_there(made):
-    assert [row["force"] for row in made["disabled"].asked("get_url")] == [True]
-    assert CUDA in made["disabled"].text("etc/apt/sources.list.d/modelops-nvidia.sources")
 
 
 def test_a_module_that_cannot_be_unloaded_fails_nothing(made):

@@ -25,7 +25,17 @@ VARIABLES = {
 }
 
 
-@pytest.mark.each_core("accelerator", "dify", "models", "xinference", "validate_variables", "report", "site.yml")
+@pytest.mark.each_core(
+    "accelerator",
+    "accelerator_plan",
+    "accelerator_prove",
+    "dify",
+    "models",
+    "xinference",
+    "validate_variables",
+    "report",
+    "site.yml",
+)
 @pytest.mark.each_core("upgrade.yml", "rollback.yml", "restart.yml", "reload.yml")
 @pytest.mark.each_core("drain.yml", "undrain.yml", "decommission.yml", "remove.yml")
 def test_playbooks_from_an_installation_to_its_removal(tmp_path):

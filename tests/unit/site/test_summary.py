@@ -127,13 +127,13 @@ def test_cards_and_drivers_that_people_should_know_of():
     clusters = {"paris": {"workers": [{"host": "a"}, {"host": "b"}]}}
     a, b = cards(H100), cards(L40S)
     a["plan"]["warnings"] = [{"text": "an old driver"}]
+    b["role"] = {"restart": {"required": True, "left": "b waits"}}
     hosts = {
         "a": {"accelerator_found": a, "xinference_clusters": clusters},
         "b": {
-            "accelerator_found": b,
+            # As a reading of the whole host has it.
+            "xinference_found": {"accelerator": b},
             "xinference_clusters": clusters,
-            "accelerator_reboot_required": True,
-            "accelerator_left": "b waits",
         },
         "unread": {},
     }

@@ -1,0 +1,28 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Computes on the devices of the plan that is registered, unless the record says that this was proven."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.plugins.action import ActionBase
+
+from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import Variables
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator
+
+MODULE = "modelops.inference.accelerator_proof"
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        variables = Variables(self._templar, task_vars)
+        options = accelerator.proof(variables.settings, variables.found)
+        if not options:
+            return {"changed": False, "skipped": True}
+        return self._execute_module(module_name=MODULE, module_args=options, task_vars=task_vars)

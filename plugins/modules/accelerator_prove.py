@@ -1,0 +1,28 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: accelerator_prove
+short_description: Prove a host's accelerators once for each driver, set of cards and environment
+version_added: 0.1.0
+author: The modelops.inference maintainers (@modelops)
+description:
+  - Runs M(modelops.inference.accelerator_proof) with what the plan and the variables of the role C(accelerator) say. It is skipped where
+    the role's record has that proof, in check mode, and while the host has to start again.
+  - It is for this role alone, whose plan is registered as C(accelerator_found).
+extends_documentation_fragment:
+  - modelops.inference._attributes
+  - modelops.inference._attributes.info
+options: {}
+"""
+
+EXAMPLES = r"""
+- name: Compute on every device
+  modelops.inference.accelerator_prove:
+"""
+
+RETURN = r""" # """

@@ -1,0 +1,125 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: accelerator_record
+short_description: Remember what the role accelerator installed
+version_added: 0.1.0
+author: The modelops.inference maintainers (@modelops)
+description:
+  - Adds to the file by which the role C(accelerator) knows one day what is its own to remove. It is for this role alone, and is called
+    also where an installation broke off.
+extends_documentation_fragment:
+  - modelops.inference._attributes
+  - modelops.inference._attributes.idempotent
+options:
+  path:
+    description: The file.
+    type: path
+    required: true
+  state:
+    description: V(absent) removes the file, and its directory where nothing else is in it.
+    type: str
+    choices: [present, absent]
+    default: present
+  planned:
+    description: The record as far as the plan determines it.
+    type: dict
+    default: {}
+  before:
+    description: Packages before an installation.
+    type: list
+    elements: str
+    default: []
+  now:
+    description: Packages after it. What is not among O(before) came with it.
+    type: list
+    elements: str
+    default: []
+  users:
+    description: Users that the role made.
+    type: list
+    elements: str
+    default: []
+  parts:
+    description: Parts of Huawei's that are installed now.
+    type: list
+    elements: str
+  held:
+    description: Packages whose hold is the role's own.
+    type: list
+    elements: str
+"""
+
+EXAMPLES = r"""
+- name: Record what came with the driver
+  modelops.inference.accelerator_record:
+    path: /var/lib/modelops/accelerator.json
+    planned: {asked: [/opt/xinference], parts: [], users: [], packages: [], wanted: [nvidia-driver-cuda], held: [], files: []}
+    before: [gcc]
+    now: [gcc, nvidia-driver-cuda]
+"""
+
+RETURN = r"""
+record:
+  description: The record.
+  returned: success
+  type: dict
+  sample: {asked: [/opt/xinference], parts: [], users: [], packages: [nvidia-driver-cuda], wanted: [nvidia-driver-cuda], held: [],
+    files: []}
+"""
+
+import contextlib
+import os
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.modelops.inference.plugins.module_utils import _module
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator import record
+from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
+from ansible_collections.modelops.inference.plugins.module_utils._host import shell
+
+
+def work(module: AnsibleModule) -> dict[str, t.Any]:
+    options = dict(module.params)
+    path, state, planned = options.pop("path"), options.pop("state"), options.pop("planned")
+    before = shell.read_file(path)
+    if state == "absent":
+        if before is not None and not module.check_mode:
+            os.unlink(path)
+            with contextlib.suppress(OSError):  # something else is in it
+                os.rmdir(os.path.dirname(path))
+        return {"changed": before is not None, "record": {}}
+    found = record.grown(planned, record.read(path), **options)
+    text = record.text(found)
+    if text != before and not module.check_mode:
+        make_directory(os.path.dirname(path))
+        shell.write_file(path, text, 0o644)
+    diff = {"before": before or "", "after": text, "before_header": path, "after_header": path}
+    return {"changed": text != before, "record": found, "diff": diff}
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec=dict(
+            path=dict(type="path", required=True),
+            state=dict(type="str", choices=["present", "absent"], default="present"),
+            planned=dict(type="dict", default={}),
+            before=dict(type="list", elements="str", default=[]),
+            now=dict(type="list", elements="str", default=[]),
+            users=dict(type="list", elements="str", default=[]),
+            parts=dict(type="list", elements="str"),
+            held=dict(type="list", elements="str"),
+        ),
+        supports_check_mode=True,
+    )
+    _module.run(module, work)
+
+
+if __name__ == "__main__":
+    main()
