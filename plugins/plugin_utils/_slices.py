@@ -15,6 +15,8 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.utils.display import Display
 
+from ansible_collections.modelops.inference.plugins.module_utils import _secrets
+
 display = Display()
 
 
@@ -56,7 +58,7 @@ class Slices:
         hosts = (task_vars or {}).get("ansible_play_hosts") or []
         prefix = f"{(task_vars or {}).get('inventory_hostname')}: " if len(hosts) > 1 else ""
         for line in lines:
-            display.display(f"  {prefix}{line}")
+            display.display(f"  {prefix}{_secrets.redacted(line)}")
 
 
 # Seconds that one execution waits for a change of state; each execution costs a login.

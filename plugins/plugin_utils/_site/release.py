@@ -2,14 +2,19 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Variables of the installed release. Pure. Private to the collection."""
+"""The release of a host: its variables, what it is made from, and how the host differs. Pure. Private to the collection."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
+import typing as t
+from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import denied, interpreters
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Host
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
 
 _VERSION = re.compile(r"[0-9]+[.][0-9]+([.][0-9]+)?([.]?(post|rc|a|b)[0-9]+)*")
@@ -72,3 +77,118 @@ def _denied(settings: Settings) -> Refusals:
         return
     if found:
         yield f"{denied.told(found)} is not installed. Take another version."
+
+
+@dataclass(frozen=True)
+class Release:
+    """The release of a host, wanted and found.
+
+    :param id: of the wanted one.
+    :param made_from: what it is made from, by which it is named.
+    :param replaced: the release whose data the server has, until another one is started; empty where none is replaced.
+    :param return_to: what a failed upgrade goes back to.
+    :param built: when the wanted one was built, empty where it is not there. One that was mended is another environment.
+    :param unbuilt: whether an environment is made. One that is on the host, such as one to return to, needs neither index nor bundle.
+    :param current: whether it is the one that runs.
+    :param drift: how it differs from its lock.
+    """
+
+    id: str
+    version: str
+    torch: str
+    made_from: dict[str, t.Any]
+    replaced: str
+    return_to: str
+    built: str
+    unbuilt: bool
+    current: bool
+    drift: tuple[str, ...]
+
+    @classmethod
+    def of(cls, host: Host) -> Release:
+        """
+        :param host: that was read.
+        """
+        found, made = host.found, made_from(host)
+        name = identifier(host, made)
+        before = (found["service"].get("release", ""), found["current"])
+        replaced = next((each for each in before if each not in ("", name)), "")
+        previous = found["previous"] if host.upgrading else ""
+        drift = tuple(found["lock_drift"])
+        return cls(
+            id=name,
+            version=host.version,
+            torch=made["torch"],
+            made_from=made,
+            replaced=replaced,
+            return_to="" if host.request.step == "restart" else replaced or ("" if previous == name else previous),
+            built=str(record(host, name).get("built", "")),
+            unbuilt=name not in found["releases"] or bool(drift),
+            current=found["current"] == name,
+            drift=drift,
+        )
+
+
+def made_from(host: Host) -> dict[str, t.Any]:
+    """Everything that a release is made from, so that another declaration is another directory."""
+    value = host.value
+    constraints = [*value("xinference_constraints"), *((value("xinference_index") or {}).get("constraints") or [])]
+    return {
+        "version": value("xinference_version"),
+        "extras": sorted(value("xinference_extras")),
+        "packages": sorted(value("xinference_packages")),
+        "constraints": sorted(constraints),
+        "python": value("xinference_python"),
+        "torch": torch(host),
+    }
+
+
+def torch(host: Host) -> str:
+    """The build of PyTorch: of the plan of role accelerator, which the reading has also where that role does not run."""
+    named = str(host.value("xinference_torch"))
+    return named if named != "auto" else str(host.found["accelerator"]["torch"].get("backend") or "default")
+
+
+def for_bundle(host: Host) -> dict[str, t.Any]:
+    """The release that a bundle is for, as far as the variables and a reading, which may be missing, tell."""
+    if host.value("xinference_torch") == "auto" and "accelerator" not in host.found:
+        return {}
+    made = made_from(host)
+    return {"id": identifier(host, made), "made_from": made}
+
+
+def identifier(host: Host, made: t.Mapping[str, t.Any]) -> str:
+    if host.request.release:
+        return host.request.release
+    source = {"python_source": "uv"} if host.value("xinference_python_source") == "uv" else {}
+    digest = hashlib.sha256(json.dumps({**made, **source}, sort_keys=True).encode()).hexdigest()[:12]
+    return f"{made['version']}-{digest}"
+
+
+def record(host: Host, name: str) -> t.Mapping[str, t.Any]:
+    """Of the release: the one that this run built, or the one that is current; empty of another one."""
+    found = (host.request.built, host.found["release"])
+    return next((each for each in found if each.get("id") == name), {})
+
+
+def bundle(host: Host) -> str:
+    """Directory of the host in which its bundle is."""
+    return (
+        str(host.value("xinference_bundle")) if host.value("xinference_bundle_on_host") else f"{host.directory}/bundle"
+    )
+
+
+def logins(settings: Settings) -> list[str]:
+    """What of the index' addresses no text may hold."""
+    given = settings.value("xinference_index") or {}
+    values = [value for each in given.values() for value in (each if isinstance(each, list) else [each])]
+    found = re.findall(r"://([^/\s@]*)@", " ".join(map(str, values)))
+    return [part for login in found for part in (login, login.partition(":")[2]) if part]
+
+
+def index(host: Host) -> dict[str, t.Any]:
+    """Where packages come from: an index, or what is on the host of a bundle. It may hold a login."""
+    place = bundle(host)
+    of_bundle = {"find_links": [f"{place}/wheels"], "no_index": True, "python_mirror": f"{place}/python"}
+    found = of_bundle if host.value("xinference_bundle") else host.value("xinference_index") or {}
+    return {**found, "denied": host.value("xinference_denied_packages")}

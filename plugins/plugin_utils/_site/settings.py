@@ -68,6 +68,7 @@ class Inventory:
     :param members: of each group of the inventory its hosts.
     :param play_hosts: hosts of the play.
     :param variables: gives the variables of another host.
+    :param address: how Ansible reaches the host; empty where the inventory does not say.
     """
 
     host: str
@@ -75,6 +76,7 @@ class Inventory:
     members: t.Mapping[str, t.Sequence[str]] = field(default_factory=dict)
     play_hosts: t.Collection[str] = ()
     variables: t.Callable[[str], t.Mapping[str, t.Any]] = lambda host: {}
+    address: str = ""
 
     @property
     def parts(self) -> list[str]:
@@ -91,6 +93,8 @@ class Settings:
     """
     :param given: the variables of the host, raw.
     :param render: gives the plain value of a raw one, with ``kinds.UNKNOWN`` in the place of what nobody can tell yet.
+    :param part: of the host, which names its service; empty for the first one that its groups give it.
+    :param strict: gives the plain value of a raw one, or raises what its template raises.
     """
 
     def __init__(
@@ -99,9 +103,11 @@ class Settings:
         inventory: Inventory,
         render: t.Callable[[str, t.Any], t.Any] = lambda name, value: value,
         specs: Specs = SPECS,
+        part: str = "",
+        strict: t.Callable[[str, t.Any], t.Any] = lambda name, value: value,
     ):
-        self.inventory, self.specs = inventory, specs
-        self._raw, self._render = given, render
+        self.inventory, self.specs, self.part = inventory, specs, part or inventory.parts[0]
+        self._raw, self._render, self._strict = given, render, strict
         self._plain: dict[str, t.Any] = {}
         self._typed: dict[str, t.Any] = {}
         self._computed: dict[str, t.Callable[[], t.Any]] = {
@@ -119,6 +125,10 @@ class Settings:
         """Whether the inventory says something of a variable, beside the role's default."""
         known = self.specs.defaults
         return name in self._raw and (name not in known or self._raw[name] != known[name])
+
+    def has(self, name: str) -> bool:
+        """Whether the play knows a variable, were it by the defaults of its role."""
+        return name in self._raw
 
     def raw(self, name: str) -> t.Any:
         """A given variable as the inventory has it, templates not rendered."""
@@ -146,6 +156,18 @@ class Settings:
             self._typed[name] = self._found(name)
         return self._typed[name]
 
+    def value(self, name: str) -> t.Any:
+        """A variable that is needed: as its option has it, a list or dict with parts of its own as a person wrote it.
+
+        :raises Exception: what its template raises.
+        """
+        found = self.get(name)
+        if not self.given(name):
+            return found
+        if found is None or not kinds.known(found):
+            return self._strict(name, self._raw[name])
+        return self.plain(name) if "options" in self.specs.options[name] else found
+
     def _found(self, name: str) -> t.Any:
         if not self.given(name):
             if name in self._computed:
@@ -164,13 +186,15 @@ class Settings:
         return None if directory is None else f"{directory}/{name}"
 
     def _service(self) -> str:
-        parts = self.inventory.parts
-        return "xinference" if parts == ["local"] else f"xinference-{parts[0]}"
+        return "xinference" if self.part == "local" else f"xinference-{self.part}"
 
     @property
     def authentication(self) -> str:
+        """Where it is kept by the release that the inventory names."""
+        return self.authentication_of(self.get("xinference_version"))
+
+    def authentication_of(self, version: t.Any) -> str:
         """Where it is kept: ``database`` since 3.0, ``file`` before, ``none``, or empty where the version is wrong."""
-        version = self.get("xinference_version")
         if self.get("xinference_auth") is False:
             return "none"
         major = str(version).partition(".")[0]

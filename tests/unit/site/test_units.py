@@ -14,8 +14,8 @@ from test_refusals import refused
 TEMPLATES = Path(__file__).resolve().parents[3] / "roles"
 #: What the roles find out themselves: parts, paths below refused ones, and names of the host's groups.
 FOUND = {"_xinference_part", "_xinference_groups", "_xinference_loopback", "xinference_found"}
-UNITS = sorted(TEMPLATES.glob("*/templates/*.service.j2")) + sorted(TEMPLATES.glob("*/templates/*.timer.j2"))
-UNITS += sorted(TEMPLATES.glob("*/templates/*.conf.j2"))
+# Those of role xinference get their values from _site/service.py, see test_service.py.
+UNITS = [path for kind in ("service", "timer", "conf") for path in sorted(TEMPLATES.glob(f"models/templates/*.{kind}.j2"))]
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)

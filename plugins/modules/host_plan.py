@@ -1,0 +1,80 @@
+#!/usr/bin/python
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_plan
+short_description: Read a host, and plan what has to be done to it
+version_added: 0.1.0
+author: The modelops.inference maintainers (@modelops)
+description:
+  - Runs M(modelops.inference.xinference_host_info) once with what the variables of the roles say, compares, and returns what differs and
+    which steps have to be done in which order. M(modelops.inference.host_step) does them.
+  - Fails with all refusals in one message, before anything is changed.
+  - With C(--check) and C(--diff) it prints each step with its reason.
+  - The plan holds no secret, and no text of a file.
+extends_documentation_fragment:
+  - modelops.inference._attributes
+  - modelops.inference._attributes.info
+options:
+  playbook:
+    description: Playbook whose variables are validated first, as M(modelops.inference.validate_variables) does.
+    type: str
+    choices: [bundle, capture, decommission, drain, reload, remove, restart, rollback, rotate, site, undrain, upgrade]
+  part:
+    description: The part of the host. Empty takes the first one that the host's groups give it.
+    type: str
+    choices: ["", local, supervisor, worker]
+    default: ""
+  step:
+    description:
+      - What the play does. Refused is only what this needs of the host. V(other) plans and refuses nothing.
+      - V(bundle) goes on where the host does not answer.
+    type: str
+    choices: [site, build, upgrade, rollback, restart, undrain, bundle, other]
+    default: site
+  release:
+    description: A release that is on the host and is taken instead of the one that the inventory names.
+    type: str
+    default: ""
+  log_lines:
+    description: Number of lines of the service's log to return.
+    type: int
+    default: 0
+  found:
+    description:
+      - What an earlier task of this kind returned. Then the host is not read, and part, step and release are those of that task.
+    type: dict
+    default: {}
+  built:
+    description: Record of the release that the run built since, RV(modelops.inference.xinference_release#module:release).
+    type: dict
+    default: {}
+"""
+
+EXAMPLES = r"""
+- name: Read the host, and plan
+  modelops.inference.host_plan:
+    playbook: site
+  register: xinference_found
+
+- name: Install the release
+  modelops.inference.host_step:
+    step: release
+  when: "'release' in xinference_found.plan.steps"
+"""
+
+RETURN = r"""
+plan:
+  description:
+    - What has to be done, beside all that M(modelops.inference.xinference_host_info) returns.
+    - C(steps) has the steps in their order, each with its reason. It is empty where nothing differs.
+    - C(part), C(cluster), C(bind), C(endpoint), C(api) (host and directory by which the cluster's API is asked), C(release), C(weights),
+      C(service), C(drained), C(upgrading), C(authentication), C(claimed) and C(gpus) say what it was made from.
+  returned: success
+  type: dict
+  sample: {part: local, cluster: gpu01, steps: {service: it is stopped}, release: {id: 4.1.0-1f0a9c33d2ab}}
+"""

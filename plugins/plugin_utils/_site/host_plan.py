@@ -1,0 +1,186 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What has to be done to a part of a host, and why. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from dataclasses import dataclass
+
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import host_refusals
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import WORKER, Host
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.network import loopback
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import Release
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.service import Service
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.weights import Weights
+
+
+@dataclass(frozen=True)
+class Plan:
+    """
+    :param steps: what has to be done, in this order, each with its reason; empty where nothing differs.
+    :param refusals: why nothing may be done, as sentences.
+    :param notes: what a person has to know of what is done.
+    """
+
+    host: Host
+    release: Release
+    service: Service
+    weights: Weights
+    steps: dict[str, str]
+    refusals: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, host: Host) -> Plan:
+        """
+        :param host: that was read.
+        :raises ModelopsError: a variable cannot be meant.
+        """
+        release = Release.of(host)
+        service = Service.of(host, release)
+        installs = host.request.installs and host.value("xinference_state") == "present"
+        weights = Weights.of(host.declared, host.found["weights"]) if installs else Weights((), (), {}, ())
+        steps = dict(_steps(host, release, service, weights)) if installs else {}
+        refusals = tuple(each for each in _refusals(host, release, service, steps) if each)
+        return cls(host, release, service, weights, steps, refusals, tuple(_notes(host, release, steps)))
+
+    @property
+    def data(self) -> dict[str, t.Any]:
+        """The plan for tasks and other roles. It holds no secret, and no text of a file."""
+        host = self.host
+        return {
+            "host": host.name,
+            "part": host.part,
+            "parts": host.parts,
+            "distributed": host.distributed,
+            "cluster": host.cluster,
+            "step": host.request.step,
+            "bind": host.bind,
+            "listens": host.listens,
+            "waits_for": host.waits_for,
+            "endpoint": host.endpoint,
+            "loopback": loopback(str(host.value("xinference_host"))),
+            "members": host.members,
+            "api": _api(host),
+            "authentication": host.authentication,
+            "auth_unreadable": host.auth_unreadable,
+            "claimed": host.claimed,
+            "drained": host.drained,
+            "upgrading": host.upgrading,
+            "release": {**dataclasses.asdict(self.release), "on_host": bool(host.request.release)},
+            "weights": {"names": list(self.weights.lacking), "unused": self.weights.unused},
+            "gpus": _gpus(host, self.release),
+            "gpu_sharing": _gpu_sharing(host),
+            "service": {
+                "systemd": host.systemd,
+                "config": self.service.config,
+                "files": [file.path for file in self.service.files],
+                "differs": self.service.differs and not host.drained,
+                "restarts": bool(self.service.differences),
+            },
+            "directories_differ": _directories(host) != "",
+            "denied": host_refusals.denied(host),
+            "built": dict(host.request.built),
+            "steps": self.steps,
+            "refusals": self.refusals,
+        }
+
+
+def _api(host: Host) -> dict[str, t.Any]:
+    """The host whose Python asks the API of the cluster."""
+    directory, home = host.api.value("xinference_dir"), host.api.value("xinference_home")
+    return {"host": host.api_host, "directory": directory, "log": f"{home}/logs/xinference.log"}
+
+
+def _gpus(host: Host, release: Release) -> list[dict[str, t.Any]]:
+    """Cards of this host, with what llama.cpp computes on: of the release that was built in this run or is there."""
+    known = (host.request.built, host.found["release"])
+    of_release: dict[str, t.Any] = next(
+        (each["llama_cpp"] for each in known if each.get("id") == release.id and "llama_cpp" in each), {}
+    )
+    environment = host.value("xinference_environment")
+    virtual = str(environment.get("XINFERENCE_ENABLE_VIRTUAL_ENV", "1")) != "0" and not host.value("xinference_offline")
+    return [{**card, "llama_cpp": {**of_release, "virtual_env": virtual}} for card in host.found["gpus"]]
+
+
+def _gpu_sharing(host: Host) -> bool:
+    """Whether replicas may share a card, as the supervisor's variables say."""
+    given = host.api.value("xinference_environment").get("XINFERENCE_ALLOW_MULTI_REPLICA_PER_GPU", "1")
+    return str(given) != "0"
+
+
+def _directories(host: Host) -> str:
+    """Why the directories have to be made; empty where they are as they must be."""
+    found = host.found["directories"]
+    if host.found["user"]["id"] < 0:
+        return f"user {host.value('xinference_user')} is missing"
+    different = [*found["differ"], *found["refused"]]
+    return f"{', '.join(found['differ'])} differ" if found["differ"] else "they are refused" if different else ""
+
+
+def _bundle(host: Host, release: Release, weights: Weights) -> bool:
+    """Whether something of a bundle is still to come."""
+    supervisor = host.found["service"]["manager"] == "supervisord" and "supervisor" not in host.found["entries"]
+    return bool(host.value("xinference_bundle")) and (release.unbuilt or bool(weights.lacking) or supervisor)
+
+
+def _steps(host: Host, release: Release, service: Service, weights: Weights) -> t.Iterator[tuple[str, str]]:
+    """Steps with their reasons, in their order."""
+    bundled, firewall = bool(host.value("xinference_bundle")), bool(host.value("xinference_firewall"))
+    differs = service.differs and not host.drained
+    if _bundle(host, release, weights):
+        yield "bundle", "something of it is still to come"
+    if release.unbuilt and not bundled:
+        yield "python", f"{release.id} is to be made"
+    if host.distributed and (differs or firewall):
+        yield "network", "the service changes" if differs else "the firewall opens for the cluster's addresses"
+    if firewall:
+        yield "firewall", "its rules are compared"
+    if _directories(host):
+        yield "directories", _directories(host)
+    builds = not release.current or bool(release.drift)
+    if builds:
+        yield "release", "; ".join(release.drift) or f"{host.found['current'] or 'none'} -> {release.id}"
+    unused = bool(weights.unused) and bool(host.value("xinference_weights_prune"))
+    if weights.lacking or unused:
+        yield (
+            "weights",
+            f"missing: {', '.join(weights.lacking) or 'none'}; unused: {', '.join(weights.unused) or 'none'}",
+        )
+    if not host.claimed:
+        yield "administrator", "the server has none"
+    changes = differs or builds or not host.claimed
+    if release.replaced and host.part != WORKER and changes:
+        yield "backup", f"{release.replaced} is replaced"
+    if changes and not host.drained:
+        yield "service", "; ".join(service.differences) or _of_others(service, builds)
+
+
+def _of_others(service: Service, builds: bool) -> str:
+    if service.bounds_differ:
+        return "what bounds the packages of models differs"
+    return "its release is mended" if builds else "its file of users is new"
+
+
+def _refusals(host: Host, release: Release, service: Service, steps: t.Collection[str]) -> t.Iterator[str]:
+    """Only where something is done that the host must carry: what serves is not judged."""
+    step, installs = host.request.step, {"release", "weights", "administrator"}
+    # A worker's release was built before its turn came.
+    judged = step in ("site", "build") or step == "upgrade" and host.part != WORKER
+    differs = service.differs and not host.drained
+    if judged and (installs & set(steps) or differs or host.found["directories"]["refused"]):
+        yield from host_refusals.of(host, release)
+
+
+def _notes(host: Host, release: Release, steps: t.Collection[str]) -> t.Iterator[str]:
+    if host.request.step == "site" and host.distributed and release.replaced:
+        yield (
+            f"{host.who} goes from {release.replaced} to {release.id} with the other hosts of its cluster, whose models stop meanwhile. "
+            "While they go on to serve: ansible-playbook modelops.inference.upgrade"
+        )
+    if host.request.step in ("site", "build", "upgrade") and host_refusals.denied(host):
+        yield f"{host.who}: {host_refusals.denied(host)}"

@@ -1,0 +1,86 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is asked of a host: the options of the module that reads everything at once. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import SUPERVISOR, WORKER, Host
+
+MODULE = "modelops.inference.xinference_host_info"
+
+
+def options(host: Host, log_lines: int = 0) -> dict[str, t.Any]:
+    """
+    :param log_lines: of the service's log.
+    """
+    value, index = host.value, host.value("xinference_index") or {}
+    return {
+        "path": host.directory,
+        "home": host.home,
+        "models_dir": value("xinference_models_dir"),
+        "service": host.service,
+        "services": [] if host.part == WORKER else [f"{host.service}-reconcile"],
+        "service_manager": value("xinference_service_manager"),
+        "user": value("xinference_user"),
+        "host": value("xinference_host"),
+        "networks": value("xinference_networks"),
+        "known_as": host.known_as if host.distributed else "",
+        "port": host.listens,
+        # What is built on the host needs a compiler. Where packages come from find_links only, they are built already.
+        "extras": [] if index.get("no_index") else value("xinference_extras"),
+        "denied": value("xinference_denied_packages"),
+        "search_path": host.search_path,
+        "files": _files(host),
+        "directories": directories(host),
+        "resolve": [
+            str(value("models_reconcile_metrics_dir") or "")
+            if host.settings.has("models_reconcile_metrics_dir")
+            else "",
+            *(str(model.get("path") or "") for model in host.declared),
+        ],
+        "accelerator": accelerator(host),
+        "log_lines": log_lines,
+    }
+
+
+def told_without(host: Host) -> bool:
+    """Whether the variables say all that a bundle needs of a host, so that it is not asked."""
+    return host.value("xinference_torch") != "auto" and all(
+        host.value(name) for name in ("xinference_bundle_python", "xinference_bundle_platform")
+    )
+
+
+def _files(host: Host) -> list[str]:
+    own = [host.etc(name) for name in ("env", "sh", "drained", "upgrading")]
+    return [*own, host.auth_config, host.reconciler_password, host.reconciler, host.uv_config]
+
+
+def directories(host: Host) -> list[dict[str, t.Any]]:
+    """Those that the role makes, each with its mode and whether the service's user owns it."""
+    top = host.directory
+    roots = [top, *(f"{top}/{name}" for name in ("etc", "releases", "tools")), host.value("xinference_models_dir")]
+    return [
+        *({"path": path, "mode": "0755", "service_owns": False} for path in roots),
+        {"path": host.home, "mode": "0750", "service_owns": True},
+        # What role models remembers of its launches, for the next run and for the reconciler.
+        {"path": f"{top}/reconciler", "mode": "0755", "service_owns": True},
+    ]
+
+
+def accelerator(host: Host) -> dict[str, t.Any]:
+    """By what the module finds the build of PyTorch and the groups of the device nodes."""
+    value = host.value
+    # A supervisor runs no model, and cards whose driver is removed run none.
+    none = host.parts == [SUPERVISOR] or value("accelerator_state") == "absent"
+    return {
+        "accelerator": "none" if none else value("accelerator"),
+        "branch": value("accelerator_driver_branch"),
+        "source": value("accelerator_source"),
+        "cuda": value("accelerator_cuda"),
+        "torch": value("xinference_torch"),
+        "manage": value("accelerator_manage"),
+    }

@@ -1,0 +1,323 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The steps of a plan: which modules run, with which options. Pure. Private to the collection.
+
+The options hold secrets, which is why they are in no plan: they are made where a step runs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from dataclasses import dataclass, field
+
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import reading, release
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Host
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import Plan
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Settings
+
+# Pinned here, once: the installer, and the service manager of hosts without systemd.
+UV = "uv==0.13.9"
+SUPERVISOR = "supervisor==4.3.0"
+
+Options = dict[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One execution of a module.
+
+    :param module: its name in the collection.
+    :param interpreter: Python that runs it; empty for the one that Ansible takes.
+    """
+
+    module: str
+    options: Options
+    interpreter: str = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a play knows where a step runs.
+
+    :param results: of steps that ran before, by the names under which the role registers them.
+    :param check_mode: whether nothing is changed.
+    """
+
+    results: t.Mapping[str, t.Any] = field(default_factory=dict)
+    check_mode: bool = False
+
+    def result(self, name: str) -> t.Mapping[str, t.Any]:
+        return self.results.get(name) or {}
+
+
+def calls(step: str, plan: Plan, run: Run, options: t.Mapping[str, t.Any]) -> list[Call]:
+    """
+    :param options: what the play says of the step, beside what follows from the plan.
+    """
+    made = STEPS[step](plan, run)
+    made = made if isinstance(made, list) else [made]
+    # What has no value is left to the module.
+    return [
+        dataclasses.replace(call, options={k: v for k, v in {**call.options, **options}.items() if v is not None})
+        for call in made
+    ]
+
+
+def _new_interpreter(plan: Plan) -> str:
+    """Of the wanted release, which becomes the current one only when everything that it needs is there."""
+    return f"{plan.host.directory}/releases/{plan.release.id}/bin/python"
+
+
+# --- release -------------------------------------------------------------------------------------------------------------
+
+
+def _bundle(plan: Plan, run: Run) -> Call:
+    host, value = plan.host, plan.host.value
+    # Headers may hold a token.
+    sources = [{k: v for k, v in source.items() if k != "headers"} for source in plan.weights.lacking.values()]
+    return Call(
+        "xinference_bundle_files",
+        {
+            "bundle": value("xinference_bundle"),
+            "on_host": value("xinference_bundle_on_host"),
+            "path": f"{host.directory}/bundle",
+            "release": plan.release.id,
+            "declared": plan.release.made_from,
+            "environment": plan.release.unbuilt,
+            "sources": sources,
+            "python": value("xinference_python"),
+            "denied": value("xinference_denied_packages"),
+        },
+    )
+
+
+def _of_release(plan: Plan) -> Options:
+    value = plan.host.value
+    return {
+        "path": plan.host.directory,
+        "id": plan.release.id,
+        "version": value("xinference_version"),
+        "extras": value("xinference_extras"),
+        "packages": value("xinference_packages"),
+        "constraints": value("xinference_constraints"),
+        "python": value("xinference_python"),
+        "python_source": value("xinference_python_source"),
+        "torch": plan.release.torch,
+        "index": release.index(plan.host),
+        "uv": UV,
+        "cache": value("xinference_cache_dir"),
+    }
+
+
+def _python(plan: Plan, run: Run) -> Call:
+    return Call("xinference_release", {**_of_release(plan), "ask": True})
+
+
+def _release(plan: Plan, run: Run) -> Call:
+    value, bundled = plan.host.value, run.result("xinference_bundle_result")
+    known = bundled if value("xinference_bundle") else run.result("xinference_python_found")
+    options = _of_release(plan)
+    return Call(
+        "xinference_release",
+        {
+            **options,
+            **{name: known[name] for name in ("python", "python_source") if known.get(name) is not None},
+            "lock": bundled.get("lock"),
+            "keep": value("xinference_keep_releases"),
+            "user": plan.host.user or None,
+            "activate": False,
+        },
+    )
+
+
+def _activate(plan: Plan, run: Run) -> Call:
+    host, request = plan.host, plan.host.request
+    # After going back, so that going back again changes nothing.
+    return Call(
+        "xinference_release",
+        {
+            "path": host.directory,
+            "id": plan.release.id,
+            "version": plan.release.version,
+            "uv": UV,
+            "cache": host.value("xinference_cache_dir"),
+            "keep": host.value("xinference_keep_releases"),
+            "previous": request.release or None,
+            "build": False,
+        },
+    )
+
+
+def _backup(plan: Plan, run: Run) -> Call:
+    host = plan.host
+    return Call(
+        "xinference_backup",
+        {
+            "path": f"{host.directory}/backups",
+            "home": host.home,
+            "release": plan.release.replaced,
+            "releases": host.found["releases"],
+            "files": [f"{host.directory}/reconciler/declared.json"],
+        },
+    )
+
+
+def _restore(plan: Plan, run: Run) -> Call:
+    """What an older release could not read any more of what a newer one wrote."""
+    call = _backup(plan, run)
+    options = {**call.options, "release": plan.release.id, "state": "restored"}
+    options.pop("releases")
+    return Call(call.module, options)
+
+
+# --- service -------------------------------------------------------------------------------------------------------------
+
+
+def _service(plan: Plan, run: Run) -> Call:
+    host, service = plan.host, plan.service
+    return Call(
+        "xinference_service",
+        {
+            **_of_service(host),
+            "unit": service.unit,
+            "files": [dataclasses.asdict(file) for file in service.files],
+            "config": service.config,
+            "host": host.bind,
+            "port": host.waits_for,
+            "listens": host.listens,
+            "timeout": host.value("xinference_start_timeout"),
+            "supervisor": SUPERVISOR,
+            "uv": UV,
+            "cache": host.value("xinference_cache_dir"),
+            "index": release.index(host),
+        },
+    )
+
+
+def _of_service(host: Host) -> Options:
+    return {"name": host.service, "manager": host.value("xinference_service_manager"), "base": host.directory}
+
+
+def _stop(plan: Plan, run: Run) -> Call:
+    return Call("xinference_service", {**_of_service(plan.host), "state": "stopped"})
+
+
+def _leave(plan: Plan, run: Run) -> Call:
+    """A worker leaves its cluster, and its service stays stopped."""
+    return Call("xinference_service", {**_of_service(plan.host), "state": "disabled", "leaves": True})
+
+
+def _recovery(plan: Plan, run: Run) -> Call:
+    """What a worker remembers of its replicas, which it would bring back when it is started, beside those that took their place."""
+    host = plan.host
+    path = f"{host.home}/worker_recovery/{host.bind}_{host.value('xinference_worker_port')}"
+    return Call("xinference_directory", {"paths": [path], "state": "absent"})
+
+
+def _hold(plan: Plan, run: Run) -> Call:
+    """The reconciler would bring back yesterday's models as soon as the server answers. Role models ends that, otherwise the time does."""
+    argv = [plan.host.interpreter, plan.host.reconciler, "hold", "900"]
+    return Call("ansible.builtin.command", {"argv": argv})
+
+
+def _directories(plan: Plan, run: Run) -> list[Call]:
+    """Data of a service that ran as another user are handed over. The modes stay, because there are secrets among the files."""
+    host, found = plan.host, []
+    user = host.value("xinference_user")
+    for each in reading.directories(host):
+        owned = each["service_owns"]
+        owner = {"owner": user, "group": host.value("xinference_group")} if owned and user else {}
+        options = {"paths": [each["path"]], "mode": each["mode"], "recurse": owned, **owner}
+        found.append(Call("xinference_directory", options))
+    return found
+
+
+# --- users ---------------------------------------------------------------------------------------------------------------
+
+
+def login(settings: Settings) -> Options:
+    """How a module of the host that the settings are of logs in to its server as its administrator."""
+    password = settings.value("xinference_admin_password")
+    return {
+        "username": settings.value("xinference_admin_user"),
+        "password": password or None,
+        "password_file": None if password else f"{settings.value('xinference_dir')}/secrets/admin_password",
+    }
+
+
+def _administrator(plan: Plan, run: Run) -> Call:
+    host, value = plan.host, plan.host.value
+    old = host.authentication == "file"
+    return Call(
+        "xinference_bootstrap",
+        {
+            "home": host.home,
+            "secrets": host.secrets,
+            "auth_config": host.auth_config if old else None,
+            "username": value("xinference_admin_user"),
+            "password": value("xinference_admin_password") or None,
+            "client_key": value("xinference_client_key") or None,
+            "reconciler_password": host.reconciler_password if old and host.reconciles else None,
+            "owner": host.user or None,
+        },
+        # In check mode there may be no such interpreter yet.
+        host.found["system"]["python_path"] if run.check_mode else _new_interpreter(plan),
+    )
+
+
+def _users(plan: Plan, run: Run) -> Call:
+    host, value = plan.host, plan.host.value
+    key = {"name": "client", "path": f"{host.secrets}/client_key", "key": value("xinference_client_key") or None}
+    return Call(
+        "xinference_admin",
+        {
+            "endpoint": host.endpoint,
+            **login(host.settings),
+            "ready_timeout": value("xinference_start_timeout"),
+            "log_path": host.log,
+            "users": [*value("xinference_users"), *_reconciler_users(host)],
+            "keys": [] if host.authentication == "none" else [{k: v for k, v in key.items() if v}],
+        },
+        host.interpreter,
+    )
+
+
+def _reconciler_users(host: Host) -> list[Options]:
+    """The reconciler's user, where the server has users. It may not administer."""
+    if host.authentication != "database" or not host.settings.has("models_reconcile"):
+        return []
+    return [
+        {
+            "name": "reconciler",
+            "password_path": host.reconciler_password,
+            "permissions": ["models:list", "models:write", "models:register"],
+            "state": "present" if host.reconciles else "absent",
+        }
+    ]
+
+
+def _reload(plan: Plan, run: Run) -> Call:
+    host = plan.host
+    return Call("xinference_reload", {"endpoint": host.endpoint, **login(host.settings)}, host.interpreter)
+
+
+STEPS: dict[str, t.Callable[[Plan, Run], Call | list[Call]]] = {
+    "activate": _activate,
+    "administrator": _administrator,
+    "backup": _backup,
+    "bundle": _bundle,
+    "directories": _directories,
+    "hold": _hold,
+    "leave": _leave,
+    "python": _python,
+    "recovery": _recovery,
+    "release": _release,
+    "reload": _reload,
+    "restore": _restore,
+    "service": _service,
+    "stop": _stop,
+    "users": _users,
+}

@@ -1,0 +1,109 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A host's variables, rendered: settings for what is decided in _site. For action plugins. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleError, AnsibleUndefinedVariable
+
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import clusters, kinds
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Host, Request
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Inventory, Settings
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.undefined import sentence
+
+_ENCRYPTED = ("AnsibleVaultEncryptedUnicode", "EncryptedString")
+
+
+class Variables:
+    """
+    :param templar: of the task.
+    :param given: the variables of the task's host.
+    """
+
+    def __init__(self, templar: t.Any, given: t.Mapping[str, t.Any] | None):
+        self._templar, self.given = templar, given or {}
+        # Of each variable what its templates need and nobody defines.
+        self.undefined: dict[str, list[str]] = {}
+
+    @property
+    def name(self) -> str:
+        return str(self.given.get("inventory_hostname"))
+
+    def settings(self, part: str = "") -> Settings:
+        return Settings(self.given, self._inventory(), self._render, part=part, strict=self._strict)
+
+    def host(self, part: str, request: Request, found: t.Mapping[str, t.Any]) -> Host:
+        """
+        :param part: empty for the first one that the host's groups give it.
+        """
+        settings = self.settings(part)
+        known = self.given.get("xinference_clusters")
+        if known is None and settings.inventory.distributed:
+            known = clusters.members(settings.inventory.members, settings.inventory.variables)
+        return Host(settings, found, native(known or {}), request, self.others)
+
+    def others(self, name: str) -> Settings:
+        """Settings of another host, whose variables are rendered as they are read."""
+        theirs = self.given["hostvars"][name]
+        inventory = Inventory(name, tuple(theirs.get("group_names") or ()), self.given.get("groups") or {})
+        return Settings(theirs, inventory, lambda name, value: native(value), strict=lambda name, value: native(value))
+
+    def text(self, name: str) -> str:
+        """A variable that is no role's, where it is a text."""
+        found = self._plain(self.given.get(name), "", [])
+        return found if isinstance(found, str) else ""
+
+    def _inventory(self) -> Inventory:
+        given = self.given
+        return Inventory(
+            self.name,
+            tuple(given.get("group_names") or ()),
+            given.get("groups") or {},
+            tuple(given.get("ansible_play_hosts_all") or ()),
+            lambda host: given["hostvars"][host],
+            self.text("ansible_host"),
+        )
+
+    def _strict(self, name: str, value: t.Any) -> t.Any:
+        return native(self._templar.template(value))
+
+    def _render(self, name: str, value: t.Any) -> t.Any:
+        return self._plain(value, name, self.undefined.setdefault(name, []))
+
+    def _plain(self, value: t.Any, where: str, undefined: list[str]) -> t.Any:
+        """A value without templates, at any depth; what nobody can tell yet is unknown, and a name that is nowhere is told."""
+        if isinstance(value, dict):
+            return {self._plain(key, where, undefined): self._plain(value[key], where, undefined) for key in value}
+        if isinstance(value, (list, tuple)):
+            return [self._plain(item, where, undefined) for item in value]
+        try:
+            if type(value).__name__ in _ENCRYPTED:
+                return str(value)
+            if not isinstance(value, str) or "{" not in value:
+                return value
+            found = native(self._templar.template(value))
+            if isinstance(found, str) and "{{" in found and "hostvars" in value:
+                # Before ansible-core 2.19 what another host's template needs is left in it.
+                self._templar.template(found)
+            return found
+        except AnsibleError as exc:
+            undefines = isinstance(exc, AnsibleUndefinedVariable) or "Mandatory variable" in str(exc)
+            told = sentence(str(exc), where, value, self._templar.available_variables) if undefines else ""
+            if told and told not in undefined:
+                undefined.append(told)
+        except Exception:  # a filter, a lookup or a vault may raise anything
+            pass
+        return kinds.UNKNOWN
+
+
+def native(value: t.Any) -> t.Any:
+    """What a template gave, of Python's own types."""
+    if isinstance(value, dict):
+        return {key: native(item) for key, item in value.items()}
+    if type(value).__name__ in _ENCRYPTED:
+        return str(value)
+    return [native(item) for item in value] if isinstance(value, (list, tuple)) else value
