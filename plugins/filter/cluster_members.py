@@ -8,7 +8,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.modelops.inference.plugins.filter.role_variables import role_variables
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import clusters
 
 DOCUMENTATION = r"""
 name: cluster_members
@@ -56,57 +57,12 @@ _value:
         - {name: gpu02, address: 10.1.2.4, ports: [9998]}
 """
 
-SUPERVISORS = "xinference_supervisors"
-WORKERS = "xinference_workers"
-LOCAL = "xinference_local"
-# Of a cluster that has no name, as the role's defaults have it.
-UNNAMED = "default"
-
-
-def _row(host: str, variables: t.Any, port: str) -> dict[str, t.Any]:
-    address = variables.get("xinference_host") or variables.get("ansible_host") or host
-    return {"host": host, "address": str(address), "port": _port(variables, port)}
-
-
-def _port(variables: t.Any, name: str) -> int:
-    """A port of another host, whose variables hold no defaults of roles: those are read here."""
-    return int(role_variables(variables, [name])[name])
-
 
 def cluster_members(groups: t.Mapping[str, t.Sequence[str]], hostvars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    supervisors, workers = groups.get(SUPERVISORS, []), groups.get(WORKERS, [])
-    both = sorted(set(groups.get(LOCAL, [])) & {*supervisors, *workers})
-    if both:
-        raise AnsibleFilterError(
-            f"{', '.join(both)}: in {LOCAL} and in {SUPERVISORS} or {WORKERS}, too. A host has a server of its own, or "
-            "belongs to a cluster: take it out of one of the groups."
-        )
-    clusters: dict[str, dict[str, t.Any]] = {}
-    for host in supervisors:
-        name = str(hostvars[host].get("xinference_cluster", UNNAMED))
-        if name in clusters:
-            raise AnsibleFilterError(
-                f"cluster '{name}' has two supervisors, {clusters[name]['supervisor']['host']} and {host}. Leave one in "
-                f"{SUPERVISORS}, or give the clusters names of their own with xinference_cluster."
-            )
-        row = _row(host, hostvars[host], "xinference_port")
-        ports = [row["port"], _port(hostvars[host], "xinference_supervisor_port")]
-        peer = {"name": host, "address": row["address"], "ports": ports}
-        clusters[name] = {"supervisor": row, "workers": [], "hosts": [peer]}
-    for host in workers:
-        name = str(hostvars[host].get("xinference_cluster", UNNAMED))
-        if name not in clusters:
-            raise AnsibleFilterError(
-                f"{host}: its cluster '{name}' has no supervisor. Put a host with xinference_cluster: {name} into "
-                f"{SUPERVISORS}; there are supervisors of {', '.join(sorted(clusters)) or 'no cluster'}."
-            )
-        row = _row(host, hostvars[host], "xinference_worker_port")
-        clusters[name]["workers"].append(row)
-        if host == clusters[name]["supervisor"]["host"]:
-            clusters[name]["hosts"][0]["ports"].append(row["port"])
-        else:
-            clusters[name]["hosts"].append({"name": host, "address": row["address"], "ports": [row["port"]]})
-    return clusters
+    try:
+        return clusters.members(groups, lambda host: hostvars[host])
+    except ModelopsError as exc:
+        raise AnsibleFilterError(str(exc)) from exc
 
 
 class FilterModule:

@@ -13,7 +13,7 @@ import shlex
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.modelops.inference.plugins.module_utils._host.release import model_environments
+from ansible_collections.modelops.inference.plugins.module_utils._host.constraints import model_environments
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import INHERITED
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import LOCAL, SUPERVISOR, WORKER, Host
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import Release

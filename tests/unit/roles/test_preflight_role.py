@@ -138,51 +138,6 @@ def test_values_of_another_type_are_told_in_a_line_each_before_the_argument_spec
         assert line in said.output
 
 
-FOR_A_GPU = {"uid": "big", "engine": "vLLM", "gpu_memory": "6 GiB"}
-HEARS = {"uid": "hear", "name": "whisper-tiny", "type": "audio"}
-
-
-def test_what_a_host_is_refused_for_before_anything_is_installed(play):
-    """A memory budget without a GPU to use; a host whose build of PyTorch nobody knows, unless it is named; a server whose users
-    cannot be read, where somebody asks for them; a model that hears without the program that decodes sound."""
-    why = "this host has cards of amd and nvidia"
-    said = play(
-        "preflight.yml",
-        no_gpu={"xinference_models": [FOR_A_GPU, {"uid": "small", "engine": "llama.cpp"}]},
-        with_gpu={"accelerator": "nvidia", "xinference_models": [FOR_A_GPU]},
-        elsewhere={"xinference_models": [{**FOR_A_GPU, "worker": "10.1.2.3"}, {**FOR_A_GPU, "state": "absent"}]},
-        no_budget={"xinference_models": [{"uid": "small", "engine": "llama.cpp", "state": "present"}]},
-        no_build={"refusals": [why]},
-        named_build={"refusals": [why], "xinference_torch": "rocm7.2"},
-        unreadable={"auth_unreadable": "/x/auth.db cannot be read."},
-        unasked={"auth_unreadable": "/x/auth.db cannot be read.", "xinference_auth": False},
-        swappable={"swapped": ["/opt/xinference belongs to xinference, the service's user."]},
-        before_3={"auth_unreadable": "/x/auth.db cannot be read.", "xinference_version": "2.12.0"},
-        read_only={"writable": False},
-        theirs={"taken_by": "process 7 (python -m xinference.deploy.local)"},
-        web={"taken_by": "process 7 (nginx)"},
-        by_hand={"by_hand": "/x/xinference.service is not a file of this collection."},
-        deaf={"xinference_models": [HEARS], "xinference_environment": {"PATH": "/opt/bin:/bin"}},
-        hears={"xinference_models": [HEARS], "ffmpeg": "/usr/bin/ffmpeg"},
-        hears_elsewhere={"xinference_models": [{**HEARS, "worker": "hears"}]},
-    )
-    refused = {"no_gpu", "no_build", "unreadable", "swappable", "read_only", "theirs", "web", "by_hand", "deaf"}
-    assert said.failed == refused, said.output
-    assert "deaf (cluster deaf): hear needs ffmpeg" in said.output and "has none in /opt/bin:/bin." in said.output
-    assert "root may not write to /opt, where xinference_dir (/opt/xinference) is: its file system is" in said.output
-    capture = "ansible-playbook modelops.inference.capture -e capture_endpoint=http://127.0.0.1:9997"
-    # Of what is no Xinference there is nothing to capture.
-    assert capture in said.output and "port 9997 is taken by process 7 (nginx). Stop it, or set" in said.output
-    assert "by_hand (cluster by_hand): /x/xinference.service is not a file of this collection." in said.output
-    assert "swappable (cluster swappable): /opt/xinference belongs to xinference" in said.output
-    assert "unreadable (cluster unreadable): /x/auth.db cannot be read." in said.output
-    assert (
-        "no_gpu (cluster no_gpu): gpu_memory is of a GPU, this host has none to use, and model big would run on the CPU."
-        in said.output
-    )
-    assert f"which build of PyTorch it takes is not known: {why}. Or name the build as xinference_torch." in said.output
-
-
 def test_weights_through_a_firewall_of_another_cluster_need_a_port(play):
     head = {"xinference_firewall": True, "xinference_api_networks": ["10.0.0.0/8"], "xinference_weights_seed": "head"}
     hosts = {"head": head, "gpu": head, "edge": {"xinference_weights_seed": "head"}}

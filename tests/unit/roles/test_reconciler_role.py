@@ -32,6 +32,11 @@ def host(manager="systemd", files=None, active="running"):
     row = {"installed": bool(files), "active": active, "enabled": True, "path": f"{BASE[manager]}.service"}
     row["timer_path"] = f"{BASE[manager]}.timer" if systemd else None
     return {
+        "plan": {
+            "service": {"systemd": systemd},
+            "endpoint": "http://127.0.0.1:9997",
+            "authentication": "{{ 'database' if xinference_auth else 'none' }}",
+        },
         "system": {"root": True, "accelerators": []},
         "service": {"manager": manager, "scope": "system"},
         "services": {"xinference-reconcile": row},

@@ -5,14 +5,11 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
-import emulated
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -180,50 +177,3 @@ KINDS = {
 )
 def test_a_value_of_another_type_is_told_in_a_sentence(name, value, told):
     assert kinds.mistakes(value, KINDS[name], name, lambda value, option: value) == told
-
-
-#: Variables, and the lines of the service's environment that follow.
-HUBS = [
-    ({}, []),
-    ({"xinference_hub": {"source": "huggingface"}}, ['XINFERENCE_MODEL_SRC="huggingface"']),
-    (
-        {"xinference_hub": {"source": "huggingface", "endpoint": "https://mirror", "token": 'a"b$c'}},
-        ['HF_ENDPOINT="https://mirror"', 'HF_TOKEN="a\\"b\\$c"', 'XINFERENCE_MODEL_SRC="huggingface"'],
-    ),
-    (
-        {"xinference_hub": {"source": "modelscope", "token": "t"}, "xinference_environment": {"HF_TOKEN": "u"}},
-        ['HF_TOKEN="u"', 'MODELSCOPE_API_TOKEN="t"', 'XINFERENCE_MODEL_SRC="modelscope"'],
-    ),
-    (
-        {
-            "xinference_hub": {"source": "csghub", "endpoint": "https://a"},
-            "xinference_environment": {"XINFERENCE_CSG_ENDPOINT": "https://b"},
-        },
-        ['XINFERENCE_CSG_ENDPOINT="https://b"', 'XINFERENCE_MODEL_SRC="csghub"'],
-    ),
-]
-
-
-def test_a_hub_is_told_in_the_words_of_its_client(tmp_path):
-    playbooks = Path(__file__).parent / "playbooks"
-    hosts = {f"host{number}": {} for number in range(len(HUBS))}
-    for host, (variables, _lines) in zip(hosts, HUBS):
-        (tmp_path / f"{host}.json").write_text(json.dumps(variables))
-    common = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "outcome": str(tmp_path)}
-    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": common}}))
-    done = subprocess.run(
-        [
-            Path(sys.executable).parent / "ansible-playbook",
-            "-i",
-            tmp_path / "hosts.json",
-            playbooks / "environment.yml",
-        ],
-        env={**os.environ, **emulated.called_in_process(), "ANSIBLE_CONFIG": str(playbooks / "ansible.cfg")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    for host, (_variables, lines) in zip(hosts, HUBS):
-        text = (tmp_path / host).read_text()
-        assert sorted(re.findall(r"^(?:HF_|MODELSC|XINFERENCE_(?:CSG|MODEL)).*", text, re.MULTILINE)) == lines

@@ -15,7 +15,9 @@ TEMPLATES = Path(__file__).resolve().parents[3] / "roles"
 #: What the roles find out themselves: parts, paths below refused ones, and names of the host's groups.
 FOUND = {"_xinference_part", "_xinference_groups", "_xinference_loopback", "xinference_found"}
 # Those of role xinference get their values from _site/service.py, see test_service.py.
-UNITS = [path for kind in ("service", "timer", "conf") for path in sorted(TEMPLATES.glob(f"models/templates/*.{kind}.j2"))]
+UNITS = [
+    path for kind in ("service", "timer", "conf") for path in sorted(TEMPLATES.glob(f"models/templates/*.{kind}.j2"))
+]
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)

@@ -5,61 +5,34 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
-import emulated
 import pytest
-import yaml
 
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import INHERITED
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import Release
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.service import Service
 
-ROLE = Path(__file__).resolve().parents[3] / "roles" / "xinference"
 PARTS = ("local", "supervisor", "worker")
 # In the place of the server: a main process with a model process in its group.
 SERVER = "#!/bin/sh\nenv > environment\nsleep 600 &\necho $! > model-of-$$\nwait\n"
 
 
-@pytest.fixture(scope="module")
-def written(tmp_path_factory):
+@pytest.fixture
+def written(host):
     """The parts' start scripts, for a directory "@"."""
-    tmp_path = tmp_path_factory.mktemp("written")
-    found = {"system": {"root": False, "accelerators": []}, "service": {"manager": "supervisord", "scope": "user"}}
-    found.update(bind={"address": "127.0.0.1"}, release={"built": "today"}, accelerator={"groups": []})
-    members = {"supervisor": {"host": "s", "address": "127.0.0.1", "port": 9997}}
-    extra = {"xinference_found": found, "_xinference_members": members, "xinference_dir": "/@"}
-    files = [str(ROLE / folder / "main.yml") for folder in ("defaults", "vars")]
-    copies = [
-        {
-            "ansible.builtin.copy": {
-                "dest": str(tmp_path / part),
-                "content": "{{ _xinference_script }}",
-                "mode": "0600",
-            },
-            "vars": {"_xinference_part": part},
-        }
-        for part in PARTS
-    ]
-    (tmp_path / "play.yml").write_text(
-        json.dumps([{"hosts": "localhost", "gather_facts": False, "vars_files": files, "tasks": copies}])
-    )
-    (tmp_path / "templates").symlink_to(ROLE / "templates")
-    extra["ansible_python_interpreter"] = sys.executable
-    command = [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", "-c", "local"]
-    done = subprocess.run(
-        [*command, tmp_path / "play.yml", "-e", json.dumps(extra)],
-        env={**os.environ, **emulated.called_in_process()},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return {part: (tmp_path / part).read_text() for part in PARTS}
+    found = {"service": {"manager": "supervisord", "scope": "user"}, "system": {"root": False}}
+    found["bind"] = {"address": "127.0.0.1"}
+    hosts = {
+        part: host({"xinference_dir": "/@"}, part, found, parts=["supervisor", "worker"])
+        for part in ("supervisor", "worker")
+    }
+    hosts["local"] = host({"xinference_dir": "/@"}, found=found)
+    return {part: Service.of(each, Release.of(each)).files[1].content for part, each in hosts.items()}
 
 
 @pytest.fixture
@@ -151,8 +124,3 @@ def test_nothing_of_the_operators_environment_goes_on(start, tmp_path, monkeypat
     assert said["DECLARED"] == "x y" and said["TMPDIR"] == "/tmp/a place" and said["USER"] == said["LOGNAME"]
     # The shell itself says of each that it starts where it is.
     assert not said.keys() - {*INHERITED, "DECLARED", "USER", "LOGNAME", "PWD", "OLDPWD", "SHLVL", "_"}, said
-
-
-def test_the_script_takes_over_what_supervisord_does():
-    variables = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
-    assert tuple(variables["_xinference_inherited"]) == INHERITED
