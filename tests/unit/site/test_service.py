@@ -235,6 +235,13 @@ def test_a_home_with_signs_that_mean_something_to_systemd(host):
         assert f"\n{line}\n" in unit
 
 
+@pytest.mark.parametrize("manager", MANAGERS)
+def test_a_percent_begins_nothing_in_a_unit(host, manager):
+    names = ("home", "dir", "cluster", "metrics_host", "log_level", "user", "group", "service", "memory_max")
+    percent = host({f"xinference_{name}": f"/a%{name}" for name in names}, found=managed(manager))
+    assert not re.findall(r"(?<!%)%(?!%)", of(percent).unit)
+
+
 def test_under_supervisord_the_start_script_changes_the_user_with_his_groups_and_those(host, tmp_path):
     service = of(host(None, found=managed("supervisord", **GROUPS)))
     assert "user=" not in service.unit
