@@ -285,6 +285,12 @@ def test_what_is_malicious_is_told_with_the_remedy(host):
     assert plan.notes[0].startswith("gpu01 (cluster gpu01): /x has litellm 1.82.7. Take what this host could read")
 
 
+@pytest.mark.parametrize("models", [{}, "a", [{"uid": "m", "source": {"url": "x"}}, "b"], [{"lora": 7}]])
+def test_a_list_of_models_that_is_half_edited_stops_nothing_that_does_not_install(host, models):
+    half = host({"xinference_models": models}, "worker", supervisor={"xinference_models": models}, step="other")
+    assert reading.options(half)["resolve"] and Plan.of(half).steps == {}
+
+
 # --- the reading and the modules ---------------------------------------------------------------------------------------
 
 
