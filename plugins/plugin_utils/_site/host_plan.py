@@ -66,6 +66,8 @@ class Plan:
             "loopback": loopback(str(host.value("xinference_host"))),
             "members": host.members,
             "api": _api(host),
+            "secrets": host.secrets,
+            "interpreter": host.interpreter,
             "authentication": host.authentication,
             "auth_unreadable": host.auth_unreadable,
             "claimed": host.claimed,
