@@ -147,9 +147,24 @@ def _proof(given, work):
     return {"devices": []}
 
 
-def _dify_models(given, work):
-    rows = [{"name": model["name"], "type": model["type"]} for model in given["models"]]
-    return {"models": [{**row, "state": "present", "action": "none", "why": ""} for row in rows]}
+def _dify_workspaces(given, work):
+    """Each workspace has what it is to have."""
+    of = work.__globals__
+    rows = []
+    for call in of["calls"](given["targets"]):
+        target = given["targets"][call["key"]]
+        wanted = of["registrations"](given["clusters"], target, not_ready=False, complete=given["complete"])
+        about = {"state": "present", "action": "none", "why": ""}
+        models = [{"name": model["name"], "type": model["type"], **about} for model in wanted["models"]]
+        plugin = {"id": "langgenius/xinference", "state": "present"}
+        done = {
+            "plugin": {"plugin": plugin, "action": "none"},
+            "models": {"models": models},
+            "defaults": {"defaults": []},
+        }
+        done = {step: result if call[step] else {"skipped": True} for step, result in done.items()}
+        rows.append({"target": target["name"], "workspace": call["workspace"], **done})
+    return {"proofs": [], "workspaces": rows}
 
 
 ANSWERS = {
@@ -164,12 +179,7 @@ ANSWERS = {
     "xinference_models": _models,
     "xinference_serve": _serve,
     "xinference_probe": lambda given, work: {"ok": True, "models": [{"uid": uid, "ok": True} for uid in given["uids"]]},
-    "dify_plugin": lambda given, work: {
-        "plugin": {"id": "langgenius/xinference", "state": "present"},
-        "action": "none",
-    },
-    "dify_models": _dify_models,
-    "dify_default_models": lambda given, work: {"defaults": []},
+    "dify_workspaces": _dify_workspaces,
 }
 
 

@@ -27,16 +27,6 @@ LIFE = 50 * 60
 REFUSED_FOR = 10 * 60
 
 
-# Between a refusal and how another task knows of it.
-_TOLD = " That was "
-
-
-def first_told(error: str) -> str:
-    """An error as the task told it that was refused. In a play the tasks after it say the same of a file that is soon gone."""
-    before, told, after = error.partition(_TOLD)
-    return before if told and "s ago, as session_file" in after else error
-
-
 @dataclass(frozen=True)
 class Tokens:
     """What makes a request one of the account's.
@@ -194,7 +184,7 @@ class SessionFile(KeptFile):
         if not 0 <= age < REFUSED_FOR:
             return ""
         return (
-            f"{kept['refused']}{_TOLD}{age:.0f} s ago, as session_file {self.path} tells, and is not tried again within "
+            f"{kept['refused']} That was {age:.0f} s ago, as session_file {self.path} tells, and is not tried again within "
             f"{REFUSED_FOR // 60} minutes; to try earlier, remove the file."
         )
 

@@ -302,7 +302,7 @@ def shown(text: str) -> str:
 
 
 def calls(targets: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
-    """What is called for each workspace of each target: ``plugin``, ``models``, ``defaults``, and how many of them log in (``logins``).
+    """What is called for each workspace of each target: ``plugin``, ``models``, ``defaults``.
 
     Each names its target by number (``key``) and name only, so that it can be shown: targets hold passwords.
     """
@@ -318,8 +318,6 @@ def calls(targets: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
                     "plugin": plugin,
                     "models": plugin != "absent",
                     "defaults": bool(target.get("defaults")),
-                    "logins": (bool(plugin) + (plugin != "absent") + bool(target.get("defaults")))
-                    * bool(target.get("email")),
                 }
             )
     return found

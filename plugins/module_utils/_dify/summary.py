@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify.login import first_told
 from ansible_collections.modelops.inference.plugins.module_utils._dify.registrations import (
     LEFT_ALONE,
     Choice,
@@ -29,7 +28,7 @@ def summary(
     """One row for each Dify, workspace and plugin, model or default. Where nothing could be done in several workspaces of a
     Dify, for one reason, it is one row of them all.
 
-    :param results: by ``plugin``, ``models`` and ``defaults`` the results of the modules' calls, each with its ``_call``.
+    :param results: by ``plugin``, ``models`` and ``defaults`` the results in each workspace, each with its ``_call``.
     """
     rows: list[dict[str, t.Any]] = []
     spaces = {
@@ -62,11 +61,11 @@ def summary(
                 found = [_row({**model, **told}, "absent") for model in coming if "model_uid" in model]
             if failed(result) and not any(row["state"] == "failed" for row in found):
                 about = {"model": "", "type": "" if what == "models" else what, "state": "failed", "action": "none"}
-                _merge(rows, [{**about, "why": first_told(result["msg"])}], place)
+                _merge(rows, [{**about, "why": result["msg"]}], place)
                 if not found:
-                    stopped[call["key"], call["workspace"]] = first_told(result["msg"])
+                    stopped[call["key"], call["workspace"]] = result["msg"]
                     if what != "plugin":
-                        _merge(rows, _untried(what, known[call["key"]], chosen, first_told(result["msg"])), place)
+                        _merge(rows, _untried(what, known[call["key"]], chosen, result["msg"]), place)
                     continue
             if what == "models":
                 target = targets[call["key"]]
@@ -113,7 +112,7 @@ def _merge(rows: list[dict[str, t.Any]], found: t.Iterable[dict[str, t.Any]], pl
 
 
 def failed(result: t.Mapping[str, t.Any]) -> bool:
-    """Whether a call of a module failed. The role lets it pass as done, and tells all failures at its end."""
+    """Whether a step failed. All failures are told at the end."""
     return bool(result.get("msg"))
 
 

@@ -45,9 +45,8 @@ def summary(servers: Hosts, computing: Hosts, *, check: bool, undo: str) -> list
     if len(servers) > _FEW:
         lines.append(f"Xinference runs on {len(servers)} hosts; --limit HOST shows where and how.")
     else:
-        for known in servers.values():
-            if known.get("dify_sheet_lines") is not None:
-                lines += [*known["dify_sheet_lines"], ""]
+        for host, known in servers.items():
+            lines += _sheet(host, known)
         for host, known in servers.items():
             if known.get("xinference_served") is not None:
                 lines += _server(host, known)
@@ -99,12 +98,21 @@ def _models(known: Variables) -> t.Iterator[list[str]]:
         yield [str(served["cluster"]), model["uid"], model["type"], model["state"], count, text]
 
 
+def _sheet(host: str, known: Variables) -> list[str]:
+    """The connection sheet of a host's cluster, as the role dify has written it with targets or without."""
+    for name in ("dify_result", "dify_cluster_result"):
+        lines = ((known.get(name) or {}).get("sheets") or {}).get(host)
+        if lines:
+            return [*lines, ""]
+    return []
+
+
 _DIFYS = ["Dify", "workspace", "model", "type", "state", "done"]
 
 
 def _difys(servers: t.Iterable[Variables]) -> t.Iterator[list[str]]:
     told: list[Variables] = []
-    for row in [row for known in servers for row in known.get("dify_results") or []]:
+    for row in [row for known in servers for row in (known.get("dify_result") or {}).get("rows") or []]:
         # Hosts of one run tell of the same Difys.
         if row in told:
             continue

@@ -16,7 +16,6 @@ import requests
 from ansible.errors import AnsibleError
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.modelops.inference.plugins.filter import rotated_keys
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module, _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._dify import refusals
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
@@ -24,6 +23,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.sources i
 from ansible_collections.modelops.inference.plugins.module_utils._session import Session
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import secret_files
 from ansible_collections.modelops.inference.plugins.modules import xinference_bootstrap
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify import keys
 
 # Each has something that another form writes otherwise.
 SECRETS = ["Orange-7-Kettle/+=", "Räksmörgås \"quoted\" 'too' \\ <&>", "sk-0123456789abcdef\n", "pass word%41\tß€"]
@@ -251,11 +251,13 @@ def test_the_login_of_a_proxy_is_hidden():
         assert "nge-7" not in _secrets.redacted(text) and "T3JAbmdl" not in _secrets.redacted(text)
 
 
-def slurped(path):
-    content = base64.b64encode(path.read_bytes()).decode()
-    return rotated_keys.rotated_keys(
-        [{"__xinference_rotation": {}, "__xinference_key": {"content": content, "source": str(path)}}]
-    )
+def fetched(path):
+    """As Ansible decodes what a connection read."""
+    text = path.read_bytes().decode("utf-8", "surrogateescape")
+    answer = {"rc": 0, "stdout": f"{keys.BEGIN}\n{text}\n{keys.END}\n"}
+    connection = types.SimpleNamespace(_play_context=types.SimpleNamespace(no_log=False))
+    action = types.SimpleNamespace(_connection=connection, _low_level_execute_command=lambda *args, **more: answer)
+    return keys.fetch(action, str(path))
 
 
 @pytest.mark.parametrize(
@@ -270,9 +272,9 @@ def slurped(path):
                 "home": str(path.parent),
             }
         ),
-        slurped,
+        fetched,
     ],
-    ids=["password file", "key or password of a user", "bootstrap", "rotation"],
+    ids=["password file", "key or password of a user", "bootstrap", "key for Dify"],
 )
 @pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
 def test_a_secret_that_is_not_utf_8_is_told_by_its_file_alone(tmp_path, read, encoding):

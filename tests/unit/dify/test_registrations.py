@@ -6,16 +6,14 @@
 from __future__ import annotations
 
 import pytest
-from ansible.errors import AnsibleFilterError
 from dify_examples import XINFERENCE
 
-from ansible_collections.modelops.inference.plugins.filter.dify_refusals import dify_refusals
-from ansible_collections.modelops.inference.plugins.filter.dify_summary import dify_summary
 from ansible_collections.modelops.inference.plugins.module_utils._dify import proof, refusals, sheet, summary
 from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations as r
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.models import TYPES
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.runs.models import MODEL_OPTIONS
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import dify as of_site
 
 
 def served(uid, type, abilities=(), **more):
@@ -453,7 +451,7 @@ def test_a_file_of_a_plugin_that_is_not_there(tmp_path, from_here, told):
     there.touch()
     packages = [there, tmp_path / "nosuch.difypkg", "relative.difypkg"]
     targets = [{**OFFICE, "name": str(n), "plugin": {"package": str(p)}} for n, p in enumerate(packages)]
-    found = dify_refusals([], targets, from_here)
+    found = of_site.wrong([], targets, from_here, "")
     assert len(found) == told and all(f"1: plugin.package {packages[1]} cannot be read" in line for line in found)
 
 
@@ -564,12 +562,8 @@ def test_calls():
         },
         {"name": "b", "admin_key": "k", "plugin": {"state": "absent"}},
     ]
-    found = [(c["key"], c["workspace"], c["plugin"], c["models"], c["defaults"], c["logins"]) for c in r.calls(targets)]
-    assert found == [
-        (0, "R", "present", True, True, 3),
-        (0, "S", "present", True, True, 3),
-        (1, "", "absent", False, False, 0),
-    ]
+    found = [(c["key"], c["workspace"], c["plugin"], c["models"], c["defaults"]) for c in r.calls(targets)]
+    assert found == [(0, "R", "present", True, True), (0, "S", "present", True, True), (1, "", "absent", False, False)]
 
 
 def test_summary():
@@ -615,7 +609,6 @@ def test_a_reason_for_which_nothing_could_be_done_is_one_row_of_a_dify():
     office = {"name": "office", "workspaces": ["", "R", "S"], "plugin": {"state": "present"}, "defaults": {"llm": "a"}}
     calls = r.calls([office, {"name": "lab"}])
     dead = [{"_call": call, "failed": False, "msg": "refused"} for call in calls]
-    dead[1]["msg"] += " That was 2 s ago, as session_file /tmp/x/login tells, and is not tried again within 10 minutes."
     other = {"_call": calls[2], "msg": "no such workspace"}
     skipped = [{"_call": call, "skipped": True} for call in calls[:3]]
     results = {"plugin": [*dead[:2], other], "models": [*skipped, dead[3]], "defaults": skipped}
@@ -652,13 +645,6 @@ def test_summary_of_check_mode_where_the_plugin_is_to_come():
     results["plugin"] = [{"_call": call, "plugin": plugin, "action": "install", "workspace": {"id": "1", "name": "W"}}]
     rows = summary.summary(results, [{"name": "office"}], sources, not_ready=True)
     assert {row["workspace"] for row in rows} == {"W"}
-
-
-def test_what_a_model_says_wrongly_is_an_error_of_the_filter():
-    wrong = source(served("m", "LLM", dify={"nmae": "x"}))
-    call = {"key": 0, "name": "office", "workspace": ""}
-    with pytest.raises(AnsibleFilterError, match="dify_summary: model 'm': dify has no 'nmae'"):
-        dify_summary({"models": [{"_call": call}]}, [{"name": "office"}], [wrong])
 
 
 # -- proof -----------------------------------------------------------------------------------------------------------

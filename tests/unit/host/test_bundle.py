@@ -13,13 +13,12 @@ import subprocess
 import sys
 
 import pytest
-from ansible.errors import AnsibleFilterError
 
-from ansible_collections.modelops.inference.plugins.filter.bundled_plugin import bundled_plugin
-from ansible_collections.modelops.inference.plugins.filter.dify_refusals import dify_refusals
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import bundle, probe
 from ansible_collections.modelops.inference.plugins.modules import xinference_bundle, xinference_bundle_files
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify.task import packed
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import dify as of_site
 
 DECLARED = {
     "version": "4.1.0",
@@ -384,10 +383,19 @@ def with_plugin(made):
     return made
 
 
-def test_a_plugin_file_of_its_name_is_taken_from_the_bundle(with_plugin):
-    assert bundled_plugin("/home/me/x.difypkg", str(with_plugin)) == str(with_plugin / "dify/x.difypkg")
-    assert bundled_plugin("/home/me/y.difypkg", str(with_plugin)) == "/home/me/y.difypkg"
-    assert (bundled_plugin("/x.difypkg", ""), bundled_plugin("", str(with_plugin))) == ("/x.difypkg", "")
+@pytest.mark.parametrize(
+    ("package", "bundled", "taken"),
+    [
+        ("/home/me/x.difypkg", True, "dify/x.difypkg"),
+        ("/home/me/y.difypkg", True, ""),
+        ("/x.difypkg", False, ""),
+        (None, True, ""),
+    ],
+)
+def test_a_plugin_file_of_its_name_is_taken_from_the_bundle(with_plugin, package, bundled, taken):
+    target = {"name": "office", "plugin": {"state": "present", "package": package}}
+    (found,) = packed([target], str(with_plugin) if bundled else "")
+    assert found["plugin"] == {"state": "present", "package": str(with_plugin / taken) if taken else package}
 
 
 @pytest.mark.parametrize("content, what", [("plugim", "altered"), (None, "missing")])
@@ -395,14 +403,14 @@ def test_an_altered_plugin_file_of_the_bundle_is_refused_before_anything_changes
     (with_plugin / "dify/x.difypkg").unlink() if content is None else (with_plugin / "dify/x.difypkg").write_text(
         content
     )
-    with pytest.raises(AnsibleFilterError, match=f"dify/x.difypkg is {what}"):
-        bundled_plugin("/home/me/x.difypkg", str(with_plugin))
     targets = [{"name": "office", "plugin": {"package": "/home/me/x.difypkg"}}]
-    assert any(f"dify/x.difypkg is {what}" in line for line in dify_refusals([], targets, True, str(with_plugin)))
+    with pytest.raises(ModelopsError, match=f"dify/x.difypkg is {what}"):
+        list(packed(targets, str(with_plugin)))
+    assert any(f"dify/x.difypkg is {what}" in line for line in of_site.wrong([], targets, True, str(with_plugin)))
 
 
 def test_a_plugin_file_in_the_bundle_needs_no_other(with_plugin):
     targets = [{"name": "office", "plugin": {"package": "/nosuch/x.difypkg"}}]
-    lines = dify_refusals([], targets, True, str(with_plugin))
+    lines = of_site.wrong([], targets, True, str(with_plugin))
     assert not any("plugin.package" in line for line in lines)
-    assert any("/nosuch/x.difypkg cannot be read" in line for line in dify_refusals([], targets, True))
+    assert any("/nosuch/x.difypkg cannot be read" in line for line in of_site.wrong([], targets, True, ""))

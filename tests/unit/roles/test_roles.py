@@ -112,7 +112,7 @@ def test_what_the_collection_leaves_itself_is_no_slip():
         left |= set(re.findall(r"register: (\w+)", text))
         for block in re.findall(r"set_fact:[^\n]*\n((?: +[^\n]*\n)+)", text):
             left |= set(re.findall(r"^ +(_*(?:xinference|models|dify|accelerator)_\w+):", block, re.MULTILINE))
-    assert {"xinference_clusters", "xinference_served", "xinference_worker", "models_declared", "dify_results"} <= left
+    assert {"xinference_clusters", "xinference_served", "xinference_worker", "models_declared", "dify_result"} <= left
     assert names.misspelled(left, KNOWN) == {}
 
 

@@ -108,7 +108,7 @@ def test_models_of_every_state(changed, end):
 def test_registrations_of_several_hosts_are_told_once():
     row = {"dify": "d", "workspace": None, "model": "tiny", "type": "llm", "state": "present", "action": "none"}
     rows = [{**row, "why": ""}, {**row, "workspace": "w", "action": "failed", "why": "no such model"}]
-    known = {**ONE, "dify_results": rows}
+    known = {**ONE, "dify_result": {"rows": rows}}
     assert told({"one": known, "two": known})[1] == [
         "Dify  workspace  model  type  state    done",
         "d                tiny   llm   present  none",
@@ -117,8 +117,14 @@ def test_registrations_of_several_hosts_are_told_once():
 
 
 def test_many_servers_are_not_told_one_by_one():
-    known = {**ONE, "dify_sheet_lines": ["Enter in Dify:", "  a URL"]}
-    assert told({"one": known})[1] == ["Enter in Dify:", "  a URL"]
+    lines = ["Enter in Dify:", "  a URL"]
+    known = {**ONE, "dify_result": {"skipped": True}, "dify_cluster_result": {"sheets": {"one": lines}}}
+    registered = {
+        **ONE,
+        "dify_result": {"sheets": {"one": lines, "two": ["other"]}},
+        "dify_cluster_result": {"cluster": "c"},
+    }
+    assert told({"one": known})[1] == told({"one": registered})[1] == lines
     several = told({str(number): known for number in range(6)})
     assert several[-1] == ["Xinference runs on 6 hosts; --limit HOST shows where and how."] and len(several) == 2
 

@@ -1,0 +1,76 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Writes what Difys have of the declared models as ``dify_targets``. Only reads them. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+import yaml
+
+from ansible_collections.modelops.inference.plugins.module_utils._dify import capture as of_results
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import by_call
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify.task import Task, native
+from ansible_collections.modelops.inference.plugins.plugin_utils._local_file import content, written
+
+# The variable that the step ``declared`` leaves on the host of each cluster.
+DECLARED = "__dify_declared"
+
+
+def declared(task: Task) -> dict[str, t.Any]:
+    """On the host of each cluster: what it declares."""
+    cluster = task.get("xinference_cluster") or task.host
+    return {
+        "changed": False,
+        "cluster": cluster,
+        "url": task.get("dify_capture_url"),
+        "uids": task.get("dify_capture_uids"),
+    }
+
+
+def capture(task: Task) -> dict[str, t.Any]:
+    """Reads each workspace, and writes the file where it is not there, is the same or may be replaced."""
+    targets, dest = task.targets(), task.get("dify_capture_dest")
+    answers, told = task.in_workspaces("read", targets)
+    results = by_call(targets, answers, ("read",))["read"]
+    failures = list(dict.fromkeys(result["msg"] for result in results if result.get("msg")))
+    if failures:
+        raise ModelopsError("\n".join([*failures, f"So {dest} was neither compared nor written."]))
+    unread = list(dict.fromkeys(result["not_read"] for result in results if "not_read" in result))
+    if unread:
+        task.say(*unread, f"So {dest} was neither compared nor written.")
+        return told
+    sources = [native(value) for value in task.play.having(DECLARED).values()]
+    found = of_results.capture(results, targets, sources)
+    text = file_text(found)
+    if content(dest) not in ("", text) and not _true(task.get("capture_replace")):
+        raise ModelopsError(
+            f"{dest} is there and says something else than what the Difys have. Compare: --check --diff -e capture_replace=true. Then "
+            "name another file (dify_capture_dest), or overwrite it with -e capture_replace=true."
+        )
+    done = written(dest, text, check=task.check)
+    number = sum(len(target["overrides"]) for target in found.targets)
+    defines = [f"Define {name}: {what}." for name, what in found.variables.items()]
+    task.say(f"{number} models of Difys are in {dest}.", *defines, *found.notes)
+    return {**told, **done}
+
+
+def file_text(found: of_results.Captured) -> str:
+    """The file: YAML for ``-e @FILE``."""
+    lines = [
+        "---",
+        "# What Dify has registered. Take it with -e @ this file, or in the place of the inventory's dify_targets.",
+    ]
+    lines += [f"# Define {name}: {what}, with ansible-vault." for name, what in found.variables.items()]
+    lines += [f"# {note}" for note in found.notes]
+    targets = yaml.safe_dump(
+        native(found.targets), indent=2, allow_unicode=True, default_flow_style=False, sort_keys=False
+    )
+    return "\n".join([*lines, "dify_targets:", targets])
+
+
+def _true(value: t.Any) -> bool:
+    return str(value).lower() in ("true", "yes", "on", "1")

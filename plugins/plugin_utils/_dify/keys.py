@@ -1,0 +1,75 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Keys of clusters, from the task that reads one on its host to the task that speaks to Dify.
+
+They are in no variable, which a cache of facts might keep and any task could show, but in files of this run's own directory on the
+controller, which Ansible removes at its end. Private to the collection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shlex
+import typing as t
+
+from ansible import constants as C
+
+from ansible_collections.modelops.inference.plugins.module_utils import _secrets
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+
+# Around the file's content: a shell may say something of its own.
+BEGIN, END = "modelops-key-begins", "modelops-key-ends"
+
+
+def fetch(action: t.Any, path: str) -> str:
+    """Reads the key in a file on the host of a task, by its connection.
+
+    :param action: the action plugin.
+    :raises ModelopsError: there is no such file, or it cannot be read.
+    """
+    command = f"echo {BEGIN} && cat {shlex.quote(path)} && echo {END}"
+    context = action._connection._play_context
+    shown, context.no_log = context.no_log, True  # else a connection shows what it got, with -vvv
+    try:
+        done = action._low_level_execute_command(command, encoding_errors="surrogate_then_replace")
+    finally:
+        context.no_log = shown
+    if done["rc"] != 0 or BEGIN not in done["stdout"]:
+        raise ModelopsError(f"the key for clients in {path} cannot be read ({_last(done.get('stderr'))}).")
+    text = str(done["stdout"]).partition(BEGIN)[2].partition(END)[0].strip()
+    # Ansible writes bytes that are no text as surrogates.
+    key = _secrets.decoded(text.encode("utf-8", "surrogateescape"), f"key: {path}")
+    _secrets.hide(key)
+    return key
+
+
+def _last(text: t.Any) -> str:
+    return (str(text or "").strip().splitlines() or ["no reason was given"])[-1]
+
+
+def keep(host: str, key: str) -> None:
+    """Keeps the key of a host's cluster for this run."""
+    path = _path(host)
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    with open(
+        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8"
+    ) as file:
+        file.write(key)
+
+
+def kept(host: str) -> str:
+    """The key of a host's cluster; "" where none was kept."""
+    with contextlib.suppress(FileNotFoundError), open(_path(host), encoding="utf-8") as file:
+        key = file.read()
+        _secrets.hide(key)
+        return key
+    return ""
+
+
+def _path(host: str) -> str:
+    directory: str = C.DEFAULT_LOCAL_TMP  # type: ignore[attr-defined] # set at run time
+    return os.path.join(directory, "modelops-keys", hashlib.sha256(host.encode()).hexdigest())

@@ -1,0 +1,135 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Registers with every Dify what the clusters of the play serve, and writes the connection sheets. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.modelops.inference.plugins.module_utils._dify import refusals, sheet, summary
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify import keys
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import by_call
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify.clusters import Sight, sight
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify.table import failed, table
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify.task import Task, native
+from ansible_collections.modelops.inference.plugins.plugin_utils._local_file import written
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import dify
+
+Result = dict[str, t.Any]
+# The variable that the step ``cluster`` leaves on the host of each cluster.
+CLUSTER = "dify_cluster_result"
+# Of a model, what the module needs.
+_OF_MODEL = ("uid", "type", "abilities", "tags", "context_length", "declared", "state", "dify")
+
+
+def cluster(task: Task) -> Result:
+    """On the host of each cluster: keeps its key for the step ``register``; without targets writes its connection sheet."""
+    served = task.get("xinference_served")
+    if not served:
+        return {"changed": False}
+    path = task.get("dify_connection_sheet")
+    if not task.get("dify_targets"):
+        return _sheets(task, {task.host: (served, path)}, [], [])
+    if served["api_key_file"] and served["models"]:
+        try:
+            keys.keep(task.host, keys.fetch(task.action, served["api_key_file"]))
+        except ModelopsError:
+            if not task.check:  # which comes here before there is a key
+                raise
+    return {"changed": False, "cluster": served["cluster"], "sheet": path}
+
+
+def check(task: Task) -> Result:
+    """Refuses targets that cannot be right by what every cluster of the play declares. Asks nobody."""
+    targets = task.targets()
+    declared = {host: native(value) for host, value in task.play.having("xinference_declared").items()}
+    sources = list(declared.values())
+    wrong = dify.wrong(sources, targets, task.get("dify_run_on") == "localhost", task.bundle)
+    unknown = refusals.unknown(sources, targets) if sources else []
+    complete = sight(task.play, task.get("dify_cluster_hosts"), declared).complete
+    if wrong or unknown and complete:
+        raise ModelopsError("\n".join(["dify_targets:", *wrong, *(unknown if complete else [])]))
+    if unknown:
+        task.say(
+            "Warning: this run does not see what every cluster of the inventory declares, and none that it sees knows of this: "
+            + " ".join(unknown)
+        )
+    return {"changed": False}
+
+
+def register(task: Task) -> Result:
+    """Has every workspace of every Dify get what is declared, and tells what became of it."""
+    check(task)
+    targets = task.targets()
+    left = {host: value for host, value in task.play.having(CLUSTER).items() if value.get("cluster")}
+    served = {host: native(task.play.value(host, "xinference_served")) for host in left}
+    seen = sight(task.play, task.get("dify_cluster_hosts"), left)
+    if not seen.complete:
+        task.say(_incomplete(seen))
+    sources = list(served.values())
+    answers, told = task.in_workspaces(
+        "register",
+        targets,
+        [_cluster(host, source) for host, source in served.items()],
+        complete=seen.complete,
+        asked_on=task.get("dify_run_on"),
+    )
+    proofs = [row for _account, answer in answers for row in answer.get("proofs") or ()]
+    rows = summary.summary(
+        by_call(targets, answers, ("plugin", "models", "defaults")),
+        targets,
+        sources,
+        not_ready=task.check,
+        proofs=proofs,
+        complete=seen.complete,
+    )
+    # Where check mode could not compare, a sheet would tell less than the one that is there.
+    places = {} if task.check else {host: (source, str(left[host]["sheet"])) for host, source in served.items()}
+    sheets = _sheets(task, places, rows, targets)
+    broken = failed(rows)
+    if broken:
+        task.say("", *table(rows), "")
+        raise ModelopsError(
+            f"Something failed at {len(broken)} of {len(targets)} Difys ({', '.join(broken)}): see the table above. What does not "
+            "depend on it was done."
+        )
+    told["changed"] = told["changed"] or sheets["changed"]
+    diff = [*told.get("diff", ()), *sheets.get("diff", ())]
+    return {**told, **({"diff": diff} if diff else {}), "rows": rows, "sheets": sheets["sheets"]}
+
+
+def _cluster(host: str, source: t.Mapping[str, t.Any]) -> Result:
+    """What the module is told of a cluster."""
+    models = [{name: model[name] for name in _OF_MODEL if name in model} for model in source["models"]]
+    about = {name: source[name] for name in ("cluster", "url", "api_key_file")}
+    return {**about, "models": models, "api_key": keys.kept(host)}
+
+
+def _incomplete(seen: Sight) -> str:
+    return (
+        f"Warning: this run does not see what every cluster of the inventory serves ({seen.reason}). So no model is removed from a "
+        "Dify, neither by prune nor as absent. Run all clusters in one play, with the roles models and dify, without limit and serial."
+    )
+
+
+def _sheets(
+    task: Task,
+    places: t.Mapping[str, tuple[t.Mapping[str, t.Any], str]],
+    rows: t.Sequence[t.Mapping[str, t.Any]],
+    targets: t.Sequence[t.Mapping[str, t.Any]],
+) -> Result:
+    """Writes the connection sheets.
+
+    :param places: by host what its cluster serves, and the file.
+    """
+    lines, done = {}, []
+    for host, (source, path) in places.items():
+        kept = f"kept on {host} in {source['api_key_file']}" if source["api_key_file"] else ""
+        lines[host] = sheet.connection_sheet(source, kept=kept, results=rows, targets=targets)
+        done.append(written(path, "\n".join(lines[host]) + "\n", check=task.check))
+    diff = [one["diff"] for one in done if "diff" in one]
+    changed = any(one["changed"] for one in done)
+    return {"changed": changed, **({"diff": diff} if diff else {}), "sheets": lines}
