@@ -25,7 +25,8 @@ import typing as t
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host import denied, probe
-from ansible_collections.modelops.inference.plugins.module_utils._host.download import BLOCK, digest, readable
+from ansible_collections.modelops.inference.plugins.module_utils._host.digests import BLOCK, digest
+from ansible_collections.modelops.inference.plugins.module_utils._host.download import readable
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
 
 MANIFEST = "manifest.json"

@@ -9,7 +9,6 @@ With urllib: hosts have nothing but Python's standard library.
 
 from __future__ import annotations
 
-import hashlib
 import http.client
 import json
 import os
@@ -22,10 +21,10 @@ import urllib.request
 from urllib.parse import urlsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host.digests import BLOCK, digest
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, write_file
 from ansible_collections.modelops.inference.plugins.module_utils._host.sources import DIGESTS, Source, public
 
-BLOCK = 1 << 20
 # Failures in a row, with pauses of 1, 2, 4, ... seconds between them; a mebibyte of progress starts a new row.
 ATTEMPTS = 6
 PROGRESS = 1 << 20
@@ -354,18 +353,6 @@ def verify(part: Part, algorithm: str, wanted: str, what: str) -> None:
             f"{what}: its {algorithm} is {found}, and {wanted} was expected. The {size} bytes that came were deleted. "
             "Check the checksum that you declared, and whether the server or a proxy sends something else."
         )
-
-
-def digest(path: str, algorithm: str = "sha256") -> str:
-    with open(path, "rb") as file:
-        return digest_of(file, algorithm)
-
-
-def digest_of(file: t.BinaryIO, algorithm: str = "sha256") -> str:
-    value = hashlib.new(algorithm)
-    for block in iter(lambda: file.read(BLOCK), b""):
-        value.update(block)
-    return value.hexdigest()
 
 
 def amount(done: int, total: int | None) -> str:

@@ -24,7 +24,7 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils._directory import examine, opened, swappable_by
-from ansible_collections.modelops.inference.plugins.module_utils._host.download import digest_of
+from ansible_collections.modelops.inference.plugins.module_utils._host.digests import digest_of
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
 
 TCP_LISTEN = "0A"

@@ -26,7 +26,7 @@ from urllib.parse import quote, urlsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, Refused, relative
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.download import digest_of
+from ansible_collections.modelops.inference.plugins.module_utils._host.digests import digest_of
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, write_file
 from ansible_collections.modelops.inference.plugins.module_utils._host.weights import RECORD, record
 

@@ -29,14 +29,13 @@ from ansible_collections.modelops.inference.plugins.module_utils._host import (
     tree,
     uv_tools,
 )
+from ansible_collections.modelops.inference.plugins.module_utils._host.digests import BLOCK, digest
 from ansible_collections.modelops.inference.plugins.module_utils._host.download import (
-    BLOCK,
     Clock,
     Part,
     Pending,
     Web,
     amount,
-    digest,
     expected,
     readable,
     verify,

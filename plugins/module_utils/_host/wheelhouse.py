@@ -30,14 +30,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._host import (
     resolution,
     uv_tools,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.download import (
-    Clock,
-    Part,
-    Web,
-    digest,
-    origin,
-    verify,
-)
+from ansible_collections.modelops.inference.plugins.module_utils._host.digests import digest
+from ansible_collections.modelops.inference.plugins.module_utils._host.download import Clock, Part, Web, origin, verify
 from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings, normal
 from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run, write_file
 
