@@ -20,7 +20,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import IndexSettings
 
 
 def timed(words, env):

@@ -17,7 +17,7 @@ import os
 import shlex
 import sys
 
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import IndexSettings
 
 
 def uv(settings: IndexSettings) -> list[str]:

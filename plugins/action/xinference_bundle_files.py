@@ -14,7 +14,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import bundle
+from ansible_collections.modelops.inference.plugins.module_utils._host.bundle import bundle
 from ansible_collections.modelops.inference.plugins.plugin_utils._pieces import Pieces
 from ansible_collections.modelops.inference.plugins.plugin_utils._slices import Slices
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # The option of module_utils/_host/index.py: INDEX_OPTIONS.
+    # The option of module_utils/_host/release/index.py: INDEX_OPTIONS.
     DOCUMENTATION = r"""
 options:
   index:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import denied
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import denied
 
 DOCUMENTATION = r"""
 name: denied_packages

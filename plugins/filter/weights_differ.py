@@ -9,7 +9,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.sources import Source, missing, unused
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.sources import Source, missing, unused
 
 DOCUMENTATION = r"""
 name: weights_differ

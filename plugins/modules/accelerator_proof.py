@@ -104,7 +104,7 @@ from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import compute_proof
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import shell
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import shell
 
 # Rows of the matrices: enough for the device's own kernels, and a second for one core.
 SIZE = 1024

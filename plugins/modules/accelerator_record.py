@@ -82,7 +82,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import record
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
-from ansible_collections.modelops.inference.plugins.module_utils._host import shell
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import shell
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:

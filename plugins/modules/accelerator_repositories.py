@@ -111,7 +111,7 @@ from ansible.module_utils.urls import fetch_url
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import shell
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import shell
 
 Row = t.Mapping[str, t.Any]
 

@@ -96,8 +96,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modelops.inference.plugins.module_utils import _module, _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, make_directory, opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import auth_database, uv_tools
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run, write_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import uv_tools
+from ansible_collections.modelops.inference.plugins.module_utils._host.service import auth_database
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file, run, write_file
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 
 RECONCILER = "reconciler"

@@ -160,12 +160,14 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import bundle, seed, uv_tools
-from ansible_collections.modelops.inference.plugins.module_utils._host.download import readable
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run, write_file
-from ansible_collections.modelops.inference.plugins.module_utils._host.weights import RECORD
-from ansible_collections.modelops.inference.plugins.module_utils._host.wheelhouse import Wheelhouse
+from ansible_collections.modelops.inference.plugins.module_utils._host.bundle import bundle
+from ansible_collections.modelops.inference.plugins.module_utils._host.bundle.wheelhouse import Wheelhouse
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import uv_tools
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import INDEX_OPTIONS
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file, run, write_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights import seed
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.download import readable
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.weights import RECORD
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 
 

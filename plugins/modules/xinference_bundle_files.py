@@ -149,11 +149,11 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import bundle
-from ansible_collections.modelops.inference.plugins.module_utils._host.digests import digest
-from ansible_collections.modelops.inference.plugins.module_utils._host.download import amount, readable
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed, run
-from ansible_collections.modelops.inference.plugins.module_utils._host.sources import distinct
+from ansible_collections.modelops.inference.plugins.module_utils._host.bundle import bundle
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.digests import digest
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import CommandFailed, run
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.download import amount, readable
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.sources import distinct
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 
 

@@ -82,7 +82,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import tree
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import tree
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
 
 

@@ -179,8 +179,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import network, peers
 from ansible_collections.modelops.inference.plugins.module_utils._host.firewall import choice
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import network, peers
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:

@@ -79,7 +79,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import write_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import write_file
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import program
 

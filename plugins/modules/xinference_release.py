@@ -156,15 +156,15 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import (
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import (
     environments,
     interpreters,
-    llama_cpp,
     release,
     uv_tools,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed, run
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import INDEX_OPTIONS
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import llama_cpp
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import CommandFailed, run
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
 
 

@@ -149,16 +149,19 @@ from ansible_collections.modelops.inference.plugins.module_utils import _log as 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import (
-    environments,
-    probe,
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import environments, uv_tools
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import INDEX_OPTIONS
+from ansible_collections.modelops.inference.plugins.module_utils._host.service import (
     service,
     service_manager,
     supervisord_service,
-    uv_tools,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed, read_file, write_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import probe
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import (
+    CommandFailed,
+    read_file,
+    write_file,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Change, Field, Plan
 
 # Seconds for which the process of before may still have the port.

@@ -214,8 +214,10 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modelops.inference.plugins.module_utils import _module
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import uv_tools, weights
-from ansible_collections.modelops.inference.plugins.module_utils._host.download import (
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import uv_tools
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import INDEX_OPTIONS
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights import weights
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.download import (
     LOOK_ATTEMPTS,
     LOOK_STALL,
     Clock,
@@ -223,8 +225,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.download 
     Web,
     readable,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import INDEX_OPTIONS
-from ansible_collections.modelops.inference.plugins.module_utils._host.sources import (
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.sources import (
     SOURCE,
     Source,
     distinct,

@@ -95,7 +95,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _module
-from ansible_collections.modelops.inference.plugins.module_utils._host import seed
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights import seed
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 
 

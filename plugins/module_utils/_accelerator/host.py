@@ -12,7 +12,7 @@ import os
 import shutil
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._host import shell
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import shell
 
 
 @dataclasses.dataclass(frozen=True)

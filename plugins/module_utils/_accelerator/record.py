@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._host import shell
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import shell
 
 #: What tasks add to the record beside what the plan determines.
 GROWS = ("parts", "users", "packages", "held")

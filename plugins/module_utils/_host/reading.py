@@ -12,20 +12,15 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _log
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import (
+from ansible_collections.modelops.inference.plugins.module_utils._host.firewall import options as firewall_options
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import denied, environments, release
+from ansible_collections.modelops.inference.plugins.module_utils._host.service import (
     auth_database,
-    denied,
-    environments,
-    llama_cpp,
-    network,
-    peers,
-    probe,
-    release,
     service,
     service_manager,
-    weights,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.firewall import options as firewall_options
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import llama_cpp, network, peers, probe
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights import weights
 
 #: Documented in the module xinference_host_info.
 OPTIONS: dict[str, dict[str, t.Any]] = dict(

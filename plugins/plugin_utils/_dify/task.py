@@ -13,7 +13,7 @@ import typing as t
 from ansible.utils.display import Display
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
-from ansible_collections.modelops.inference.plugins.module_utils._host.bundle import plugin_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.bundle.bundle import plugin_file
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import Account, accounts, by_call
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.clusters import Play
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import kinds

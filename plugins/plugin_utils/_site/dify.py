@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.modelops.inference.plugins.module_utils._address import server_url
 from ansible_collections.modelops.inference.plugins.module_utils._dify import refusals as of_targets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.bundle import plugin_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.bundle.bundle import plugin_file
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import models
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.kinds import known
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.network import loopback

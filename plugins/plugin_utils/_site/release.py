@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import denied, interpreters
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import denied, interpreters
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Host
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
 

@@ -13,8 +13,8 @@ import shlex
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.modelops.inference.plugins.module_utils._host.constraints import model_environments
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import INHERITED
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.constraints import model_environments
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import INHERITED
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import LOCAL, SUPERVISOR, WORKER, Host
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import Release
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.templates import render

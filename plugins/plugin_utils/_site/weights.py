@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.modelops.inference.plugins.module_utils._host.sources import Source, missing, unused
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.sources import Source, missing, unused
 
 Models = t.Sequence[t.Mapping[str, t.Any]]
 Found = t.Mapping[str, t.Mapping[str, t.Any]]

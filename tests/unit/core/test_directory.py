@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils import _directory
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, Refused, opened
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, write_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file, write_file
 
 ROOT = os.geteuid() == 0
 

@@ -19,7 +19,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module, _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._dify import refusals
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.sources import Source
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.sources import Source
 from ansible_collections.modelops.inference.plugins.module_utils._session import Session
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import secret_files
 from ansible_collections.modelops.inference.plugins.modules import xinference_bootstrap

@@ -12,7 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from weights_server import FileServer
 
-from ansible_collections.modelops.inference.plugins.module_utils._host import download
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights import download
 
 
 @pytest.fixture

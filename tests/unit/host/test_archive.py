@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import archive
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights import archive
 
 
 def member(name, data=b"x", **attributes):

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._host import auth_database
+from ansible_collections.modelops.inference.plugins.module_utils._host.service import auth_database
 
 
 @pytest.fixture(params=["home", "a#b?c%20d"])

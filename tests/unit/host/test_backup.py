@@ -18,7 +18,7 @@ import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import backup, database
+from ansible_collections.modelops.inference.plugins.module_utils._host.service import backup, database
 
 
 def sql(path, *statements):

@@ -15,7 +15,8 @@ import sys
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import bundle, probe
+from ansible_collections.modelops.inference.plugins.module_utils._host.bundle import bundle
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import probe
 from ansible_collections.modelops.inference.plugins.modules import xinference_bundle, xinference_bundle_files
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.task import packed
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import dify as of_site

@@ -14,7 +14,7 @@ from ansible.errors import AnsibleActionFail, AnsibleError
 from test_bundle import DECLARED, made  # noqa: F401  # pylint: disable=unused-import
 
 from ansible_collections.modelops.inference.plugins.action import xinference_bundle_files as action
-from ansible_collections.modelops.inference.plugins.module_utils._host import bundle
+from ansible_collections.modelops.inference.plugins.module_utils._host.bundle import bundle
 from ansible_collections.modelops.inference.plugins.plugin_utils import _pieces, _slices
 
 

@@ -20,8 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._host import release, uv_tools
-from ansible_collections.modelops.inference.plugins.module_utils._host.wheelhouse import Wheelhouse
+from ansible_collections.modelops.inference.plugins.module_utils._host.bundle.wheelhouse import Wheelhouse
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import release, uv_tools
 
 UV = shutil.which("uv", path=str(Path(sys.executable).parent)) or shutil.which("uv")
 HERE = ".".join(platform.python_version_tuple()[:2])

@@ -15,16 +15,15 @@ import yaml
 
 from ansible_collections.modelops.inference.plugins.filter.denied_packages import denied_packages
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import (
-    bundle,
+from ansible_collections.modelops.inference.plugins.module_utils._host.bundle import bundle, wheelhouse
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import (
     denied,
     environments,
     release,
     resolution,
     uv_tools,
-    wheelhouse,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import IndexSettings
 
 TROJANED = {
     "xinference": ["2.6.0", "2.6.1", "2.6.2"],

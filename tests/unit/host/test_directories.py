@@ -15,7 +15,7 @@ import attacker
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory
-from ansible_collections.modelops.inference.plugins.module_utils._host import tree
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import tree
 
 ROOT = os.geteuid() == 0
 OLD = (attacker.UID, attacker.UID) if ROOT else (os.geteuid(), os.getegid())

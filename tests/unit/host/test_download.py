@@ -14,9 +14,9 @@ import pytest
 from weights_server import FileServer
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import download
-from ansible_collections.modelops.inference.plugins.module_utils._host.download import Clock, Part, Pending, Web
-from ansible_collections.modelops.inference.plugins.module_utils._host.sources import Source
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights import download
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.download import Clock, Part, Pending, Web
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.sources import Source
 
 CONTENT = random.Random(1).randbytes(3_000_000)
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

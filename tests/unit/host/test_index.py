@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import sys
 
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings, parse_pip_config
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import (
+    IndexSettings,
+    parse_pip_config,
+)
 
 CONFIG = """\
 :env:.cert='/etc/ssl/ca.pem'

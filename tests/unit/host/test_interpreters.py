@@ -12,17 +12,13 @@ import sys
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import (
-    interpreters,
-    resolution,
-    uv_tools,
-)
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
-from ansible_collections.modelops.inference.plugins.module_utils._host.interpreters import (
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import interpreters, resolution, uv_tools
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import IndexSettings
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.interpreters import (
     Interpreter,
     InterpreterChoice,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import CommandFailed
 
 RANGE = ">=3.10,<3.14"
 ALL = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")

@@ -9,7 +9,7 @@ import struct
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._host import llama_cpp
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import llama_cpp
 
 # As xinference 4.1.0 has it, with other addresses.
 MANAGER = """

@@ -13,8 +13,8 @@ import time
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import network
-from ansible_collections.modelops.inference.plugins.module_utils._host.network import Meaning, Peer
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import network
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.network import Meaning, Peer
 
 OWN = ["127.0.0.1", "203.0.113.5", "10.1.0.5", "10.2.0.5"]
 

@@ -12,7 +12,7 @@ import sys
 import attacker
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._host import probe
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import probe
 
 
 @pytest.fixture

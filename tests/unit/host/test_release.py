@@ -12,7 +12,7 @@ import pytest
 from test_bundle_shared import UV, wheel
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import (
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import (
     constraints,
     environments,
     index,
@@ -20,8 +20,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._host import (
     resolution,
     uv_tools,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import IndexSettings
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import CommandFailed
 from ansible_collections.modelops.inference.plugins.modules import xinference_release
 
 

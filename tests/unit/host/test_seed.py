@@ -23,10 +23,10 @@ import attacker
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import download, seed, weights
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights import download, seed, weights
 
 SHARD = random.Random(3).randbytes(2_000_000)
-MODULE = "ansible_collections.modelops.inference.plugins.module_utils._host.seed"
+MODULE = "ansible_collections.modelops.inference.plugins.module_utils._host.weights.seed"
 
 
 def wait_for(condition, seconds=10):

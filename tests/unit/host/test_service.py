@@ -15,13 +15,13 @@ import xmlrpc.client
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import (
+from ansible_collections.modelops.inference.plugins.module_utils._host.service import (
     service,
     service_manager,
     supervisord_service,
     systemd_service,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.service_manager import ServiceState
+from ansible_collections.modelops.inference.plugins.module_utils._host.service.service_manager import ServiceState
 from ansible_collections.modelops.inference.plugins.modules import xinference_service
 
 WANTED = dict(state="started", unit="[Unit]\n", timer=None, files=[], config="new")

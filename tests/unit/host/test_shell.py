@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._host import shell, supervisord_service
+from ansible_collections.modelops.inference.plugins.module_utils._host.service import supervisord_service
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import shell
 
 TELL = "import json, os; print(json.dumps(dict(os.environ)))"
 

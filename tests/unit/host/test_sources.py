@@ -8,7 +8,7 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.modelops.inference.plugins.filter.weights_differ import weights_differ
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.sources import Source, path_of
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.sources import Source, path_of
 
 SHA = "sha256:" + "ab" * 32
 URL = "https://models.example.com/dir/House-7b.Q4.gguf"

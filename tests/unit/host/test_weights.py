@@ -19,17 +19,12 @@ import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import (
-    download,
-    probe,
-    shell,
-    tree,
-    uv_tools,
-    weights,
-)
-from ansible_collections.modelops.inference.plugins.module_utils._host.download import Clock, Part, Web
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
-from ansible_collections.modelops.inference.plugins.module_utils._host.sources import Source
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import uv_tools
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import IndexSettings
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import probe, shell, tree
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights import download, weights
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.download import Clock, Part, Web
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.sources import Source
 
 ASSEMBLE = """
 from pathlib import Path

@@ -13,8 +13,8 @@ import sys
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import wheelhouse
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
+from ansible_collections.modelops.inference.plugins.module_utils._host.bundle import wheelhouse
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import IndexSettings
 
 A = b"wheel of a"
 SHA_A = hashlib.sha256(A).hexdigest()

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import INHERITED
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import INHERITED
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import Release
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.service import Service
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._host import probe
 from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.rules import Range, covers
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import probe
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file
 
 
 def ssh_port() -> int:

@@ -20,7 +20,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.
     find_program,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.rules import Rules, ports_text
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed, run
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import CommandFailed, run
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 
 

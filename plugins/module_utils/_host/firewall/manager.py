@@ -15,7 +15,7 @@ import typing as t
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.rules import Rules
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import (
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import (
     CommandFailed,
     read_file,
     run,

@@ -14,7 +14,6 @@ import re
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import service, systemd_service
 from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.manager import (
     OURS,
     Firewall,
@@ -28,7 +27,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.
     ports_text,
     sources,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run
+from ansible_collections.modelops.inference.plugins.module_utils._host.service import service, systemd_service
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file, run
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 
 

@@ -12,8 +12,11 @@ import re
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.manager import OURS, Steps
 from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.rules import Range, ports_text
-from ansible_collections.modelops.inference.plugins.module_utils._host.network import EPHEMERAL_RANGE, ephemeral_range
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.network import (
+    EPHEMERAL_RANGE,
+    ephemeral_range,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
 
 

@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.network import IPV6_REASON
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.network import IPV6_REASON
 
 Range = tuple[int, int]
 EPHEMERAL = "ephemeral"

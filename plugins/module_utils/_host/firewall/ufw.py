@@ -20,7 +20,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.firewall.
     Rules,
     ports_text,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file, run
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Plan
 
 

@@ -25,7 +25,7 @@ from ansible_collections.modelops.inference.plugins.module_utils import _json
 from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import write_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import write_file
 
 _FORMAT = 1
 # Seconds between a launch and the making of its instance, at most: the server makes it before it looks for a place.

@@ -13,10 +13,8 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import mounts
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
-    registration,
-)
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import mounts
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import registration
 
 TYPES = ("LLM", "embedding", "rerank", "image", "audio", "video", "flexible")
 

@@ -20,7 +20,7 @@ import sys
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import shell
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import shell
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import model_plan, models
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import engines
 

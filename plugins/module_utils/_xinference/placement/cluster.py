@@ -20,7 +20,7 @@ import sys
 import typing as t
 from dataclasses import dataclass, field, replace
 
-from ansible_collections.modelops.inference.plugins.module_utils._host import llama_cpp
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import llama_cpp
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
     model_plan,

@@ -12,7 +12,7 @@ import time
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import write_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import write_file
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import progress
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import repairs
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.options import Options

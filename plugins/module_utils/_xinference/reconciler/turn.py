@@ -19,7 +19,7 @@ from ansible_collections.modelops.inference.plugins.module_utils import _locks a
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.environments import installed
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.environments import installed
 from ansible_collections.modelops.inference.plugins.module_utils._session import ApiError, Session, Unreachable
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import models

@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.sources import SOURCE, Source, path_of
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.sources import SOURCE, Source, path_of
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
     model_plan,

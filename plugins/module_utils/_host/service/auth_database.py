@@ -16,7 +16,7 @@ import sqlite3
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import backup, database
+from ansible_collections.modelops.inference.plugins.module_utils._host.service import backup, database
 
 DATABASE = os.path.join("auth", "auth.db")
 _QUERY = "SELECT count(*) FROM users"

@@ -19,12 +19,12 @@ import xmlrpc.client
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import environments, release, uv_tools
-from ansible_collections.modelops.inference.plugins.module_utils._host.service_manager import (
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import environments, release, uv_tools
+from ansible_collections.modelops.inference.plugins.module_utils._host.service.service_manager import (
     ServiceManager,
     ServiceState,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import (
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import (
     last_lines,
     read_file,
     run,

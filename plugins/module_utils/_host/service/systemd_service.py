@@ -12,11 +12,11 @@ import tempfile
 import time
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
-from ansible_collections.modelops.inference.plugins.module_utils._host.service_manager import (
+from ansible_collections.modelops.inference.plugins.module_utils._host.service.service_manager import (
     ServiceManager,
     ServiceState,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import (
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import (
     CommandFailed,
     last_lines,
     run,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file
 
 # A file without it is somebody else's, such as the unit that `xinference service install` writes under the same name.
 OURS = "Managed by modelops.inference"

@@ -13,9 +13,12 @@ from __future__ import annotations
 import os
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.service_manager import ServiceManager
-from ansible_collections.modelops.inference.plugins.module_utils._host.supervisord_service import Supervisord
-from ansible_collections.modelops.inference.plugins.module_utils._host.systemd_service import Systemd, user_environment
+from ansible_collections.modelops.inference.plugins.module_utils._host.service.service_manager import ServiceManager
+from ansible_collections.modelops.inference.plugins.module_utils._host.service.supervisord_service import Supervisord
+from ansible_collections.modelops.inference.plugins.module_utils._host.service.systemd_service import (
+    Systemd,
+    user_environment,
+)
 
 
 def detect() -> tuple[str, str]:

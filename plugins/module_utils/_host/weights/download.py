@@ -21,9 +21,9 @@ import urllib.request
 from urllib.parse import urlsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.digests import BLOCK, digest
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, write_file
-from ansible_collections.modelops.inference.plugins.module_utils._host.sources import DIGESTS, Source, public
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.digests import BLOCK, digest
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file, write_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.sources import DIGESTS, Source, public
 
 # Failures in a row, with pauses of 1, 2, 4, ... seconds between them; a mebibyte of progress starts a new row.
 ATTEMPTS = 6

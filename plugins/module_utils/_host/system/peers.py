@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.modelops.inference.plugins.module_utils._host import network
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import network
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import run
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import run
 
 INDEX_OPTIONS: dict[str, t.Any] = dict(
     type="dict",

@@ -26,9 +26,9 @@ from urllib.parse import quote, urlsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, Refused, relative
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.digests import digest_of
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, write_file
-from ansible_collections.modelops.inference.plugins.module_utils._host.weights import RECORD, record
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.digests import digest_of
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file, write_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.weights import RECORD, record
 
 STATE = ".seed.json"
 # Seconds without a request, and in all.

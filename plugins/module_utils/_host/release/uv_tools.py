@@ -17,10 +17,14 @@ import zipfile
 from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import denied
-from ansible_collections.modelops.inference.plugins.module_utils._host.environments import installed
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed, run, write_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import denied
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.environments import installed
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import IndexSettings
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import (
+    CommandFailed,
+    run,
+    write_file,
+)
 
 TOOLS = "tools"
 # Seconds for which a run waits for another one that makes an environment or fetches weights on the host.

@@ -30,7 +30,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file
 
 IPV6_REASON = "Xinference joins address and port by a colon, so that only IPv4 works"
 # Documentation addresses (RFC 5737): connecting a datagram socket to one sends nothing, it only chooses the route.

@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import normal
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import normal
 
 # The option `source` of a model, and an element of xinference_weights' `sources`.
 SOURCE: dict[str, t.Any] = dict(

@@ -11,9 +11,9 @@ import json
 import os
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._host import denied
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import normal
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import denied
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import normal
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file
 
 RECORD = "release.json"
 LOCK = "lock.txt"

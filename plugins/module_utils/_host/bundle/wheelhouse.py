@@ -23,17 +23,23 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import (
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import (
     denied,
     environments,
     release,
     resolution,
     uv_tools,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.digests import digest
-from ansible_collections.modelops.inference.plugins.module_utils._host.download import Clock, Part, Web, origin, verify
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings, normal
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run, write_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import IndexSettings, normal
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.digests import digest
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file, run, write_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.download import (
+    Clock,
+    Part,
+    Web,
+    origin,
+    verify,
+)
 
 # At a time.
 DOWNLOADS = 6

@@ -12,15 +12,15 @@ import re
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import denied
-from ansible_collections.modelops.inference.plugins.module_utils._host.constraints import (
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import denied
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.constraints import (
     CUDA_ONLY,
     TORCH_FAMILY,
     for_cuda,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed, write_file
-from ansible_collections.modelops.inference.plugins.module_utils._host.uv_tools import Tools
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import IndexSettings
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.uv_tools import Tools
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import CommandFailed, write_file
 
 _COMPILE = ("pip", "compile", "--quiet", "--no-header", "--no-annotate")
 # uv's words where indexes answer and have nothing that fits.

@@ -11,7 +11,7 @@ import re
 import typing as t
 from urllib.parse import unquote
 
-from ansible_collections.modelops.inference.plugins.module_utils._host import denied
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import denied
 
 # Today's releases of these break old Xinference releases, which name no upper bound of their own: fastapi 0.137 answers
 # 500 to everything (bounded by Xinference since 2.11), and transformers 5 breaks embeddings beside the peft<=0.17.1 that

@@ -18,7 +18,7 @@ import re
 import struct
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file
 
 #: What the sections of a library, or the libraries that it needs, begin with where it computes with such devices.
 _MARKS = {

@@ -24,8 +24,8 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils._directory import examine, opened, swappable_by
-from ansible_collections.modelops.inference.plugins.module_utils._host.digests import digest_of
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.digests import digest_of
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file
 
 TCP_LISTEN = "0A"
 # Extras with packages of which PyPI has the source only: pyworld and cdifflib (4.1.0).

@@ -20,26 +20,26 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import denied
-from ansible_collections.modelops.inference.plugins.module_utils._host.constraints import (
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import denied
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.constraints import (
     bounds,
     numbers,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.environments import (
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.environments import (
     LOCK,
     RECORD,
     installed,
     lock_text,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
-from ansible_collections.modelops.inference.plugins.module_utils._host.resolution import _NOTHING, Resolver
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import (
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import IndexSettings
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.resolution import _NOTHING, Resolver
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.uv_tools import Tools
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import (
     CommandFailed,
     read_file,
     run,
     write_file,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.uv_tools import Tools
 
 # As setuptools and Meson say it, and a compiler without Python's headers.
 _NO_COMPILER = re.compile(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file
 
 
 def unmounted(path: str, fstab: str = "/etc/fstab", mounts: str = "/proc/self/mounts") -> tuple[str, str] | None:

@@ -19,8 +19,8 @@ import zipfile
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import last_lines
-from ansible_collections.modelops.inference.plugins.module_utils._host.tree import stays_inside
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import last_lines
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.tree import stays_inside
 
 # The first bytes of a Zstandard frame (RFC 8878, 3.1.1).
 _ZSTD = b"\x28\xb5\x2f\xfd"

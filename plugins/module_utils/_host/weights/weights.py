@@ -22,15 +22,13 @@ from urllib.parse import quote, urlsplit
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, make_directory, relative
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import (
-    archive,
-    environments,
-    probe,
-    tree,
-    uv_tools,
-)
-from ansible_collections.modelops.inference.plugins.module_utils._host.digests import BLOCK, digest
-from ansible_collections.modelops.inference.plugins.module_utils._host.download import (
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import environments, uv_tools
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import IndexSettings, normal
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import probe, tree
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.digests import BLOCK, digest
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file, run, write_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights import archive
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.download import (
     Clock,
     Part,
     Pending,
@@ -40,9 +38,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.download 
     readable,
     verify,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings, normal
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file, run, write_file
-from ansible_collections.modelops.inference.plugins.module_utils._host.sources import Source
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.sources import Source
 
 RECORD = "source.json"
 DRAFT = ".fetching-"

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, Refused, make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.database import JOURNALS, copied
+from ansible_collections.modelops.inference.plugins.module_utils._host.service.database import JOURNALS, copied
 
 # Below XINFERENCE_HOME; every database beside them, too.
 KEPT = ("auth", "model")

@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import normal
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import normal
 
 #: The variable by which an inventory adds to the table.
 VARIABLE = "xinference_denied_packages"

@@ -24,10 +24,11 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host import denied, probe
-from ansible_collections.modelops.inference.plugins.module_utils._host.digests import BLOCK, digest
-from ansible_collections.modelops.inference.plugins.module_utils._host.download import readable
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import read_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.release import denied
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import probe
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.digests import BLOCK, digest
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.download import readable
 
 MANIFEST = "manifest.json"
 # For whoever has but a shell.

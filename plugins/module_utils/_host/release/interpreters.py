@@ -17,11 +17,11 @@ from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.index import IndexSettings
-from ansible_collections.modelops.inference.plugins.module_utils._host.release import ingredients
-from ansible_collections.modelops.inference.plugins.module_utils._host.resolution import Incomplete, Resolver
-from ansible_collections.modelops.inference.plugins.module_utils._host.shell import CommandFailed, run
-from ansible_collections.modelops.inference.plugins.module_utils._host.uv_tools import Tools
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import IndexSettings
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.release import ingredients
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.resolution import Incomplete, Resolver
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.uv_tools import Tools
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import CommandFailed, run
 
 SOURCES = ("auto", "host", "uv")
 # Those that uv fetches, best first. 3.13 is behind: Xinference's set 'all' has a package there that must be compiled (editdistance).
