@@ -14,9 +14,10 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import release
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Run
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Request
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import Plan
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.steps import STEPS, Call, Run, calls
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.steps import STEPS, calls
 from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables, native
 
 SPEC = {
@@ -50,6 +51,8 @@ class ActionModule(ActionBase):
 
     def _done(self, call: Call, known: dict[str, t.Any]) -> dict[str, t.Any]:
         """The result of the module, by its own action where it has one. What it was given is in no result."""
+        if not call.module:
+            return {"changed": False, **call.told}
         name = call.module if "." in call.module else f"modelops.inference.{call.module}"
         if call.interpreter:
             known = _with_interpreter(known, call.interpreter, self._task.delegate_to)
@@ -69,7 +72,7 @@ class ActionModule(ActionBase):
         else:
             result = action.run(task_vars=known)
         result.pop("invocation", None)
-        return result
+        return {**call.told, **result}
 
 
 def _with_interpreter(known: dict[str, t.Any], interpreter: str, delegate: str | None) -> dict[str, t.Any]:
@@ -81,10 +84,11 @@ def _with_interpreter(known: dict[str, t.Any], interpreter: str, delegate: str |
 
 
 def _merged(results: list[dict[str, t.Any]]) -> dict[str, t.Any]:
-    """One result of several executions."""
-    merged = dict(results[-1])
+    """One result of several executions, or of none."""
+    merged: dict[str, t.Any] = dict(results[-1]) if results else {"changed": False}
     if len(results) > 1:
         merged["changed"] = any(each.get("changed") for each in results)
+        merged["plan"] = [line for each in results for line in each.get("plan") or []]
         diffs = [each["diff"] for each in results if each.get("diff")]
         merged.update({"diff": diffs} if diffs else {})
     return merged

@@ -65,6 +65,7 @@ options:
       worker:
         description:
           - Address (IP address, or IP address and port) of the worker to run on. A server in local mode ignores it.
+          - A name in the place of the IP address is resolved on the machine that runs the module.
           - With it, O(models[].path) is not looked for on the machine that runs the module.
         type: str
       n_worker:

@@ -17,7 +17,8 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._variables impo
 
 
 def validated(variables: Variables, needs: Needs) -> dict[str, t.Any]:
-    """A failure with a line for each mistake; or ``models``, a row for each declared model where role models is judged.
+    """A failure with a line for each mistake; or, where role models is judged, ``declared``, what the cluster declares,
+    and ``models``, a row for each model of it.
 
     :param needs: variables that are validated.
     """
@@ -30,7 +31,7 @@ def validated(variables: Variables, needs: Needs) -> dict[str, t.Any]:
         lines = [*(f"{who}: {each}" for each in wrong), "Correct the inventory, or the extra variables."]
         return {"failed": True, "msg": _secrets.redacted("\n".join(lines))}
     source = dify.source(settings, names) if "models" in needs.roles else None
-    return {"changed": False, "models": source["models"] if source else []}
+    return {"changed": False, "models": source["models"] if source else [], "declared": source}
 
 
 def _who(given: t.Mapping[str, t.Any], settings: Settings) -> str:

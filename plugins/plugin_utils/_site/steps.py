@@ -11,46 +11,12 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
-from dataclasses import dataclass, field
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import reading, release
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import reading, release, serve, steps_models
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Options, Run
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Host
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import Plan
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Settings
-
-# Pinned here, once: the installer, and the service manager of hosts without systemd.
-UV = "uv==0.13.9"
-SUPERVISOR = "supervisor==4.3.0"
-
-Options = dict[str, t.Any]
-
-
-@dataclass(frozen=True)
-class Call:
-    """One execution of a module.
-
-    :param module: its name in the collection.
-    :param interpreter: Python that runs it; empty for the one that Ansible takes.
-    """
-
-    module: str
-    options: Options
-    interpreter: str = ""
-
-
-@dataclass(frozen=True)
-class Run:
-    """What a play knows where a step runs.
-
-    :param results: of steps that ran before, by the names under which the role registers them.
-    :param check_mode: whether nothing is changed.
-    """
-
-    results: t.Mapping[str, t.Any] = field(default_factory=dict)
-    check_mode: bool = False
-
-    def result(self, name: str) -> t.Mapping[str, t.Any]:
-        return self.results.get(name) or {}
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.pins import SUPERVISOR, UV
 
 
 def calls(step: str, plan: Plan, run: Run, options: t.Mapping[str, t.Any]) -> list[Call]:
@@ -238,16 +204,6 @@ def _directories(plan: Plan, run: Run) -> list[Call]:
 # --- users ---------------------------------------------------------------------------------------------------------------
 
 
-def login(settings: Settings) -> Options:
-    """How a module of the host that the settings are of logs in to its server as its administrator."""
-    password = settings.value("xinference_admin_password")
-    return {
-        "username": settings.value("xinference_admin_user"),
-        "password": password or None,
-        "password_file": None if password else f"{settings.value('xinference_dir')}/secrets/admin_password",
-    }
-
-
 def _administrator(plan: Plan, run: Run) -> Call:
     host, value = plan.host, plan.host.value
     old = host.authentication == "file"
@@ -269,39 +225,23 @@ def _administrator(plan: Plan, run: Run) -> Call:
 
 
 def _users(plan: Plan, run: Run) -> Call:
-    host, value = plan.host, plan.host.value
-    key = {"name": "client", "path": f"{host.secrets}/client_key", "key": value("xinference_client_key") or None}
+    host = plan.host
     return Call(
         "xinference_admin",
         {
             "endpoint": host.endpoint,
-            **login(host.settings),
-            "ready_timeout": value("xinference_start_timeout"),
+            **serve.login(host.settings),
+            "ready_timeout": host.value("xinference_start_timeout"),
             "log_path": host.log,
-            "users": [*value("xinference_users"), *_reconciler_users(host)],
-            "keys": [] if host.authentication == "none" else [{k: v for k, v in key.items() if v}],
+            **serve.accounts(host),
         },
         host.interpreter,
     )
 
 
-def _reconciler_users(host: Host) -> list[Options]:
-    """The reconciler's user, where the server has users. It may not administer."""
-    if host.authentication != "database" or not host.settings.has("models_reconcile"):
-        return []
-    return [
-        {
-            "name": "reconciler",
-            "password_path": host.reconciler_password,
-            "permissions": ["models:list", "models:write", "models:register"],
-            "state": "present" if host.reconciles else "absent",
-        }
-    ]
-
-
 def _reload(plan: Plan, run: Run) -> Call:
     host = plan.host
-    return Call("xinference_reload", {"endpoint": host.endpoint, **login(host.settings)}, host.interpreter)
+    return Call("xinference_reload", {"endpoint": host.endpoint, **serve.login(host.settings)}, host.interpreter)
 
 
 STEPS: dict[str, t.Callable[[Plan, Run], Call | list[Call]]] = {
@@ -320,4 +260,5 @@ STEPS: dict[str, t.Callable[[Plan, Run], Call | list[Call]]] = {
     "service": _service,
     "stop": _stop,
     "users": _users,
+    **steps_models.STEPS,
 }

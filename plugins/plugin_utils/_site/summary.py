@@ -18,10 +18,7 @@ RESULTS = (
     "xinference_bootstrap_result",
     "xinference_activate_result",
     "xinference_service_result",
-    "xinference_admin_result",
-    "models_reconciler_program",
-    "models_reconciler_result",
-    "models_result",
+    "xinference_served",
 )
 # More servers than these are not told one by one.
 _FEW = 5

@@ -30,7 +30,7 @@ def _environment(role: str) -> jinja2.Environment:
 
 _TEMPLATES = {
     (role, name): environment.get_template(name)
-    for role in ("xinference",)
+    for role in ("xinference", "models")
     for environment in [_environment(role)]
     for name in environment.list_templates()
 }

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.filter.reconciler_digest import reconciler_digest
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.program import reconciler
 
 
 @pytest.mark.each_core("xinference_reconciler")
@@ -28,7 +27,7 @@ def test_it_is_installed_once_and_removed(run_module, tmp_path):
     assert done["plan"] == predicted["plan"] == [f"+ install {path}"] and done["program"] == str(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o755
     assert path.read_bytes().startswith(f"#!{tmp_path}/current/bin/python\n".encode())
-    assert hashlib.sha256(path.read_bytes()).hexdigest() == reconciler_digest(str(tmp_path))
+    assert path.read_bytes() == reconciler(str(tmp_path))
     assert not run_module("xinference_reconciler", options).changed
     assert [p.name for p in path.parent.iterdir()] == ["modelops-reconcile"]
     gone = {**options, "state": "absent"}
@@ -52,22 +51,13 @@ def test_another_program_is_replaced(run_module, tmp_path):
 
 @pytest.mark.each_core("xinference_reconciler")
 def test_the_payload_of_the_module_holds_what_the_controller_has(tmp_path):
-    """Run by Ansible: what it sends to a host makes the program that the filter tells the digest of."""
+    """Run by Ansible: what it sends to a host makes the program that the plan compares with."""
     collections = next(path for path in sys.path if (Path(path) / "ansible_collections" / "modelops").is_dir())
-    program = tmp_path / "tools" / "modelops-reconcile"
-    tasks = [
-        {"modelops.inference.xinference_reconciler": {"path": str(tmp_path)}},
-        {
-            "ansible.builtin.copy": {
-                "content": f"{{{{ '{tmp_path}' | modelops.inference.reconciler_digest }}}}",
-                "dest": str(tmp_path / "digest"),
-            }
-        },
-    ]
+    tasks = [{"modelops.inference.xinference_reconciler": {"path": str(tmp_path)}}]
     play = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]
     (tmp_path / "play.yml").write_text(json.dumps(play))
     env = {**os.environ, "ANSIBLE_COLLECTIONS_PATH": collections, "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
     command = [Path(sys.executable).parent / "ansible-playbook", "-i", "localhost,", tmp_path / "play.yml"]
     done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert hashlib.sha256(program.read_bytes()).hexdigest() == (tmp_path / "digest").read_text()
+    assert (tmp_path / "tools" / "modelops-reconcile").read_bytes() == reconciler(str(tmp_path))

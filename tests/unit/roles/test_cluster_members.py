@@ -10,7 +10,6 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.modelops.inference.plugins.filter.cluster_members import cluster_members
 from ansible_collections.modelops.inference.plugins.filter.known_hosts import known_hosts
-from ansible_collections.modelops.inference.plugins.filter.on_workers import on_workers
 from ansible_collections.modelops.inference.plugins.filter.role_variables import role_variables
 
 GROUPS = {
@@ -70,12 +69,6 @@ def test_several_clusters_and_a_host_that_is_both():
 def test_what_is_no_cluster_is_refused(groups, hostvars, why):
     with pytest.raises(AnsibleFilterError, match=why):
         cluster_members(groups, hostvars)
-
-
-def test_a_worker_is_named_like_any_host():
-    workers = {"gpu02": "10.1.2.4:9998"}
-    models = [{"uid": "a", "worker": "gpu02"}, {"uid": "b"}, {"uid": "c", "worker": "10.9.9.9"}]
-    assert on_workers(models, workers) == [{"uid": "a", "worker": "10.1.2.4:9998"}, models[1], models[2]]
 
 
 def test_variables_of_another_host_have_the_defaults_of_the_roles():

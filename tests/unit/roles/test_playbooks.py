@@ -33,6 +33,8 @@ VARIABLES = {
     "models",
     "xinference",
     "validate_variables",
+    "host_plan",
+    "host_step",
     "report",
     "site.yml",
 )

@@ -85,7 +85,7 @@ def test_what_is_there_is_read_before_anything_else_of_the_host(runs):
 def test_the_proof_comes_between_environment_and_models_and_not_in_check_mode(runs):
     assert not [name for name, _given in runs[1]["check"] if name == "accelerator_proof"]
     calls = [name for name, _given in runs[1]["first"]]
-    assert max(n for n, name in enumerate(calls) if name == "accelerator_proof") < calls.index("xinference_models")
+    assert max(n for n, name in enumerate(calls) if name == "accelerator_proof") < calls.index("xinference_serve")
 
 
 def test_what_was_proven_is_proven_again_only_where_it_changed(runs):
@@ -140,7 +140,7 @@ def test_who_waits_for_a_restart_is_not_proven_and_stands_in_the_summary(runs):
 def test_no_model_is_launched_on_a_server_whose_cards_answer_only_after_a_restart(runs):
     site, made = runs
     for run in ("first", "again"):
-        launches = [given for name, given in made[run] if name == "xinference_models" and given["endpoint"]]
+        launches = [given for name, given in made[run] if name == "xinference_serve"]
         # A cluster goes on, whichever of its hosts wait.
         assert len(launches) == len(("one", "two", "three", "solo"))
     assert "\ndark: Xinference" not in site.summary

@@ -29,12 +29,13 @@ SERVED = {
     "api_key_file": "/opt/xinference/secrets/client_key",
     "reconciler": "/opt/xinference/tools/modelops-reconcile",
     "models": [MODEL],
+    "plan": [],
 }
 FOUND = {
     "service": {"manager": "systemd", "commands": {word: f"systemctl {word} x" for word in ("stop", "start", "log")}},
     "secrets_since": {"admin_password": "2026-11-30", "client_key": "2026-12-01"},
 }
-ONE = {"xinference_served": SERVED, "xinference_found": FOUND, "models_result": {"plan": []}}
+ONE = {"xinference_served": SERVED, "xinference_found": FOUND}
 
 
 def cards(*names, accelerator="nvidia"):
@@ -83,7 +84,7 @@ def test_what_is_told_of_the_administrator(changed, line):
 def test_what_was_done_stands_first_in_the_order_of_the_run():
     known = {
         **ONE,
-        "models_result": {"plan": ["+ launch tiny"]},
+        "xinference_served": {**SERVED, "plan": ["+ launch tiny"]},
         "xinference_release_result": {"plan": ["+ build 4.1.0"]},
     }
     assert told({"one": known, "two": ONE})[0] == ["Done on one", "  + build 4.1.0", "  + launch tiny"]

@@ -154,6 +154,16 @@ def test_a_model_that_is_loading_is_waited_for(apply, xinference):
     assert xinference.models.launches == ["bge-m3"]
 
 
+def test_the_name_of_a_worker_is_resolved(apply, embedding):
+    with XinferenceServer("4.1.0", workers=("127.0.0.1:9998", "127.0.0.2:9998")) as server:
+        for uid, worker, ip in (("a", "localhost:9998", "127.0.0.1:9998"), ("b", "127.0.0.2", "127.0.0.2")):
+            result = apply(server, [embedding(uid=uid, worker=worker)])
+            assert not result.failed, result["msg"]
+            assert server.models.models[uid].body["worker_ip"] == ip
+        unknown = apply(server, [embedding(worker="no-such-host.invalid")])
+        assert unknown.failed and "no-such-host.invalid" in unknown["msg"]
+
+
 def test_all_replicas_are_waited_for(apply, newest):
     newest.behave("bge-m3", apart=0.6)
     result = apply(newest, [{"uid": "bge-m3", "type": "embedding", "replicas": 2}])

@@ -12,6 +12,7 @@ import typing as t
 from ansible_collections.modelops.inference.plugins.module_utils import _log as log
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._host.system import network
 from ansible_collections.modelops.inference.plugins.module_utils._host.weights.sources import SOURCE, Source, path_of
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import (
@@ -137,7 +138,7 @@ def unmask_short_values(module: AnsibleModule) -> None:
 
 
 def paths_of_sources(
-    declared: t.Sequence[t.Mapping[str, t.Any]], weights: t.Mapping[str, t.Any], *, predict: bool = False
+    declared: t.Iterable[t.Mapping[str, t.Any]], weights: t.Mapping[str, t.Any], *, predict: bool = False
 ) -> list[t.Mapping[str, t.Any]]:
     """The models with the path of their weights filled in where only the source is declared.
 
@@ -162,12 +163,24 @@ def paths_of_sources(
     return found
 
 
+def on_addresses(declared: t.Iterable[t.Mapping[str, t.Any]]) -> list[t.Mapping[str, t.Any]]:
+    """The models, with the IP address of each worker in the place of a name, which the server would not know it by."""
+    found = []
+    for model in declared:
+        name, colon, port = (model["worker"] or "").partition(":")
+        meaning = network.meaning_of(name) if name else None
+        if meaning and meaning.name and meaning.address:
+            model = dict(model, worker=f"{meaning.address}{colon}{port}")
+        found.append(model)
+    return found
+
+
 def desired(p: t.Mapping[str, t.Any], check: bool) -> list[models.Model]:
     """The declared models, by the options above.
 
     :raises ModelopsError: naming everything that cannot be meant.
     """
-    declared = paths_of_sources(p["models"], p["weights"], predict=check)
+    declared = paths_of_sources(on_addresses(p["models"]), p["weights"], predict=check)
     # In check mode the path of a source may only stand for weights that a run would fetch.
     fetched = {model["path"] for model in declared if check and model["source"]}
     there = of_cluster(p)

@@ -1,0 +1,46 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a step of a plan is made of: executions of modules. Pure. Private to the collection."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, field
+
+Options = dict[str, t.Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One execution of a module.
+
+    :param module: its name in the collection; empty where there is only something to tell.
+    :param interpreter: Python that runs it; empty for the one that Ansible takes.
+    :param told: what the result says beside what the module returns.
+    """
+
+    module: str
+    options: Options = field(default_factory=dict)
+    interpreter: str = ""
+    told: Options = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a play knows where a step runs.
+
+    :param results: of steps that ran before, by the names under which the role registers them.
+    :param check_mode: whether nothing is changed.
+    """
+
+    results: t.Mapping[str, t.Any] = field(default_factory=dict)
+    check_mode: bool = False
+
+    def result(self, name: str) -> t.Mapping[str, t.Any]:
+        return self.results.get(name) or {}
+
+    def of(self, host: str, name: str) -> t.Any:
+        """A variable of another host; None where it has none."""
+        return self.result("hostvars").get(host, {}).get(name)
