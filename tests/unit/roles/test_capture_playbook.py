@@ -46,6 +46,7 @@ def play(site):
     return run
 
 
+@pytest.mark.each_core("capture.yml", "site_capture")
 def test_it_is_written_once_and_a_following_run_finds_it_unchanged(newest, play, site):
     newest.serve("q", model_name="qwen3", model_engine="llama.cpp", envs={"HF_TOKEN": "hf_abcdefgh"})
     predicted = play(newest, "--check", "--diff")
@@ -58,6 +59,11 @@ def test_it_is_written_once_and_a_following_run_finds_it_unchanged(newest, play,
     assert f"1 models of {newest.url} are in {path}." in done.stdout
     assert yaml.safe_load(path.read_text())["xinference_models"][0]["uid"] == "q"
     assert "changed=0" in play(newest).stdout
+    text = path.read_text()
+    path.write_text(text + "# edited\n")
+    refused = play(newest)
+    assert refused.returncode and "says something else than what runs" in " ".join(refused.stdout.split())
+    assert play(newest, "-e", "capture_replace=true").returncode == 0 and path.read_text() == text
     follow = site.parent / "follow.yml"
     task = {"endpoint": newest.url, "password": PASSWORD, "models": "{{ xinference_models }}"}
     play_of = {"hosts": "theirs", "gather_facts": False, "tasks": [{"modelops.inference.xinference_models": task}]}
@@ -72,36 +78,3 @@ def test_a_wrong_variable_is_refused_before_anything_is_asked(newest, play):
     said = " ".join(refused.stdout.split())
     assert refused.returncode and "did you mean capture_replace?" in said
     assert "capture_replace is 'perhaps', which is no bool." in said and not newest.requests
-
-
-@pytest.mark.each_core("capture.yml")
-def test_another_file_is_not_overwritten_unless_told(newest, play, tmp_path):
-    path = tmp_path / "mine.yml"
-    path.write_text("xinference_models: [{uid: mine}]\n")
-    refused = play(newest, "-e", f"capture_dest={path}")
-    assert refused.returncode and "says something else than what runs" in " ".join(refused.stdout.split())
-    assert path.read_text() == "xinference_models: [{uid: mine}]\n"
-    assert play(newest, "-e", f"capture_dest={path}", "-e", "capture_replace=true").returncode == 0
-    assert path.read_text().endswith("xinference_models: []\n")
-
-
-def test_a_file_is_kept_while_models_load(newest, play, tmp_path):
-    path = tmp_path / "mine.yml"
-    path.write_text("xinference_models: [{uid: mine}]\n")
-    newest.behave("q", hangs=True)
-    newest.models.launch({"model_name": "qwen3", "model_uid": "q", "model_engine": "llama.cpp"})
-    refused = play(newest, "-e", f"capture_dest={path}", "-e", "capture_replace=true")
-    said = " ".join(refused.stdout.split())
-    assert (
-        refused.returncode
-        and f"{newest.url} is not at rest, so {path} is not written" in said
-        and "q (loading)." in said
-    )
-    assert path.read_text() == "xinference_models: [{uid: mine}]\n"
-
-
-def test_the_hosts_own_variables_are_not_hidden(newest, play, site):
-    (site / "host_vars").mkdir()
-    (site / "host_vars" / "theirs.yml").write_text("a: 1\n")
-    refused = play(newest)
-    assert refused.returncode and "Move it into that directory" in " ".join(refused.stdout.split())

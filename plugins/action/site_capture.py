@@ -1,0 +1,70 @@
+# Copyright (c) 2026 The modelops.inference maintainers
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Writes what a server runs as an inventory file on the controller."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import typing as t
+
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.modelops.inference.plugins.module_utils._address import server_url
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.plugin_utils._local_file import content, written
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import captured
+
+MODULE = "modelops.inference.xinference_capture_info"
+
+display = Display()
+
+
+class ActionModule(ActionBase):
+    _supports_check_mode = True
+
+    def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        super().run(tmp, task_vars)
+        self.validate_argument_spec({})
+        known = task_vars or {}
+
+        def get(name: str) -> t.Any:
+            return self._templar.template(known[name]) if name in known else None
+
+        args = captured.options(get)
+        found: dict[str, t.Any] = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
+        if found.get("failed"):
+            return found
+        host, url = known["inventory_hostname"], args["endpoint"]
+        inventory = get("inventory_dir") or os.environ.get("PWD", "")
+        where = captured.place(get("capture_dest"), inventory, host, _listed)
+        try:
+            replace = boolean(get("capture_replace") or False)
+            why = captured.refusal(found, where, content(where.path), host, url, replace=replace)
+            if why:
+                raise ModelopsError(why)
+            if not self._task.check_mode:
+                os.makedirs(os.path.dirname(where.path) or ".", mode=0o755, exist_ok=True)
+            # 0644: it holds names of variables in the place of secrets.
+            done = written(where.path, found["text"], check=self._task.check_mode)
+        except ModelopsError as exc:
+            raise AnsibleActionFail(str(exc)) from exc
+        for line in captured.left_to_do(found, where.path, url):
+            display.display(line)
+        warnings = {"warnings": found["warnings"]} if found.get("warnings") else {}
+        # The address by which Difys know it.
+        known_as = get("capture_endpoint") or server_url(
+            get("xinference_host"), get("xinference_port"), [get("ansible_host") or host]
+        )
+        return {**done, **warnings, "uids": [model["uid"] for model in found["models"]], "url": known_as}
+
+
+def _listed(directory: str) -> list[str]:
+    with contextlib.suppress(OSError):
+        return sorted(os.listdir(directory))
+    return []
