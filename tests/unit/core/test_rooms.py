@@ -12,19 +12,22 @@ import pytest
 
 PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
 PREFIX = "ansible_collections.modelops.inference.plugins."
-# Rooms of _xinference: each imports only those above it in this list. One that is added stands here, too.
-ROOMS = [
-    "api",
-    "users",
-    "declaration",
-    "needs",
-    "catalog",
-    "placement",
-    "launching",
-    "draining",
-    "reconciler",
-    "runs",
-]
+# Rooms: each imports only those before it in its list. One that is added stands here, too.
+ROOMS = {
+    "_host": ["system", "release", "weights", "bundle", "service", "firewall"],
+    "_xinference": [
+        "api",
+        "users",
+        "declaration",
+        "needs",
+        "catalog",
+        "placement",
+        "launching",
+        "draining",
+        "reconciler",
+        "runs",
+    ],
+}
 # The first may not import the second.
 FORBIDDEN = [
     ("module_utils", "plugin_utils"),
@@ -62,12 +65,12 @@ def below(part, name):
     return name == part or name.startswith(f"{part}.")
 
 
-def climbs(room, name):
-    """Whether a file of a room that imports this name imports a later room."""
+def climbs(house, room, name):
+    """Whether a file of a room that imports this name imports a later room of the house."""
     parts = name.split(".")
-    if parts[:2] != ["module_utils", "_xinference"]:
+    if parts[:2] != ["module_utils", house]:
         return False
-    return ROOMS.index(parts[2]) > ROOMS.index(room)
+    return ROOMS[house].index(parts[2]) > ROOMS[house].index(room)
 
 
 @pytest.mark.parametrize("importer, other", FORBIDDEN)
@@ -81,22 +84,23 @@ def test_nothing_is_imported_against_the_direction(importer, other):
     assert wrong == []
 
 
-def test_the_rooms_of_xinference_import_only_those_above_them():
-    there = {path.parent.name for path in sources("module_utils._xinference")} - {"_xinference"}
-    assert there == set(ROOMS)
+@pytest.mark.parametrize("house", ROOMS)
+def test_rooms_import_only_those_before_them(house):
+    there = {path.parent.name for path in sources(f"module_utils.{house}")} - {house}
+    assert there == set(ROOMS[house])
     wrong = [
         f"{room}/{path.name} imports {name}"
-        for room in ROOMS
-        for path in sources(f"module_utils._xinference.{room}")
+        for room in ROOMS[house]
+        for path in sources(f"module_utils.{house}.{room}")
         for name in imported(path.read_text())
-        if climbs(room, name)
+        if climbs(house, room, name)
     ]
     assert wrong == []
 
 
 def test_an_import_that_goes_up_is_found():
     [upward] = imported(f"from {PREFIX}module_utils._xinference.launching import launch")
-    assert climbs("api", upward) and not climbs("draining", upward)
+    assert climbs("_xinference", "api", upward) and not climbs("_xinference", "draining", upward)
     assert below("module_utils._xinference", upward) and not below("module_utils._x", upward)
 
 
