@@ -53,4 +53,4 @@ plan:
   returned: where something changed
   type: list
   elements: str
-"""  # """
+"""

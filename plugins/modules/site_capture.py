@@ -34,4 +34,4 @@ url:
   returned: success
   type: str
   sample: http://10.1.2.3:9997
-"""  # """
+"""

@@ -14,12 +14,12 @@ import os
 import signal
 import socket
 import subprocess
-import threading
 import time
 from pathlib import Path
 
 import pytest
 import requests
+from servers.repeated import repeated
 
 #: The release that every path is tested on, and the older ones that are known to differ.
 TESTED, OLD = "4.1.0", ("2.12.0", "1.17.1")
@@ -92,28 +92,20 @@ class Server:
         """Of a client with the key that xinference_admin made; empty where there is none."""
         return {"Authorization": f"Bearer {self.key_file.read_text().strip()}"} if self.key_file.exists() else {}
 
-    @contextlib.contextmanager
     def asked(self, uid: str, pause: float = 0.2):
-        """Asks an embedding model all the time, and yields the list of answers: (seconds since the start, status)."""
-        answers, stop, begun = [], threading.Event(), time.monotonic()
+        """Asks an embedding model all the time; as its context the list of answers, (seconds since the start, status)."""
+        begun = time.monotonic()
 
         def ask():
-            while not stop.wait(pause):
-                try:
-                    body = {"model": uid, "input": "Is anybody there?"}
-                    url = f"{self.url}/v1/embeddings"
-                    answer = requests.post(url, json=body, headers=self.headers, timeout=30).status_code
-                except requests.RequestException as exc:
-                    answer = type(exc).__name__
-                answers.append((round(time.monotonic() - begun, 1), answer))
+            try:
+                body = {"model": uid, "input": "Is anybody there?"}
+                url = f"{self.url}/v1/embeddings"
+                answer = requests.post(url, json=body, headers=self.headers, timeout=30).status_code
+            except requests.RequestException as exc:
+                answer = type(exc).__name__
+            return round(time.monotonic() - begun, 1), answer
 
-        thread = threading.Thread(target=ask)
-        thread.start()
-        try:
-            yield answers
-        finally:
-            stop.set()
-            thread.join()
+        return repeated(ask, pause)
 
     def model_processes(self) -> dict[str, int]:
         """Process id of each replica, by the name that it runs under, such as minilm-rep0."""

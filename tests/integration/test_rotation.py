@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import json
 import subprocess
-import threading
 import time
 
 import pytest
 import requests
 from real_server import PASSWORD, TESTED, environment
+from servers.repeated import repeated
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import program, reconcile
@@ -56,21 +56,17 @@ def turning(directory, claimed, tmp_path):
 
     @contextlib.contextmanager
     def run():
-        statuses, told, ends = [], [], threading.Event()
+        told = []
 
-        def turns():
-            while not ends.is_set():
-                done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
-                told.append(done.stdout + done.stderr)
-                statuses.append(done.returncode)
+        def turn():
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
+            told.append(done.stdout + done.stderr)
+            return done.returncode
 
-        thread = threading.Thread(target=turns)
-        thread.start()
         try:
-            yield statuses
+            with repeated(turn, 0) as statuses:
+                yield statuses
         finally:
-            ends.set()
-            thread.join()
             # Not before: a module is told by the last line that its process prints.
             print(*told)
 

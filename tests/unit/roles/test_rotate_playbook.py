@@ -5,13 +5,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
 import sys
-import threading
-import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -22,6 +19,7 @@ import yaml
 from servers.dify import Backend, DifyServer
 from servers.dify.server import EMAIL
 from servers.dify.server import PASSWORD as DIFY_PASSWORD
+from servers.repeated import repeated
 from servers.xinference import PASSWORD, XinferenceServer
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import reconcile
@@ -88,33 +86,22 @@ def play(server, file, tmp_path):
     return run
 
 
-class Clients:
-    """Ask all the time, each with the key that it finds where it keeps one."""
+def clients(url, *places):
+    """``with clients(url, place, ...) as answers``: they ask all the time, each with the key that it finds where it keeps one."""
 
-    def __init__(self, url, *places):
-        self.url, self.places, self.answers, self.ends = url, places, [], threading.Event()
+    def ask():
+        answers = []
+        for place in places:
+            request = urllib.request.Request(url + "/v1/models")
+            request.add_header("Authorization", f"Bearer {place()}")
+            try:
+                with urllib.request.urlopen(request, timeout=10) as answer:
+                    answers.append(answer.status)
+            except urllib.error.HTTPError as exc:
+                answers.append(exc.code)
+        return tuple(answers)
 
-    @contextlib.contextmanager
-    def asking(self):
-        thread = threading.Thread(target=self._ask)
-        thread.start()
-        try:
-            yield self
-        finally:
-            self.ends.set()
-            thread.join()
-
-    def _ask(self):
-        while not self.ends.is_set():
-            for place in self.places:
-                request = urllib.request.Request(self.url + "/v1/models")
-                request.add_header("Authorization", f"Bearer {place()}")
-                try:
-                    with urllib.request.urlopen(request, timeout=10) as answer:
-                        self.answers.append(answer.status)
-                except urllib.error.HTTPError as exc:
-                    self.answers.append(exc.code)
-            time.sleep(0.05)
+    return repeated(ask, 0.05)
 
 
 def keys_in(dify):
@@ -145,7 +132,7 @@ def test_no_request_fails_and_a_dify_that_is_down_keeps_the_old_key(server, file
         ]
         down = [targets[0], {**targets[1], "url": "http://127.0.0.1:9"}]
         places = [lambda dify=dify: next(iter(keys_in(dify))) for dify in (office, lab)]
-        with Clients(server.url, lambda: file.read_text().strip(), *places).asking() as clients:
+        with clients(server.url, lambda: file.read_text().strip(), *places) as answers:
             code, out = play("-e", "rotate=client_key", dify_targets=down)
             assert code, out
             assert (
@@ -161,7 +148,7 @@ def test_no_request_fails_and_a_dify_that_is_down_keeps_the_old_key(server, file
             assert "the client key of cluster gpu1 exists since 2026-11-22 10:47:06 (UTC)" in out
             assert names(server) == {"client": both["client-next"]} and keys_in(lab) == keys_in(office)
             assert both["client-next"] not in out
-        assert len(clients.answers) > 10 and set(clients.answers) == {200}
+        assert len(answers) > 10 and set(answers) == {(200, 200, 200)}
 
 
 def test_what_cannot_be_rotated_is_refused(server, file, play):
@@ -183,23 +170,10 @@ def reconciler(server, file, run_module):
     return directory
 
 
-@contextlib.contextmanager
 def turning(server, directory):
-    """One turn of the reconciler after the other; yields their exit statuses."""
+    """One turn of the reconciler after the other; as its context their exit statuses."""
     command = ["--directory", str(directory), "run", "--endpoint", server.url, "--release", "4.1.0"]
-    statuses, ends = [], threading.Event()
-
-    def turns():
-        while not ends.wait(0.1):
-            statuses.append(reconcile.main([*command, "--password-file", str(directory / "password")]))
-
-    thread = threading.Thread(target=turns)
-    thread.start()
-    try:
-        yield statuses
-    finally:
-        ends.set()
-        thread.join()
+    return repeated(lambda: reconcile.main([*command, "--password-file", str(directory / "password")]), 0.1)
 
 
 def test_every_secret_is_replaced_and_what_breaks_off_goes_on(server, file, play, reconciler):
@@ -214,7 +188,7 @@ def test_every_secret_is_replaced_and_what_breaks_off_goes_on(server, file, play
     asked = ["-e", "rotate=client_key,admin_password,reconciler"]
     outs = []
     with (
-        Clients(server.url, lambda: file.read_text().strip()).asking() as clients,
+        clients(server.url, lambda: file.read_text().strip()) as answers,
         turning(server, reconciler) as turns,
     ):
         for name in held:
@@ -235,7 +209,7 @@ def test_every_secret_is_replaced_and_what_breaks_off_goes_on(server, file, play
     assert "gpu1: the reconciler of cluster gpu1 got another password, which exists since 20" in out
     assert "the client key of cluster gpu1 exists since 2026-11-22 10:47:06 (UTC)" in out
     assert names(server) == {"client": file.read_text().strip()} != {"client": OLD}
-    assert len(clients.answers) > 10 and set(clients.answers) == {200}
+    assert len(answers) > 10 and set(answers) == {(200,)}
     assert len(turns) > 10 and set(turns) == {0}
 
 
