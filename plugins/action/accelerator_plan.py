@@ -10,12 +10,10 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import Variables
+from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import Variables, pretended
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator
 
 MODULE = "modelops.inference.accelerator_info"
-# Variables by which tests pretend.
-PRETENDED = {f"_accelerator_{name}": name for name in ("root", "etc", "kernel", "packages")}
 SPEC = {
     "after": {"type": "str", "choices": ["", "changed", "restarted"], "default": ""},
     "server_stops": {"type": "bool", "default": False},
@@ -53,8 +51,3 @@ def _moment(variables: Variables, asked: t.Mapping[str, t.Any]) -> accelerator.M
     commands = variables.plain(variables.given.get("_accelerator_commands") or {}).get("results", [])
     carried = variables.found["role"]["carried"]
     return accelerator.Moment(asked["after"], asked["server_stops"], carried, commands)
-
-
-def pretended(variables: Variables) -> accelerator.Pretended:
-    given = variables.given
-    return accelerator.Pretended(**{n: variables.plain(given[name]) for name, n in PRETENDED.items() if name in given})

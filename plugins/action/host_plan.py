@@ -18,7 +18,9 @@ from ansible.utils.display import Display
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import reading, release
+from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import Variables as OfAccelerator
+from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import pretended
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator, reading, release
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import PARTS, STEPS, Host, Request
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import Plan
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import PLAYBOOKS
@@ -31,6 +33,7 @@ SPEC = {
     "part": {"type": "str", "default": "", "choices": ["", *PARTS]},
     "step": {"type": "str", "default": "site", "choices": list(STEPS)},
     "release": {"type": "str", "default": ""},
+    "accelerator": {"type": "bool", "default": False},
     "log_lines": {"type": "int", "default": 0},
     "found": {"type": "dict", "default": {}},
     "built": {"type": "dict", "default": {}},
@@ -59,7 +62,9 @@ class ActionModule(ActionBase):
         try:
             host = variables.host(options["part"], request, options["found"])
             if not options["found"]:
-                host = dataclasses.replace(host, found=self._read(host, options["log_lines"], task_vars))
+                whole = self._accelerator(host, variables) if options["accelerator"] else None
+                asked = reading.options(host, options["log_lines"], whole)
+                host = dataclasses.replace(host, found=self._read(host, asked, task_vars))
             if host.found.get("failed"):
                 return dict(host.found)
             if request.step == "bundle":
@@ -74,12 +79,19 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": _secrets.redacted("\n".join(lines))}
         return {**host.found, "changed": False, "plan": {**plan.data, "models": models}}
 
-    def _read(self, host: Host, log_lines: int, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+    def _accelerator(self, host: Host, variables: Variables) -> dict[str, t.Any] | None:
+        """Options of role accelerator, where it brings something about."""
+        if reading.none_computes(host):
+            return None
+        pretends = pretended(OfAccelerator(self._templar, variables.given))
+        return accelerator.options(host.settings, controller=accelerator.controller_boot_id(), pretended=pretends)
+
+    def _read(self, host: Host, asked: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         bundles = host.request.step == "bundle"
         if bundles and reading.told_without(host):
             return {}
         try:
-            return self._execute_module(reading.MODULE, reading.options(host, log_lines), task_vars=task_vars)
+            return self._execute_module(reading.MODULE, asked, task_vars=task_vars)
         except AnsibleConnectionFailure as exc:
             if not bundles:
                 raise

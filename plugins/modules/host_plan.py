@@ -40,6 +40,12 @@ options:
     description: A release that is on the host and is taken instead of the one that the inventory names.
     type: str
     default: ""
+  accelerator:
+    description:
+      - Also read what role accelerator needs, so that it asks the host nothing. RV(plan) says with C(accelerator) whether it has something
+        to do.
+    type: bool
+    default: false
   log_lines:
     description: Number of lines of the service's log to return.
     type: int

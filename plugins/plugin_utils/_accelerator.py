@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Inventory, Settings
+
+# Variables by which tests pretend.
+PRETENDED = {f"_accelerator_{name}": name for name in ("root", "etc", "kernel", "packages")}
 
 
 class Variables:
@@ -37,3 +41,8 @@ class Variables:
         if isinstance(found, dict):
             return {key: self.plain(item) for key, item in found.items()}
         return [self.plain(item) for item in found] if isinstance(found, (list, tuple)) else found
+
+
+def pretended(variables: Variables) -> accelerator.Pretended:
+    given = variables.given
+    return accelerator.Pretended(**{n: variables.plain(given[name]) for name, n in PRETENDED.items() if name in given})

@@ -11,7 +11,7 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import host_refusals
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import WORKER, Host
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import SUPERVISOR, WORKER, Host
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.network import loopback
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import Release
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.service import Service
@@ -86,6 +86,7 @@ class Plan:
             },
             "directories_differ": _directories(host) != "",
             "denied": host_refusals.denied(host),
+            "accelerator": _accelerator(host),
             "built": dict(host.request.built),
             "steps": self.steps,
             "refusals": self.refusals,
@@ -107,6 +108,14 @@ def _gpus(host: Host, release: Release) -> list[dict[str, t.Any]]:
     environment = host.value("xinference_environment")
     virtual = str(environment.get("XINFERENCE_ENABLE_VIRTUAL_ENV", "1")) != "0" and not host.value("xinference_offline")
     return [{**card, "llama_cpp": {**of_release, "virtual_env": virtual}} for card in host.found["gpus"]]
+
+
+def _accelerator(host: Host) -> str:
+    """The file of role accelerator that brings its part of the host about; empty where nothing differs."""
+    if host.parts == [SUPERVISOR]:
+        return ""
+    role = host.found["accelerator"].get("role")
+    return "apply" if role is None else "change" if role["tasks"] else ""
 
 
 def _gpu_sharing(host: Host) -> bool:

@@ -13,9 +13,10 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.host impo
 MODULE = "modelops.inference.xinference_host_info"
 
 
-def options(host: Host, log_lines: int = 0) -> dict[str, t.Any]:
+def options(host: Host, log_lines: int = 0, whole: t.Mapping[str, t.Any] | None = None) -> dict[str, t.Any]:
     """
     :param log_lines: of the service's log.
+    :param whole: options of the role accelerator, where the reading is its, too.
     """
     value, index = host.value, host.value("xinference_index") or {}
     return {
@@ -42,7 +43,7 @@ def options(host: Host, log_lines: int = 0) -> dict[str, t.Any]:
             else "",
             *(str(model.get("path") or "") for model in host.declared),
         ],
-        "accelerator": accelerator(host),
+        "accelerator": accelerator(host) if whole is None else dict(whole),
         "log_lines": log_lines,
     }
 
@@ -71,13 +72,16 @@ def directories(host: Host) -> list[dict[str, t.Any]]:
     ]
 
 
+def none_computes(host: Host) -> bool:
+    """A supervisor runs no model, and cards whose driver is removed run none."""
+    return host.parts == [SUPERVISOR] or host.value("accelerator_state") == "absent"
+
+
 def accelerator(host: Host) -> dict[str, t.Any]:
     """By what the module finds the build of PyTorch and the groups of the device nodes."""
     value = host.value
-    # A supervisor runs no model, and cards whose driver is removed run none.
-    none = host.parts == [SUPERVISOR] or value("accelerator_state") == "absent"
     return {
-        "accelerator": "none" if none else value("accelerator"),
+        "accelerator": "none" if none_computes(host) else value("accelerator"),
         "branch": value("accelerator_driver_branch"),
         "source": value("accelerator_source"),
         "cuda": value("accelerator_cuda"),
