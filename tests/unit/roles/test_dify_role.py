@@ -148,6 +148,11 @@ def test_registers_once_and_then_changes_nothing(newest, cluster, play):
     again = play({"gpu01": cluster.served("one")}, dify_targets=[target(newest)], note=False)
     assert again.rc == 0 and again.changed == 0
     assert again.executed == ["dify_workspaces"]
+    # Each task costs a run of the site on each host: who adds one says so here.
+    tasks = re.findall(r"^TASK \[modelops.inference.dify : (.*)\]", again.out, re.M)
+    assert (
+        tasks[-2:] == ["Read the client key of the cluster", "Register the models with every Dify"] and len(tasks) == 5
+    )
     assert len(newest.sent("POST", "/login")) == 1
     assert dict(cluster.server.counts) == {"GET": 1}
     for run in (first, again):
