@@ -89,6 +89,7 @@ def _merged(results: list[dict[str, t.Any]]) -> dict[str, t.Any]:
     if len(results) > 1:
         merged["changed"] = any(each.get("changed") for each in results)
         merged["plan"] = [line for each in results for line in each.get("plan") or []]
-        diffs = [each["diff"] for each in results if each.get("diff")]
+        given = [each["diff"] for each in results if each.get("diff")]
+        diffs = [part for diff in given for part in (diff if isinstance(diff, list) else [diff])]
         merged.update({"diff": diffs} if diffs else {})
     return merged

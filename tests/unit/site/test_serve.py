@@ -11,6 +11,7 @@ import shlex
 
 import pytest
 
+from ansible_collections.modelops.inference.plugins.action.host_step import _merged
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import program
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import serve
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Run
@@ -302,3 +303,12 @@ def test_program_and_service_are_put_in_place_or_removed_together_before_the_mod
         "absent",
         None,
     ]
+
+
+def test_several_executions_are_told_as_one():
+    first = {"changed": True, "plan": ["+ install x"], "diff": {"before": "", "after": "x"}}
+    last = {"changed": False, "plan": ["+ launch m"], "diff": [{"before": {}, "after": {"m": {}}}], "models": []}
+    merged = _merged([first, {"changed": False}, last])
+    assert merged["changed"] and merged["plan"] == ["+ install x", "+ launch m"] and merged["models"] == []
+    assert merged["diff"] == [first["diff"], *last["diff"]]
+    assert _merged([]) == {"changed": False}
