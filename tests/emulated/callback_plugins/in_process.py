@@ -122,8 +122,17 @@ def as_sent(environment):
         os.umask(umask)
 
 
+def note(name, task, task_vars):
+    """Writes a line to $MODULES_FILE: where a module is executed, for which host, and which one."""
+    if "MODULES_FILE" in os.environ:
+        host = (task_vars or {}).get("inventory_hostname", "")
+        with open(os.environ["MODULES_FILE"], "a", encoding="utf-8") as file:
+            file.write(json.dumps([task.delegate_to or host, host, name]) + "\n")
+
+
 def call(self, module_name=None, module_args=None, tmp=None, task_vars=None, **options):
     name = module_name or self._task.action
+    note(name, self._task, task_vars)
     module = None if options.get("wrap_async") or self._connection.transport != "local" else imported(name)
     if module is None:
         return send(self, module_name, module_args, tmp, task_vars, **options)

@@ -21,12 +21,12 @@ FILTERS = sorted(path for path in ROOT.glob("plugins/filter/*.py") if path.name 
 
 #: What is counted -> at most so many. Lower a number when you have made it less; the goal is behind it.
 MOST = {
-    "expressions": 1233,  # 350
-    "private variables": 121,  # 40
-    "private variables that others read": 35,  # 0
-    "public filters": 24,  # 3
-    "lines": 7233,  # 5,000
-    "files with a single task": 20,  # 0
+    "expressions": 663,  # 350
+    "private variables": 60,  # 40
+    "private variables that others read": 15,  # 0
+    "public filters": 9,  # 3
+    "lines": 4798,  # 5,000
+    "files with a single task": 15,  # 0
 }
 RAISED = (
     "{told}; the table in tests/unit/roles/test_structure.py allows {most}. Let a plan in Python decide (docs/architecture.md), and give "
