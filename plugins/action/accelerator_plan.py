@@ -17,7 +17,6 @@ MODULE = "modelops.inference.accelerator_info"
 SPEC = {
     "after": {"type": "str", "choices": ["", "changed", "restarted"], "default": ""},
     "server_stops": {"type": "bool", "default": False},
-    "reading": {"type": "dict", "default": {}},
     "fail": {"type": "bool", "default": True},
 }
 
@@ -29,8 +28,6 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         _checked, asked = self.validate_argument_spec(SPEC)
         variables = Variables(self._templar, task_vars)
-        if asked["reading"]:
-            return {**asked["reading"], "changed": False}
         if asked["after"] and self._task.check_mode:
             return variables.found  # nothing was done since
         options = accelerator.options(

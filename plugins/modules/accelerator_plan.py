@@ -26,10 +26,6 @@ options:
     description: Whether Xinference is stopped before the driver is removed, so that its processes are in nobody's way.
     type: bool
     default: false
-  reading:
-    description: What M(modelops.inference.xinference_host_info) returned as C(accelerator) in the same run. Then the host is not read.
-    type: dict
-    default: {}
   fail:
     description: Whether the task fails where the reading shows that a change does not work.
     type: bool

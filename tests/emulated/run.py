@@ -56,7 +56,7 @@ def _host_info(given, work):
         resolved = {peer["name"]: peer["address"] for peer in given["network"]["peers"]}
         about["network"] = {"resolved": resolved, "problems": {}}
     if given["firewall"]:
-        about["firewall"] = {"differs": not own["installed"], "plan": [], "refused": ""}
+        about["firewall"] = {"differs": True, "plan": [], "refused": ""}
     return {**host["found"], **about}
 
 

@@ -139,9 +139,17 @@ def _bundle(host: Host, release: Release, weights: Weights) -> bool:
     return bool(host.value("xinference_bundle")) and (release.unbuilt or bool(weights.lacking) or supervisor)
 
 
+def _firewall(host: Host) -> str:
+    """Why the firewall has to be set; empty where it is as it must be."""
+    found = host.found.get("firewall", {})
+    if not found.get("differs"):
+        return ""
+    return found["refused"] or "; ".join(found["plan"]) or "its rules differ"
+
+
 def _steps(host: Host, release: Release, service: Service, weights: Weights) -> t.Iterator[tuple[str, str]]:
     """Steps with their reasons, in their order."""
-    bundled, firewall = bool(host.value("xinference_bundle")), bool(host.value("xinference_firewall"))
+    bundled, firewall = bool(host.value("xinference_bundle")), _firewall(host)
     differs = service.differs and not host.drained
     if _bundle(host, release, weights):
         yield "bundle", "something of it is still to come"
@@ -150,7 +158,7 @@ def _steps(host: Host, release: Release, service: Service, weights: Weights) -> 
     if host.distributed and (differs or firewall):
         yield "network", "the service changes" if differs else "the firewall opens for the cluster's addresses"
     if firewall:
-        yield "firewall", "its rules are compared"
+        yield "firewall", firewall
     if _directories(host):
         yield "directories", _directories(host)
     builds = not release.current or bool(release.drift)

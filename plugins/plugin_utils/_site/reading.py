@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import firewall
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import SUPERVISOR, WORKER, Host
 
 MODULE = "modelops.inference.xinference_host_info"
@@ -45,7 +46,17 @@ def options(host: Host, log_lines: int = 0, whole: t.Mapping[str, t.Any] | None 
         ],
         "accelerator": accelerator(host) if whole is None else dict(whole),
         "log_lines": log_lines,
+        **_firewall(host),
     }
+
+
+def _firewall(host: Host) -> dict[str, t.Any]:
+    """What compares the firewall of the host, which lets in the hosts of the cluster by what their names mean there."""
+    if not host.value("xinference_firewall"):
+        return {}
+    peers = [{"name": each["name"], "address": each["address"]} for each in host.members.get("hosts", ())]
+    asked = {"firewall": firewall.options(host.settings, [peer["name"] for peer in peers])}
+    return {**asked, "network": {"name": host.name, "peers": peers}} if peers else asked
 
 
 def told_without(host: Host) -> bool:

@@ -70,16 +70,19 @@ def runs(tmp_path_factory):
     return site, {**made, "driver": site.run("--limit", "far")}
 
 
-def test_facts_are_read_once_a_host_and_never_where_no_model_runs(runs):
+def test_a_host_is_read_once_with_its_accelerators_and_without_them_where_no_model_runs(runs):
     for calls in runs[1].values():
-        hosts = ("far",) if calls is runs[1]["driver"] else ("both", "far", "solo")
-        assert [names(calls, host).count("accelerator_info") for host in hosts] == [1] * len(hosts)
-        assert "accelerator_info" not in names(calls, "head") and "accelerator_proof" not in names(calls, "head")
+        hosts = {"far": 1} if calls is runs[1]["driver"] else {"both": 2, "far": 1, "solo": 1, "head": 1}
+        assert {host: names(calls, host).count("xinference_host_info") for host in hosts} == hosts
+        assert not any("accelerator_info" in names(calls, host) for host in hosts)
+        roles = [given["accelerator"]["role"] for name, given in calls if name == "xinference_host_info"]
+        assert "head" not in [role["host"] for role in roles if role]
+        assert "accelerator_proof" not in names(calls, "head")
 
 
 def test_what_is_there_is_read_before_anything_else_of_the_host(runs):
     for host in ("both", "far", "solo"):
-        assert names(runs[1]["check"], host)[0] == "accelerator_info"
+        assert names(runs[1]["check"], host)[0] == "xinference_host_info"
 
 
 def test_the_proof_comes_between_environment_and_models_and_not_in_check_mode(runs):
@@ -105,9 +108,9 @@ def test_what_was_proven_is_proven_again_only_where_it_changed(runs):
     assert list(again) == ["far"] and again["far"]["proves"]["driver"] == "580.105.08"
 
 
-def test_a_run_with_nothing_to_do_costs_one_execution_more(runs):
+def test_a_run_with_nothing_to_do_costs_no_execution_more(runs):
     for host in ("both", "far", "solo"):
-        assert len([name for name in names(runs[1]["again"], host) if name.startswith("accelerator")]) == 1
+        assert [name for name in names(runs[1]["again"], host) if name.startswith("accelerator")] == []
 
 
 def test_the_build_of_pytorch_follows_from_the_facts(runs):
@@ -178,15 +181,14 @@ def test_a_host_whose_driver_is_absent_computes_on_its_cpu_and_proves_nothing(se
 
 def planned_for(calls):
     """The builds of PyTorch that plans are made for."""
-    facts = {given["torch"] for name, given in calls if name == "accelerator_info"}
-    return facts, {given["accelerator"]["torch"] for name, given in calls if name == "xinference_host_info"}
+    return {given["accelerator"]["torch"] for name, given in calls if name == "xinference_host_info"}
 
 
 def test_remove_leaves_the_driver_unless_it_is_to_go(servers):
     site, tmp_path = servers, servers.folder
     records = {host: tmp_path / "machines" / host / "var/lib/modelops/accelerator.json" for host in ("gone", "kept")}
     assert all(record.exists() for record in records.values())
-    assert planned_for(site.calls) == ({"auto", "cu126"},) * 2
+    assert planned_for(site.calls) == {"auto", "cu126"}
     (tmp_path / "calls").write_text("")
     code, out = site.play("playbooks/remove.yml", "--limit", "kept")
     assert code == 0 and "accelerator_info" not in (tmp_path / "calls").read_text(), out

@@ -56,8 +56,14 @@ STEPS = {
     "a firewall": (
         {"xinference_firewall": True},
         "worker",
-        {},
+        {"firewall": {"differs": True, "plan": ["+ write file /x"], "refused": ""}},
         ["python", "network", "firewall", "release", "service"],
+    ),
+    "a firewall that is as it must be": (
+        {"xinference_firewall": True},
+        "worker",
+        {"firewall": {"differs": False, "plan": [], "refused": ""}},
+        ["python", "network", "release", "service"],
     ),
     "another release": (
         {},
@@ -305,6 +311,15 @@ def test_a_host_that_takes_wheels_only_needs_no_compiler(host):
 )
 def test_a_supervisor_computes_with_nothing(host, variables, part, accelerator):
     assert reading.options(host(variables, part))["accelerator"]["accelerator"] == accelerator
+
+
+def test_the_firewall_is_compared_where_there_is_one(host):
+    assert not {"network", "firewall"} & {*reading.options(host({}, "worker"))}
+    asked = reading.options(host({"xinference_firewall": True}, "worker"))
+    assert asked["network"]["name"] == "gpu01" and asked["firewall"]["name"] == "inference"
+    assert asked["firewall"]["peers"] == [peer["name"] for peer in asked["network"]["peers"]] != []
+    alone = reading.options(host({"xinference_firewall": True}))
+    assert alone["firewall"]["peers"] == [] and "network" not in alone
 
 
 def test_a_host_that_is_both_computes(host):
