@@ -12,7 +12,13 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import reading, release, serve, steps_models
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import (
+    reading,
+    release,
+    serve,
+    steps_models,
+    steps_running,
+)
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Options, Run
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Host
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import Plan
@@ -261,4 +267,5 @@ STEPS: dict[str, t.Callable[[Plan, Run], Call | list[Call]]] = {
     "stop": _stop,
     "users": _users,
     **steps_models.STEPS,
+    **steps_running.STEPS,
 }

@@ -10,7 +10,6 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.modelops.inference.plugins.filter.cluster_members import cluster_members
 from ansible_collections.modelops.inference.plugins.filter.known_hosts import known_hosts
-from ansible_collections.modelops.inference.plugins.filter.role_variables import role_variables
 
 GROUPS = {
     "xinference_supervisors": ["a1", "b1"],
@@ -69,18 +68,6 @@ def test_several_clusters_and_a_host_that_is_both():
 def test_what_is_no_cluster_is_refused(groups, hostvars, why):
     with pytest.raises(AnsibleFilterError, match=why):
         cluster_members(groups, hostvars)
-
-
-def test_variables_of_another_host_have_the_defaults_of_the_roles():
-    names = ["models_prune", "xinference_models", "xinference_port", "xinference_admin_user"]
-    assert role_variables({"xinference_models": [1], "xinference_port": None, "other": 1}, names) == {
-        "models_prune": False,
-        "xinference_models": [1],
-        "xinference_port": 9997,
-        "xinference_admin_user": "admin",
-    }
-    with pytest.raises(AnsibleFilterError, match="models_pruned: no such variable"):
-        role_variables({}, ["models_pruned"])
 
 
 def test_a_cluster_that_is_named_by_a_number():

@@ -362,3 +362,50 @@ def test_the_reconcilers_user_is_made_where_role_models_is_in_the_play(host):
     assert [each["state"] for each in users(models_reconcile=True)] == ["present"]
     assert [each["state"] for each in users(models_reconcile=False)] == ["absent"]
     assert users(models_reconcile=True, xinference_auth=False) == []
+
+
+# --- a server that runs ------------------------------------------------------------------------------------------------
+
+
+def test_a_worker_is_drained_as_its_supervisors_variables_say(host):
+    theirs = {"xinference_dir": "/srv/x", "xinference_admin_password": "Secret123"}
+    theirs["xinference_environment"] = {"XINFERENCE_ALLOW_MULTI_REPLICA_PER_GPU": "0"}
+    known = {"hostvars": {"gpu01": {"xinference_worker": {"host": "gpu01", "gpus": [{"index": 0}]}}}}
+    plan = Plan.of(host({"xinference_admin_password": "another one"}, "worker", supervisor=theirs))
+    call = calls("drain", plan, Run(known), {"state": "drained"})[0]
+    told = {
+        name: call.options[name]
+        for name in ("worker", "endpoint", "password", "remember", "devices", "gpu_sharing", "state")
+    }
+    assert call.interpreter == "/srv/x/current/bin/python" and told == {
+        "worker": "10.1.1.2:9998",
+        "endpoint": "http://10.1.1.1:9997",
+        "password": "Secret123",
+        "remember": "/srv/x/reconciler/declared.json",
+        "devices": [{"index": 0}],
+        "gpu_sharing": False,
+        "state": "drained",
+    }
+
+
+def test_what_was_served_is_watched_but_what_waits_for_a_worker(host):
+    rows = [{"uid": "a", "declared": "present"}, {"uid": "b", "declared": "absent"}]
+    assert calls("answers", Plan.of(host()), Run({"xinference_stable_models": {"models": rows}}), {})[0].options["uids"] == ["a"]
+    assert "uids" not in calls("answers", Plan.of(host()), Run(), {})[0].options
+
+
+@pytest.mark.parametrize(
+    ("variables", "check_mode", "changed", "password"),
+    [
+        ({"xinference_admin_password": "new"}, False, True, "new"),
+        # The server still has the old one.
+        ({"xinference_admin_password": "new", "rotate_old_admin_password": "old"}, True, True, "old"),
+        ({"xinference_admin_password": "new", "rotate_old_admin_password": "old"}, True, False, "new"),
+        ({"xinference_admin_password": "new"}, True, True, None),
+    ],
+)
+def test_by_which_password_a_key_is_rotated(host, variables, check_mode, changed, password):
+    run = Run({"xinference_password_result": {"changed": changed}}, check_mode)
+    options = calls("key", Plan.of(host(variables)), run, {"state": "begun"})[0].options
+    assert options.get("password") == password
+    assert (options.get("password_file") is None) == (password is not None)
