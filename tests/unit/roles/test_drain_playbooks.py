@@ -133,7 +133,7 @@ def test_a_worker_is_drained_once_and_comes_back(play, server, marker, leaves):
     status, said = play("drain", "-e", "xinference_drain_hosts=gpu3")
     assert not status and "changed=0" in said, said
     status, said = play("undrain", "--limit", "gpu3", "--check")
-    assert not status and "changed: [gpu3]" in said.partition("Service xinference-worker]")[2]
+    assert not status and "changed: [gpu3]" in said.partition("service xinference-worker]")[2]
 
 
 def test_a_card_that_the_server_does_not_share_is_no_place(play):
