@@ -562,7 +562,7 @@ SUBJECTS = [
 ]
 
 
-@pytest.mark.parametrize("variables, playbooks", SUBJECTS, ids=str)
+@pytest.mark.parametrize("variables, playbooks", SUBJECTS, ids=[str(variables) for variables, _needs in SUBJECTS])
 def test_a_playbook_is_refused_for_what_it_needs(variables, playbooks):
     assert {name for name, needs in PLAYBOOKS.items() if of_needs(variables, needs)} == playbooks
 
