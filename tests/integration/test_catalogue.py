@@ -103,12 +103,12 @@ def test_a_built_in_model_is_neither_changed_nor_removed(claimed, run_module):
 
 
 def test_the_whole_catalogue(ask, defined):
-    result = ask("catalog", request_timeout=180)
+    result = ask("catalog_info", request_timeout=180)
     types = {row["type"] for row in result["models"]}
     assert (
         types == {"LLM", "embedding", "rerank", "image", "audio", "video", "flexible"} and len(result["models"]) > 200
     )
-    mine = ask("catalog", custom=True, name="it-*")["models"]
+    mine = ask("catalog_info", custom=True, name="it-*")["models"]
     assert sorted(row["name"] for row in mine) == [
         f"it-{name}" for name in ("audio", "embedding", "flexible", "image", "llm", "rerank", "two")
     ]
@@ -122,7 +122,7 @@ def test_can_this_server_serve_it(ask):
         {"name": "qwen33"},
         {"name": "bge-m3", "type": "embedding"},
     ]
-    rows = ask("catalog", require=wanted)["require"]
+    rows = ask("catalog_info", require=wanted)["require"]
     assert [row["can"] for row in rows] == [True, False, False, True]
     assert rows[0]["how"] == {
         "uid": "gemma-3-1b-it",
@@ -145,7 +145,7 @@ def test_what_runs_is_captured_and_found_unchanged(claimed, ask, apply, models, 
     done = apply(declared, prove="never", replace="true")
     assert not done.failed, done["msg"]
     for home in (None, str(claimed.home)):
-        captured = ask("capture", check=True, **({"home": home} if home else {}))
+        captured = ask("capture_info", check=True, **({"home": home} if home else {}))
         told = json.dumps({key: value for key, value in captured.items() if key != "invocation"})
         assert SECRET not in told
         assert [model["uid"] for model in captured["models"]] == ["gemma3-270m", "minilm"]
