@@ -17,7 +17,6 @@ from servers.repeated import repeated
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import program, reconcile
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin as accounts
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import secret_files
 
 PERMISSIONS = ["models:list", "models:write", "models:register"]
@@ -124,7 +123,7 @@ def test_no_request_fails_and_no_turn_while_every_secret_is_replaced(
 
             # A run breaks off after the server has changed the password, and before the file has it.
             with monkeypatch.context() as patch:
-                patch.setattr(accounts, "write", full)
+                patch.setattr(secret_files, "write", full)
                 broken = run_module("xinference_password", options[name])
             assert broken.failed and broken["changed"] and "the disk is full" in broken["msg"]
             noted = path.with_name(path.name + ".next")
