@@ -15,6 +15,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.modelops.inference.plugins.module_utils import _directory
 from ansible_collections.modelops.inference.plugins.module_utils._address import server_url
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.plugin_utils._local_file import content, written
@@ -49,7 +50,7 @@ class ActionModule(ActionBase):
             if why:
                 raise ModelopsError(why)
             if not self._task.check_mode:
-                os.makedirs(os.path.dirname(where.path) or ".", mode=0o755, exist_ok=True)
+                _directory.make_directory(os.path.dirname(where.path) or ".")
             # 0644: it holds names of variables in the place of secrets.
             done = written(where.path, found["text"], check=self._task.check_mode)
         except ModelopsError as exc:

@@ -18,7 +18,7 @@ import typing as t
 
 from ansible import constants as C
 
-from ansible_collections.modelops.inference.plugins.module_utils import _secrets
+from ansible_collections.modelops.inference.plugins.module_utils import _directory, _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 # Around the file's content: a shell may say something of its own.
@@ -54,7 +54,7 @@ def _last(text: t.Any) -> str:
 def keep(host: str, key: str) -> None:
     """Keeps the key of a host's cluster for this run."""
     path = _path(host)
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    _directory.make_directory(os.path.dirname(path), 0o700)
     with open(
         os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8"
     ) as file:
