@@ -42,10 +42,14 @@ def cluster(task: Task) -> Result:
     return {"changed": False, "cluster": served["cluster"], "sheet": path}
 
 
-def check(task: Task) -> Result:
-    """Refuses targets that cannot be right by what every cluster of the play declares. Asks nobody."""
+def check(task: Task, hosts: t.Container[str] | None = None) -> Result:
+    """Refuses targets that cannot be right by what every cluster of the play declares. Asks nobody.
+
+    :param hosts: hosts of the clusters that are registered; None for all.
+    """
     targets = task.targets()
-    declared = {host: native(value) for host, value in task.play.having("xinference_declared").items()}
+    found = task.play.having("xinference_declared").items()
+    declared = {host: native(value) for host, value in found if hosts is None or host in hosts}
     sources = list(declared.values())
     wrong = dify.wrong(sources, targets, task.get("dify_run_on") == "localhost", task.bundle)
     unknown = refusals.unknown(sources, targets) if sources else []
@@ -62,9 +66,10 @@ def check(task: Task) -> Result:
 
 def register(task: Task) -> Result:
     """Has every workspace of every Dify get what is declared, and tells what became of it."""
-    check(task)
     targets = task.targets()
+    # Of a cluster whose host names no targets nothing is registered.
     left = {host: value for host, value in task.play.having(CLUSTER).items() if value.get("cluster")}
+    check(task, left)
     served = {host: native(task.play.value(host, "xinference_served")) for host in left}
     seen = sight(task.play, task.get("dify_cluster_hosts"), left)
     if not seen.complete:
