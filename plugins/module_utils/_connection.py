@@ -67,7 +67,8 @@ DIFY_OPTIONS: dict[str, t.Any] = dict(
 )
 
 DIFY_RULES: dict[str, t.Any] = dict(
-    ACCOUNT_RULES,
+    required_together=[("email", "password")],
+    required_one_of=[("email", "admin_key")],
     mutually_exclusive=[("email", "admin_key"), ("default_workspace", "admin_key")],
     required_by={"admin_key": ("workspace",)},
 )

@@ -36,7 +36,7 @@ if user:
 elif asked["key"]:
     request.add_header("Authorization", "Bearer " + asked["key"].strip())
 try:
-    with urllib.request.urlopen(request, timeout=15) as answer:
+    with urllib.request.build_opener().open(request, timeout=15) as answer:
         told = {"served": [model["id"] for model in json.load(answer)["data"]]}
 except urllib.error.HTTPError as exc:
     told = {"error": "it answers %%d to GET /v1/models" %% exc.code}
@@ -75,7 +75,9 @@ def from_dify(question: Question, key: str) -> Answer:
     """What the command sees that runs a program in the Dify's network. The key is in its standard input, in no argument."""
     asked = json.dumps(json.dumps({"url": question["url"], "key": key}))
     try:
-        done = subprocess.run(question["argv"], input=PROGRAM % asked, capture_output=True, text=True, check=False)
+        done = subprocess.run(  # pylint: disable=ansible-bad-function
+            question["argv"], input=PROGRAM % asked, capture_output=True, text=True, check=False
+        )
     except (OSError, ValueError) as exc:
         return {"_question": question, "msg": str(exc)}
     return {"_question": question, "stdout": done.stdout, "stderr": done.stderr}

@@ -440,7 +440,9 @@ class DifySession:
     @contextlib.contextmanager
     def in_workspace(self, wanted: str | None, *, to_change: bool = True) -> t.Iterator[bool]:
         """Works in a workspace (``entered``), once (``staying``)."""
-        with self.entered(wanted) as comparable, self.staying(comparable, to_change):
+        with contextlib.ExitStack() as stack:
+            comparable = stack.enter_context(self.entered(wanted))
+            stack.enter_context(self.staying(comparable, to_change))
             yield comparable
 
     @contextlib.contextmanager
