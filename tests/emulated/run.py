@@ -56,8 +56,20 @@ def _host_info(given, work):
         resolved = {peer["name"]: peer["address"] for peer in given["network"]["peers"]}
         about["network"] = {"resolved": resolved, "problems": {}}
     if given["firewall"]:
-        about["firewall"] = {"differs": True, "plan": [], "refused": ""}
+        differs = not os.path.exists(_firewall_mark(given["path"].rpartition("/hosts/")[0], given["firewall"]))
+        about["firewall"] = {"differs": differs, "plan": [], "refused": ""}
     return {**host["found"], **about}
+
+
+def _firewall_mark(folder, given):
+    """The file that a firewall with these options leaves. Its module knows no directory of the host; peers come as names or addresses."""
+    known = json.dumps([given["state"], given["api_port"], given["api_networks"], given["cluster_ports"]])
+    return os.path.join(folder, f"firewall-{hashlib.sha256(known.encode()).hexdigest()[:12]}")
+
+
+def _firewall(given, work):
+    with open(_firewall_mark(os.path.dirname(given["remote_tmp"]), given), "w", encoding="utf-8"):
+        return {"changed": True, "plan": ["+ emulated"]}
 
 
 def _unit(name):
@@ -170,6 +182,7 @@ def _dify_workspaces(given, work):
 ANSWERS = {
     "xinference_host_info": _host_info,
     "xinference_network_info": _network,
+    "xinference_firewall": _firewall,
     "accelerator_proof": _proof,
     "xinference_release": _release,
     "xinference_weights": _weights,
@@ -201,5 +214,9 @@ def run(module, work):
         module.exit_json(**work(module))
     answer = ANSWERS.get(module._name.rpartition(".")[2], lambda given, work: {})
     module.exit_json(
-        **{"changed": False, "plan": [], **answer({**module.params, "check_mode": module.check_mode}, work)}
+        **{
+            "changed": False,
+            "plan": [],
+            **answer({**module.params, "check_mode": module.check_mode, "remote_tmp": module._remote_tmp}, work),
+        }
     )
