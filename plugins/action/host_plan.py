@@ -2,9 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reads a host by one module execution, and plans: what has to be done, in which order, and why; or why it must not be.
+"""Reads a host by one module execution and plans its steps, each with its reason, or refuses.
 
-What is decided is in plugin_utils/_site, pure; here the host is asked, and the plan is shown.
+The decisions are in plugin_utils/_site, pure; here the host is asked, and the plan is shown.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ class ActionModule(ActionBase):
         except AnsibleConnectionFailure as exc:
             if not bundles:
                 raise
-            # What a bundle needs of it may be in its variables.
+            # Its variables may tell all that a bundle needs.
             display.warning(f"{host.who} does not answer: {exc}")
             return {}
 

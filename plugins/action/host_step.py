@@ -50,7 +50,7 @@ class ActionModule(ActionBase):
         return _secrets.cleaned(_merged(results))
 
     def _done(self, call: Call, known: dict[str, t.Any]) -> dict[str, t.Any]:
-        """The result of the module, by its own action where it has one. What it was given is in no result."""
+        """The result of the module, by its own action where it has one. Its options are in no result."""
         if not call.module:
             return {"changed": False, **call.told}
         name = call.module if "." in call.module else f"modelops.inference.{call.module}"

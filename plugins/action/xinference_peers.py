@@ -25,7 +25,7 @@ class ActionModule(Network):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         _checked, asked = self.validate_argument_spec(SPEC)
         peers, behind = _peers(asked, task_vars or {}), asked["behind"]
-        # A firewall may be what has to be opened first: then the ports are tried behind it.
+        # A firewall may block the ports until it is opened: then they are tried behind it.
         rows = peers.asked(ports=behind or not asked["firewall"])
         self._task.args = {"address": asked["address"], "peers": rows, "fail": not behind}
         result = super().run(tmp, task_vars)

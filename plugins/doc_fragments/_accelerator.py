@@ -64,7 +64,7 @@ options:
     type: bool
     default: false
   hold:
-    description: Whether the driver's packages are to be held at their version.
+    description: Whether the driver's packages are held at their version.
     type: bool
     default: true
   ascend_files:
@@ -231,7 +231,7 @@ options:
         type: bool
         default: false
       hold:
-        description: Whether the driver's packages are to be held at their version.
+        description: Whether the driver's packages are held at their version.
         type: bool
         default: true
       ascend_files:

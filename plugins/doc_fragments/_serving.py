@@ -15,7 +15,7 @@ options:
     default: {}
   replace:
     description:
-      - What is done with a model that runs with other launch-time fields than declared.
+      - How to change a model that runs with other launch-time fields than declared.
       - V(false) leaves it alone, and a warning says what differs.
       - V(true) replaces it. Since 3.2 a model with more than one replica that differs only in O(models[].definition) (with path,
         format, size and quantization of a custom model), in its worker or its GPUs is replaced replica by replica, so that it
@@ -31,7 +31,7 @@ options:
   prune:
     description:
       - Whether models that this collection launched and that are not in O(models) any more are terminated. Needs O(remember).
-      - What somebody else launched is never touched.
+      - Models that somebody else launched are never touched.
     type: bool
     default: false
   remember:
@@ -51,7 +51,7 @@ options:
   new_workers:
     description:
       - Addresses (host:port) of workers that were started since the last run. Definitions of custom models are registered again where
-        there are any, because Xinference tells a worker that joins, or was away, of none. What runs does not notice.
+        there are any, because Xinference tells a worker that joins, or was away, of none. Running models do not notice.
     type: list
     elements: str
     default: []
@@ -66,7 +66,7 @@ options:
     type: bool
   devices:
     description:
-      - GPUs of the workers, against which the models are placed before anything changes. What is not told here is what the
+      - GPUs of the workers, against which the models are placed before anything changes. Cards that are not named here are what the
         server says of itself, which is the number and the sum of the memory of a worker's cards.
       - The C(gpus) that M(modelops.inference.xinference_host_info) returns are in this form.
     type: list
@@ -116,7 +116,7 @@ options:
   downloads:
     description:
       - Directory on the machine that runs the module into which the server downloads models. Its free space is compared with
-        the size of what is to be downloaded, as far as that is known.
+        the size of the download, as far as that is known.
     type: path
   gpu_sharing:
     description: Whether the workers let several models share a GPU (C(XINFERENCE_ALLOW_MULTI_REPLICA_PER_GPU)).
@@ -138,7 +138,7 @@ options:
     default: 300
   prove:
     description:
-      - Which models are asked a question to prove that they serve. V(always) every one that is to be present, V(changed)
+      - Which models are asked a question to prove that they serve. V(always) every one with state present, V(changed)
         those that this run launched, V(never) none.
       - Not done in check mode.
     type: str
@@ -152,7 +152,7 @@ options:
     description:
       - Log file of the server, on the machine that runs the module. Its last lines are added to the error where the server
         does not answer or a launch fails. Tokens and keys in them are hidden.
-      - Where the server gives no reason for a failure, the error names this file, and the worker on whose host it is to be read.
+      - Where the server gives no reason for a failure, the error names this file, and the worker on whose host it lies.
     type: path
   wait:
     description:

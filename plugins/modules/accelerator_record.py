@@ -36,7 +36,7 @@ options:
     elements: str
     default: []
   now:
-    description: Packages after it. What is not among O(before) came with it.
+    description: Packages after it. Those not among O(before) came with it.
     type: list
     elements: str
     default: []

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_plan
-short_description: Read a host, and plan what has to be done to it
+short_description: Read a host, and plan its steps
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
   - Runs M(modelops.inference.xinference_host_info) once with what the variables of the roles say, compares, and returns what differs and
-    which steps have to be done in which order. M(modelops.inference.host_step) does them.
+    its steps in their order. M(modelops.inference.host_step) runs them.
   - Fails with all refusals in one message, before anything is changed.
   - With C(--check) and C(--diff) it prints each step with its reason.
   - The plan holds no secret, and no text of a file.
@@ -31,7 +31,7 @@ options:
     default: ""
   step:
     description:
-      - What the play does. Refused is only what this needs of the host. V(other) plans and refuses nothing.
+      - Action of the play. The host is refused only for what this action needs. V(other) plans and refuses nothing.
       - V(bundle) goes on where the host does not answer.
     type: str
     choices: [site, build, upgrade, rollback, restart, undrain, bundle, other]
@@ -52,7 +52,7 @@ options:
     default: 0
   found:
     description:
-      - What an earlier task of this kind returned. Then the host is not read, and part, step and release are those of that task.
+      - Result of an earlier task of this module. Then the host is not read, and part, step and release are those of that task.
     type: dict
     default: {}
   built:
@@ -76,7 +76,7 @@ EXAMPLES = r"""
 RETURN = r"""
 plan:
   description:
-    - What has to be done, beside all that M(modelops.inference.xinference_host_info) returns.
+    - The steps, beside all that M(modelops.inference.xinference_host_info) returns.
     - C(steps) has the steps in their order, each with its reason. It is empty where nothing differs.
     - C(part), C(cluster), C(bind), C(endpoint), C(api) (host and directory by which the cluster's API is asked), C(release), C(weights),
       C(service), C(drained), C(upgrading), C(authentication), C(claimed) and C(gpus) say what it was made from.

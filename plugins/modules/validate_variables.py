@@ -30,7 +30,7 @@ extends_documentation_fragment:
 options:
   playbook:
     description:
-      - The playbook of this collection that runs. What it needs is validated, and nothing else, so a wrong list of models does not keep a
+      - The playbook of this collection that runs. Only the variables that it needs are validated, so a wrong list of models does not keep a
         worker from being drained. docs/fleet.md has the table.
     type: str
     choices: [bundle, capture, decommission, drain, reload, remove, restart, rollback, rotate, site, undrain, upgrade]

@@ -165,7 +165,7 @@ system:
     accelerators: [nvidia], platform: x86_64-manylinux_2_36, lacks: {apt: [python3-venv], dnf: []}}
 accelerator:
   description:
-    - What the module M(modelops.inference.accelerator_info) plans for this host, as far as an environment and its service go.
+    - The plan of M(modelops.inference.accelerator_info) for this host, as far as an environment and its service need it.
     - C(accelerator), C(torch) (the build of PyTorch; empty where there is none for it) and C(groups) as of its C(plan);
       C(refusals) are texts of why there is no such build.
     - With O(accelerator.role) also C(facts), C(plan) and C(role), all that M(modelops.inference.accelerator_info) returns, from the same
@@ -176,7 +176,7 @@ accelerator:
 gpus:
   description:
     - The cards in this host that it computes with and that their driver lists, read by one call of their vendor's tool. Empty
-      elsewhere. All that is to be known of them, M(modelops.inference.accelerator_info) returns.
+      elsewhere. M(modelops.inference.accelerator_info) returns all about them.
     - C(memory_bytes) and C(free_bytes) are V(null) of a card that has no memory of its own. C(compute_capability) is empty
       where the driver does not tell it.
   returned: success

@@ -14,7 +14,7 @@ description:
   - Runs M(modelops.inference.xinference_network_info) for the hosts of a cluster, and fails before anything is changed where one of them
     tells the cluster another address than the one by which this host knows it, or where the firewall would be closed to one whose address
     is not known.
-  - Hosts that have come this far in the run are needed, and the supervisor of another run. What is wrong with others, which may be down,
+  - Hosts that have come this far in the run are needed, and the supervisor of another run. Problems of others, which may be down,
     is a warning.
   - It is for the role C(xinference).
 extends_documentation_fragment:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What action plugins of the role accelerator share. Private to the collection."""
+"""Shared code of the role accelerator's action plugins. Private to the collection."""
 
 from __future__ import annotations
 

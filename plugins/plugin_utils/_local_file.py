@@ -14,7 +14,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 
 
 def content(path: str) -> str:
-    """What is there; "" without a file."""
+    """The text of the file; "" without one."""
     try:
         with open(path, encoding="utf-8", errors="replace", newline="") as file:
             return file.read()

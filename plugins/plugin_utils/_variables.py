@@ -101,7 +101,7 @@ class Variables:
 
 
 def native(value: t.Any) -> t.Any:
-    """What a template gave, of Python's own types."""
+    """A template's result in Python's own types."""
     if isinstance(value, dict):
         return {key: native(item) for key, item in value.items()}
     if type(value).__name__ in _ENCRYPTED:

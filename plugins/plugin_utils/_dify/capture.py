@@ -62,7 +62,7 @@ def file_text(found: of_results.Captured) -> str:
     """The file: YAML for ``-e @FILE``."""
     lines = [
         "---",
-        "# What Dify has registered. Take it with -e @ this file, or in the place of the inventory's dify_targets.",
+        "# Models registered in Dify. Take it with -e @ this file, or in the place of the inventory's dify_targets.",
     ]
     lines += [f"# Define {name}: {what}, with ansible-vault." for name, what in found.variables.items()]
     lines += [f"# {note}" for note in found.notes]

@@ -55,7 +55,7 @@ class Play:
 
 @dataclass(frozen=True)
 class Sight:
-    """What a run sees: the hosts of clusters that it does not, and whether it is limited or sees none at all."""
+    """How much a run sees: hosts of clusters that it misses, and whether it is limited or sees none at all."""
 
     unseen: list[str]
     limited: bool
@@ -76,7 +76,7 @@ def sight(play: Play, cluster_hosts: t.Collection[str], seen: t.Collection[str])
     :param cluster_hosts: hosts of clusters, the variable ``dify_cluster_hosts``. Other hosts may see the same group_vars.
     :param seen: hosts whose cluster the run knows.
     """
-    # What a cluster serves, its supervisor declares.
+    # The supervisor declares the models of its cluster.
     workers = set(play.groups.get(WORKERS, ())) - set(play.groups.get(SUPERVISORS, ()))
     everyone = {*play.groups.get("all", ()), *play.hosts} - set(seen)
     declaring = {host for host in everyone if play.value(host, "xinference_declared") is not None}

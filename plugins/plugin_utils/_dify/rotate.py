@@ -26,7 +26,7 @@ def new_key(task: Task) -> dict[str, t.Any]:
 
 
 def rotate(task: Task) -> dict[str, t.Any]:
-    """Replaces the keys. What fails does not fail the task: by ``holders`` the playbook decides about the old keys."""
+    """Replaces the keys. A Dify that fails does not fail the task: by ``holders`` the playbook decides about the old keys."""
     targets = task.targets()
     rotated = {host: native(value) for host, value in task.play.having(ROTATED).items()}
     clusters = [

@@ -112,7 +112,7 @@ def packed(targets: t.Iterable[t.Mapping[str, t.Any]], bundle: str) -> t.Iterato
 
 
 def native(value: t.Any) -> t.Any:
-    """What a template gave, of Python's own types."""
+    """A template's result in Python's own types."""
     if isinstance(value, t.Mapping):
         return {str(key): native(value[key]) for key in value}
     if isinstance(value, (list, tuple)):

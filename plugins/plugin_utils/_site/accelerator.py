@@ -59,7 +59,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Pretended:
-    """What tests put in the place of a host's own.
+    """Values that tests put in the place of a host's own.
 
     :param root: directory in place of /, a tree that pretends to be hardware.
     :param kernel: whether the kernel is asked for anything; None for where root is /.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a step of a plan is made of: executions of modules. Pure. Private to the collection."""
+"""Executions of modules, of which a step of a plan is made. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Run:
-    """What a play knows where a step runs.
+    """The variables of a play where a step runs.
 
     :param results: of steps that ran before, by the names under which the role registers them.
     :param check_mode: whether nothing is changed.

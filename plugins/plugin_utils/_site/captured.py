@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the playbook capture asks a server with, where it writes the answer, and why it does not. Pure. Private to the collection."""
+"""The playbook capture: its questions to a server, its file and its refusals. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def refusal(found: t.Mapping[str, t.Any], where: Place, there: str, host: str, u
     :param replace: the variable ``capture_replace``.
     """
     unsettled, same = found["unsettled"], there in ("", found["text"])
-    # What loads is there soon; what failed would be lost from a file that has it.
+    # A model that loads is ready soon; one that failed would be lost from a file that has it.
     if unsettled and not ("loading" not in unsettled.values() and same):
         told = ", ".join(f"{uid} ({state})" for uid, state in unsettled.items())
         return (
@@ -89,7 +89,7 @@ def refusal(found: t.Mapping[str, t.Any], where: Place, there: str, host: str, u
 
 
 def left_to_do(found: t.Mapping[str, t.Any], path: str, url: str) -> list[str]:
-    """What a person reads at the end."""
+    """Text for the person at the end."""
     defines = [f"Define {name}: {what}." for name, what in found["variables"].items()]
     notes = [f"{uid}: {' '.join(said)}" for uid, said in found["notes"].items()]
     return [f"{len(found['models'])} models of {url} are in {path}.", *defines, *notes]

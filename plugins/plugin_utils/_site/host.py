@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Inventory, Settings
 
 PARTS = LOCAL, SUPERVISOR, WORKER = ("local", "supervisor", "worker")
-# What a play does to a host, by which its plan is made. Of another one nothing is refused.
+# Actions of a play on a host, by which its plan is made. Others refuse nothing.
 STEPS = ("site", "build", "upgrade", "rollback", "restart", "undrain", "bundle", "other")
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a play asks of a part of a host.
+    """A play's request to a part of a host.
 
     :param step: one of STEPS.
     :param release: one that is on the host and is taken whatever the inventory names; empty for that of the inventory.
@@ -33,7 +33,7 @@ class Request:
 
     @classmethod
     def of(cls, plan: t.Mapping[str, t.Any]) -> Request:
-        """What was asked for where a plan was made.
+        """The request of an earlier plan.
 
         :param plan: its data.
         """
@@ -230,7 +230,7 @@ class Host:
 
     @property
     def uv_config(self) -> str:
-        """What uv reads where Xinference installs packages for a model: the file of its working directory."""
+        """The file that uv reads where Xinference installs packages for a model, in its working directory."""
         return f"{self.home}/uv.toml"
 
     @property

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What has to be done to a part of a host, and why. Pure. Private to the collection."""
+"""The steps that a part of a host needs, and why. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.weights i
 @dataclass(frozen=True)
 class Plan:
     """
-    :param steps: what has to be done, in this order, each with its reason; empty where nothing differs.
+    :param steps: in this order, each with its reason; empty where nothing differs.
     :param refusals: why nothing may be done, as sentences.
-    :param notes: what a person has to know of what is done.
+    :param notes: shown to the person who runs the playbook.
     """
 
     host: Host
@@ -125,7 +125,7 @@ def _gpu_sharing(host: Host) -> bool:
 
 
 def _directories(host: Host) -> str:
-    """Why the directories have to be made; empty where they are as they must be."""
+    """Why the directories must be made; empty where they are as declared."""
     found = host.found["directories"]
     if host.found["user"]["id"] < 0:
         return f"user {host.value('xinference_user')} is missing"
@@ -140,7 +140,7 @@ def _bundle(host: Host, release: Release, weights: Weights) -> bool:
 
 
 def _firewall(host: Host) -> str:
-    """Why the firewall has to be set; empty where it is as it must be."""
+    """Why the firewall must be set; empty where it is as declared."""
     found = host.found.get("firewall", {})
     if not found.get("differs"):
         return ""
@@ -154,7 +154,7 @@ def _steps(host: Host, release: Release, service: Service, weights: Weights) -> 
     if _bundle(host, release, weights):
         yield "bundle", "something of it is still to come"
     if release.unbuilt and not bundled:
-        yield "python", f"{release.id} is to be made"
+        yield "python", f"{release.id} is not built"
     if host.distributed and (differs or firewall):
         yield "network", "the service changes" if differs else "the firewall opens for the cluster's addresses"
     if firewall:
@@ -181,7 +181,7 @@ def _steps(host: Host, release: Release, service: Service, weights: Weights) -> 
 
 def _of_others(service: Service, builds: bool) -> str:
     if service.bounds_differ:
-        return "what bounds the packages of models differs"
+        return "the file that bounds the packages of models differs"
     return "its release is mended" if builds else "its file of users is new"
 
 

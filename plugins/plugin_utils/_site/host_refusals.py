@@ -83,7 +83,7 @@ def _rights(host: Host) -> t.Iterator[str]:
         )
     else:
         yield (
-            f"{system['user']} may not write to {disk['path']}, where xinference_dir ({host.directory}) has to be made. Set become: true, "
+            f"{system['user']} may not write to {disk['path']}, where xinference_dir ({host.directory}) must be made. Set become: true, "
             "or xinference_dir to a directory of that user."
         )
 

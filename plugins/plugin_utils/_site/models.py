@@ -98,7 +98,7 @@ def rows(options: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
 
 
 def refuse(options: t.Mapping[str, t.Any]) -> None:
-    """What cannot be meant of the options of xinference_serve, which are validated.
+    """Refusals of the options of xinference_serve, which are validated.
 
     :raises ModelopsError: naming everything of the first part that is wrong, without its secrets.
     """

@@ -45,7 +45,7 @@ PLAYBOOKS: dict[str, Needs] = {
     "restart": _SERVES,
     # The new key goes to the Difys.
     "rotate": Needs(("xinference", "dify")),
-    # What a server serves is written down, whatever the inventory declares. Of dify_targets the connection is enough.
+    # The models of a server are captured, whatever the inventory declares. Of dify_targets the connection is enough.
     "capture": Needs(("xinference",), ("dify_capture_dest",)),
     "drain": _HOST,
     "undrain": _HOST,

@@ -54,7 +54,7 @@ class Peers:
 
         Needed are the members that have come this far, and the supervisor of another run. The others may be down.
 
-        :param ports: whether their ports are tried; a firewall may be what has to be opened first.
+        :param ports: whether their ports are tried; a firewall may block them until it is opened.
         """
         needed = {*self.here, *({self.supervisor} - {*self.play_hosts})}
         rows = [{**each, "needed": each["name"] in needed, **({} if ports else {"ports": []})} for each in self.hosts]
@@ -81,7 +81,7 @@ class Peers:
         known = ", ".join(f"{name} at {self.resolved.get(name, '')}" for name in wrong)
         told = ", ".join(f"{name} at {self.binds[name]}" for name in wrong)
         return (
-            f"{self.host} would reach {known}, by xinference_host, ansible_host or the name, but what is to be told cluster "
+            f"{self.host} would reach {known}, by xinference_host, ansible_host or the name, but the address that is told cluster "
             f"{self.cluster} is {told}. Set xinference_host of that host to the address that is right for both. Nothing was changed on "
             f"{self.host}."
         )

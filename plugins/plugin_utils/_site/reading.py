@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is asked of a host: the options of the module that reads everything at once. Pure. Private to the collection."""
+"""Options of the module that reads a whole host at once. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def options(host: Host, log_lines: int = 0, whole: t.Mapping[str, t.Any] | None 
         "networks": value("xinference_networks"),
         "known_as": host.known_as if host.distributed else "",
         "port": host.listens,
-        # What is built on the host needs a compiler. Where packages come from find_links only, they are built already.
+        # A build on the host needs a compiler. Where packages come from find_links only, they are built already.
         "extras": [] if index.get("no_index") else value("xinference_extras"),
         "denied": value("xinference_denied_packages"),
         "search_path": host.search_path,
@@ -51,7 +51,7 @@ def options(host: Host, log_lines: int = 0, whole: t.Mapping[str, t.Any] | None 
 
 
 def _firewall(host: Host) -> dict[str, t.Any]:
-    """What compares the firewall of the host, which lets in the hosts of the cluster by what their names mean there."""
+    """Options that compare the firewall of the host, which lets in the hosts of the cluster by the addresses of their names there."""
     if not host.value("xinference_firewall"):
         return {}
     peers = [{"name": each["name"], "address": each["address"]} for each in host.members.get("hosts", ())]
@@ -78,7 +78,7 @@ def directories(host: Host) -> list[dict[str, t.Any]]:
     return [
         *({"path": path, "mode": "0755", "service_owns": False} for path in roots),
         {"path": host.home, "mode": "0750", "service_owns": True},
-        # What role models remembers of its launches, for the next run and for the reconciler.
+        # The record of launches of role models, for the next run and for the reconciler.
         {"path": f"{top}/reconciler", "mode": "0755", "service_owns": True},
     ]
 

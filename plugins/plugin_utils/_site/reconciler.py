@@ -25,7 +25,7 @@ class Reconciler:
     :param service: its name.
     :param unit: text of the manager's own file.
     :param timer: of systemd's timer, None under supervisord.
-    :param differences: why it has to be changed, as clauses; empty where it is as it must be.
+    :param differences: why it must be changed, as clauses; empty where it is as declared.
     """
 
     wanted: bool
@@ -113,7 +113,7 @@ def _timer(host: Host) -> str | None:
 
 
 def _confinement(host: Host) -> dict[str, t.Any]:
-    """What systemd hides. It confines by what links lead to."""
+    """Paths that systemd hides, links resolved, because it confines by their targets."""
     metrics = str(host.value("models_reconcile_metrics_dir"))
     named = [host.directory, metrics]
     read = [*named, *(to for path, to in host.found["resolved"].items() if path in named)]

@@ -179,7 +179,7 @@ def bundle(host: Host) -> str:
 
 
 def logins(settings: Settings) -> list[str]:
-    """What of the index' addresses no text may hold."""
+    """Logins in the addresses of the index, which no text may hold."""
     given = settings.value("xinference_index") or {}
     values = [value for each in given.values() for value in (each if isinstance(each, list) else [each])]
     found = re.findall(r"://([^/\s@]*)@", " ".join(map(str, values)))

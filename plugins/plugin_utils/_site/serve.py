@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a server, or the cluster of a host, is asked to serve, and what is told of it. Pure. Private to the collection."""
+"""The models that a server, or the cluster of a host, serves, and the facts that others read of it. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def url(host: Host) -> str:
 
 
 def served(host: Host) -> Options:
-    """What other roles and the summary need to know, with the models as they are declared."""
+    """Facts for other roles and the summary, with the models as they are declared."""
     users, given = host.authentication != "none", host.value("xinference_admin_password")
     return {
         "cluster": host.cluster,

@@ -46,7 +46,7 @@ class Service:
     :param files: the others, of which the last one bounds the packages that Xinference installs for a model. It is read at each
         installation, so a change of it restarts nothing.
     :param config: digest of everything that a running process must be started with.
-    :param differences: why the service has to be changed, as clauses; empty where it is as it must be.
+    :param differences: why the service must be changed, as clauses; empty where it is as declared.
     :param bounds_differ: whether the file of the bounds is another one.
     """
 
@@ -219,7 +219,7 @@ def _supervisord(host: Host) -> dict[str, t.Any]:
 
 
 def _confinement(host: Host) -> dict[str, str]:
-    """What systemd hides. It confines by what links lead to."""
+    """Paths that systemd hides, links resolved, because it confines by their targets."""
     named = [host.directory, host.home, host.value("xinference_models_dir")]
     named += [str(model.get("path") or "") for model in host.declared]
     read = [*named, *(to for path, to in host.found["resolved"].items() if path in named)]

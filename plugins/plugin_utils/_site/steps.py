@@ -31,7 +31,7 @@ def calls(step: str, plan: Plan, run: Run, options: t.Mapping[str, t.Any]) -> li
     """
     made = STEPS[step](plan, run)
     made = made if isinstance(made, list) else [made]
-    # What has no value is left to the module.
+    # An option without a value is left to the module.
     return [
         dataclasses.replace(call, options={k: v for k, v in {**call.options, **options}.items() if v is not None})
         for call in made
@@ -138,7 +138,7 @@ def _backup(plan: Plan, run: Run) -> Call:
 
 
 def _restore(plan: Plan, run: Run) -> Call:
-    """What an older release could not read any more of what a newer one wrote."""
+    """Restores files that a newer release wrote and this older one cannot read."""
     call = _backup(plan, run)
     options = {**call.options, "release": plan.release.id, "state": "restored"}
     options.pop("releases")
@@ -183,7 +183,7 @@ def _leave(plan: Plan, run: Run) -> Call:
 
 
 def _recovery(plan: Plan, run: Run) -> Call:
-    """What a worker remembers of its replicas, which it would bring back when it is started, beside those that took their place."""
+    """Removes a worker's record of its replicas: it would start them beside those that took their place."""
     host = plan.host
     path = f"{host.home}/worker_recovery/{host.bind}_{host.value('xinference_worker_port')}"
     return Call("xinference_directory", {"paths": [path], "state": "absent"})

@@ -44,7 +44,7 @@ def drain(plan: Plan, run: Run) -> Call:
 
 
 def answers(plan: Plan, run: Run) -> Call:
-    """Models that were served go on to answer. What was left out waits for a worker that is drained."""
+    """Models that were served go on to answer. Models that were left out wait for a worker that is drained."""
     served = run.result("xinference_stable_models").get("models") or []
     uids = [model["uid"] for model in served if model["declared"] == "present"]
     window = plan.host.value("xinference_upgrade_window")

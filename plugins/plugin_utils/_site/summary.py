@@ -136,7 +136,7 @@ def _plan(known: Variables) -> Variables:
 
 
 def _accelerators(computing: Hosts) -> list[str]:
-    """What people should know of cards and drivers.
+    """Lines about cards and drivers.
 
     :param computing: hosts whose accelerators are known.
     """

@@ -13,7 +13,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site import or
 
 # Of the collection and of Ansible: they may be there later.
 _LATER = re.compile(r"(_?_?(xinference|models|accelerator|dify|capture|ansible)_|hostvars$|accelerator$)")
-# What ansible-core 2.18 to 2.21 says of a name, an attribute, `lookup('vars')` and the filter `mandatory`.
+# Messages of ansible-core 2.18 to 2.21 about a name, an attribute, `lookup('vars')` and the filter `mandatory`.
 _NAME = re.compile(
     r"'(\w+)' is undefined|has no attribute '([^']+)'|No variable (?:named '|found with this name: )(\w+)|Mandatory variable '(\w+)'"
 )
@@ -21,7 +21,7 @@ _HOST = re.compile(r"hostvars\['([^']+)'\]")
 
 
 def sentence(error: str, where: str, value: str, given: t.Mapping[str, t.Any]) -> str:
-    """What is not there; empty where it may be there later, or where Ansible says something else.
+    """The name that is not defined; empty where it may be defined later, or where Ansible says something else.
 
     :param where: the variable.
     :param value: its template, or the one in it.

@@ -32,7 +32,7 @@ class Weights:
     @classmethod
     def of(cls, models: Models, found: Found) -> Weights:
         """
-        :param models: as they are declared. Those that are to be absent do not count.
+        :param models: as they are declared. Models with state absent do not count.
         :param found: complete weights by name.
         :raises ModelopsError: a source can mean no one thing; naming the model.
         """

@@ -84,7 +84,7 @@ WRONG = {
     # Of several addresses it tells one, and the others know it by another.
     "several": (
         {"ansible_host": "127.0.0.1", "probed": {"bind": {"address": "127.0.0.2"}}},
-        "s-several would reach several at 127.0.0.1, by xinference_host, ansible_host or the name, but what is to be told cluster "
+        "s-several would reach several at 127.0.0.1, by xinference_host, ansible_host or the name, but the address that is told cluster "
         "several is several at 127.0.0.2. Set xinference_host",
     ),
 }

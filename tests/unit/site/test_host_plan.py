@@ -251,7 +251,7 @@ REFUSED = {
     "no root, no place": (
         {"xinference_user": ""},
         {"system": {"root": False, "user": "ann"}, "disk": {"writable": False}},
-        "ann may not write to /opt, where xinference_dir (/opt/xinference) has to be made.",
+        "ann may not write to /opt, where xinference_dir (/opt/xinference) must be made.",
     ),
 }
 
