@@ -51,7 +51,7 @@ DIFY_ACCOUNT: dict[str, t.Any] = dict(
     **HTTP_OPTIONS,
 )
 
-# What AnsibleModule checks of it.
+# AnsibleModule's checks of it.
 ACCOUNT_RULES: dict[str, t.Any] = dict(
     required_together=[("email", "password")],
     required_one_of=[("email", "admin_key")],

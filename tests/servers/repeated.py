@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is done again and again while a test does something else: clients that ask, turns of a reconciler."""
+"""Work that repeats while a test does something else: clients that ask, turns of a reconciler."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the role accelerator installed on a host, as it remembers it for the removal. Private to the collection."""
+"""The record of what the role accelerator installed on a host, kept for the removal. Private to the collection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._host.system import shell
 
-#: What tasks add to the record beside what the plan determines.
+#: Keys of the record that tasks extend beyond the plan.
 GROWS = ("parts", "users", "packages", "held")
 
 

@@ -161,7 +161,7 @@ def _command(argv: t.Sequence[str], needs: str) -> dict[str, t.Any]:
 
 
 def nouveau_step(case: Case) -> dict[str, t.Any]:
-    """What keeps nouveau off; empty where nouveau stays as it is."""
+    """The file that disables nouveau; empty where nouveau stays."""
     if not case.has_step("nouveau_off"):
         return {}
     # The record also where nothing is installed.
@@ -170,7 +170,7 @@ def nouveau_step(case: Case) -> dict[str, t.Any]:
 
 
 def persistence_step(case: Case) -> dict[str, t.Any]:
-    """What is added to the unit of the daemon; empty where nothing is."""
+    """The drop-in of the daemon's unit; empty where none is needed."""
     if not persists(case) or case.options.check_mode:
         return {}
     path = case.etc(PERSISTENCE)

@@ -41,7 +41,7 @@ try:
 except urllib.error.HTTPError as exc:
     told = {"error": "it answers %%d to GET /v1/models" %% exc.code}
 except ValueError:
-    # What Python says of a header that cannot be sent repeats it.
+    # Python's error repeats a header that cannot be sent.
     told = {"error": "the key or the login in server_url has a character that cannot be sent, or the answer is no list of models"}
 except Exception as exc:
     told = {"error": "%%s: %%s" %% (type(exc).__name__, exc)}
@@ -53,7 +53,7 @@ Answer = dict[str, t.Any]
 
 
 def from_here(module: AnsibleModule, question: Question, key: str) -> Answer:
-    """What this machine sees: a row for each UID, or why there is none (``msg``)."""
+    """The models seen from here: a row for each UID, or why there is none (``msg``)."""
     try:
         client = Client(_connection.session(module, question["url"], _connection.HTTP_DEFAULTS), "admin", None)
         if key:
@@ -72,7 +72,7 @@ def from_here(module: AnsibleModule, question: Question, key: str) -> Answer:
 
 
 def from_dify(question: Question, key: str) -> Answer:
-    """What the command sees that runs a program in the Dify's network. The key is in its standard input, in no argument."""
+    """The output of a program that runs in Dify's network. The key is in its standard input, in no argument."""
     asked = json.dumps(json.dumps({"url": question["url"], "key": key}))
     try:
         done = subprocess.run(  # pylint: disable=ansible-bad-function

@@ -302,7 +302,7 @@ def shown(text: str) -> str:
 
 
 def calls(targets: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
-    """What is called for each workspace of each target: ``plugin``, ``models``, ``defaults``.
+    """The calls for each workspace of each target: ``plugin``, ``models``, ``defaults``.
 
     Each names its target by number (``key``) and name only, so that it can be shown: targets hold passwords.
     """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is done in a workspace, one class for each step: the modules dify_plugin, dify_models, dify_default_models, dify_info and
+"""Steps in a workspace, one class each: the modules dify_plugin, dify_models, dify_default_models, dify_info and
 dify_key take one of them, and dify_workspaces several with one login. Private to the collection.
 
 A step refuses wrong options as it is made, before anything is sent. It fails with a ModelopsError that has what was done until then.
@@ -194,7 +194,7 @@ class Models(Step):
         except ModelopsError as exc:
             if isinstance(exc, Moved):
                 work.doubt()
-            # What was done until then is told, too.
+            # Report earlier changes, too.
             raise ModelopsError(str(exc), **{**self._told(work), **exc.result}) from exc
         result = self._told(work)
         failed = [item["error"] for item in result["models"] if "error" in item]
@@ -379,7 +379,7 @@ class Info(Step):
 
 
 def _credential(actual: dify_models.Actual) -> Result:
-    """What may be told of a model's credential; what Dify hides is part of a secret, but for the server's address."""
+    """The public part of a model's credential; what Dify hides is part of a secret, but for the server's address."""
     stored = actual.stored or {}
     fields = {
         name: registrations.shown(str(value)) if name == "server_url" else value

@@ -4,7 +4,7 @@
 
 """All workspaces of an account of one Dify, with one login. Private to the collection.
 
-What fails is told beside what was done: a workspace that fails keeps no other from being done.
+Failures are reported beside changes: a failed workspace does not block the others.
 """
 
 from __future__ import annotations

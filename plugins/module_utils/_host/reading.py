@@ -150,7 +150,7 @@ def _bind(host: str, networks: list[str], known_as: str) -> dict[str, str]:
         return {"address": host, "why_not": ""}
     text = host or ("" if networks else known_as)
     wanted = network.resolve([text], timeout=5)[text] if text else None
-    # What others call it by may be loopback here (Debian), or an address behind NAT, which xinference_network_info tells. A name that
+    # Its name among others may be loopback here (Debian), or an address behind NAT, which xinference_network_info tells. A name that
     # does not resolve is refused, so that a resolver that is down moves no server to another address.
     if wanted and not host and not wanted.error and not network.usable(wanted, own):
         wanted = None

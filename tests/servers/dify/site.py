@@ -38,7 +38,7 @@ class Cluster:
         server.serve("sd-turbo", model_type="image")
 
     def served(self, name, models=(CHAT, EMBEDDING, SPEECH, IMAGE), **more):
-        """What the role models leaves on the cluster's host."""
+        """The facts that the role models sets on the cluster's host."""
         served = {"cluster": name, "url": self.url, "loopback": False, "api_key_file": self.key_file}
         return {"xinference_served": {**served, "models": list(models), **more}}
 

@@ -23,7 +23,7 @@ PLANNED = {"asked": ["/x"], "parts": [], "users": [], "packages": ["old"], "want
         ({}, {"before": ["gcc"], "now": ["gcc", "new"]}, {"packages": ["new", "old"]}),
         # An installation that broke off brought nothing.
         ({}, {"before": ["gcc"], "now": ["gcc"]}, {}),
-        # What an earlier step of the run wrote stays.
+        # Entries of an earlier step of the run stay.
         ({"packages": ["new", "old"]}, {"held": ["new"]}, {"packages": ["new", "old"], "held": ["new"]}),
         ({"users": ["a"]}, {"users": ["b", "a"]}, {"users": ["a", "b"]}),
         ({"parts": ["driver", "firmware"]}, {"parts": ["driver"]}, {"parts": ["driver"]}),

@@ -123,7 +123,7 @@ def test_a_target_names_its_workspace_once(newest, cluster, site):
 
 @pytest.mark.parametrize("unseen", ["nothing", "limit", "another play", "no source", "not served"])
 def test_only_a_run_that_sees_every_cluster_removes(newest, cluster, site, dify_models, unseen):
-    """What two clusters registered is nobody's to a run that sees one of them."""
+    """A run that sees one of two clusters owns nothing that both registered."""
     mine = {"server_url": cluster.url, "api_key": cluster.key, "type": "llm", "model_uid": "qwen2.5-instruct"}
     assert not dify_models(newest, [{**mine, "name": name} for name in ("old", "chat@one")]).failed
     gone = {**CHAT, "declared": "absent", "state": "absent"}

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run of site.yml without a change costs each host: results of tasks, skipped ones included, and module executions.
+"""The cost of a no-op run of site.yml for each host: results of tasks, skipped ones included, and module executions.
 
 A result costs the controller 20 to 30 ms and a module execution half a second or more of each run, on every host. Who adds one says so
 in the table, and why in the commit.
@@ -27,7 +27,7 @@ TARGETS = [
 LAN = {"xinference_host": "10.1.0.1", "xinference_models": MODELS}
 FIREWALL = {"xinference_firewall": True, "xinference_api_networks": ["10.0.0.0/8"]}
 
-#: What each host is, by the groups of a run; and its variables. A Dify is registered once a run, so it has a run of its own.
+#: Groups and variables of each host, by run. A Dify is registered once a run, so it has a run of its own.
 HOSTS = {
     "all": {
         "head": (["xinference_supervisors"], {"xinference_models": MODELS}),
@@ -47,7 +47,7 @@ HOSTS = {
 }
 
 #: Host -> results of tasks; module executions on it, and for it on the machine that runs Ansible. They may only get fewer.
-#: The goal is in the comment. What a run does once (summary, Dify) is counted on its first host.
+#: The goal is in the comment. Work that a run does once (summary, Dify) counts on its first host.
 BUDGET = {
     "head": (17, 2, 0),  # 12, 2, 0
     "worker": (14, 1, 0),  # 8, 1, 0

@@ -22,7 +22,7 @@ MEMBERS = {
         {"name": "gpu01", "address": "10.1.1.2", "ports": [9998]},
     ],
 }
-#: What the reading says of a host that carries everything and has nothing yet.
+#: The reading of a host that supports everything and has nothing yet.
 FOUND = {
     "system": {
         "name": "Debian GNU/Linux 12",

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the variables of the role accelerator ask of a reading: pure."""
+"""Options of a reading by the variables of the role accelerator: pure."""
 
 from __future__ import annotations
 

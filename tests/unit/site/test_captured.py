@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the playbook capture asks a server with, where it writes the answer, and why it does not."""
+"""Options of the playbook capture for a server, where it writes the answer, and why it does not."""
 
 from __future__ import annotations
 

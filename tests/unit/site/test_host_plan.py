@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What has to be done to a host, in which order, and what it is refused for: pure."""
+"""Steps for a host, their order, and why a host is refused: pure."""
 
 from __future__ import annotations
 
@@ -261,7 +261,7 @@ def test_refusals(host, name):
     variables, found, words = REFUSED[name]
     refused = Plan.of(host(variables, found=found)).refusals
     assert len(refused) == bool(words) and all(words in each for each in refused), refused
-    # What only asks a host refuses nothing.
+    # Asking a host refuses nothing.
     assert Plan.of(host(variables, found=found, step="other")).refusals == ()
 
 

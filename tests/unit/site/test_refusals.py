@@ -155,7 +155,7 @@ WRONG = [
     ({"xinference_bundle_work": ""}, "xinference_bundle_work is empty"),
     ({"capture_dest": ""}, "capture_dest is empty"),
     ({"xinference_cache_dir": ""}, "xinference_cache_dir must be an absolute path"),
-    # What is read otherwise than it is written.
+    # Values that YAML reads otherwise than written.
     *[
         ({name: number}, f"{name} is the number {number}, which {number}0 is, too. Put the version in quotes: {name}: ")
         for name in (

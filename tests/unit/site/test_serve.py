@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What role models asks of a server or a cluster, and its reconciler: pure."""
+"""Options of role models for a server or a cluster, and its reconciler: pure."""
 
 from __future__ import annotations
 
@@ -227,12 +227,12 @@ def test_systemd_runs_it_after_each_start_and_by_the_clock_with_few_rights(recon
         *("--password-file", "/opt/xinference/reconciler/password"),
         *("--metrics-dir", "/var/lib/node_exporter"),
     ]
-    # What systemd says of each turn is info, and its own lines are not.
+    # systemd logs each turn as info; the turn's own lines are notice.
     assert service["SyslogLevel"] == service["LogLevelMax"] == "notice"
     assert (service["User"], service["CapabilityBoundingSet"], service["ProtectSystem"]) == ("xinference", "", "strict")
     assert service["ReadWritePaths"] == "/opt/xinference/reconciler /var/lib/node_exporter"
     assert service["IPAddressDeny"] == "any"
-    # What needs nobody to act is no failure.
+    # An outcome that needs no action is no failure.
     assert service["SuccessExitStatus"] == "3 4 SIGTERM"
     assert timer["OnUnitInactiveSec"] == "60s" and "OnActiveSec" in timer
     for text in made.unit, made.timer:

@@ -96,7 +96,7 @@ def test_what_was_done_stands_first_in_the_order_of_the_run():
     [
         ({"proof": {"ok": False, "detail": "answered nothing"}}, "1/2       answered nothing"),
         ({"proof": None}, "1/2"),
-        # What the preflight knows of it, where the server was not asked.
+        # The preflight's view of it, where the server was not asked.
         ({"proof": None, "replicas": None, "state": "unknown"}, "0/0"),
         ({"uid": "u" * 40}, f"{'u' * 40}LLM   ready  1/2       answers, 12 ms"),
     ],

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the reconciler does with one model: every state that it can know, against everything that it can see."""
+"""The reconciler's action on a model: every state that it can know, against everything that it can see."""
 
 from __future__ import annotations
 

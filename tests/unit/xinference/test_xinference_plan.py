@@ -106,13 +106,13 @@ def test_every_problem_is_named_at_once():
     text = str(caught.value)
     assert "a: an LLM needs engine" in text
     assert "UID 'b' is declared 2 times" in text
-    assert "c: replicas has to be at least 1" in text
+    assert "c: replicas must be at least 1" in text
 
 
 @pytest.mark.parametrize(
     ("given", "why"),
     [
-        ({"path": "weights"}, "path has to be absolute"),
+        ({"path": "weights"}, "path must be absolute"),
         ({"gpus_per_replica": "many"}, "gpus_per_replica is a number, 'auto' or 'none'"),
         ({"gpu_indices": [0, 1, 2], "replicas": 2}, "3 gpu_indices cannot be shared evenly by 2"),
         (
@@ -139,7 +139,7 @@ def test_every_problem_is_named_at_once():
         ({"definition": {"family": "x"}, "path": "/m.gguf", "size": "1"}, "needs quantization"),
         (
             {"definition": {"family": "x"}, "path": "/m", "size": "1", "format": "ggufv2", "quantization": "Q4"},
-            "path has to be the .gguf file itself",
+            "path must be the .gguf file itself",
         ),
         ({"type": "embedding", "definition": {}, "path": "/m"}, "lacks dimensions and max_tokens"),
     ],
@@ -417,7 +417,7 @@ def test_what_somebody_else_launched_under_the_uid_since_is_not_compared():
 
 @pytest.mark.parametrize("name", ["context_length", "n_worker", "request_limits", "launch_timeout"])
 def test_numbers_below_one_are_refused(name):
-    with pytest.raises(ModelopsError, match=f"m: {name} has to be at least 1, not -5"):
+    with pytest.raises(ModelopsError, match=f"m: {name} must be at least 1, not -5"):
         wanted(declared(**{name: -5}))
 
 

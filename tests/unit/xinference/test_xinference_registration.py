@@ -207,7 +207,7 @@ def test_one_worker_only(newest, define):
     [
         ({"name": "x", "type": "video", "path": "/m"}, "type must be one of"),
         ({"name": "a b", "path": "/m", "size": "1", "definition": {"family": "f"}}, "no space"),
-        ({"name": "x", "path": "m", "size": "1", "definition": {"family": "f"}}, "path has to be absolute"),
+        ({"name": "x", "path": "m", "size": "1", "definition": {"family": "f"}}, "path must be absolute"),
         ({"name": "x", "size": "1", "definition": {"family": "f"}}, "say where the weights are"),
         ({"name": "x", "type": "flexible"}, "definition lacks launcher"),
         ({"name": "x", "path": "/m", "definition": {"famly": "f"}}, "nearest: family"),

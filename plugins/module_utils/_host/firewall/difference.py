@@ -66,7 +66,7 @@ def compare(options: t.Mapping[str, t.Any]) -> Difference:
     name = options["name"]
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}", name):
         raise ModelopsError(
-            f"name: {name!r} has to be up to 48 letters, digits, '.', '_' or '-', a letter or digit first."
+            f"name: {name!r} must be up to 48 letters, digits, '.', '_' or '-', a letter or digit first."
         )
     present = options["state"] == "present"
     ports = port_range.PortRange(name, _asked_range(options["port_range"]) if present else None)
@@ -89,9 +89,7 @@ def _asked_range(ports: list[int] | None) -> Range | None:
     if ports is None:
         return None
     if len(ports) != 2:
-        raise ModelopsError(
-            f"port_range: {ports} has to be two ports, the lowest and the highest, like [40000, 49999]."
-        )
+        raise ModelopsError(f"port_range: {ports} must be two ports, the lowest and the highest, like [40000, 49999].")
     low, high = checked_range("port_range", *ports)
     if low < 1024:
         raise ModelopsError(

@@ -22,7 +22,7 @@ CUDA_ONLY = ("vllm", "sglang", "mlx", "mlx-lm", "flashinfer-python", "xformers")
 # Engines whose wheels the index gives for CUDA 13 only from this release on: a build of torch for CUDA 12 (drivers 525 to 579)
 # cannot load them. vLLM 0.19 asks for torch 2.10 and NVIDIA's packages for CUDA 12, 0.20 for torch 2.11 and those for CUDA 13.
 LAST_FOR_CUDA_12 = {"vllm": "vllm<0.20"}
-# What a build of torch for one kind of device exists for beside torch itself. timm needs torchvision.
+# Packages beside torch that have builds for one kind of device. timm needs torchvision.
 TORCH_FAMILY = {"torchvision": ("torchvision", "timm")}
 
 

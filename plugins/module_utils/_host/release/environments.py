@@ -63,7 +63,7 @@ def lock_text(packages: t.Mapping[str, str]) -> str:
 def lock_drift(environment: str, added: t.Sequence[str] = ()) -> list[str]:
     """How an environment differs from its lock file, a line each; empty where it is as it was installed.
 
-    What is denied by now must go, too.
+    A package denied since then is drift.
 
     :param added: what is denied beside the table.
     """
@@ -85,7 +85,7 @@ def lock_drift(environment: str, added: t.Sequence[str] = ()) -> list[str]:
 
 
 def record(environment: str) -> dict[str, t.Any] | None:
-    """What release.json says; None where the build never ended."""
+    """The content of release.json; None where the build never ended."""
     try:
         found = json.loads(read_file(os.path.join(environment, RECORD)) or "")
     except ValueError:

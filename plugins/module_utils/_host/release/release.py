@@ -53,7 +53,7 @@ _INSTALL_COMPILER = (
 
 
 def ingredients(declared: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """What a release is resolved from, as Resolver.resolve takes it.
+    """The inputs of a release, as Resolver.resolve takes them.
 
     :param declared: {"version", "extras", "packages", "constraints", "torch"}, as the inventory has them.
     """
@@ -102,7 +102,7 @@ class Builder:
         :param proof: Python modules that must import.
         :param compiled: Python modules that are compiled with all that they import, where they do.
         :param facts: what the record shall say beside what it says anyway.
-        :param user: who has to be able to import them, where that is another user.
+        :param user: who must be able to import them, where that is another user.
         :param needs: packages of torch's family that must not be left out.
         """
         with self._workplace():
@@ -179,7 +179,7 @@ class Builder:
 
     @contextlib.contextmanager
     def _workplace(self) -> t.Iterator[None]:
-        """What broken-off builds left is removed before, and what this one leaves after."""
+        """Removes the leftovers of interrupted builds before, and those of this one after."""
         parent = os.path.dirname(self.directory)
         for name in os.listdir(parent):
             if name.startswith(self.prefix):

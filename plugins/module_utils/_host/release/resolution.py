@@ -44,7 +44,7 @@ class Resolver:
         self.settings = settings
         self.target = target
         self.work = work
-        # What cannot be reached is not asked for each Python: the indexes, and why PyTorch's own.
+        # Unreachable indexes are not asked again for each Python; `_silent` is the error of PyTorch's own.
         self._deaf = False
         self._silent = ""
 
@@ -57,7 +57,7 @@ class Resolver:
         left_out: t.Sequence[str] = (),
         words: t.Sequence[str] = (),
     ) -> tuple[str, list[str]]:
-        """What uv prints, and the flags by which it finds the same again.
+        """The output of uv, and the flags by which it finds the same again.
 
         :param torch: which build of torch: what the index gives ("default"), or one of PyTorch's ("cpu", "cu126", "rocm7.2").
             Without CUDA what only runs with it is left out.

@@ -113,7 +113,7 @@ class Tools:
         return found[0] if found else ""
 
     def _make_of(self, wheel: str, settings: IndexSettings) -> None:
-        """uv installs itself, and pip beside it: so neither venv nor pip has to be on the host."""
+        """uv installs itself, and pip beside it: so the host needs neither venv nor pip."""
         with tempfile.TemporaryDirectory(dir=self.base) as place:
             uv = os.path.join(place, "uv")
             with zipfile.ZipFile(wheel) as archive:
@@ -138,13 +138,13 @@ class Tools:
         env: t.Mapping[str, str] | None = None,
         **kwargs: t.Any,
     ) -> str:
-        """What uv prints.
+        """The output of uv.
 
         :param env: variables of its own for this call.
         """
         known = {"UV_CACHE_DIR": self.cache, "UV_NO_PROGRESS": "1", "UV_PYTHON_DOWNLOADS": "never"}
         flags = ["--no-index"] if settings.no_index and words[0] == "pip" else []
-        # With hashes every line would have to be a pin: what has them is compared before.
+        # With hashes every line must be a pin: what has them is compared before.
         if words[0] == "pip" and "--require-hashes" not in words:
             refused = os.path.join(self.directory, "denied.txt")
             write_file(refused, denied.constraints(settings.denied), 0o644)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a service manager does, whichever it is. Private to the collection."""
+"""The interface of every service manager. Private to the collection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OURS = "Managed by modelops.inference"
 
 @dataclass
 class ServiceState:
-    """What a service manager says of one service, the same under each.
+    """The state of one service, the same under each service manager.
 
     :ivar active: "running", "starting", "failed" or "stopped".
     :ivar enabled: it comes back after a reboot (under supervisord: whenever supervisord runs).
@@ -32,14 +32,14 @@ class ServiceState:
 
 
 class ServiceManager:
-    """What both managers offer. ``unit`` is the text of the file that describes the service."""
+    """The methods of both managers. ``unit`` is the text of the file that describes the service."""
 
     kind = ""
     scope = ""
 
     def __init__(self, name: str):
         self.name = name
-        #: What did not work and does not stop the rest, for a person.
+        #: Failures that do not stop the rest, for a person.
         self.warnings: list[str] = []
 
     @property

@@ -49,7 +49,7 @@ class Systemd(ServiceManager):
 
     @property
     def _unit(self) -> str:
-        """What is started and enabled."""
+        """The unit to start and enable."""
         return f"{self.name}.timer" if os.path.exists(self.timer_path) else f"{self.name}.service"
 
     def _systemctl(self, *words: str, timeout: float = 300) -> str:
@@ -147,7 +147,7 @@ class Systemd(ServiceManager):
 
 
 def user_environment() -> dict[str, str]:
-    """What systemctl --user needs and a non-login shell lacks."""
+    """Variables that systemctl --user needs and a non-login shell lacks."""
     runtime = os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.getuid()}"
     return {
         "XDG_RUNTIME_DIR": runtime,

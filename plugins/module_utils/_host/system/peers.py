@@ -43,7 +43,7 @@ class View:
     def judge(
         self, reached: t.Iterable[t.Mapping[str, t.Any]], timeout: float, about: t.Collection[str] | None = None
     ) -> list[str]:
-        """What is wrong with peers, see network.judge."""
+        """The problems of peers, see network.judge."""
         return network.judge(self.me, self.own, self.peers, reached, timeout, about)
 
 

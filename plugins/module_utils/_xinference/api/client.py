@@ -100,7 +100,7 @@ class Client(Access):
         return answer.json if answer.status == 200 else None
 
     def autostart(self) -> dict[str, dict[str, t.Any]] | None:
-        """What the server launches at its next start, by UID, secrets as ``******``; None where it has no such thing."""
+        """The autostart entries of the server by UID, secrets as ``******``; None where it has no autostart."""
         answer = self.get("/v1/autostart/models", expect=(200, 404))
         if answer.status == 404:  # before 2.x
             return None
@@ -149,7 +149,7 @@ class Client(Access):
             raise ModelopsError(f"{self.endpoint} said that it unregistered {name!r}, but still has it")
 
     def cached(self, worker: str | None = None) -> list[dict[str, t.Any]]:
-        """What the workers hold in their caches, a row for each version of a model and worker."""
+        """The caches of the workers, a row for each version of a model and worker."""
         return self.get("/v1/cache/models", params={"worker_ip": worker} if worker else None).json["list"]
 
     def remove_cached(self, version: str, worker: str) -> bool:

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What runs on a server, as the inventory declares it. Only reads. Private to the collection.
+"""The running models of a server, as the inventory declares them. Only reads. Private to the collection.
 
 The API does not tell how a running model was launched. Who does, in the order in which they are believed: this
 collection's own record, the server's autostart, the worker's file of launch arguments (since 2.x), the web interface's
-history. What none of them tells is said and not invented. A secret value becomes the name of a variable.
+history. Values that none of them tells are reported, not invented. A secret value becomes the name of a variable.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _autostarted(found: Sources, uid: str) -> dict[str, t.Any]:
 
 
 def _ordered(options: dict[str, t.Any]) -> dict[str, t.Any]:
-    """What the model is before how it is launched; the rest in the order in which it came."""
+    """The options that identify the model first; the rest in the order in which it came."""
     order = [name for name in _FIRST if name in options]
     return {name: options[name] for name in [*order, *(name for name in options if name not in order)]}
 

@@ -16,10 +16,10 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
     server_state,
 )
 
-# What a worker keeps beside the arguments of a launch, and what the server fills in where nothing was given.
+# Keys that a worker keeps beside the arguments of a launch, and the server's defaults.
 _INTERNAL = frozenset({"launch_ts", "shard", "driver_info", "xavier_config", "model_python_executable", "wait_ready"})
 _FILLED_IN = {"n_gpu": "auto", "n_worker": 1, "model_type": "LLM", "replica": 1}
-# What a worker keeps otherwise than the request had it, of a replica.
+# Keys that a worker keeps of a replica, unlike the request.
 _OF_REPLICA = ("model_uid", "replica", "worker_ip", "gpu_idx", "envs")
 
 
@@ -50,7 +50,7 @@ def launch_request_of(
 
 
 def _kept_by_workers(found: Sources, uid: str) -> dict[str, t.Any]:
-    """What the workers keep of the launch of a model, with the cards of all its replicas; empty where they keep nothing."""
+    """Launch arguments that the workers keep of a model, with the cards of all its replicas; empty where they keep nothing."""
     replicas = (found.instances.get(uid) or {}).get("replica_statuses") or []
     names = [replica.get("replica_model_uid") for replica in replicas]
     kept = [_clean(found.workers[name]) for name in names if name in found.workers]
@@ -61,7 +61,7 @@ def _kept_by_workers(found: Sources, uid: str) -> dict[str, t.Any]:
 
 
 def _kept_by_autostart(found: Sources, uid: str, worker: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """What the autostart keeps of the launch of a model; empty where it keeps nothing, or of another launch.
+    """Launch arguments that the autostart keeps of a model; empty where it keeps nothing, or of another launch.
 
     :param worker: what the workers keep, who know what the server hides.
     """

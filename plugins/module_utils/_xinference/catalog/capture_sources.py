@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a server and its host tell of the models that run. Private to the collection."""
+"""Sources about the running models: the server and its host. Private to the collection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
 
 @dataclass
 class Sources:
-    """What the server and its host tell.
+    """The answers of the server and its host.
 
     :param workers: replica's UID -> the launch arguments that its worker keeps.
     :param history: UID -> the last launch of the web interface.
@@ -92,7 +92,7 @@ def _engines(client: Client, row: t.Mapping[str, t.Any]) -> list[str]:
 
 
 def launch_arguments(home: str | None) -> dict[str, dict[str, t.Any]]:
-    """What the workers with this XINFERENCE_HOME keep of their launches: replica's UID -> arguments.
+    """The launches that the workers with this XINFERENCE_HOME keep: replica's UID -> arguments.
 
     :raises ModelopsError: a file is there and cannot be read.
     """

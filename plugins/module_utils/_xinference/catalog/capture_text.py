@@ -18,7 +18,7 @@ _NOT_TEXT = frozenset("true false yes no on off null none y n".split())
 
 def text(captured: CapturedModels, endpoint: str, version: str) -> str:
     """The inventory file. The same server gives the same text, so it says no time."""
-    lines = ["---", f"# What ran on {endpoint} (Xinference {version}), for modelops.inference.xinference_models."]
+    lines = ["---", f"# Captured from {endpoint} (Xinference {version}), for modelops.inference.xinference_models."]
     if captured.variables:
         lines += ["#", "# Define these, secrets with ansible-vault:"]
         lines += [f"#   {name}: {what}" for name, what in sorted(captured.variables.items())]

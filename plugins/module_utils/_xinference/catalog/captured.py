@@ -27,7 +27,7 @@ class CapturedModels:
     """The inventory.
 
     :param definitions: custom models that are not part of one of `models`.
-    :param variables: name of a variable that has to be defined -> what it holds.
+    :param variables: name of a variable to define -> what it holds.
     :param notes: UID, or name of a definition -> what is not told.
     :param unsettled: UID of a model that is not captured -> loading, failed, or missing (declared, or in the autostart).
     """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is done with each declared model, and why. Private to the collection. Pure.
+"""The action for each declared model, and why. Private to the collection. Pure.
 
 launching/launch.py does what the plan says.
 """
@@ -36,9 +36,9 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
 
 # Options that a custom model's definition says.
 _SPEC = ("format", "size", "quantization")
-# What a new replica of a running model can have otherwise than the old ones; the rest of a launch request is the model's.
+# Options in which a new replica of a running model can differ; the rest of a launch request is the model's.
 _ROLLABLE = ("definition", "replicas", "worker", "gpu_indices")
-# What is done with a model. ROLL replaces its replicas one after the other, SCALE only changes their number.
+# Actions on a model. ROLL replaces its replicas one after the other, SCALE only changes their number.
 NONE, LAUNCH, REPLACE, TERMINATE, WAIT, DIFFERS = "none", "launch", "replace", "terminate", "wait", "differs"
 ROLL, SCALE = "roll", "scale"
 # How a model that runs otherwise than declared is replaced.
@@ -47,9 +47,9 @@ KEEP, GAP, SURGE = "false", "true", "surge"
 
 @dataclass
 class Decision:
-    """What is done with one model, and why.
+    """The action for one model, and why.
 
-    :param register: the definition that has to be registered first ("add"), in place of another ("change"), or again, because
+    :param register: the definition that must be registered first ("add"), in place of another ("change"), or again, because
         some workers may lack it ("spread").
     :param surge: of ROLL, whether a new replica starts before an old one ends.
     """
@@ -62,7 +62,7 @@ class Decision:
 
 
 def undeclared(wanted: t.Sequence[Model], actual: ServerState) -> list[Model]:
-    """What this collection launched, is still there and is not declared any more, as models declared absent. Pure."""
+    """Models that this collection launched, that still exist and are no longer declared, as declared absent. Pure."""
     declared = {model.uid for model in wanted}
     found = []
     for uid, known in sorted(actual.launched.items()):
@@ -81,7 +81,7 @@ def undeclared_model(uid: str, name: str, model_type: str) -> Model:
 
 
 def decide(wanted: t.Sequence[Model], actual: ServerState, replace: str) -> list[Decision]:
-    """What to do with each declared model, in the declared order. Pure.
+    """A decision for each declared model, in the declared order. Pure.
 
     :param replace: KEEP, GAP or SURGE.
     :raises ModelopsError: a definition would have to change under a model that runs from it, or a model cannot be
@@ -126,7 +126,7 @@ def _decide(model: Model, actual: ServerState, replace: str) -> Decision:
     if replace == SURGE and fixed:
         raise ModelopsError(
             f"models: {model.uid}: {', '.join(fixed)} cannot change without a moment in which the UID does not answer, "
-            "because Xinference gives every replica of a model the same launch options. What stands in definition can. "
+            "because Xinference gives every replica of a model the same launch options. Values in definition can. "
             "replace: true terminates the model and launches it anew"
         )
     if not fixed and can_roll(model, actual) and (replace == SURGE or _running_replicas(model, actual) > 1):
@@ -160,7 +160,7 @@ def running_differences(model: Model, actual: ServerState) -> list[Field]:
 
 
 def _unreported_differences(model: Model, actual: ServerState) -> list[Field]:
-    """What the server does not tell of a running model, by the launch request that is remembered of it."""
+    """Differences that the server does not report of a running model, by its remembered launch request."""
     before = actual.remembered(model.uid)
     if before is None:
         return []

@@ -62,7 +62,7 @@ class Model:
     :param declared: its options as given.
     :param options: the same, normalised.
     :param body: the launch request.
-    :param definition: what has to be registered before, of a custom model.
+    :param definition: of a custom model, registered before the launch.
     """
 
     uid: str
@@ -118,15 +118,15 @@ def _model(declared: t.Mapping[str, t.Any], exists: t.Callable[[str], bool]) -> 
     if options["type"] == "LLM" and not options["engine"]:
         raise ModelopsError(f"models: {uid}: an LLM needs engine, such as vLLM, llama.cpp or Transformers")
     if options["replicas"] < 1:
-        raise ModelopsError(f"models: {uid}: replicas has to be at least 1")
+        raise ModelopsError(f"models: {uid}: replicas must be at least 1")
     for name in ("context_length", "n_worker", "request_limits", "launch_timeout"):
         if options[name] is not None and options[name] < 1:
-            raise ModelopsError(f"models: {uid}: {name} has to be at least 1, not {options[name]}")
+            raise ModelopsError(f"models: {uid}: {name} must be at least 1, not {options[name]}")
     _check_gpus(options)
     _check_envs(options)
     path = options["path"]
     if path and not os.path.isabs(path):
-        raise ModelopsError(f"models: {uid}: path has to be absolute, not {path}")
+        raise ModelopsError(f"models: {uid}: path must be absolute, not {path}")
     # With a worker named, the weights are over there and not here.
     if path and not options["worker"] and not exists(path):
         raise ModelopsError(f"models: {uid}: path {path} does not exist on this machine{mounts.hint(path)}")

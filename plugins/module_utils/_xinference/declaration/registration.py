@@ -245,7 +245,7 @@ def _place(where: str, options: t.Mapping[str, t.Any], *, needed: bool = True) -
             "definition.hub_id"
         )
     if path and not os.path.isabs(path):
-        raise ModelopsError(f"{where}: path has to be absolute, not {path}")
+        raise ModelopsError(f"{where}: path must be absolute, not {path}")
     place = {
         "model_id": hub_id,
         "model_uri": f"file://{path}" if path else None,
@@ -268,7 +268,7 @@ def _spec(where: str, model_type: str, options: t.Mapping[str, t.Any]) -> dict[s
         spec["model_size_in_billions"] = options["size"]
     if model_format == "ggufv2":
         if path and not path.endswith(".gguf"):
-            raise ModelopsError(f"{where}: path has to be the .gguf file itself for format ggufv2, not {path}")
+            raise ModelopsError(f"{where}: path must be the .gguf file itself for format ggufv2, not {path}")
         if not path and not options.get("file"):
             raise ModelopsError(f"{where}: a GGUF model on a hub needs file, its name in the repository")
         spec["model_file_name_template"] = options.get("file") or os.path.basename(path)

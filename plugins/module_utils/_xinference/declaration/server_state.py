@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a server has: models, instances, definitions and autostart. Only reads. Private to the collection."""
+"""The state of a server: models, instances, definitions and autostart. Only reads. Private to the collection."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REPORTED = {
 
 @dataclass
 class ServerState:
-    """What the server has.
+    """The state of the server.
 
     :param models: rows of GET /v1/models, by UID.
     :param instances: rows of GET /v1/models/instances, by UID.
@@ -89,7 +89,7 @@ def replicas(instance: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
 
 
 def read(client: Client, wanted: t.Sequence[Model], known: Declared | None = None) -> ServerState:
-    """What the server has: two requests, one for its autostart, and those for the definitions of custom models.
+    """The state of the server: two requests, one for its autostart, and those for the definitions of custom models.
 
     :param known: what is remembered of earlier runs.
     """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is done to one model on the server: it ends, or gets another replica. Private to the collection."""
+"""Operations on one model on the server: end it, or add a replica. Private to the collection."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def remove(client: Client, uid: str) -> None:
 def next_step(
     ready: t.Sequence[int], broken: t.Sequence[int], old: t.Collection[int], wanted: int, surge: bool
 ) -> tuple[str, int | None] | None:
-    """What comes next on the way to `wanted` replicas of which none is old; None at the end. Pure.
+    """The next step towards `wanted` replicas of which none is old; None at the end. Pure.
 
     :param ready: ids of the replicas that serve.  :param broken: ids of those that do not; they end first.
     :param surge: whether one more than wanted may run meanwhile. The last one that serves is never ended.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What becomes of each declared model in a run. Private to the collection. Pure."""
+"""The outcome for each declared model in a run. Private to the collection. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OPEN = (QUEUED, LOADING)
 
 @dataclass
 class Outcome:
-    """What became of one declared model so far.
+    """The outcome for one declared model so far.
 
     :param action: none, launched, replaced, terminated or adopted (was loading already).
     :param phase: queued, loading, ready, failed, absent or differs.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run tells of the models: rows of the result, cells of the table, failures and warnings. Private to the collection. Pure."""
+"""A run's report on the models: rows of the result, cells of the table, failures and warnings. Private to the collection. Pure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _abilities(uid: str, actual: server_state.ServerState) -> list[str]:
 
 
 def unasked_vision(model: models.Model, actual: server_state.ServerState) -> list[str]:
-    """What to warn of where the server made a text model one that reads pictures; it does so by the family's name alone."""
+    """Warnings where the server added vision to a text model; it does so by the family's name alone."""
     definition = model.options["definition"] or {}
     if "vision" in (definition.get("abilities") or ["vision"]) or "vision" not in _abilities(model.uid, actual):
         return []

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the files of a checkpoint tell: a directory of Hugging Face, or a GGUF file. Private to the collection."""
+"""Facts from the files of a checkpoint: a directory of Hugging Face, or a GGUF file. Private to the collection."""
 
 from __future__ import annotations
 

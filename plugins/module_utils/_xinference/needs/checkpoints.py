@@ -31,7 +31,7 @@ _GGUF_BITS = {
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What is known of a model's weights.
+    """Known facts about a model's weights.
 
     :param weights: bytes.
     :param source: FILES, CATALOGUE, COARSE, or UNSURE where the type of the weights is not known.
@@ -112,7 +112,7 @@ def _unquantized(model_format: str | None, quantization: str | None) -> bool:
     return (model_format or "pytorch") == "pytorch" and (quantization or "none").lower() in _SIXTEEN
 
 
-# What the catalogue calls weights that the format does not quantize.
+# The catalogue's names for weights that are not quantized.
 _SIXTEEN = ("none", "bf16", "fp16", "f16")
 
 

@@ -28,13 +28,13 @@ _STEP = {"vllm": 8192, "sglang": 8192, "trt-llm": 8192, "llama.cpp": 512, "mlx":
 PREALLOCATING = ("vllm", "sglang", "trt-llm")
 # engine_options by which weights are quantized while they load.
 _SHRINKING = ("model_quantization", "quantization_config", "load_in_4bit", "load_in_8bit")
-# What a prefill is taken to be long where nobody declares a context, of engines whose cache grows with the request.
+# Assumed length of a prefill without a declared context, for engines whose cache grows with the request.
 _USUAL_CONTEXT = 8192
 
 
 @dataclass(frozen=True)
 class Need:
-    """What one replica takes on each of its cards.
+    """Memory of one replica on each of its cards.
 
     :param weights: the weights.
     :param cache: the KV cache at the context.
@@ -85,7 +85,7 @@ def number(given: t.Mapping[str, t.Any], key: str, default: float) -> float:
 def need(
     found: Checkpoint, engine: str, context: int | None, cards: int, given: t.Mapping[str, t.Any], cpu: bool = False
 ) -> Need:
-    """What one replica takes on each of `cards` cards, or in memory where it runs on the CPU.
+    """Memory of one replica on each of `cards` cards, or in the host where it runs on the CPU.
 
     :param engine: in lower case.
     :param context: tokens that are declared; None takes the model's own where the engine sets its cache aside.

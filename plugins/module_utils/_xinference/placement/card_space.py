@@ -150,7 +150,7 @@ def no_room(required: Requirements, ledger: Ledger, candidates: t.Sequence[Spot]
 
 
 def _advice(required: Requirements, ledger: Ledger, spot: Spot) -> str:
-    """What makes a replica need less of a card, or gives it more."""
+    """Advice by which a replica needs less of a card, or gets more."""
     tokens = advice.context(required, ledger, spot) if required.need and required.need.cache else 0
     ways = [f"lower context_length to {tokens}"] if tokens else []
     ways.append("take a smaller quantization")
@@ -164,7 +164,7 @@ def _advice(required: Requirements, ledger: Ledger, spot: Spot) -> str:
 def settled(
     required: Requirements, ledger: Ledger, worker: Worker, card: Card, claim: float | None
 ) -> tuple[float | None, str]:
-    """What a replica that fits will hold of a card, and what to warn of; empty for nothing."""
+    """The memory of a card that a fitting replica will hold, and a warning; empty for none."""
     if claim is None:
         return None, "nothing is known of its size, so its memory was not checked"
     room, where = ledger.room[worker.address, card.index], f"card {card.index} of {worker.address}"

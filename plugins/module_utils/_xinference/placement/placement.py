@@ -4,7 +4,7 @@
 
 """Which replica goes on which card, and what cannot go anywhere. Private to the collection. Pure.
 
-What is checked, with which margins, and how a memory budget becomes each engine's own setting is in docs/placement.md.
+docs/placement.md describes the checks, their margins, and how a memory budget becomes each engine's own setting.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def plan(
     actual: server_state.ServerState,
     cluster: Cluster,
 ) -> Placement:
-    """A place for every replica that is to be started, or why there is none. Pure."""
+    """A place for every replica to start, or why there is none. Pure."""
     result = Placement()
     ledger = Ledger(wanted, decisions, actual, cluster)
     result.rows += ledger.running()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the reconciler does for one model: a launch, another replica, or the end of what is broken. Private to the collection."""
+"""The reconciler's actions on a model: a launch, another replica, or the end of what is broken. Private to the collection."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the reconciler sees of each model: on the server, and of the workers that had it. Private to the collection."""
+"""The reconciler's view of each model: on the server, and of the workers that had it. Private to the collection."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.rec
 
 
 def wanted_models(store: Store, declared: t.Sequence[t.Mapping[str, t.Any]]) -> list[models.Model]:
-    """The declared models that are to be served, by priority. The values of their environments are hidden from now on."""
+    """The declared models to serve, by priority. The values of their environments are hidden from now on."""
     # Whether weights are there is the server's to say: they may be on another worker, or on a share that comes late.
     try:
         wanted = [model for model in models.desired(declared, exists=lambda path: True) if model.present]
@@ -43,7 +43,7 @@ def wanted_models(store: Store, declared: t.Sequence[t.Mapping[str, t.Any]]) -> 
 def read_actual(
     client: Client, wanted: t.Sequence[models.Model], launched: t.Mapping[str, t.Any], release: str
 ) -> server_state.ServerState:
-    """What runs and what loads on the server."""
+    """The running and loading models of the server."""
     # In this order: what gets ready in between is in both.
     instances, running = client.instances(), client.models()
     failed = [m.uid for m in wanted if (instances.get(m.uid) or {}).get("status") == "ERROR"]

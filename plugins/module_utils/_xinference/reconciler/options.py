@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the command line of modelops-reconcile says. Private to the collection."""
+"""The command line of modelops-reconcile. Private to the collection."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ exit status of run, and of status for the last turn:
 
 @dataclass(frozen=True)
 class Options:
-    """What the command line says.
+    """Options of the command line.
 
     :param release: Xinference's release, which decides how a launch request is written; "" is that of this environment.
     """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the reconciler keeps between two turns, and how its files are read and written. Private to the collection."""
+"""The reconciler's state between two turns, and how its files are read and written. Private to the collection."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.rec
 
 @dataclass
 class ReconcilerState:
-    """What is kept between two turns.
+    """The state between two turns.
 
     :param started: when the server started.  :param workers: how many it had.
     :param looked: when the models were looked at last.
@@ -53,7 +53,7 @@ def read(path: str) -> t.Any:
 
 
 def load_state(options: Options) -> ReconcilerState:
-    """What was kept; a file that cannot be read, or of another release, starts anew."""
+    """The stored state; a file that cannot be read, or of another release, starts anew."""
     try:
         found = dict(read(options.path("state.json")) or {})
         known = {uid: _known(row) for uid, row in found.pop("models", {}).items()}

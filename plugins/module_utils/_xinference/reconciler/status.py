@@ -97,7 +97,7 @@ def shown(known: repairs.Known, looked: float | None, fresh: bool) -> dict[str, 
     """
     ready, wanted = known.replicas
     row = {**{key: getattr(known, key) for key in _SHOWN}, "last": known.state, "seen": looked}
-    # What it had before it was ready is kept for a while, for the next failure.
+    # The error before it was ready is kept for a while, for the next failure.
     row["error"] = None if known.state == repairs.READY else row["error"]
     return {**row, **({} if fresh else _OLD), "replicas": {"wanted": wanted, "ready": ready if fresh else None}}
 

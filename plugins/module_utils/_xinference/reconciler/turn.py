@@ -198,7 +198,7 @@ class Turn:
 
     @staticmethod
     def _known(known: repairs.Known | None, model: models.Model) -> repairs.Known:
-        """What is known of this declaration; of another one nothing."""
+        """The known state of this declaration; of another one nothing."""
         text = json.dumps(model.options, sort_keys=True, default=str)
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         return known if known is not None and known.digest == digest else repairs.Known(digest)

@@ -64,7 +64,7 @@ def _before_the_models(client: Client, p: t.Mapping[str, t.Any], warn: t.Callabl
 
 
 def _part(before: Result, name: str, left: t.Sequence[str], work: t.Callable[[], Result]) -> Result:
-    """What was there before, with what came of a part.
+    """The earlier results together with the result of a part.
 
     :param left: parts that cannot follow where this one fails.
     """

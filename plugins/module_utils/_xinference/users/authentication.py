@@ -19,7 +19,7 @@ NO_AUTH, LEGACY, DATABASE = "none", "legacy", "database"
 
 @dataclass
 class Accounts:
-    """What the server has.
+    """The accounts of the server.
 
     :param auth: none, legacy (the file of ``--auth-config``, before 3.0) or database.
     :param users: by name; empty where none were asked for.
