@@ -52,8 +52,8 @@ def test_an_address_that_others_know_by_another_is_refused():
     # A host's own name may be loopback on the host itself.
     assert peers(w="127.0.1.1").other_address() == ""
     assert peers({"s": "10.2.0.1", "w": "10.1.0.2"}).other_address() == (
-        "w would reach s at 10.1.0.1, by xinference_host, ansible_host or the name, but the address that is told cluster two is s at 10.2.0.1. "
-        "Set xinference_host of that host to the address that is right for both. Nothing was changed on w."
+        "w would reach s at 10.1.0.1, by xinference_host, ansible_host or the name, but the address that is told "
+        "cluster two is s at 10.2.0.1. Set xinference_host of that host to the address that is right for both. Nothing was changed on w."
     )
     assert "w would reach w at 10.1.0.2" in peers({"s": "10.1.0.1", "w": "10.2.0.2"}).other_address()
     # Who is not in the run tells nothing.
