@@ -45,6 +45,8 @@ FORBIDDEN = [
 ]
 # Lines of a room, and of a file.
 ROOM_LINES, FILE_LINES = 2500, 450
+# Files that are larger still. They may only get smaller.
+LARGER = {"_dify/models.py": 646, "_dify/session.py": 636, "_dify/plugins.py": 507}
 
 
 def imported(source):
@@ -104,10 +106,14 @@ def test_an_import_that_goes_up_is_found():
     assert below("module_utils._xinference", upward) and not below("module_utils._x", upward)
 
 
-def test_rooms_and_files_of_xinference_stay_small():
+def test_files_stay_small():
+    lines = {f"{path.parent.name}/{path.name}": len(path.read_text().splitlines()) for path in sources()}
+    large = {name: count for name, count in lines.items() if count > LARGER.get(name, FILE_LINES)}
+    assert large == {}, "divide these by subject"
+
+
+def test_rooms_of_xinference_stay_small():
     rooms = collections.Counter()
     for path in sources("module_utils._xinference"):
-        lines = len(path.read_text().splitlines())
-        assert lines <= FILE_LINES, f"{path.name} has {lines} lines: divide it by subject"
-        rooms[path.parent.name] += lines
+        rooms[path.parent.name] += len(path.read_text().splitlines())
     assert {room: lines for room, lines in rooms.items() if lines > ROOM_LINES} == {}
