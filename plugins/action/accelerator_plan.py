@@ -10,7 +10,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import Variables, pretended
+from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import AcceleratorVariables, pretended
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator
 
 MODULE = "modelops.inference.accelerator_info"
@@ -27,7 +27,7 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         _checked, asked = self.validate_argument_spec(SPEC)
-        variables = Variables(self._templar, task_vars)
+        variables = AcceleratorVariables(self._templar, task_vars)
         if asked["after"] and self._task.check_mode:
             return variables.found  # nothing was done since
         options = accelerator.options(
@@ -42,7 +42,7 @@ class ActionModule(ActionBase):
         return result
 
 
-def _moment(variables: Variables, asked: t.Mapping[str, t.Any]) -> accelerator.Moment:
+def _moment(variables: AcceleratorVariables, asked: t.Mapping[str, t.Any]) -> accelerator.Moment:
     if not asked["after"]:
         return accelerator.Moment(server_stops=asked["server_stops"])
     commands = variables.plain(variables.given.get("_accelerator_commands") or {}).get("results", [])

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import Variables
+from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import AcceleratorVariables
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator
 
 MODULE = "modelops.inference.accelerator_proof"
@@ -21,7 +21,7 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
-        variables = Variables(self._templar, task_vars)
+        variables = AcceleratorVariables(self._templar, task_vars)
         options = accelerator.proof(variables.settings, variables.found)
         if not options:
             return {"changed": False, "skipped": True}

@@ -13,7 +13,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import Variables
+from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import AcceleratorVariables
 
 MODULE = "modelops.inference.accelerator_repositories"
 
@@ -25,7 +25,7 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         options = dict(self._task.args)
         if not options:
-            options = Variables(self._templar, task_vars).found["role"]["steps"]["repositories"]
+            options = AcceleratorVariables(self._templar, task_vars).found["role"]["steps"]["repositories"]
             options["keys"] = [self._key(key) for key in options["keys"]]
         return self._execute_module(module_name=MODULE, module_args=options, task_vars=task_vars)
 

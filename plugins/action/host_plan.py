@@ -18,11 +18,10 @@ from ansible.utils.display import Display
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import Variables as OfAccelerator
-from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import pretended
+from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import AcceleratorVariables, pretended
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator, reading, release
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import PARTS, STEPS, Host, Request
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import Plan
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import PLAYBOOKS
 from ansible_collections.modelops.inference.plugins.plugin_utils._validation import validated
 from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables
@@ -69,7 +68,7 @@ class ActionModule(ActionBase):
                 return dict(host.found)
             if request.step == "bundle":
                 return {**host.found, "changed": False, "plan": {"release": release.for_bundle(host)}}
-            plan = Plan.of(host)
+            plan = HostPlan.of(host)
         except ModelopsError as exc:
             raise AnsibleActionFail(_secrets.redacted(str(exc))) from exc
         if not options["found"]:
@@ -83,7 +82,7 @@ class ActionModule(ActionBase):
         """Options of role accelerator, where it brings something about."""
         if reading.none_computes(host):
             return None
-        pretends = pretended(OfAccelerator(self._templar, variables.given))
+        pretends = pretended(AcceleratorVariables(self._templar, variables.given))
         return accelerator.options(host.settings, controller=accelerator.controller_boot_id(), pretended=pretends)
 
     def _read(self, host: Host, asked: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
@@ -99,7 +98,7 @@ class ActionModule(ActionBase):
             display.warning(f"{host.who} does not answer: {exc}")
             return {}
 
-    def _show(self, plan: Plan) -> None:
+    def _show(self, plan: HostPlan) -> None:
         for note in plan.notes:
             display.display(note)
         if self._task.check_mode and self._task.diff:

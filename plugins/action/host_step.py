@@ -16,7 +16,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import release
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Run
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Request
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import Plan
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.steps import STEPS, calls
 from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables, native
 
@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
             host = Variables(self._templar, known).host(found["plan"]["part"], Request.of(found["plan"]), found)
             _secrets.hide(*release.logins(host.settings))
             run = Run(known, bool(self._task.check_mode))
-            made = calls(given["step"], Plan.of(host), run, given["options"])
+            made = calls(given["step"], HostPlan.of(host), run, given["options"])
         except ModelopsError as exc:
             raise AnsibleActionFail(_secrets.redacted(str(exc))) from exc
         results: list[dict[str, t.Any]] = []

@@ -15,7 +15,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import PLAYBOOKS, Needs
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import PLAYBOOKS, PlaybookNeeds
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import ALL
 from ansible_collections.modelops.inference.plugins.plugin_utils._validation import validated
 from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables
@@ -37,5 +37,7 @@ class ActionModule(ActionBase):
             required_one_of=[("playbook", "roles")],
         )
         _secrets.forget()
-        needs = PLAYBOOKS.get(options["playbook"]) or Needs(tuple(options["roles"]), installs=options["installs"])
+        needs = PLAYBOOKS.get(options["playbook"]) or PlaybookNeeds(
+            tuple(options["roles"]), installs=options["installs"]
+        )
         return validated(Variables(self._templar, task_vars), needs)

@@ -187,7 +187,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
 
 
 @dataclass
-class Seen:
+class BootstrapState:
     """What there is, and what is to be made.
 
     :ivar users: in the server's database, None without one.  :ivar known: the file for --auth-config, None without one.
@@ -200,14 +200,14 @@ class Seen:
     plan: Plan
 
 
-def _look(p: t.Mapping[str, t.Any]) -> Seen:
+def _look(p: t.Mapping[str, t.Any]) -> BootstrapState:
     known = _known(p["auth_config"]) if p["auth_config"] else None
     number = None if p["auth_config"] else auth_database.users(p["home"])
     names = ("admin_password", "client_key")
     kept = {name: value for name in names for value in [_secret(os.path.join(p["secrets"], name))] if value}
     if p["reconciler_password"] and read_file(p["reconciler_password"]) is not None:
         kept[RECONCILER] = ""
-    return Seen(number, known, kept, make_plan(p, number, known, kept))
+    return BootstrapState(number, known, kept, make_plan(p, number, known, kept))
 
 
 def _secret(path: str) -> str | None:
@@ -218,7 +218,7 @@ def _secret(path: str) -> str | None:
         return None
 
 
-def _apply(p: t.Mapping[str, t.Any], seen: Seen) -> None:
+def _apply(p: t.Mapping[str, t.Any], seen: BootstrapState) -> None:
     if not seen.plan:
         return
     kept = dict(seen.kept)

@@ -221,7 +221,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.weights.d
     LOOK_ATTEMPTS,
     LOOK_STALL,
     Clock,
-    Pending,
+    SliceEnded,
     Web,
     readable,
 )
@@ -317,7 +317,7 @@ def fetch(p: t.Mapping[str, t.Any], sources: t.Mapping[str, Source], begun: t.Ma
             for source in todo:
                 one.fetch(source)
                 done.append(f"{source.name}  fetched, {readable(weights.footprint(p['path'], source.name))}")
-        except Pending as exc:
+        except SliceEnded as exc:
             exc.done = done
             raise
         except ModelopsError as exc:
@@ -339,7 +339,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     elif plan:
         try:
             progress = fetch(p, sources, begun)
-        except Pending as exc:
+        except SliceEnded as exc:
             progress = [*exc.done, exc.line]
             return dict(plan.result(), pending=True, progress=progress, resume=begun, send=exc.send)
     found = weights.records(p["path"])

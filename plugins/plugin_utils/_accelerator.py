@@ -15,7 +15,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings 
 PRETENDED = {f"_accelerator_{name}": name for name in ("root", "etc", "kernel", "packages")}
 
 
-class Variables:
+class AcceleratorVariables:
     """
     :param templar: of the task.
     :param given: the variables of the task's host.
@@ -43,6 +43,6 @@ class Variables:
         return [self.plain(item) for item in found] if isinstance(found, (list, tuple)) else found
 
 
-def pretended(variables: Variables) -> accelerator.Pretended:
+def pretended(variables: AcceleratorVariables) -> accelerator.Pretended:
     given = variables.given
     return accelerator.Pretended(**{n: variables.plain(given[name]) for name, n in PRETENDED.items() if name in given})

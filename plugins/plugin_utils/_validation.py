@@ -10,13 +10,13 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import dify
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import Needs
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import PlaybookNeeds
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.refusals import refusals
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import SPECS, Settings
 from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables
 
 
-def validated(variables: Variables, needs: Needs) -> dict[str, t.Any]:
+def validated(variables: Variables, needs: PlaybookNeeds) -> dict[str, t.Any]:
     """A failure with a line for each mistake; or, where role models is judged, ``declared``, what the cluster declares,
     and ``models``, a row for each model of it.
 

@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import pci
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess
 
 TOPOLOGY = "/sys/class/kfd/kfd/topology/nodes"
 AMD_SMI = ("amd-smi", "static", "--asic", "--bus", "--vram", "--driver", "--json")
@@ -28,7 +28,7 @@ ROCM_SMI = (
 UNITS = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3}
 
 
-def driver(host: Host) -> dict[str, t.Any]:
+def driver(host: HostAccess) -> dict[str, t.Any]:
     """See RETURN of the module accelerator_info, key ``amd``, without what a tool says."""
     loaded = host.exists("/sys/module/amdgpu")
     rocm = host.read("/opt/rocm/.info/version") or host.read("/opt/rocm/.info/version-rocm")
@@ -41,7 +41,7 @@ def driver(host: Host) -> dict[str, t.Any]:
     }
 
 
-def targets(host: Host) -> dict[str, dict[str, t.Any]]:
+def targets(host: HostAccess) -> dict[str, dict[str, t.Any]]:
     """What the compute interface knows of each card, by address: LLVM target, memory and partitions."""
     found: dict[str, dict[str, t.Any]] = {}
     for node in host.names(TOPOLOGY):
@@ -71,7 +71,7 @@ def target(version: int) -> str:
     return f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}" if version else ""
 
 
-def query(host: Host) -> dict[str, t.Any]:
+def query(host: HostAccess) -> dict[str, t.Any]:
     """What amd-smi, or where there is none rocm-smi, says: ``tool``, ``error``, ``driver`` and ``cards`` by address."""
     for command, read in ((AMD_SMI, _amd_smi), (ROCM_SMI, _rocm_smi)):
         answer = host.run(*command, timeout=60)
@@ -126,7 +126,7 @@ def _rocm_smi(document: t.Any) -> dict[str, dict[str, t.Any]]:
     return cards
 
 
-def vram(host: Host, address: str) -> tuple[int | None, int | None]:
+def vram(host: HostAccess, address: str) -> tuple[int | None, int | None]:
     """Total and free memory of a card, from its driver."""
     total = host.number(f"{pci.DEVICES}/{address}/mem_info_vram_total")
     used = host.number(f"{pci.DEVICES}/{address}/mem_info_vram_used")

@@ -10,7 +10,7 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess
 
 _LINE = re.compile(r"deb\s+(?:\[([^]]*)\]\s*)?(\S+)\s+(\S+)(.*)")
 _SIGNED_BY = re.compile(r"(?:^|\s)signed-by=(\S+)", re.IGNORECASE)
@@ -33,7 +33,7 @@ class AptSource:
     signed_by: str = ""
 
 
-def sources(host: Host, architecture: str) -> list[AptSource]:
+def sources(host: HostAccess, architecture: str) -> list[AptSource]:
     """All that are enabled, sources.list first; those that the role wrote are left out.
 
     :param architecture: of the kernel, as uname says it; apt's name of it may be part of an address.

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import pci
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess
 
 DIRECTORY = "/usr/local/Ascend"
 MEBIBYTE = 1024**2
@@ -25,7 +25,7 @@ CANN_FILES = (
 )
 
 
-def driver(host: Host) -> dict[str, t.Any]:
+def driver(host: HostAccess) -> dict[str, t.Any]:
     """See RETURN of the module accelerator_info, key ``ascend``, without what npu-smi says."""
     loaded = host.glob("/sys/module/drv_davinci*")
     return {
@@ -38,7 +38,7 @@ def driver(host: Host) -> dict[str, t.Any]:
     }
 
 
-def _versions(host: Host, pattern: str) -> list[str]:
+def _versions(host: HostAccess, pattern: str) -> list[str]:
     return [version for version in (_version(host.read(path)) for path in host.glob(pattern)) if version]
 
 
@@ -48,7 +48,7 @@ def _version(text: str) -> str:
     return found.group(1) if found else ""
 
 
-def query(host: Host) -> dict[str, t.Any]:
+def query(host: HostAccess) -> dict[str, t.Any]:
     """What npu-smi says: ``tool``, ``error``, ``driver`` and ``cards`` by address, of the table of ``npu-smi info``.
 
     Each chip has two lines: ``| 0  910B3 | OK | ...`` and ``| 0  | 0000:C1:00.0 | ... used / total |``; of the last column

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess
 
 # Features that llama.cpp (ggml) has kernels for, as /proc/cpuinfo names them on x86 and on Arm.
 FEATURES = (
@@ -22,7 +22,7 @@ NODES = "/sys/devices/system/node"
 MEMORY = "/sys/kernel/mm"
 
 
-def cpu(host: Host) -> dict[str, t.Any]:
+def cpu(host: HostAccess) -> dict[str, t.Any]:
     # One processor's part says it all; the whole file takes long on a host with hundreds of them.
     about: dict[str, str] = {}
     for line in host.read("/proc/cpuinfo", 16384).splitlines():
@@ -44,7 +44,7 @@ def cpu(host: Host) -> dict[str, t.Any]:
     }
 
 
-def _node(host: Host, name: str) -> dict[str, t.Any]:
+def _node(host: HostAccess, name: str) -> dict[str, t.Any]:
     """Memory of a card that the host can address, such as that of a GB200, is a node without processors."""
     memory = re.search(r"MemTotal:\s*(\d+) kB", host.read(f"{NODES}/{name}/meminfo"))
     return {
@@ -54,7 +54,7 @@ def _node(host: Host, name: str) -> dict[str, t.Any]:
     }
 
 
-def memory(host: Host) -> dict[str, t.Any]:
+def memory(host: HostAccess) -> dict[str, t.Any]:
     lines = re.findall(r"^(\w+):\s*(\d+)", host.read("/proc/meminfo"), re.MULTILINE)
     kilobytes = {key: int(value) for key, value in lines}
     pages = []

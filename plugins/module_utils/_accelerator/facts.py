@@ -25,7 +25,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator im
     products,
     system,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.installations import installations
 
 # What the role accelerator installed, holds and has proven here, as it left it.
@@ -53,7 +53,7 @@ _UNKNOWN: dict[str, t.Any] = {
 }
 
 
-def read(host: Host, users_record: str = "") -> dict[str, t.Any]:
+def read(host: HostAccess, users_record: str = "") -> dict[str, t.Any]:
     """See RETURN of the module accelerator_info, key ``facts``.
 
     :param users_record: the record's file where this is not root, who installs nothing; "" for none.
@@ -88,7 +88,7 @@ def read(host: Host, users_record: str = "") -> dict[str, t.Any]:
     }
 
 
-def base(host: Host) -> dict[str, t.Any]:
+def base(host: HostAccess) -> dict[str, t.Any]:
     """What of the facts decides which build of PyTorch a host takes (plan.torch)."""
     found, about = devices(host), system.system(host)
     if about["container"]:
@@ -97,7 +97,7 @@ def base(host: Host) -> dict[str, t.Any]:
     return {"system": about, **found, "vendors": vendors(found)}
 
 
-def _record(host: Host, path: str) -> dict[str, t.Any]:
+def _record(host: HostAccess, path: str) -> dict[str, t.Any]:
     try:
         record = json.loads((path and host.read(path)) or "{}")
     except ValueError:  # cut off: then nothing is known to be the role's
@@ -105,7 +105,7 @@ def _record(host: Host, path: str) -> dict[str, t.Any]:
     return record if isinstance(record, dict) else {}
 
 
-def devices(host: Host) -> dict[str, t.Any]:
+def devices(host: HostAccess) -> dict[str, t.Any]:
     """``cards`` and ``switches``, and what each vendor's driver says, by vendor. Programs start only where there is a device."""
     on_bus = pci.devices(host)
     rows = [dict(device) for device in on_bus if device["kind"] == "gpu"]
@@ -193,7 +193,7 @@ def _joined(rows: t.Iterable[dict[str, t.Any]], vendor: str, said: t.Mapping[str
 
 
 def _nvidia_cards(
-    host: Host, rows: t.Iterable[dict[str, t.Any]], said: t.Mapping[str, t.Any]
+    host: HostAccess, rows: t.Iterable[dict[str, t.Any]], said: t.Mapping[str, t.Any]
 ) -> list[dict[str, t.Any]]:
     cards = _joined(rows, products.NVIDIA, said)
     for card in cards:
@@ -209,7 +209,7 @@ def _nvidia_cards(
 
 
 def _amd_cards(
-    host: Host,
+    host: HostAccess,
     rows: t.Iterable[dict[str, t.Any]],
     said: t.Mapping[str, t.Any],
     targets: t.Mapping[str, dict[str, t.Any]],

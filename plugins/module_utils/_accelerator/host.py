@@ -41,7 +41,7 @@ def start(argv: t.Sequence[str], timeout: float) -> ProgramOutput:
         return ProgramOutput(False, exc.output or str(exc))
 
 
-class Host:
+class HostAccess:
     """Files that are missing or may not be read are empty: what that means is not for this class to say.
 
     :param root: directory in place of ``/``; then no program is started, unless ``runner`` is given.

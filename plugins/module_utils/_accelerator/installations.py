@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess
 
 _UNITS = (
     "/etc/systemd/system/*.service",
@@ -22,7 +22,7 @@ _START = re.compile(r"^ExecStart=(?:/bin/sh )?(/.*?)/(?:current/bin|etc)/", re.M
 _SUPERVISORD = "/supervisor/supervisord.conf"
 
 
-def installations(host: Host, asked: t.Iterable[str] = ()) -> list[str]:
+def installations(host: HostAccess, asked: t.Iterable[str] = ()) -> list[str]:
     """Their directories (xinference_dir): those with units of systemd, those whose supervisord runs, and of ``asked`` those there.
 
     :param asked: directories of installations that the role accelerator's record names; one that is stopped is known by it alone.

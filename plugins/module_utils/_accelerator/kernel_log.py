@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import pci, products
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess
 
 WORDS = r"NVRM|nvidia-nvswitch|amdgpu|davinci|devdrv"
 # NVRM: Xid (PCI:0000:1b:00): 79, pid=..., GPU has fallen off the bus.   nvidia-nvswitch0: SXid (PCI:0000:84:00.0): 20034, ...
@@ -25,7 +25,7 @@ _AMD = re.compile(
 )
 
 
-def events(host: Host) -> dict[str, t.Any]:
+def events(host: HostAccess) -> dict[str, t.Any]:
     """``readable`` and ``events``: one row for each kind, code and card, with the last text and how often it stands there."""
     answer = host.run("dmesg", "--notime", timeout=10)
     text = answer.text if answer.ok else ""

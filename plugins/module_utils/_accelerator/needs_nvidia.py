@@ -17,7 +17,7 @@ OPEN, PROPRIETARY = "open", "proprietary"
 
 
 @dataclasses.dataclass(frozen=True)
-class Needs:
+class DriverNeeds:
     """What the cards and the build of PyTorch ask of a driver."""
 
     cuda: int
@@ -50,7 +50,7 @@ def name_of(card: Card) -> str:
     return f"{card['address']} ({card['name'] or card['id']})"
 
 
-def needs_of(draft: Draft, cards: t.Iterable[Card], wanted: PlanOptions, fixed: str) -> Needs:
+def needs_of(draft: Draft, cards: t.Iterable[Card], wanted: PlanOptions, fixed: str) -> DriverNeeds:
     """What the cards need; refuses what they cannot have together.
 
     :param fixed: the driver that PyTorch has to follow, as it stays or is asked for; "" where the driver follows PyTorch.
@@ -78,7 +78,7 @@ def needs_of(draft: Draft, cards: t.Iterable[Card], wanted: PlanOptions, fixed: 
             "cards_conflict",
             f"no driver fits all: {kinds.described(oldest)}, whose last driver is {last}, and {reason}",
         )
-    return Needs(cuda, floor, reason, last, _modules(draft, kinds, wanted), first_cuda)
+    return DriverNeeds(cuda, floor, reason, last, _modules(draft, kinds, wanted), first_cuda)
 
 
 def _first_cuda(draft: Draft, kinds: _Cards, wanted: PlanOptions, asked: int) -> int:

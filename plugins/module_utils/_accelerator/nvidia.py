@@ -11,7 +11,7 @@ import typing as t
 from xml.etree import ElementTree
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import pci, products, versions
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess
 
 VERSION = r"(\d{3,}(?:\.\d+){1,2})"
 LIBRARIES = (
@@ -22,7 +22,7 @@ MODPROBE = "/etc/modprobe.d"
 MEBIBYTE = 1024**2
 
 
-def driver(host: Host, present: bool) -> dict[str, t.Any]:
+def driver(host: HostAccess, present: bool) -> dict[str, t.Any]:
     """See RETURN of the module accelerator_info, key ``nvidia``, without what nvidia-smi says.
 
     :param present: there is a device of NVIDIA's, or its driver runs.
@@ -55,7 +55,7 @@ def _flavor(running: str) -> str:
     return "open" if "Open Kernel Module" in running else "proprietary"
 
 
-def _modinfo(host: Host) -> dict[str, str]:
+def _modinfo(host: HostAccess) -> dict[str, str]:
     """The module that the running kernel would load."""
     for name in _modules(host):
         answer = host.run("modinfo", name, timeout=5)
@@ -65,7 +65,7 @@ def _modinfo(host: Host) -> dict[str, str]:
     return {}
 
 
-def _modules(host: Host) -> list[str]:
+def _modules(host: HostAccess) -> list[str]:
     """What the module's file may be called. Debian's own packages give it names that modinfo does not know as nvidia, and say in
     modprobe's configuration which of them is nvidia."""
     for name in host.names(MODPROBE):
@@ -77,7 +77,7 @@ def _modules(host: Host) -> list[str]:
     return ["nvidia", "nvidia-current", "nvidia-current-open"]
 
 
-def library(host: Host) -> str:
+def library(host: HostAccess) -> str:
     """Version of the driver's libraries, which their file names carry; the newest where several are left."""
     found = []
     for directory in LIBRARIES:
@@ -86,13 +86,13 @@ def library(host: Host) -> str:
     return max((version for version in found if version), key=versions.numbers, default="")
 
 
-def _compat(host: Host) -> str:
+def _compat(host: HostAccess) -> str:
     """Version of the libraries of CUDA's compatibility package, which let an older driver run a newer CUDA."""
     found = [_version(path.rpartition(".so.")[2]) for path in host.glob("/usr/local/cuda*/compat/libcuda.so.[0-9]*.*")]
     return max((version for version in found if version), key=versions.numbers, default="")
 
 
-def query(host: Host) -> dict[str, t.Any]:
+def query(host: HostAccess) -> dict[str, t.Any]:
     """What nvidia-smi says: ``error`` ("" for none), ``driver``, ``cuda`` (the newest that it runs) and ``cards`` by address."""
     answer = host.run("nvidia-smi", "-q", "-x", timeout=60)
     nothing: dict[str, t.Any] = {"tool": answer.found, "error": "", "driver": "", "cuda": "", "cards": {}}
@@ -151,7 +151,7 @@ def _instance(instance: ElementTree.Element) -> dict[str, t.Any]:
     }
 
 
-def _name_instances(host: Host, cards: t.Mapping[str, dict[str, t.Any]]) -> None:
+def _name_instances(host: HostAccess, cards: t.Mapping[str, dict[str, t.Any]]) -> None:
     """UUID and profile of MIG instances, which stand in the list only: ``MIG 3g.40gb Device 0: (UUID: MIG-...)``."""
     instances: dict[int, dict[str, t.Any]] = {}
     for line in host.run("nvidia-smi", "-L", timeout=60).text.splitlines():
@@ -194,7 +194,7 @@ def _uncorrected(gpu: ElementTree.Element) -> int:
     return sram + count("dram_uncorrectable", "double_bit/total")
 
 
-def capability(host: Host, device: str) -> str:
+def capability(host: HostAccess, device: str) -> str:
     """CUDA compute capability of a device ID, from the table, or of a card newer than that from nvidia-smi."""
     known = products.nvidia_card(device).capability
     return known or (

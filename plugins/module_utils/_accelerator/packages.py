@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess
 
 DPKG = "/var/lib/dpkg"
 # What belongs to a driver or is needed to build it.
@@ -30,7 +30,7 @@ OWN_PREFERENCES = "modelops-accelerator"
 LOCKS = ("/etc/dnf/plugins/versionlock.list", "/etc/yum/pluginconf.d/versionlock.list")
 
 
-def packages(host: Host) -> dict[str, t.Any]:
+def packages(host: HostAccess) -> dict[str, t.Any]:
     """See RETURN of the module accelerator_info, key ``packages``."""
     if host.exists(f"{DPKG}/status"):
         return _dpkg(host)
@@ -40,7 +40,7 @@ def packages(host: Host) -> dict[str, t.Any]:
     return {"manager": "", "installed": {}, "driver": {}, "held": [], "pinned": [], "broken": [], "interrupted": False}
 
 
-def _dpkg(host: Host) -> dict[str, t.Any]:
+def _dpkg(host: HostAccess) -> dict[str, t.Any]:
     installed: dict[str, str] = {}
     held, broken = [], []
     for paragraph in host.read(f"{DPKG}/status").split("\n\n"):
@@ -88,7 +88,7 @@ def _pins(text: str) -> list[dict[str, str]]:
     return found
 
 
-def _rpm(host: Host, text: str) -> dict[str, t.Any]:
+def _rpm(host: HostAccess, text: str) -> dict[str, t.Any]:
     rows = (line.partition(" ") for line in text.splitlines())
     installed = {name: version for name, space, version in rows if space and RELEVANT.match(name)}
     locked = "\n".join(host.read(path) for path in LOCKS) + "\n" + host.read("/etc/dnf/versionlock.toml")
@@ -112,7 +112,7 @@ def _driver(installed: t.Mapping[str, str]) -> dict[str, str]:
     return {name: version for name, version in sorted(installed.items()) if DRIVER.match(name)}
 
 
-def headers(host: Host, distribution: str, kernel: str) -> dict[str, t.Any]:
+def headers(host: HostAccess, distribution: str, kernel: str) -> dict[str, t.Any]:
     """The package with the headers of the running kernel, and the version that is to be had: "" where there is none, None where
     that is not known, as images come without an index of packages.
     """

@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import products
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess
 
 DEVICES = "/sys/bus/pci/devices"
 # Base class and subclass of the PCI code and ID assignment: VGA, 3D and other display controllers, processing accelerators.
@@ -20,7 +20,7 @@ SWITCH_CLASS = "0680"
 GONE = b"\xff\xff\xff\xff"
 
 
-def devices(host: Host) -> list[dict[str, t.Any]]:
+def devices(host: HostAccess) -> list[dict[str, t.Any]]:
     """Accelerators and NVSwitches in the order of their addresses.
 
     ``vendor``, ``kind`` (gpu, switch), ``address``, ``id`` and ``subsystem`` (vendor:device), ``class``, ``driver`` (that is
@@ -54,7 +54,7 @@ def devices(host: Host) -> list[dict[str, t.Any]]:
     return found
 
 
-def _pair(host: Host, path: str, prefix: str) -> str:
+def _pair(host: HostAccess, path: str, prefix: str) -> str:
     vendor, device = (host.read(f"{path}/{prefix}{name}")[2:] for name in ("vendor", "device"))
     return f"{vendor}:{device}" if vendor and device else ""
 

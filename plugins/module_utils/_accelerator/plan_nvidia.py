@@ -27,7 +27,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator.dr
     users_of,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.needs_nvidia import (
-    Needs,
+    DriverNeeds,
     name_of,
     needs_of,
     newest_cuda,
@@ -71,7 +71,7 @@ def torch(draft: Draft, facts: Facts, wanted: PlanOptions) -> None:
         draft.torch = {} if draft.refusals else _torch(needs)
 
 
-def _asked(draft: Draft, facts: Facts, wanted: PlanOptions, cards: Cards) -> Needs:
+def _asked(draft: Draft, facts: Facts, wanted: PlanOptions, cards: Cards) -> DriverNeeds:
     if only_checks(facts, wanted):
         return needs_of(draft, cards, wanted, facts["nvidia"]["driver"])
     current = plan_nvidia_installed.current_version(facts)
@@ -121,7 +121,7 @@ def _compat(draft: Draft, found: Facts) -> None:
         )
 
 
-def _check(draft: Draft, facts: Facts, needs: Needs, why_not: str) -> None:
+def _check(draft: Draft, facts: Facts, needs: DriverNeeds, why_not: str) -> None:
     """Nothing is changed: only whether what is there will do."""
     found = facts["nvidia"]
     draft.mode = CHECK
@@ -163,7 +163,7 @@ def _check(draft: Draft, facts: Facts, needs: Needs, why_not: str) -> None:
     plan_nvidia_fabric.warn_of_fabric(draft, facts)
 
 
-def _change(draft: Draft, facts: Facts, wanted: PlanOptions, needs: Needs, cards: Cards) -> None:
+def _change(draft: Draft, facts: Facts, wanted: PlanOptions, needs: DriverNeeds, cards: Cards) -> None:
     found = facts["nvidia"]
     target = plan_nvidia_branch.target(draft, facts, wanted, needs)
     if draft.refusals:
@@ -318,7 +318,7 @@ def _loose(packages: Facts, target: str) -> list[str]:
     return [name for name in of_driver if name not in packages["held"]]
 
 
-def _torch(needs: Needs) -> dict[str, t.Any]:
+def _torch(needs: DriverNeeds) -> dict[str, t.Any]:
     """``backend``: PyTorch's index of builds; "" for what the package index gives out by itself."""
     backend = "" if needs.cuda == products.CUDA_DEFAULT else products.TORCH_CUDA.get(needs.cuda, "")
     return dict(kind="cuda", cuda=needs.cuda, backend=backend, reason=f"built for CUDA {needs.cuda}")

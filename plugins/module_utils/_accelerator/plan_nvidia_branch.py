@@ -18,14 +18,14 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator.dr
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.needs_nvidia import (
     OPEN,
     PROPRIETARY,
-    Needs,
+    DriverNeeds,
 )
 
 Facts = t.Mapping[str, t.Any]
 DISTRIBUTION, VENDOR = "distribution", "vendor"
 
 
-def target(draft: Draft, facts: Facts, wanted: PlanOptions, needs: Needs) -> str:
+def target(draft: Draft, facts: Facts, wanted: PlanOptions, needs: DriverNeeds) -> str:
     """The branch or version that is to be there; "" where that is refused."""
     if wanted.branch:
         _check_branch(draft, wanted.branch, needs)
@@ -40,7 +40,7 @@ def target(draft: Draft, facts: Facts, wanted: PlanOptions, needs: Needs) -> str
     return str(max(min(products.NVIDIA_DEFAULT, needs.last or products.NVIDIA_DEFAULT), needs.floor))
 
 
-def _check_branch(draft: Draft, wanted: str, needs: Needs) -> None:
+def _check_branch(draft: Draft, wanted: str, needs: DriverNeeds) -> None:
     """Refuses a branch or version that is asked for and cannot drive the cards."""
     asked = versions.branch(wanted)
     if not re.fullmatch(r"\d{3,}(\.\d+){0,2}", wanted):
@@ -59,7 +59,7 @@ def _check_branch(draft: Draft, wanted: str, needs: Needs) -> None:
         )
 
 
-def _target_of_distribution(draft: Draft, facts: Facts, needs: Needs) -> str:
+def _target_of_distribution(draft: Draft, facts: Facts, needs: DriverNeeds) -> str:
     """The default branch where the distribution has it and it fits, else its newest that fits."""
     offered = products.NVIDIA_OFFERED.get(facts["system"]["distribution"]["repository"], ())
     fitting = [branch for branch in offered if needs.fit(str(branch))]

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import versions
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.needs_nvidia import Needs
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.needs_nvidia import DriverNeeds
 
 Facts = t.Mapping[str, t.Any]
 
@@ -57,7 +57,7 @@ def kernel_modules(found: Facts) -> str:
     return t.cast(str, found["installed_flavor"] or found["loaded_flavor"])
 
 
-def modules_fit(found: Facts, needs: Needs) -> bool:
+def modules_fit(found: Facts, needs: DriverNeeds) -> bool:
     """Whether the kernel modules that are there drive the cards; of unknown ones that is taken for granted."""
     return not needs.modules or kernel_modules(found) in ("", needs.modules)
 

@@ -10,7 +10,7 @@ import os
 import re
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess
 
 _DEVICES = re.compile(r"/dev/(nvidia(?:\d+|-uvm)|kfd|davinci\d+)$")
 # Services of the driver itself, and those that watch it: a change of the driver stops and starts them.
@@ -25,7 +25,7 @@ DRIVER_SERVICES = (
 )
 
 
-def processes(host: Host) -> list[dict[str, t.Any]]:
+def processes(host: HostAccess) -> list[dict[str, t.Any]]:
     """Of other users' processes only root knows.
 
     ``pid``, ``name``, ``devices``, ``of_driver`` (whether it is a service of the driver) and ``unit``: what keeps it running, the
@@ -52,7 +52,7 @@ def processes(host: Host) -> list[dict[str, t.Any]]:
     return sorted(found, key=lambda process: process["pid"])
 
 
-def _supervisord(host: Host, pid: int) -> str:
+def _supervisord(host: HostAccess, pid: int) -> str:
     """The configuration of the supervisord that a process descends from; "" for none."""
     while pid > 1:
         words = host.read(f"/proc/{pid}/cmdline").split("\0")

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import facts, plan
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import NONE, PlanOptions
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.role_options import Case, RoleOptions
 
 ROLE: dict[str, dict[str, t.Any]] = dict(
@@ -57,12 +57,12 @@ OPTIONS: dict[str, dict[str, t.Any]] = dict(
 _NOT_OF_PLAN = ("record", "root", "role")
 
 
-def read(options: t.Mapping[str, t.Any], *, check_mode: bool, host: Host | None = None) -> dict[str, t.Any]:
+def read(options: t.Mapping[str, t.Any], *, check_mode: bool, host: HostAccess | None = None) -> dict[str, t.Any]:
     """See RETURN of the module accelerator_info.
 
     :param options: see OPTIONS.
     """
-    host = host or Host(options["root"])
+    host = host or HostAccess(options["root"])
     found, wanted = facts.read(host, options["record"]), wanted_of(options)
     planned = plan.plan(found, wanted)
     result = {"facts": found, "plan": planned}
@@ -80,13 +80,13 @@ def wanted_of(options: t.Mapping[str, t.Any]) -> PlanOptions:
 
 
 def of_environment(
-    options: t.Mapping[str, t.Any], *, check_mode: bool, host: Host | None = None
+    options: t.Mapping[str, t.Any], *, check_mode: bool, host: HostAccess | None = None
 ) -> tuple[dict[str, t.Any], dict[str, t.Any]]:
     """The cards, as far as facts.base reads them, and what an environment and its service need of the plan.
 
     With the option role the same reading has everything that ``read`` returns.
     """
-    host = host or Host(options["root"])
+    host = host or HostAccess(options["root"])
     read_all = read(options, check_mode=check_mode, host=host) if options["role"] is not None else {}
     cards, wanted = read_all["facts"] if read_all else facts.base(host), wanted_of(options)
     if read_all and options["role"]["state"] == "absent":

@@ -19,11 +19,11 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator im
     role_restart,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import NONE
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.role_options import CHANGED, Case
 
 
-def role(case: Case, host: Host) -> dict[str, t.Any]:
+def role(case: Case, host: HostAccess) -> dict[str, t.Any]:
     """See RETURN of the module accelerator_info, key ``role``.
 
     :param host: is asked whether Xinference runs, before a restart.
@@ -86,7 +86,7 @@ def steps(case: Case) -> dict[str, dict[str, t.Any]]:
     return {name: step for name, step in found.items() if step}
 
 
-def record_path(case: Case, host: Host) -> str:
+def record_path(case: Case, host: HostAccess) -> str:
     """The file of the record; empty where there is none for this user."""
     path = case.facts["record_path"]
     return f"{host.root}{path}" if path else ""

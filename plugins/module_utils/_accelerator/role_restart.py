@@ -13,7 +13,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator im
     role_driver,
     role_removal,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.role_options import (
     CHANGED,
     RESTARTED,
@@ -49,7 +49,7 @@ def may_restart(case: Case) -> bool:
     return reasons(case) != [] and case.options.reboot_ok and not is_controller(case)
 
 
-def serving(host: Host, case: Case) -> list[str]:
+def serving(host: HostAccess, case: Case) -> list[str]:
     """Services of Xinference that run, asked only before a restart.
 
     A process that serves on the CPU has no card open: where the cards wait for their driver, only its service tells of it.

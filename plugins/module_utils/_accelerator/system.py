@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import products
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess
 
 # Variables of the firmware, by name and vendor GUID: UEFI's own, and those of shim.
 EFI_VARIABLES = "/sys/firmware/efi/efivars"
@@ -23,7 +23,7 @@ CAP_SYS_MODULE = 16
 NOUVEAU = ("nouveau", "nova_core")
 
 
-def system(host: Host) -> dict[str, t.Any]:
+def system(host: HostAccess) -> dict[str, t.Any]:
     """See RETURN of the module accelerator_info, key ``system``."""
     release = host.read("/proc/sys/kernel/osrelease")
     return {
@@ -44,7 +44,7 @@ def system(host: Host) -> dict[str, t.Any]:
     }
 
 
-def distribution(host: Host) -> dict[str, str]:
+def distribution(host: HostAccess) -> dict[str, str]:
     """ID and version, and the name of the distribution in vendors' repositories ("" for none), such as debian12, rhel9."""
     about: dict[str, str] = {}
     for line in (host.read("/etc/os-release") or host.read("/usr/lib/os-release")).splitlines():
@@ -64,14 +64,14 @@ def distribution(host: Host) -> dict[str, str]:
     return {"id": name, "version": version, "name": about.get("PRETTY_NAME", name), "repository": repository}
 
 
-def _architecture(host: Host) -> str:
+def _architecture(host: HostAccess) -> str:
     """Of the kernel. Another root is taken for the machine that its loader is for."""
     if not host.root:
         return os.uname().machine
     return "aarch64" if host.exists("/lib/ld-linux-aarch64.so.1") else "x86_64"
 
 
-def container(host: Host) -> str:
+def container(host: HostAccess) -> str:
     """The kind of container, as systemd names it; "" on a host of its own."""
     named = host.read("/run/systemd/container")
     if named:
@@ -86,20 +86,20 @@ def container(host: Host) -> str:
     return "kubernetes" if host.exists("/var/run/secrets/kubernetes.io") else ""
 
 
-def virtual_machine(host: Host) -> str:
+def virtual_machine(host: HostAccess) -> str:
     """Who says that the hardware is virtual, by the firmware's vendor; "" on bare metal."""
     if not re.search(r"^flags\s*:.*\bhypervisor\b", host.read("/proc/cpuinfo", 16384), re.MULTILINE):
         return host.read("/sys/hypervisor/type")
     return host.read("/sys/class/dmi/id/sys_vendor") or "unknown"
 
 
-def _may_load_modules(host: Host) -> bool:
+def _may_load_modules(host: HostAccess) -> bool:
     """Whether any process here may ever load a kernel module: the bounding set, whatever this process's own rights."""
     bounding = re.search(r"^CapBnd:\s*([0-9a-f]+)", host.read("/proc/self/status"), re.MULTILINE)
     return bounding is not None and bool(int(bounding.group(1), 16) >> CAP_SYS_MODULE & 1)
 
 
-def secure_boot(host: Host) -> bool | None:
+def secure_boot(host: HostAccess) -> bool | None:
     """Whether the kernel takes signed modules only; None where the firmware's variables cannot be read."""
     if not host.exists("/sys/firmware/efi"):
         return False
@@ -111,7 +111,7 @@ def secure_boot(host: Host) -> bool | None:
     return enabled[4] == 1 and not ignored_by_shim
 
 
-def signing_keys(host: Host) -> list[dict[str, t.Any]]:
+def signing_keys(host: HostAccess) -> list[dict[str, t.Any]]:
     """Keys that modules are signed with here. ``enrolled`` is None where the machine owner's list cannot be read."""
     # The kernel gives the whole list where it does not fit into one variable; only root may read that.
     listed = host.bytes("/sys/firmware/efi/mok-variables/MokListRT") or host.bytes(f"{EFI_VARIABLES}/MokListRT-{SHIM}")
@@ -123,7 +123,7 @@ def signing_keys(host: Host) -> list[dict[str, t.Any]]:
     return found
 
 
-def nouveau(host: Host) -> dict[str, bool]:
+def nouveau(host: HostAccess) -> dict[str, bool]:
     """Whether the kernel's own driver for NVIDIA's cards is loaded, and whether it is kept from loading at the next start."""
     kept_off = any(f"blacklist={name}" in host.read("/proc/cmdline") for name in NOUVEAU)
     for directory in ("/etc/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d"):

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import host_refusals
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import SUPERVISOR, WORKER, Host
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.network import loopback
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import Release
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import HostRelease
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.service import Service
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.weights import Weights
 
 
 @dataclass(frozen=True)
-class Plan:
+class HostPlan:
     """
     :param steps: in this order, each with its reason; empty where nothing differs.
     :param refusals: why nothing may be done, as sentences.
@@ -27,7 +27,7 @@ class Plan:
     """
 
     host: Host
-    release: Release
+    release: HostRelease
     service: Service
     weights: Weights
     steps: dict[str, str]
@@ -35,12 +35,12 @@ class Plan:
     notes: tuple[str, ...]
 
     @classmethod
-    def of(cls, host: Host) -> Plan:
+    def of(cls, host: Host) -> HostPlan:
         """
         :param host: that was read.
         :raises ModelopsError: a variable cannot be meant.
         """
-        release = Release.of(host)
+        release = HostRelease.of(host)
         service = Service.of(host, release)
         installs = host.request.installs and host.value("xinference_state") == "present"
         weights = Weights.of(host.declared, host.found["weights"]) if installs else Weights((), (), {}, ())
@@ -99,7 +99,7 @@ def _api(host: Host) -> dict[str, t.Any]:
     return {"host": host.api_host, "directory": directory, "log": f"{home}/logs/xinference.log"}
 
 
-def _gpus(host: Host, release: Release) -> list[dict[str, t.Any]]:
+def _gpus(host: Host, release: HostRelease) -> list[dict[str, t.Any]]:
     """Cards of this host, with what llama.cpp computes on: of the release that was built in this run or is there."""
     known = (host.request.built, host.found["release"])
     of_release: dict[str, t.Any] = next(
@@ -133,7 +133,7 @@ def _directories(host: Host) -> str:
     return f"{', '.join(found['differ'])} differ" if found["differ"] else "they are refused" if different else ""
 
 
-def _bundle(host: Host, release: Release, weights: Weights) -> bool:
+def _bundle(host: Host, release: HostRelease, weights: Weights) -> bool:
     """Whether something of a bundle is still to come."""
     supervisor = host.found["service"]["manager"] == "supervisord" and "supervisor" not in host.found["entries"]
     return bool(host.value("xinference_bundle")) and (release.unbuilt or bool(weights.lacking) or supervisor)
@@ -147,7 +147,7 @@ def _firewall(host: Host) -> str:
     return found["refused"] or "; ".join(found["plan"]) or "its rules differ"
 
 
-def _steps(host: Host, release: Release, service: Service, weights: Weights) -> t.Iterator[tuple[str, str]]:
+def _steps(host: Host, release: HostRelease, service: Service, weights: Weights) -> t.Iterator[tuple[str, str]]:
     """Steps with their reasons, in their order."""
     bundled, firewall = bool(host.value("xinference_bundle")), _firewall(host)
     differs = service.differs and not host.drained
@@ -185,7 +185,7 @@ def _of_others(service: Service, builds: bool) -> str:
     return "its release is mended" if builds else "its file of users is new"
 
 
-def _refusals(host: Host, release: Release, service: Service, steps: t.Collection[str]) -> t.Iterator[str]:
+def _refusals(host: Host, release: HostRelease, service: Service, steps: t.Collection[str]) -> t.Iterator[str]:
     """Only where something is done that the host must carry: what serves is not judged."""
     step, installs = host.request.step, {"release", "weights", "administrator"}
     # A worker's release was built before its turn came.
@@ -195,7 +195,7 @@ def _refusals(host: Host, release: Release, service: Service, steps: t.Collectio
         yield from host_refusals.of(host, release)
 
 
-def _notes(host: Host, release: Release, steps: t.Collection[str]) -> t.Iterator[str]:
+def _notes(host: Host, release: HostRelease, steps: t.Collection[str]) -> t.Iterator[str]:
     if host.request.step == "site" and host.distributed and release.replaced:
         yield (
             f"{host.who} goes from {release.replaced} to {release.id} with the other hosts of its cluster, whose models stop meanwhile. "

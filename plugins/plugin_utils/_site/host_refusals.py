@@ -10,12 +10,12 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import ffmpeg
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import SUPERVISOR, WORKER, Host
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import Release
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import HostRelease
 
 _GIB = 1 << 30
 
 
-def of(host: Host, release: Release) -> t.Iterator[str]:
+def of(host: Host, release: HostRelease) -> t.Iterator[str]:
     """Sentences, each with the remedy."""
     yield from _system(host)
     yield from _disk(host, release)
@@ -40,7 +40,7 @@ def _system(host: Host) -> t.Iterator[str]:
         yield f"{system['name']} on {system['architecture']} is not supported. Use Linux on x86_64 or aarch64."
 
 
-def _disk(host: Host, release: Release) -> t.Iterator[str]:
+def _disk(host: Host, release: HostRelease) -> t.Iterator[str]:
     disk = host.found["disk"]
     # Measured: 1.7 GB for a small CPU set, 4.5 GB for all of it on a CPU, 6 GB with CUDA torch alone; and room for the next release
     # beside this one.

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 
-class Needs(t.NamedTuple):
+class PlaybookNeeds(t.NamedTuple):
     """
     :param roles: whose variables are validated, and their names.
     :param also: variables of other roles, of which name, type and choice are validated.
@@ -30,23 +30,23 @@ class Needs(t.NamedTuple):
         return [name for name, role in roles.items() if role in self.roles or name in self.also]
 
 
-_HOST = Needs(("xinference",))
+_HOST = PlaybookNeeds(("xinference",))
 # They may remove a driver.
-_REMOVAL = Needs(("xinference",), ("accelerator_state", "accelerator_reboot_ok"))
+_REMOVAL = PlaybookNeeds(("xinference",), ("accelerator_state", "accelerator_reboot_ok"))
 # They launch the declared models again, and must not find out after a server has stopped that its list is wrong.
-_SERVES = Needs(("xinference", "models"))
+_SERVES = PlaybookNeeds(("xinference", "models"))
 
-PLAYBOOKS: dict[str, Needs] = {
-    "site": Needs(("accelerator", "xinference", "models", "dify"), installs=True),
-    "bundle": Needs(("accelerator", "xinference", "models", "dify")),
+PLAYBOOKS: dict[str, PlaybookNeeds] = {
+    "site": PlaybookNeeds(("accelerator", "xinference", "models", "dify"), installs=True),
+    "bundle": PlaybookNeeds(("accelerator", "xinference", "models", "dify")),
     # The preflight of role xinference judges the release.
-    "upgrade": Needs(("accelerator", "xinference", "models")),
+    "upgrade": PlaybookNeeds(("accelerator", "xinference", "models")),
     "rollback": _SERVES,
     "restart": _SERVES,
     # The new key goes to the Difys.
-    "rotate": Needs(("xinference", "dify")),
+    "rotate": PlaybookNeeds(("xinference", "dify")),
     # The models of a server are captured, whatever the inventory declares. Of dify_targets the connection is enough.
-    "capture": Needs(("xinference",), ("dify_capture_dest",)),
+    "capture": PlaybookNeeds(("xinference",), ("dify_capture_dest",)),
     "drain": _HOST,
     "undrain": _HOST,
     "reload": _HOST,

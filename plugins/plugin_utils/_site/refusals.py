@@ -22,13 +22,15 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site import (
     written,
 )
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.names import Names, misspelled
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import Needs
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import PlaybookNeeds
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import SPECS, Settings
 
 NAMES = Names(SPECS.options)
 
 
-def refusals(settings: Settings, given: t.Iterable[str], needs: Needs, *, names: t.Sequence[str] = ()) -> list[str]:
+def refusals(
+    settings: Settings, given: t.Iterable[str], needs: PlaybookNeeds, *, names: t.Sequence[str] = ()
+) -> list[str]:
     """Refusals, each as a sentence with the variable and the remedy.
 
     :param given: the names of the host's variables.

@@ -80,7 +80,7 @@ def _denied(settings: Settings) -> Refusals:
 
 
 @dataclass(frozen=True)
-class Release:
+class HostRelease:
     """The release of a host, wanted and found.
 
     :param id: of the wanted one.
@@ -105,7 +105,7 @@ class Release:
     drift: tuple[str, ...]
 
     @classmethod
-    def of(cls, host: Host) -> Release:
+    def of(cls, host: Host) -> HostRelease:
         """
         :param host: that was read.
         """

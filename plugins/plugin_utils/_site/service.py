@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from ansible_collections.modelops.inference.plugins.module_utils._host.release.constraints import model_environments
 from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import INHERITED
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import LOCAL, SUPERVISOR, WORKER, Host
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import Release
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import HostRelease
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.templates import render
 
 # Variables by which the hubs' own clients are told of a mirror and a token.
@@ -28,7 +28,7 @@ _HUBS = {
 
 
 @dataclass(frozen=True)
-class File:
+class ServiceFile:
     """
     :param owner: its user; None for the one who writes it.
     """
@@ -51,7 +51,7 @@ class Service:
     """
 
     unit: str
-    files: tuple[File, ...]
+    files: tuple[ServiceFile, ...]
     config: str
     differences: tuple[str, ...]
     bounds_differ: bool
@@ -61,21 +61,23 @@ class Service:
         return bool(self.differences) or self.bounds_differ
 
     @classmethod
-    def of(cls, host: Host, release: Release) -> Service:
+    def of(cls, host: Host, release: HostRelease) -> Service:
         unit, script, text = _unit(host), _script(host), environment(host)
         config = _sha256(json.dumps([unit, script, text, release.id, release.built]))[:12]
         # systemd reads it as root; under supervisord the service itself does.
         owner = None if host.systemd else host.user or None
         # With it a reading sees what a running process was started with.
-        files = [File(host.etc("env"), "0600", owner, f'{text}MODELOPS_CONFIG="{config}"\n')]
+        files = [ServiceFile(host.etc("env"), "0600", owner, f'{text}MODELOPS_CONFIG="{config}"\n')]
         if script:
-            files.append(File(host.etc("sh"), "0755", None, script))
-        bounds = File(host.uv_config, "0644", None, _bounds(host, release))
+            files.append(ServiceFile(host.etc("sh"), "0755", None, script))
+        bounds = ServiceFile(host.uv_config, "0644", None, _bounds(host, release))
         found = tuple(_differences(host, release, config, unit, files))
         return cls(unit, (*files, bounds), config, found, _differs(host, bounds))
 
 
-def _differences(host: Host, release: Release, config: str, unit: str, files: t.Sequence[File]) -> t.Iterator[str]:
+def _differences(
+    host: Host, release: HostRelease, config: str, unit: str, files: t.Sequence[ServiceFile]
+) -> t.Iterator[str]:
     service, there = host.found["service"], host.found["files"]
     if service["active"] != "running":
         yield f"it is {service['active']}"
@@ -96,7 +98,7 @@ def _differences(host: Host, release: Release, config: str, unit: str, files: t.
             yield f"{file.path} differs"
 
 
-def _differs(host: Host, file: File) -> bool:
+def _differs(host: Host, file: ServiceFile) -> bool:
     there = host.found["files"].get(file.path, {})
     owner = host.found["user"]["id"] if file.owner else there.get("uid")
     return (there.get("mode"), there.get("sha256"), there.get("uid")) != (file.mode, _sha256(file.content), owner)
@@ -106,7 +108,7 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _bounds(host: Host, release: Release) -> str:
+def _bounds(host: Host, release: HostRelease) -> str:
     packages = [package for model in host.served for package in model.get("virtual_env_packages") or []]
     lines = [*release.made_from["packages"], *release.made_from["constraints"], *packages]
     return model_environments(release.torch, lines, host.value("xinference_denied_packages"))

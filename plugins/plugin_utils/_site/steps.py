@@ -21,11 +21,11 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site import (
 )
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Options, Run
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Host
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import Plan
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.pins import SUPERVISOR, UV
 
 
-def calls(step: str, plan: Plan, run: Run, options: t.Mapping[str, t.Any]) -> list[Call]:
+def calls(step: str, plan: HostPlan, run: Run, options: t.Mapping[str, t.Any]) -> list[Call]:
     """
     :param options: what the play says of the step, beside what follows from the plan.
     """
@@ -38,7 +38,7 @@ def calls(step: str, plan: Plan, run: Run, options: t.Mapping[str, t.Any]) -> li
     ]
 
 
-def _new_interpreter(plan: Plan) -> str:
+def _new_interpreter(plan: HostPlan) -> str:
     """Of the wanted release, which becomes the current one only when everything that it needs is there."""
     return f"{plan.host.directory}/releases/{plan.release.id}/bin/python"
 
@@ -46,7 +46,7 @@ def _new_interpreter(plan: Plan) -> str:
 # --- release -------------------------------------------------------------------------------------------------------------
 
 
-def _bundle(plan: Plan, run: Run) -> Call:
+def _bundle(plan: HostPlan, run: Run) -> Call:
     host, value = plan.host, plan.host.value
     # Headers may hold a token.
     sources = [{k: v for k, v in source.items() if k != "headers"} for source in plan.weights.lacking.values()]
@@ -66,7 +66,7 @@ def _bundle(plan: Plan, run: Run) -> Call:
     )
 
 
-def _of_release(plan: Plan) -> Options:
+def _of_release(plan: HostPlan) -> Options:
     value = plan.host.value
     return {
         "path": plan.host.directory,
@@ -84,11 +84,11 @@ def _of_release(plan: Plan) -> Options:
     }
 
 
-def _python(plan: Plan, run: Run) -> Call:
+def _python(plan: HostPlan, run: Run) -> Call:
     return Call("xinference_release", {**_of_release(plan), "ask": True})
 
 
-def _release(plan: Plan, run: Run) -> Call:
+def _release(plan: HostPlan, run: Run) -> Call:
     value, bundled = plan.host.value, run.result("xinference_bundle_result")
     known = bundled if value("xinference_bundle") else run.result("xinference_python_found")
     options = _of_release(plan)
@@ -105,7 +105,7 @@ def _release(plan: Plan, run: Run) -> Call:
     )
 
 
-def _activate(plan: Plan, run: Run) -> Call:
+def _activate(plan: HostPlan, run: Run) -> Call:
     host, request = plan.host, plan.host.request
     # After going back, so that going back again changes nothing.
     return Call(
@@ -123,7 +123,7 @@ def _activate(plan: Plan, run: Run) -> Call:
     )
 
 
-def _backup(plan: Plan, run: Run) -> Call:
+def _backup(plan: HostPlan, run: Run) -> Call:
     host = plan.host
     return Call(
         "xinference_backup",
@@ -137,7 +137,7 @@ def _backup(plan: Plan, run: Run) -> Call:
     )
 
 
-def _restore(plan: Plan, run: Run) -> Call:
+def _restore(plan: HostPlan, run: Run) -> Call:
     """Restores files that a newer release wrote and this older one cannot read."""
     call = _backup(plan, run)
     options = {**call.options, "release": plan.release.id, "state": "restored"}
@@ -148,7 +148,7 @@ def _restore(plan: Plan, run: Run) -> Call:
 # --- service -------------------------------------------------------------------------------------------------------------
 
 
-def _service(plan: Plan, run: Run) -> Call:
+def _service(plan: HostPlan, run: Run) -> Call:
     host, service = plan.host, plan.service
     return Call(
         "xinference_service",
@@ -173,29 +173,29 @@ def _of_service(host: Host) -> Options:
     return {"name": host.service, "manager": host.value("xinference_service_manager"), "base": host.directory}
 
 
-def _stop(plan: Plan, run: Run) -> Call:
+def _stop(plan: HostPlan, run: Run) -> Call:
     return Call("xinference_service", {**_of_service(plan.host), "state": "stopped"})
 
 
-def _leave(plan: Plan, run: Run) -> Call:
+def _leave(plan: HostPlan, run: Run) -> Call:
     """A worker leaves its cluster, and its service stays stopped."""
     return Call("xinference_service", {**_of_service(plan.host), "state": "disabled", "leaves": True})
 
 
-def _recovery(plan: Plan, run: Run) -> Call:
+def _recovery(plan: HostPlan, run: Run) -> Call:
     """Removes a worker's record of its replicas: it would start them beside those that took their place."""
     host = plan.host
     path = f"{host.home}/worker_recovery/{host.bind}_{host.value('xinference_worker_port')}"
     return Call("xinference_directory", {"paths": [path], "state": "absent"})
 
 
-def _hold(plan: Plan, run: Run) -> Call:
+def _hold(plan: HostPlan, run: Run) -> Call:
     """The reconciler would bring back yesterday's models as soon as the server answers. Role models ends that, otherwise the time does."""
     argv = [plan.host.interpreter, plan.host.reconciler, "hold", "900"]
     return Call("ansible.builtin.command", {"argv": argv})
 
 
-def _directories(plan: Plan, run: Run) -> list[Call]:
+def _directories(plan: HostPlan, run: Run) -> list[Call]:
     """Data of a service that ran as another user are handed over. The modes stay, because there are secrets among the files."""
     host, found = plan.host, []
     user = host.value("xinference_user")
@@ -210,7 +210,7 @@ def _directories(plan: Plan, run: Run) -> list[Call]:
 # --- users ---------------------------------------------------------------------------------------------------------------
 
 
-def _administrator(plan: Plan, run: Run) -> Call:
+def _administrator(plan: HostPlan, run: Run) -> Call:
     host, value = plan.host, plan.host.value
     old = host.authentication == "file"
     return Call(
@@ -230,7 +230,7 @@ def _administrator(plan: Plan, run: Run) -> Call:
     )
 
 
-def _users(plan: Plan, run: Run) -> Call:
+def _users(plan: HostPlan, run: Run) -> Call:
     host = plan.host
     return Call(
         "xinference_admin",
@@ -245,12 +245,12 @@ def _users(plan: Plan, run: Run) -> Call:
     )
 
 
-def _reload(plan: Plan, run: Run) -> Call:
+def _reload(plan: HostPlan, run: Run) -> Call:
     host = plan.host
     return Call("xinference_reload", {"endpoint": host.endpoint, **serve.login(host.settings)}, host.interpreter)
 
 
-STEPS: dict[str, t.Callable[[Plan, Run], Call | list[Call]]] = {
+STEPS: dict[str, t.Callable[[HostPlan, Run], Call | list[Call]]] = {
     "activate": _activate,
     "administrator": _administrator,
     "backup": _backup,

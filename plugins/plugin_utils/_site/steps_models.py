@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import release, serve
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Options, Run
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Host
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import Plan
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.pins import SUPERVISOR, UV
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.reconciler import Reconciler
 
@@ -43,14 +43,14 @@ def _reconciler(host: Host) -> list[Call]:
     ]
 
 
-def models(plan: Plan, run: Run) -> list[Call]:
+def models(plan: HostPlan, run: Run) -> list[Call]:
     """The models of the cluster; also for a worker, whose task is delegated to its supervisor's host."""
     if _cannot_be_asked(plan, run):
         return []
     return [Call("xinference_models", _of_models(plan, run), _interpreter(plan))]
 
 
-def serves(plan: Plan, run: Run) -> list[Call]:
+def serves(plan: HostPlan, run: Run) -> list[Call]:
     """The reconciler; then administrator, users, keys, definitions, models and proof of a server, with what is told of it."""
     host = plan.host
     told, reconciler = serve.served(host), _reconciler(host)
@@ -63,16 +63,16 @@ def serves(plan: Plan, run: Run) -> list[Call]:
     return [*reconciler, Call("xinference_serve", options, _interpreter(plan), told)]
 
 
-def _cannot_be_asked(plan: Plan, run: Run) -> bool:
+def _cannot_be_asked(plan: HostPlan, run: Run) -> bool:
     """A server that check mode would have had to install or start."""
     return run.check_mode and plan.host.found["service"]["active"] != "running"
 
 
-def _interpreter(plan: Plan) -> str:
+def _interpreter(plan: HostPlan) -> str:
     return f"{plan.host.api.value('xinference_dir')}/current/bin/python"
 
 
-def _of_models(plan: Plan, run: Run) -> Options:
+def _of_models(plan: HostPlan, run: Run) -> Options:
     host = plan.host
     names = [row["host"] for row in host.members.get("workers", [])]
     workers = [worker for name in names for worker in [run.of(name, "xinference_worker")] if worker]
@@ -80,4 +80,4 @@ def _of_models(plan: Plan, run: Run) -> Options:
     return serve.of_models(host, workers, found["weights"], plan.data)
 
 
-STEPS: dict[str, t.Callable[[Plan, Run], list[Call]]] = {"models": models, "serve": serves}
+STEPS: dict[str, t.Callable[[HostPlan, Run], list[Call]]] = {"models": models, "serve": serves}

@@ -9,16 +9,16 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Options, Run
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import Plan
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.serve import login
 
 
-def _interpreter(plan: Plan) -> str:
+def _interpreter(plan: HostPlan) -> str:
     """Of the host that asks the API, to which the task is delegated."""
     return f"{plan.host.api.value('xinference_dir')}/current/bin/python"
 
 
-def drain(plan: Plan, run: Run) -> Call:
+def drain(plan: HostPlan, run: Run) -> Call:
     """Through the API of the worker's cluster, on its supervisor's host."""
     host, api = plan.host, plan.host.api.value
     names = [row["host"] for row in host.members["workers"]]
@@ -43,7 +43,7 @@ def drain(plan: Plan, run: Run) -> Call:
     )
 
 
-def answers(plan: Plan, run: Run) -> Call:
+def answers(plan: HostPlan, run: Run) -> Call:
     """Models that were served go on to answer. Models that were left out wait for a worker that is drained."""
     served = run.result("xinference_stable_models").get("models") or []
     uids = [model["uid"] for model in served if model["declared"] == "present"]
@@ -55,7 +55,7 @@ def answers(plan: Plan, run: Run) -> Call:
 # --- rotation ------------------------------------------------------------------------------------------------------------
 
 
-def _login(plan: Plan, run: Run) -> Options:
+def _login(plan: HostPlan, run: Run) -> Options:
     """In check mode the server still has the old password, which a real run has replaced before."""
     told = login(plan.host.settings)
     if not run.check_mode or not run.result("xinference_password_result").get("changed"):
@@ -65,13 +65,13 @@ def _login(plan: Plan, run: Run) -> Options:
     return {**told, "password": old or None, "password_file": file}
 
 
-def key(plan: Plan, run: Run) -> Call:
+def key(plan: HostPlan, run: Run) -> Call:
     host = plan.host
     options = {"endpoint": host.endpoint, **_login(plan, run), "path": f"{host.secrets}/client_key"}
     return Call("xinference_key", options, host.interpreter)
 
 
-def admin_password(plan: Plan, run: Run) -> Call:
+def admin_password(plan: HostPlan, run: Run) -> Call:
     host, value = plan.host, plan.host.value
     return Call(
         "xinference_password",
@@ -86,7 +86,7 @@ def admin_password(plan: Plan, run: Run) -> Call:
     )
 
 
-def reconciler_password(plan: Plan, run: Run) -> Call:
+def reconciler_password(plan: HostPlan, run: Run) -> Call:
     """It reads the file at each turn, so nothing is restarted."""
     host = plan.host
     return Call(
@@ -102,7 +102,7 @@ def reconciler_password(plan: Plan, run: Run) -> Call:
     )
 
 
-STEPS: dict[str, t.Callable[[Plan, Run], Call]] = {
+STEPS: dict[str, t.Callable[[HostPlan, Run], Call]] = {
     "admin_password": admin_password,
     "answers": answers,
     "drain": drain,

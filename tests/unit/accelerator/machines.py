@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host, ProgramOutput
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess, ProgramOutput
 
 MACHINES: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "machines.yml").read_text())
 KERNEL = "6.1.0-40-amd64"
@@ -91,7 +91,7 @@ class Machine:
         self.answers["dmesg"] = "Linux version 6.1.0-40-amd64\n" + about.get("log", "")
         self.answers |= about.get("answers", {})
         self.failing: dict[str, str] = about.get("failing", {})
-        self.host = Host(str(root), self._run)
+        self.host = HostAccess(str(root), self._run)
 
     def _run(self, argv: Any, timeout: float) -> ProgramOutput:
         self.started.append(argv[0])

@@ -23,7 +23,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator im
     plan,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.draft import PlanOptions
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host, ProgramOutput
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess, ProgramOutput
 
 
 def holds(whole, part):
@@ -250,7 +250,7 @@ NPU_310P = """\
     ],
 )
 def test_tables_of_npu_smi(text, version, rows):
-    said = ascend.query(Host("/nowhere", lambda argv, timeout: ProgramOutput(True, text)))
+    said = ascend.query(HostAccess("/nowhere", lambda argv, timeout: ProgramOutput(True, text)))
     assert said["driver"] == version
     assert {a: (c["name"], c["healthy"], c["memory_bytes"] // 1024**2) for a, c in said["cards"].items()} == rows
 
@@ -500,7 +500,7 @@ def test_every_installation_of_this_collection_is_found(tmp_path):
         (tmp_path / path).write_text(text)
     (tmp_path / "stopped").mkdir()
     (tmp_path / "stopped" / "current").symlink_to("releases/4.1.0-0123456789ab")
-    found = installations.installations(Host(str(tmp_path)), ["/stopped/", "/gone"])
+    found = installations.installations(HostAccess(str(tmp_path)), ["/stopped/", "/gone"])
     assert found == ["/d", "/home/me/x", "/opt/xinference", "/srv/a b", "/stopped"]
 
 

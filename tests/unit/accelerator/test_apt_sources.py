@@ -9,7 +9,7 @@ import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import apt_sources
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.apt_sources import AptSource
-from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import Host
+from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess
 
 MIRROR = "http://mirror.example.com/debian"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -80,9 +80,9 @@ def test_all_files_of_a_host_without_the_roles_own(tmp_path):
         place = tmp_path / "etc/apt" / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text)
-    urls = [source.url for source in apt_sources.sources(Host(str(tmp_path)), "aarch64")]
+    urls = [source.url for source in apt_sources.sources(HostAccess(str(tmp_path)), "aarch64")]
     assert urls == [MIRROR, "https://vendor.example.com/deb/arm64", "https://other.example.com/x"]
-    assert apt_sources.sources(Host(str(tmp_path / "none")), "x86_64") == []
+    assert apt_sources.sources(HostAccess(str(tmp_path / "none")), "x86_64") == []
 
 
 THEIRS = AptSource("https://vendor.example.com", ("bookworm",), ("main",), "/etc/apt/keyrings/vendor.gpg")

@@ -15,7 +15,12 @@ from weights_server import FileServer
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.weights import download
-from ansible_collections.modelops.inference.plugins.module_utils._host.weights.download import Clock, Part, Pending, Web
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.download import (
+    Clock,
+    Part,
+    SliceEnded,
+    Web,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._host.weights.sources import Source
 
 CONTENT = random.Random(1).randbytes(3_000_000)
@@ -73,7 +78,7 @@ def test_another_execution_resumes(model, tmp_path):
         try:
             part = get(model, tmp_path, clock=Over())
             break
-        except Pending as exc:
+        except SliceEnded as exc:
             sizes.append(int(exc.line))
     assert content(part) == CONTENT
     assert sizes == sorted(sizes) and len(set(sizes)) == len(sizes) > 1 and sizes[-1] == len(CONTENT)
@@ -89,14 +94,14 @@ def test_a_failed_run_keeps_what_came_and_the_next_goes_on(model, tmp_path, paus
 
 
 def test_a_file_that_changed_meanwhile_begins_anew(model, tmp_path, pauses):
-    with pytest.raises(Pending):
+    with pytest.raises(SliceEnded):
         get(model, tmp_path, clock=Over())
     model.etag, model.files["/m.gguf"] = '"2"', CONTENT[::-1]
     assert content(get(model, tmp_path)) == CONTENT[::-1]
 
 
 def test_a_part_beyond_the_end_begins_anew(model, tmp_path, pauses):
-    with pytest.raises(Pending):
+    with pytest.raises(SliceEnded):
         get(model, tmp_path, clock=Over())
     model.files["/m.gguf"] = CONTENT[:10]
     assert content(get(model, tmp_path)) == CONTENT[:10]
@@ -116,7 +121,7 @@ def test_the_part_of_another_file_does_not_count(model, tmp_path):
 def test_without_ranges_a_download_is_not_cut_into_slices(model, tmp_path, pauses):
     model.ranges, model.break_after = False, [1000]
     part = Part(str(tmp_path))
-    with pytest.raises(Pending):  # complete; only what follows is for the next slice
+    with pytest.raises(SliceEnded):  # complete; only what follows is for the next slice
         Web().download(f"{model.url}/m.gguf", {}, part, "m.gguf", Over(), str)
     assert content(part) == CONTENT and len(model.requests) == 2
 

@@ -280,7 +280,7 @@ def test_a_seed_that_is_killed_in_the_middle(near, give, take, tmp_path, pauses,
             if name.startswith("z.bin ") and part.total:
                 os.kill(pid, signal.SIGKILL)
                 monkeypatch.setattr(download.Web, "_stream", stream)
-                raise download.Interrupted("connection reset")
+                raise download.ConnectionLost("connection reset")
             yield item
 
     monkeypatch.setattr(download.Web, "_stream", killing)

@@ -243,7 +243,7 @@ def test_check_mode_waits_a_bounded_time_for_a_source(apply, server, pauses, mon
 
     def silent(self, url, *_args):
         asked.append(self.timeout)
-        raise download.Interrupted("Connection refused")
+        raise download.ConnectionLost("Connection refused")
 
     monkeypatch.setattr(Web, "open", silent)
     result = apply([{"url": "http://mirror.invalid/a.gguf", "checksum": sha(b"")}], check=True)

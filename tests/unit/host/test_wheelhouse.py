@@ -69,12 +69,12 @@ def test_a_wheel_that_a_requirement_names_by_its_url_is_carried(place):
     name = "xllamacpp-2026.10-cp310-abi3-manylinux_2_35_x86_64.whl"
     archive = {kind: start + name, "hashes": {"sha256": "1"}}
     (found,) = wheelhouse.distributions({"packages": [{"name": "xllamacpp", "version": "2026.10", "archive": archive}]})
-    assert (found.version, found.wheel, found.sdist) == ("2026.10", wheelhouse.File(name, start + name, "1"), None)
+    assert (found.version, found.wheel, found.sdist) == ("2026.10", wheelhouse.IndexFile(name, start + name, "1"), None)
 
 
 def test_name_of_a_file_comes_from_its_url_without_quoting():
     url = "https://index.example.com/torch-2.13.0%2Bcpu-cp311-cp311-linux_x86_64.whl"
-    assert wheelhouse.File.of({"url": url}).name == "torch-2.13.0+cpu-cp311-cp311-linux_x86_64.whl"
+    assert wheelhouse.IndexFile.of({"url": url}).name == "torch-2.13.0+cpu-cp311-cp311-linux_x86_64.whl"
 
 
 def test_lock_is_a_requirements_file_with_hashes():
@@ -114,7 +114,7 @@ def house(tmp_path):
 
 def distribution(tmp_path, name="a-1.0-py3-none-any.whl", sha256=SHA_A, source=False):
     (tmp_path / name).write_bytes(A)
-    file = wheelhouse.File(name, (tmp_path / name).as_uri(), sha256)
+    file = wheelhouse.IndexFile(name, (tmp_path / name).as_uri(), sha256)
     return wheelhouse.Distribution("a", "1.0", None if source else file, file if source else None)
 
 

@@ -12,7 +12,7 @@ import stat
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import Plan
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.steps import Run, calls
 
 
@@ -32,7 +32,7 @@ def prepare(host, run_module, tmp_path):
             "xinference_user": pwd.getpwuid(os.geteuid()).pw_name,
             "xinference_group": grp.getgrgid(os.getegid()).gr_name,
         }
-        plan = Plan.of(host(variables, found={"directories": {"differ": paths}}))
+        plan = HostPlan.of(host(variables, found={"directories": {"differ": paths}}))
         for call in calls("directories", plan, Run(), {}):
             assert not run_module(call.module, call.options).failed
         return "directories" in plan.steps

@@ -12,8 +12,8 @@ import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import reconcile
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import reading
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import Plan
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import Release, index, logins
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import HostRelease, index, logins
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.steps import Run, calls
 
 NEW, OLD = "4.1.0-aaaaaaaaaaaa", "4.0.1-bbbbbbbbbbbb"
@@ -31,7 +31,7 @@ def models(*given):
 
 
 def test_a_new_host_gets_everything_in_order(host):
-    plan = Plan.of(host(models({"uid": "tiny", "engine": "llama.cpp", "source": SOURCE})))
+    plan = HostPlan.of(host(models({"uid": "tiny", "engine": "llama.cpp", "source": SOURCE})))
     assert list(plan.steps) == ["python", "release", "weights", "administrator", "service"]
     assert plan.refusals == ()
 
@@ -78,24 +78,24 @@ STEPS = {
 @pytest.mark.parametrize("name", STEPS)
 def test_steps(host, name):
     variables, part, found, steps = STEPS[name]
-    assert list(Plan.of(host(variables, part, found)).steps) == steps
+    assert list(HostPlan.of(host(variables, part, found)).steps) == steps
 
 
 def test_a_release_that_is_on_the_host_is_not_built(host):
-    wanted = Release.of(host()).id
-    plan = Plan.of(host(None, found={"releases": [wanted], "auth_users": 2}))
+    wanted = HostRelease.of(host()).id
+    plan = HostPlan.of(host(None, found={"releases": [wanted], "auth_users": 2}))
     assert list(plan.steps) == ["release", "service"] and not plan.release.unbuilt
-    plan = Plan.of(host(None, found={"releases": [wanted], "current": wanted, "lock_drift": ["numpy is 2"]}))
+    plan = HostPlan.of(host(None, found={"releases": [wanted], "current": wanted, "lock_drift": ["numpy is 2"]}))
     assert plan.release.unbuilt and plan.steps["release"] == "numpy is 2"
 
 
 def test_nobody_is_made_administrator_of_a_server_that_has_users_or_needs_none(host):
-    assert "administrator" not in Plan.of(host(None, found={"auth_users": 2})).steps
+    assert "administrator" not in HostPlan.of(host(None, found={"auth_users": 2})).steps
     old = {"xinference_version": "2.12.0", "models_reconcile": True}
     config = {"files": {"/opt/xinference/etc/xinference.auth.json": {"mode": "0600"}}}
-    assert "administrator" in Plan.of(host(old)).steps
-    assert "administrator" in Plan.of(host(old, found=config)).steps
-    assert "administrator" not in Plan.of(host({**old, "models_reconcile": False}, found=config)).steps
+    assert "administrator" in HostPlan.of(host(old)).steps
+    assert "administrator" in HostPlan.of(host(old, found=config)).steps
+    assert "administrator" not in HostPlan.of(host({**old, "models_reconcile": False}, found=config)).steps
 
 
 @pytest.mark.parametrize(
@@ -108,28 +108,28 @@ def test_nobody_is_made_administrator_of_a_server_that_has_users_or_needs_none(h
     ],
 )
 def test_how_the_host_reaches_its_server(host, part, variables, endpoint):
-    assert Plan.of(host(variables, part)).data["endpoint"] == endpoint
+    assert HostPlan.of(host(variables, part)).data["endpoint"] == endpoint
 
 
 def test_the_api_is_asked_on_the_supervisors_host(host):
-    told = Plan.of(host(None, "worker", supervisor={"xinference_dir": "/srv/x"})).data["api"]
+    told = HostPlan.of(host(None, "worker", supervisor={"xinference_dir": "/srv/x"})).data["api"]
     assert told == {"host": "head", "directory": "/srv/x", "log": "/srv/x/home/logs/xinference.log"}
-    assert Plan.of(host()).data["api"]["host"] == "gpu01"
+    assert HostPlan.of(host()).data["api"]["host"] == "gpu01"
 
 
 def test_the_plan_is_data_and_has_no_secret(host):
     secret = {"xinference_admin_password": "s3cret-token", "xinference_environment": {"A": "s3cret-token"}}
-    text = json.dumps(Plan.of(host({**secret, **models({"uid": "m", "engine": "x", "source": SOURCE})})).data)
+    text = json.dumps(HostPlan.of(host({**secret, **models({"uid": "m", "engine": "x", "source": SOURCE})})).data)
     assert "s3cret-token" not in text and '"tiny-aaaaaaaaaaaa"' in text
 
 
 def test_cards_are_told_what_llama_cpp_of_the_release_computes_on(host):
     built = {"llama_cpp": {"build": "cpu", "index": "https://wheels.example.org"}}
     cards = {"gpus": [{"index": 0}]}
-    wanted = Release.of(host()).id
+    wanted = HostRelease.of(host()).id
 
     def told(variables=None, **record):
-        return Plan.of(host(variables, found=cards, built={**built, **record})).data["gpus"][0]["llama_cpp"]
+        return HostPlan.of(host(variables, found=cards, built={**built, **record})).data["gpus"][0]["llama_cpp"]
 
     assert told(id=wanted) == {**built["llama_cpp"], "virtual_env": True}
     assert told(id="another") == {"virtual_env": True}
@@ -158,8 +158,8 @@ def was(current, previous="", upgrading=False, runs=""):
     ],
 )
 def test_what_an_upgrade_returns_to(host, found, back):
-    assert Release.of(host(None, "worker", found, step="upgrade", release=NEW)).return_to == back
-    assert Release.of(host(None, "worker", found, step="restart", release=NEW)).return_to == ""
+    assert HostRelease.of(host(None, "worker", found, step="upgrade", release=NEW)).return_to == back
+    assert HostRelease.of(host(None, "worker", found, step="restart", release=NEW)).return_to == ""
 
 
 def test_authentication_is_that_of_the_release_that_runs(host):
@@ -181,10 +181,10 @@ def test_every_part_of_a_declaration_names_another_release(host):
         {"xinference_torch": "cu126"},
         {"xinference_version": "4.0.1"},
     ]
-    assert len({Release.of(host(each)).id for each in given}) == len(given)
+    assert len({HostRelease.of(host(each)).id for each in given}) == len(given)
     assert (
-        Release.of(host({"xinference_packages": ["b", "a"]})).id
-        == Release.of(host({"xinference_packages": ["a", "b"]})).id
+        HostRelease.of(host({"xinference_packages": ["b", "a"]})).id
+        == HostRelease.of(host({"xinference_packages": ["a", "b"]})).id
     )
 
 
@@ -259,15 +259,15 @@ REFUSED = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_refusals(host, name):
     variables, found, words = REFUSED[name]
-    refused = Plan.of(host(variables, found=found)).refusals
+    refused = HostPlan.of(host(variables, found=found)).refusals
     assert len(refused) == bool(words) and all(words in each for each in refused), refused
     # Asking a host refuses nothing.
-    assert Plan.of(host(variables, found=found, step="other")).refusals == ()
+    assert HostPlan.of(host(variables, found=found, step="other")).refusals == ()
 
 
 def test_a_host_where_nothing_is_done_is_not_judged(host):
     wanted = host({"xinference_auth": False})
-    plan = Plan.of(wanted)
+    plan = HostPlan.of(wanted)
     files = {each.path: {"mode": each.mode, "sha256": _sha256(each.content)} for each in plan.service.files}
     found = {
         "current": plan.release.id,
@@ -277,7 +277,7 @@ def test_a_host_where_nothing_is_done_is_not_judged(host):
         "disk": {"free_bytes": 0},
         "ffmpeg": "",
     }
-    plan = Plan.of(host({"xinference_auth": False}, found=found))
+    plan = HostPlan.of(host({"xinference_auth": False}, found=found))
     assert plan.steps == {} and plan.refusals == ()
 
 
@@ -286,7 +286,7 @@ def _sha256(text):
 
 
 def test_what_is_malicious_is_told_with_the_remedy(host):
-    plan = Plan.of(host(None, found={"denied": [{"release": OLD, "text": "/x has litellm 1.82.7."}]}))
+    plan = HostPlan.of(host(None, found={"denied": [{"release": OLD, "text": "/x has litellm 1.82.7."}]}))
     assert len(plan.notes) == 1
     assert plan.notes[0].startswith("gpu01 (cluster gpu01): /x has litellm 1.82.7. Take what this host could read")
 
@@ -294,7 +294,7 @@ def test_what_is_malicious_is_told_with_the_remedy(host):
 @pytest.mark.parametrize("models", [{}, "a", [{"uid": "m", "source": {"url": "x"}}, "b"], [{"lora": 7}]])
 def test_a_list_of_models_that_is_half_edited_stops_nothing_that_does_not_install(host, models):
     half = host({"xinference_models": models}, "worker", supervisor={"xinference_models": models}, step="other")
-    assert reading.options(half)["resolve"] and Plan.of(half).steps == {}
+    assert reading.options(half)["resolve"] and HostPlan.of(half).steps == {}
 
 
 # --- the reading and the modules ---------------------------------------------------------------------------------------
@@ -329,34 +329,34 @@ def test_a_host_that_is_both_computes(host):
 
 
 def test_a_login_is_the_inventorys_or_the_hosts_file(host):
-    options = calls("reload", Plan.of(host()), Run(), {})[0].options
+    options = calls("reload", HostPlan.of(host()), Run(), {})[0].options
     assert options["password_file"] == "/opt/xinference/secrets/admin_password" and "password" not in options
-    options = calls("reload", Plan.of(host({"xinference_admin_password": "Secret123"})), Run(), {})[0].options
+    options = calls("reload", HostPlan.of(host({"xinference_admin_password": "Secret123"})), Run(), {})[0].options
     assert options["password"] == "Secret123" and "password_file" not in options
 
 
 def test_the_python_that_was_found_is_installed(host):
     known = {"xinference_python_found": {"python": "3.12", "python_source": "host"}}
-    options = calls("release", Plan.of(host()), Run(known), {})[0].options
+    options = calls("release", HostPlan.of(host()), Run(known), {})[0].options
     assert (options["python"], options["python_source"], options["activate"]) == ("3.12", "host", False)
-    options = calls("release", Plan.of(host()), Run(), {})[0].options
+    options = calls("release", HostPlan.of(host()), Run(), {})[0].options
     assert options["python"] == ">=3.10,<3.14"
 
 
 def test_no_header_of_weights_is_in_the_options_for_a_bundle(host):
     given = {"xinference_bundle": "/b", **models({"uid": "m", "engine": "x", "source": SOURCE})}
-    call = calls("bundle", Plan.of(host(given)), Run(), {})[0]
+    call = calls("bundle", HostPlan.of(host(given)), Run(), {})[0]
     assert call.options["sources"] == [{"url": SOURCE["url"], "checksum": SOURCE["checksum"]}]
 
 
 def test_the_reconciler_is_held_off_as_its_program_takes_it(host):
-    words = calls("hold", Plan.of(host()), Run(), {})[0].options["argv"][2:]
+    words = calls("hold", HostPlan.of(host()), Run(), {})[0].options["argv"][2:]
     assert reconcile.parser().parse_args(words).seconds == 900
 
 
 def test_the_reconcilers_user_is_made_where_role_models_is_in_the_play(host):
     def users(**variables):
-        return calls("users", Plan.of(host(variables)), Run(), {})[0].options["users"]
+        return calls("users", HostPlan.of(host(variables)), Run(), {})[0].options["users"]
 
     assert users() == []
     assert [each["state"] for each in users(models_reconcile=True)] == ["present"]
@@ -371,7 +371,7 @@ def test_a_worker_is_drained_as_its_supervisors_variables_say(host):
     theirs = {"xinference_dir": "/srv/x", "xinference_admin_password": "Secret123"}
     theirs["xinference_environment"] = {"XINFERENCE_ALLOW_MULTI_REPLICA_PER_GPU": "0"}
     known = {"hostvars": {"gpu01": {"xinference_worker": {"host": "gpu01", "gpus": [{"index": 0}]}}}}
-    plan = Plan.of(host({"xinference_admin_password": "another one"}, "worker", supervisor=theirs))
+    plan = HostPlan.of(host({"xinference_admin_password": "another one"}, "worker", supervisor=theirs))
     call = calls("drain", plan, Run(known), {"state": "drained"})[0]
     told = {
         name: call.options[name]
@@ -390,10 +390,10 @@ def test_a_worker_is_drained_as_its_supervisors_variables_say(host):
 
 def test_what_was_served_is_watched_but_what_waits_for_a_worker(host):
     rows = [{"uid": "a", "declared": "present"}, {"uid": "b", "declared": "absent"}]
-    assert calls("answers", Plan.of(host()), Run({"xinference_stable_models": {"models": rows}}), {})[0].options[
+    assert calls("answers", HostPlan.of(host()), Run({"xinference_stable_models": {"models": rows}}), {})[0].options[
         "uids"
     ] == ["a"]
-    assert "uids" not in calls("answers", Plan.of(host()), Run(), {})[0].options
+    assert "uids" not in calls("answers", HostPlan.of(host()), Run(), {})[0].options
 
 
 @pytest.mark.parametrize(
@@ -408,6 +408,6 @@ def test_what_was_served_is_watched_but_what_waits_for_a_worker(host):
 )
 def test_by_which_password_a_key_is_rotated(host, variables, check_mode, changed, password):
     run = Run({"xinference_password_result": {"changed": changed}}, check_mode)
-    options = calls("key", Plan.of(host(variables)), run, {"state": "begun"})[0].options
+    options = calls("key", HostPlan.of(host(variables)), run, {"state": "begun"})[0].options
     assert options.get("password") == password
     assert (options.get("password_file") is None) == (password is not None)

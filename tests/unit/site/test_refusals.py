@@ -12,7 +12,7 @@ import yaml
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import amounts, kinds, undefined, users
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import refusals as site
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import PLAYBOOKS, Needs
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import PLAYBOOKS, PlaybookNeeds
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import ALL, SPECS, Inventory, Settings
 
 LOCAL = Inventory("gpu01", ["xinference_local"], {"all": ["gpu01", "gpu02"]}, ["gpu01", "gpu02"])
@@ -33,7 +33,7 @@ CUSTOM = {
 
 
 def refused(variables, inventory=LOCAL, roles=ALL, installs=True):
-    return of_needs(variables, Needs(tuple(roles), installs=installs), inventory)
+    return of_needs(variables, PlaybookNeeds(tuple(roles), installs=installs), inventory)
 
 
 def of_needs(variables, needs, inventory=LOCAL):

@@ -15,7 +15,7 @@ from ansible_collections.modelops.inference.plugins.action.host_step import _mer
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import program
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import serve
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Run
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import Plan
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.reconciler import Reconciler
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.steps import calls
 
@@ -36,7 +36,7 @@ MODEL = {"uid": "m", "type": "embedding"}
 
 def step(name, host, others=None, check=False):
     """The last call of a step."""
-    return calls(name, Plan.of(host), Run({"hostvars": others or {}}, check), {})[-1]
+    return calls(name, HostPlan.of(host), Run({"hostvars": others or {}}, check), {})[-1]
 
 
 def section(text, name):
@@ -136,7 +136,7 @@ def test_check_mode_asks_no_server_that_is_not_there_and_no_users_of_another_rel
     models = {"xinference_models": [MODEL]}
     stopped = step("serve", host(models, found={"services": RECONCILERS}), check=True)
     assert stopped.module == "" and stopped.told["models"][0]["state"] == "unknown"
-    assert calls("models", Plan.of(host(models)), Run(check_mode=True), {}) == []
+    assert calls("models", HostPlan.of(host(models)), Run(check_mode=True), {}) == []
     replaced = step("serve", host(models, found={**RUNS, "current": "2.12.0-a"}), check=True)
     assert replaced.module == "xinference_serve" and "users" not in replaced.options
 
@@ -279,7 +279,7 @@ def test_what_is_as_it_must_be_costs_nothing(reconciled, manager):
     files = installed(wanted, manager)
     as_wanted = reconciled(manager=manager, files=files)
     assert wanted.differences != () == Reconciler.of(as_wanted).differences
-    assert [call.module for call in calls("serve", Plan.of(as_wanted), Run(), {})] == ["xinference_serve"]
+    assert [call.module for call in calls("serve", HostPlan.of(as_wanted), Run(), {})] == ["xinference_serve"]
     unwanted = {"models_reconcile": False}
     assert Reconciler.of(reconciled(unwanted, manager)).differences == ()
     program_path = "/opt/xinference/tools/modelops-reconcile"
@@ -293,12 +293,12 @@ def test_what_is_as_it_must_be_costs_nothing(reconciled, manager):
 
 
 def test_program_and_service_are_put_in_place_or_removed_together_before_the_models(reconciled):
-    program_call, service, last = calls("serve", Plan.of(reconciled()), Run(), {})
+    program_call, service, last = calls("serve", HostPlan.of(reconciled()), Run(), {})
     assert (program_call.module, program_call.options["state"]) == ("xinference_reconciler", "present")
     assert service.options["state"] == "restarted" and service.options["timer"].startswith("# Managed by")
     assert last.module == "xinference_serve"
     gone = reconciled({"models_reconcile": False}, files=installed(Reconciler.of(reconciled()), "systemd"))
-    assert [call.options.get("state") for call in calls("serve", Plan.of(gone), Run(), {})] == [
+    assert [call.options.get("state") for call in calls("serve", HostPlan.of(gone), Run(), {})] == [
         "absent",
         "absent",
         None,

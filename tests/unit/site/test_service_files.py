@@ -11,7 +11,7 @@ import subprocess
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import Release
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import HostRelease
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.service import Service, command, environment
 
 MANAGERS = ("systemd", "supervisord")
@@ -20,7 +20,7 @@ ETC = "/opt/xinference/etc/xinference"
 
 
 def of(host):
-    return Service.of(host, Release.of(host))
+    return Service.of(host, HostRelease.of(host))
 
 
 def managed(manager, **found):
@@ -33,7 +33,7 @@ def installed(host):
 
     def make(manager="systemd", part="local", variables=None):
         first = host(variables, part, managed(manager))
-        release, service = Release.of(first), of(first)
+        release, service = HostRelease.of(first), of(first)
         texts = {each.path: (each.content, each.mode) for each in service.files}
         texts[first.found["service"]["path"]] = (service.unit, "0644")
         return {
@@ -65,7 +65,7 @@ def test_each_change_is_another_configuration_of_its_own(host, manager):
         host({"xinference_version": "4.0.1"}, found=managed(manager)),
         host({}, found=managed(manager, **GROUPS)),
     ]
-    release = Release.of(hosts[0]).id
+    release = HostRelease.of(hosts[0]).id
     hosts.append(host({}, found=managed(manager), built={"id": release, "built": "today"}))
     assert len({of(each).config for each in hosts}) == len(hosts)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import INHERITED
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import Release
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import HostRelease
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.service import Service
 
 PARTS = ("local", "supervisor", "worker")
@@ -32,7 +32,7 @@ def written(host):
         for part in ("supervisor", "worker")
     }
     hosts["local"] = host({"xinference_dir": "/@"}, found=found)
-    return {part: Service.of(each, Release.of(each)).files[1].content for part, each in hosts.items()}
+    return {part: Service.of(each, HostRelease.of(each)).files[1].content for part, each in hosts.items()}
 
 
 @pytest.fixture

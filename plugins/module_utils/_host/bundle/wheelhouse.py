@@ -55,7 +55,7 @@ json.dump(tomllib.loads(sys.stdin.read()), sys.stdout, default=str)
 
 
 @dataclass(frozen=True)
-class File:
+class IndexFile:
     """One file of an index: its name, where it lies, and its SHA-256 ("" where the index does not tell)."""
 
     name: str
@@ -63,7 +63,7 @@ class File:
     sha256: str
 
     @classmethod
-    def of(cls, about: t.Mapping[str, t.Any]) -> File:
+    def of(cls, about: t.Mapping[str, t.Any]) -> IndexFile:
         url = about.get("url") or about["path"]
         name = about.get("name") or os.path.basename(unquote(urlsplit(url).path))
         return cls(name, url, about.get("hashes", {}).get("sha256", ""))
@@ -75,8 +75,8 @@ class Distribution:
 
     name: str
     version: str
-    wheel: File | None
-    sdist: File | None
+    wheel: IndexFile | None
+    sdist: IndexFile | None
 
 
 def distributions(lock: t.Mapping[str, t.Any]) -> list[Distribution]:
@@ -86,10 +86,10 @@ def distributions(lock: t.Mapping[str, t.Any]) -> list[Distribution]:
     """
     found = []
     for package in lock.get("packages", []):
-        wheels = sorted(map(File.of, package.get("wheels", [])), key=lambda file: _rank(file.name))
+        wheels = sorted(map(IndexFile.of, package.get("wheels", [])), key=lambda file: _rank(file.name))
         sdist, archive = package.get("sdist"), package.get("archive")
-        if archive and File.of(archive).name.endswith(".whl"):  # a wheel that a requirement names by its URL
-            wheels = [File.of(archive)]
+        if archive and IndexFile.of(archive).name.endswith(".whl"):  # a wheel that a requirement names by its URL
+            wheels = [IndexFile.of(archive)]
         if "version" not in package or not (wheels or sdist):
             raise ModelopsError(
                 f"{package['name']} comes from no package index, so a bundle cannot carry it. Name the URL of a wheel of it "
@@ -100,7 +100,7 @@ def distributions(lock: t.Mapping[str, t.Any]) -> list[Distribution]:
                 normal(package["name"]),
                 package["version"],
                 wheels[-1] if wheels else None,
-                File.of(sdist) if sdist else None,
+                IndexFile.of(sdist) if sdist else None,
             )
         )
     return found
@@ -196,7 +196,7 @@ class Wheelhouse:
         place, kept = os.path.join(self.directory, path), os.path.join(self.work, "pythons", f"{name}.sha256")
         known, found = read_file(kept), digest(place) if os.path.exists(place) else ""
         if not found or found != known:
-            found, before = self._fetch(File(name, url, known or ""), place), found
+            found, before = self._fetch(IndexFile(name, url, known or ""), place), found
             if before:
                 self.replaced.add(path)
             make_directory(os.path.dirname(kept))
@@ -231,7 +231,7 @@ class Wheelhouse:
 
     def _wheel(self, one: Distribution) -> str:
         if one.wheel is None:
-            return self._built(one, t.cast(File, one.sdist))
+            return self._built(one, t.cast(IndexFile, one.sdist))
         path = f"wheels/{one.wheel.name}"
         place = os.path.join(self.directory, path)
         found = digest(place) if os.path.exists(place) else ""
@@ -243,7 +243,7 @@ class Wheelhouse:
             self.gathered[path] = found
         return path
 
-    def _fetch(self, file: File, place: str) -> str:
+    def _fetch(self, file: IndexFile, place: str) -> str:
         """Brings a file to its place; returns its SHA-256."""
         make_directory(os.path.dirname(place))
         url, headers = self._address(file.url)
@@ -276,7 +276,7 @@ class Wheelhouse:
                 return bare, {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
         return bare, {}
 
-    def _built(self, one: Distribution, source: File) -> str:
+    def _built(self, one: Distribution, source: IndexFile) -> str:
         """A wheel made of a source, once."""
         place = os.path.join(self.work, "built", environments.short_hash(f"{source.name} {source.sha256}"))
         wheels = _wheels(place)

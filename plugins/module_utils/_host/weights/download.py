@@ -36,11 +36,11 @@ pause = time.sleep
 _REPEAT = (408, 425, 429, 500, 502, 503, 504)
 
 
-class Interrupted(Exception):
+class ConnectionLost(Exception):
     """A connection that could not be made or broke off: worth another try."""
 
 
-class Pending(Exception):
+class SliceEnded(Exception):
     """The slice of time is over; the next call goes on from here.
 
     :ivar line: what a person is shown.
@@ -183,7 +183,7 @@ class Web:
 
         :param headers: what only the URL's own server is told.
         :param more: what every server is told.
-        :raises Interrupted: no answer, or one that says "later".
+        :raises ConnectionLost: no answer, or one that says "later".
         """
         opener = urllib.request.build_opener(
             self.proxies, urllib.request.HTTPSHandler(context=self.context), _Redirects(headers)
@@ -202,13 +202,13 @@ class Web:
                     f"{public(url)}: the certificate does not verify ({reason.verify_message}). Name the bundle of your "
                     "own authority as index.ca_path (xinference_index.ca_path)."
                 ) from exc
-            raise Interrupted(_told(reason, self.timeout)) from exc
+            raise ConnectionLost(_told(reason, self.timeout)) from exc
 
     @staticmethod
     def _refusal(url: str, exc: urllib.error.HTTPError) -> Exception:
         text = f"{exc.code} {exc.reason}"
         if exc.code in _REPEAT or exc.code == 416:
-            return Interrupted(text)
+            return ConnectionLost(text)
         todo = {
             401: "Give the credentials as source.headers.",
             403: "Give the credentials as source.headers, or ask whether they may read it.",
@@ -237,7 +237,7 @@ class Web:
 
         :param name: what it is a part of, the same in every run.
         :param line: what a person is told where the time is over.
-        :raises Pending: the slice of time is over. Not with a server that cannot resume.
+        :raises SliceEnded: the slice of time is over. Not with a server that cannot resume.
         """
         came = 0
 
@@ -246,12 +246,12 @@ class Web:
             for count, stoppable in self._stream(url, headers, part, name):
                 came += count
                 if clock.over and stoppable:
-                    raise Pending(line())
+                    raise SliceEnded(line())
 
         if not part.of(name).complete:
             self._patiently(url, stream, part)
             if clock.over and came:
-                raise Pending(line())
+                raise SliceEnded(line())
 
     def _patiently(self, url: str, attempt: t.Callable[[], t.Any], part: Part | None = None) -> t.Any:
         """Tries until it works, at most `attempts` times without progress.
@@ -263,7 +263,7 @@ class Web:
             before = part.size if part else 0
             try:
                 return attempt()
-            except Interrupted as exc:
+            except ConnectionLost as exc:
                 came = (part.size if part else 0) - before
                 failures = 1 if came >= PROGRESS else failures + 1
                 if failures >= self.attempts:
@@ -285,7 +285,7 @@ class Web:
             more["If-Range"] = part.about["validator"]
         try:
             answer = self.open(url, headers, more)
-        except Interrupted as exc:
+        except ConnectionLost as exc:
             if str(exc).startswith("416"):
                 part.discard()
             raise
@@ -298,7 +298,7 @@ class Web:
                 )
                 if not same:
                     part.discard()
-                    raise Interrupted("the server sent another part than it was asked for")
+                    raise ConnectionLost("the server sent another part than it was asked for")
             else:
                 part.start(name, _validator(answer), _length(answer))
             size, total = part.size, part.total
@@ -307,7 +307,7 @@ class Web:
                     try:
                         block = answer.read1(BLOCK)
                     except (OSError, http.client.HTTPException) as exc:
-                        raise Interrupted(_told(exc, self.timeout)) from exc
+                        raise ConnectionLost(_told(exc, self.timeout)) from exc
                     if not block:
                         break
                     file.write(block)
@@ -318,9 +318,9 @@ class Web:
             part.write()
         if part.size > total:
             part.discard()
-            raise Interrupted("more came than the server had announced")
+            raise ConnectionLost("more came than the server had announced")
         if part.size < total:
-            raise Interrupted(f"the connection ended after {amount(part.size, total)}")
+            raise ConnectionLost(f"the connection ended after {amount(part.size, total)}")
 
 
 def expected(source: Source, web: Web) -> tuple[str, str]:

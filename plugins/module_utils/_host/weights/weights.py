@@ -31,7 +31,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.weights i
 from ansible_collections.modelops.inference.plugins.module_utils._host.weights.download import (
     Clock,
     Part,
-    Pending,
+    SliceEnded,
     Web,
     amount,
     expected,
@@ -182,7 +182,7 @@ class Fetcher:
     def fetch(self, source: Source) -> dict[str, t.Any]:
         """Brings one set of weights to its place and returns its record.
 
-        :raises Pending: the time is over, or the controller has to send something.
+        :raises SliceEnded: the time is over, or the controller has to send something.
         """
         draft = Workplace(self.directory, source.name)
         make_directory(draft.path)
@@ -245,7 +245,7 @@ class Fetcher:
             with open(piece["path"], "rb") as come, open(part.path, "ab") as file:
                 shutil.copyfileobj(come, file, BLOCK)
         if not part.complete:
-            raise Pending(
+            raise SliceEnded(
                 f"{source.name}  {_stage('copying from the controller', part.size, part.total)}",
                 {"file": source.where, "offset": part.size},
             )
