@@ -19,12 +19,16 @@ class Call:
     :param module: its name in the collection; empty where there is only something to tell.
     :param interpreter: Python that runs it; empty for the one that Ansible takes.
     :param told: what the result says beside what the module returns.
+    :param may_fail: whether the step goes on, and does not fail, where this one does.
+    :param always: whether it is executed also where one before it failed.
     """
 
     module: str
     options: Options = field(default_factory=dict)
     interpreter: str = ""
     told: Options = field(default_factory=dict)
+    may_fail: bool = False
+    always: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import shlex
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.action.host_step import _merged
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import program
+from ansible_collections.modelops.inference.plugins.plugin_utils._calls import merged
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import serve
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Run
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
@@ -308,7 +308,7 @@ def test_program_and_service_are_put_in_place_or_removed_together_before_the_mod
 def test_several_executions_are_told_as_one():
     first = {"changed": True, "plan": ["+ install x"], "diff": {"before": "", "after": "x"}}
     last = {"changed": False, "plan": ["+ launch m"], "diff": [{"before": {}, "after": {"m": {}}}], "models": []}
-    merged = _merged([first, {"changed": False}, last])
-    assert merged["changed"] and merged["plan"] == ["+ install x", "+ launch m"] and merged["models"] == []
-    assert merged["diff"] == [first["diff"], *last["diff"]]
-    assert _merged([]) == {"changed": False}
+    told = merged([first, {"changed": False}, last])
+    assert told["changed"] and told["plan"] == ["+ install x", "+ launch m"] and told["models"] == []
+    assert told["diff"] == [first["diff"], *last["diff"]]
+    assert merged([]) == {"changed": False}
