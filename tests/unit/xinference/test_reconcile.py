@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib.util
 import json
@@ -17,6 +18,7 @@ import threading
 import time
 import types
 import venv
+import zipfile
 from pathlib import Path
 
 import attacker
@@ -1178,6 +1180,20 @@ def test_help_tells_all_commands_and_statuses(installed):
 def test_the_same_sources_are_the_same_program():
     assert program.archive(NAME, "/a/python") == program.archive(NAME, "/a/python")
     assert program.archive(NAME, "/a/python").startswith(b"#!/a/python\n")
+
+
+def test_the_program_holds_all_that_its_modules_import(tmp_path):
+    file = tmp_path / "program"
+    file.write_bytes(program.archive(NAME, "/a/python"))
+    with zipfile.ZipFile(file) as held:
+        sources = {name.removesuffix(".py").replace("/", "."): held.read(name) for name in held.namelist()}
+    nodes = [node for source in sources.values() for node in ast.walk(ast.parse(source))]
+    imports = [node for node in nodes if isinstance(node, ast.ImportFrom) and "ansible_collections" in node.module]
+    assert len(imports) > 30
+    for node in imports:
+        for name in (f"{node.module}.{alias.name}" for alias in node.names):
+            # From a package a module is imported, which is a file; from a module a name that is none.
+            assert (name in sources) == (node.module not in sources), name
 
 
 def test_it_says_where_requests_is_missing(installed, directory):

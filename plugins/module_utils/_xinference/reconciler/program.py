@@ -10,16 +10,17 @@ host the payload of the module that runs. So both say the same digest. Private t
 
 from __future__ import annotations
 
-import ast
 import importlib.util
 import io
 import os
+import re
 import typing as t
 import zipfile
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import reconcile
 
-_COLLECTION = "ansible_collections.modelops.inference"
+# An import from this collection, in one line or between brackets. A syntax tree of each source takes five times as long as all the rest.
+_IMPORT = re.compile(r"^ *from (ansible_collections\.modelops\.inference[\w.]*) import (\([^)]*\)|.*)$", re.MULTILINE)
 _MAIN = "import sys\n\nfrom {name} import main\n\nsys.exit(main())\n"
 
 
@@ -60,10 +61,9 @@ def _closure(name: str) -> dict[str, str]:
         if module in found or source is None:
             continue
         found[module] = source
-        for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(_COLLECTION):
-                # `from package import util` names a module where `from util import name` names none.
-                waiting += [f"{node.module}.{alias.name}" for alias in node.names] + [str(node.module)]
+        for parent, names in _IMPORT.findall(source):
+            # `from package import util` names a module where `from util import name` names none.
+            waiting += [f"{parent}.{name}" for name in re.findall(r"\w+", names)] + [parent]
     return found
 
 
