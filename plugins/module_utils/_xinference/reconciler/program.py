@@ -75,4 +75,5 @@ def _source(module: str) -> str | None:
         return None
     if spec is None or spec.loader is None or spec.submodule_search_locations is not None:
         return None
-    return t.cast("str", t.cast("t.Any", spec.loader).get_source(module))
+    source: str | bytes | None = t.cast("t.Any", spec.loader).get_source(module)
+    return source.decode() if isinstance(source, bytes) else source  # Ansible's loader of collections returns bytes
