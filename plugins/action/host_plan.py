@@ -19,7 +19,7 @@ from ansible.utils.display import Display
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import AcceleratorVariables, pretended
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator, reading, release
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator, bundled, reading
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import PARTS, STEPS, Host, Request
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import PLAYBOOKS
@@ -36,6 +36,7 @@ SPEC = {
     "log_lines": {"type": "int", "default": 0},
     "found": {"type": "dict", "default": {}},
     "built": {"type": "dict", "default": {}},
+    "weights": {"type": "dict"},
 }
 
 
@@ -52,6 +53,8 @@ class ActionModule(ActionBase):
             before = options["found"]["plan"]
             request = dataclasses.replace(Request.of(before), built=options["built"] or before["built"])
             options["part"] = before["part"]
+            if options["weights"] is not None:
+                options["found"]["weights"] = options["weights"]
         models = []
         if options["playbook"]:
             said = validated(variables, PLAYBOOKS[options["playbook"]])
@@ -67,16 +70,19 @@ class ActionModule(ActionBase):
             if host.found.get("failed"):
                 return dict(host.found)
             if request.step == "bundle":
-                return {**host.found, "changed": False, "plan": {"release": release.for_bundle(host)}}
+                wrong = tuple(bundled.refusals(host))
+                told = {} if wrong else {"bundle": bundled.Wanted.of(host).environment}
+                return _refused(host, wrong) or {**host.found, "changed": False, "plan": told}
             plan = HostPlan.of(host)
         except ModelopsError as exc:
             raise AnsibleActionFail(_secrets.redacted(str(exc))) from exc
         if not options["found"]:
             self._show(plan)
-        if plan.refusals:
-            lines = [f"{host.who}: {each}" for each in plan.refusals]
-            return {"failed": True, "msg": _secrets.redacted("\n".join(lines))}
-        return {**host.found, "changed": False, "plan": {**plan.data, "models": models}}
+        return _refused(host, plan.refusals) or {
+            **host.found,
+            "changed": False,
+            "plan": {**plan.data, "models": models},
+        }
 
     def _accelerator(self, host: Host, variables: Variables) -> dict[str, t.Any] | None:
         """Options of role accelerator, where it brings something about."""
@@ -104,3 +110,9 @@ class ActionModule(ActionBase):
         if self._task.check_mode and self._task.diff:
             for step, why in plan.steps.items():
                 display.display(f"{plan.host.who}, {step}: {why}")
+
+
+def _refused(host: Host, refusals: t.Sequence[str]) -> dict[str, t.Any]:
+    """The result of a host that is refused; empty where nothing is."""
+    lines = [f"{host.who}: {each}" for each in refusals]
+    return {"failed": True, "msg": _secrets.redacted("\n".join(lines))} if lines else {}

@@ -12,6 +12,7 @@ from ansible.errors import AnsibleActionFail
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.plugin_utils import _run_files
 from ansible_collections.modelops.inference.plugins.plugin_utils._calls import CallingAction, merged
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import release
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Run
@@ -38,7 +39,7 @@ class ActionModule(CallingAction):
             found = native(known["xinference_found"])
             host = Variables(self._templar, known).host(found["plan"]["part"], Request.of(found["plan"]), found)
             _secrets.hide(*release.logins(host.settings))
-            run = Run(known, bool(self._task.check_mode))
+            run = Run(known, bool(self._task.check_mode), _run_files.random)
             made = calls(given["step"], HostPlan.of(host), run, given["options"])
         except ModelopsError as exc:
             raise AnsibleActionFail(_secrets.redacted(str(exc))) from exc

@@ -59,6 +59,9 @@ options:
     description: Record of the release that the run built since, RV(modelops.inference.xinference_release#module:release).
     type: dict
     default: {}
+  weights:
+    description: Weights that came since, RV(modelops.inference.xinference_weights#module:weights). Unset keeps those of O(found).
+    type: dict
 """
 
 EXAMPLES = r"""

@@ -2,24 +2,16 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Keys of clusters, from the task that reads one on its host to the task that speaks to Dify.
-
-They are in no variable, which a cache of facts might keep and any task could show, but in files of this run's own directory on the
-controller, which Ansible removes at its end. Private to the collection.
-"""
+"""Keys of clusters, from the task that reads one on its host to the task that speaks to Dify. Private to the collection."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import os
 import shlex
 import typing as t
 
-from ansible import constants as C
-
-from ansible_collections.modelops.inference.plugins.module_utils import _directory, _secrets
+from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.plugin_utils import _run_files
 
 # Around the file's content: a shell may say something of its own.
 BEGIN, END = "modelops-key-begins", "modelops-key-ends"
@@ -53,23 +45,9 @@ def _last(text: t.Any) -> str:
 
 def keep(host: str, key: str) -> None:
     """Keeps the key of a host's cluster for this run."""
-    path = _path(host)
-    _directory.make_directory(os.path.dirname(path), 0o700)
-    with open(
-        os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600), "w", encoding="utf-8"
-    ) as file:
-        file.write(key)
+    _run_files.keep("keys", host, key)
 
 
 def kept(host: str) -> str:
     """The key of a host's cluster; "" where none was kept."""
-    with contextlib.suppress(FileNotFoundError), open(_path(host), encoding="utf-8") as file:
-        key = file.read()
-        _secrets.hide(key)
-        return key
-    return ""
-
-
-def _path(host: str) -> str:
-    directory: str = C.DEFAULT_LOCAL_TMP  # type: ignore[attr-defined] # set at run time
-    return os.path.join(directory, "modelops-keys", hashlib.sha256(host.encode()).hexdigest())
+    return _run_files.kept("keys", host)

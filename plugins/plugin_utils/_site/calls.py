@@ -37,13 +37,20 @@ class Run:
 
     :param results: of steps that ran before, by the names under which the role registers them.
     :param check_mode: whether nothing is changed.
+    :param secret: gives a random text by a name. All hosts have the same one in a run, and no variable has it.
     """
 
     results: t.Mapping[str, t.Any] = field(default_factory=dict)
     check_mode: bool = False
+    secret: t.Callable[[str], str] = lambda name: ""
 
     def result(self, name: str) -> t.Mapping[str, t.Any]:
         return self.results.get(name) or {}
+
+    @property
+    def batch(self) -> t.Sequence[str]:
+        """Hosts of the batch of the play that have not failed."""
+        return self.results.get("ansible_play_batch") or ()
 
     def of(self, host: str, name: str) -> t.Any:
         """A variable of another host; None where it has none."""

@@ -15,7 +15,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.host impo
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.network import loopback
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import HostRelease
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.service import Service
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.weights import Weights
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.weights import Weights, given_by
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,11 @@ class HostPlan:
         return cls(host, release, service, weights, steps, refusals, tuple(_notes(host, release, steps)))
 
     @property
+    def new_interpreter(self) -> str:
+        """Of the wanted release, which becomes the current one only when everything that it needs is there."""
+        return f"{self.host.directory}/releases/{self.release.id}/bin/python"
+
+    @property
     def data(self) -> dict[str, t.Any]:
         """The plan for tasks and other roles. It holds no secret, and no text of a file."""
         host = self.host
@@ -74,7 +79,11 @@ class HostPlan:
             "drained": host.drained,
             "upgrading": host.upgrading,
             "release": {**dataclasses.asdict(self.release), "on_host": bool(host.request.release)},
-            "weights": {"names": list(self.weights.lacking), "unused": self.weights.unused},
+            "weights": {
+                "names": list(self.weights.lacking),
+                "unused": self.weights.unused,
+                "seed": given_by(host, self.weights),
+            },
             "gpus": _gpus(host, self.release),
             "gpu_sharing": _gpu_sharing(host),
             "service": {

@@ -21,7 +21,6 @@ _OWN = (
     "xinference_weights_fetched",
     "xinference_weights_given",
     "xinference_weights_received",
-    "xinference_weights_token",
     "xinference_worker",
 )
 

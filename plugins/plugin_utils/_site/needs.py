@@ -38,7 +38,7 @@ _SERVES = PlaybookNeeds(("xinference", "models"))
 
 PLAYBOOKS: dict[str, PlaybookNeeds] = {
     "site": PlaybookNeeds(("accelerator", "xinference", "models", "dify"), installs=True),
-    "bundle": PlaybookNeeds(("accelerator", "xinference", "models", "dify")),
+    "bundle": PlaybookNeeds(("accelerator", "xinference", "models", "dify"), installs=True),
     # The preflight of role xinference judges the release.
     "upgrade": PlaybookNeeds(("accelerator", "xinference", "models")),
     "rollback": _SERVES,

@@ -149,14 +149,6 @@ def torch(host: Host) -> str:
     return named if named != "auto" else str(host.found["accelerator"]["torch"].get("backend") or "default")
 
 
-def for_bundle(host: Host) -> dict[str, t.Any]:
-    """The release that a bundle is for, as far as the variables and a reading, which may be missing, tell."""
-    if host.value("xinference_torch") == "auto" and "accelerator" not in host.found:
-        return {}
-    made = made_from(host)
-    return {"id": identifier(host, made), "made_from": made}
-
-
 def identifier(host: Host, made: t.Mapping[str, t.Any]) -> str:
     if host.request.release:
         return host.request.release

@@ -18,6 +18,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site import (
     serve,
     steps_models,
     steps_running,
+    steps_weights,
 )
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Options, Run
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Host
@@ -36,11 +37,6 @@ def calls(step: str, plan: HostPlan, run: Run, options: t.Mapping[str, t.Any]) -
         dataclasses.replace(call, options={k: v for k, v in {**call.options, **options}.items() if v is not None})
         for call in made
     ]
-
-
-def _new_interpreter(plan: HostPlan) -> str:
-    """Of the wanted release, which becomes the current one only when everything that it needs is there."""
-    return f"{plan.host.directory}/releases/{plan.release.id}/bin/python"
 
 
 # --- release -------------------------------------------------------------------------------------------------------------
@@ -226,7 +222,7 @@ def _administrator(plan: HostPlan, run: Run) -> Call:
             "owner": host.user or None,
         },
         # In check mode there may be no such interpreter yet.
-        host.found["system"]["python_path"] if run.check_mode else _new_interpreter(plan),
+        host.found["system"]["python_path"] if run.check_mode else plan.new_interpreter,
     )
 
 
@@ -268,4 +264,5 @@ STEPS: dict[str, t.Callable[[HostPlan, Run], Call | list[Call]]] = {
     "users": _users,
     **steps_models.STEPS,
     **steps_running.STEPS,
+    **steps_weights.STEPS,
 }

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import pytest
-from ansible.errors import AnsibleFilterError
 
-from ansible_collections.modelops.inference.plugins.filter.weights_differ import weights_differ
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.weights.sources import Source, path_of
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.weights import Weights
 
 SHA = "sha256:" + "ab" * 32
 URL = "https://models.example.com/dir/House-7b.Q4.gguf"
@@ -112,9 +111,8 @@ def test_what_a_role_asks_before_it_runs_anything():
         {"uid": "6", "lora": [{"name": "l", "path": "/m/d"}]},
         {"uid": "7", "path": "/m/hou"},
     ]
-    differ = weights_differ(models, found)
-    assert differ["missing"] == [{"package": "new"}] and differ["names"] == ["new"]
-    assert differ["unused"] == ["b", "e", "house"]
-    assert len(differ["sources"]) == 3 and differ["paths"] == ["/m/c/model.gguf", "/m/d", "/m/hou"]
-    with pytest.raises(AnsibleFilterError, match="^model '1': weights: https://.* needs a checksum"):
-        weights_differ([{"uid": "1", "source": {"url": URL}}], {})
+    weights = Weights.of(models, found)
+    assert weights.lacking == {"new": {"package": "new"}} and weights.unused == ("b", "e", "house")
+    assert len(weights.sources) == 3 and weights.paths == ("/m/c/model.gguf", "/m/d", "/m/hou")
+    with pytest.raises(ModelopsError, match="^model '1': weights: https://.* needs a checksum"):
+        Weights.of([{"uid": "1", "source": {"url": URL}}], {})

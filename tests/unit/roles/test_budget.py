@@ -49,13 +49,13 @@ HOSTS = {
 #: Host -> results of tasks; module executions on it, and for it on the machine that runs Ansible. They may only get fewer.
 #: The goal is in the comment. Work that a run does once (summary, Dify) counts on its first host.
 BUDGET = {
-    "head": (17, 2, 0),  # 12, 2, 0
-    "worker": (14, 1, 0),  # 8, 1, 0
-    "local": (16, 2, 0),  # 12, 2, 0
-    "both": (29, 3, 0),  # 12, 2, 0
-    "walled_head": (17, 2, 0),  # 12, 2, 0
-    "walled_worker": (14, 1, 0),  # 8, 1, 0
-    "dify": (20, 2, 2),  # 12, 2, 2
+    "head": (16, 2, 0),  # 12, 2, 0
+    "worker": (13, 1, 0),  # 8, 1, 0
+    "local": (15, 2, 0),  # 12, 2, 0
+    "both": (27, 3, 0),  # 12, 2, 0
+    "walled_head": (16, 2, 0),  # 12, 2, 0
+    "walled_worker": (13, 1, 0),  # 8, 1, 0
+    "dify": (19, 2, 2),  # 12, 2, 2
 }
 
 

@@ -21,12 +21,12 @@ FILTERS = sorted(path for path in ROOT.glob("plugins/filter/*.py") if path.name 
 
 #: Metric -> its maximum. Lower a number when you have made it less; the goal is behind it.
 MOST = {
-    "expressions": 556,  # 350
-    "private variables": 28,  # 40
-    "private variables that others read": 15,  # 0
-    "public filters": 5,  # 3
-    "lines": 4386,  # 5,000
-    "files with a single task": 16,  # 0
+    "expressions": 478,  # 350
+    "private variables": 19,  # 40
+    "private variables that others read": 12,  # 0
+    "public filters": 4,  # 3
+    "lines": 4130,  # 5,000
+    "files with a single task": 13,  # 0
 }
 RAISED = (
     "{told}; the table in tests/unit/roles/test_structure.py allows {most}. Let a plan in Python decide (docs/architecture.md), and give "

@@ -63,9 +63,11 @@ def play(tmp_path, origin):
             "outcome": str(tmp_path),
             "xinference_dir": f"{tmp_path}/{{{{ inventory_hostname }}}}",
             "xinference_user": "",
-            # On a machine of its own each would have another.
-            "xinference_host": "127.0.0.1",
-            "_xinference_weights_address": "127.0.0.1",
+            # What else a plan asks of a host.
+            "xinference_service": "test-weights",
+            "xinference_service_manager": "supervisord",
+            "xinference_free_gib": 1,
+            "xinference_torch": "cpu",
             "xinference_models": [{"uid": "tiny", "engine": "llama.cpp", "source": source}],
             **variables,
         }
@@ -114,7 +116,7 @@ def test_one_host_fetches_and_gives_to_the_others(play, origin, tmp_path):
 
     code, output, _found = play(xinference_weights_seed=HOSTS[0])
     assert code == 0 and len(origin.asked) == 2
-    assert changed(output) == dict.fromkeys(HOSTS, 0) and "Weights from where they come" not in output
+    assert changed(output) == dict.fromkeys(HOSTS, 0) and "Fetch weights" not in output
 
 
 def test_a_host_that_came_later_gets_them_from_the_first(play, origin, tmp_path):
@@ -150,7 +152,7 @@ def test_a_seed_that_fails_is_named(play, origin, tmp_path):
     ]
     code, output, _found = play(xinference_weights_seed=HOSTS[0], only={HOSTS[0]: {"xinference_models": models}})
     assert code != 0 and "404 Not Found" in output
-    assert f"{HOSTS[1]} (cluster {HOSTS[1]}): {HOSTS[0]}, from which weights are to come, has failed" in " ".join(
+    assert f"{HOSTS[1]} (cluster {HOSTS[1]}): the weights must come from {HOSTS[0]}, which failed" in " ".join(
         output.split()
     )
 

@@ -31,6 +31,7 @@ FOUND = {
         "root": True,
         "user": "root",
         "python_path": "/usr/bin/python3",
+        "address": "10.9.9.9",
     },
     "accelerator": {"accelerator": "none", "torch": {"backend": "cpu"}, "groups": [], "refusals": []},
     "gpus": [],
@@ -77,9 +78,9 @@ def merged(found, changes):
 def host():
     """``host({variable: value}, part="worker", step="upgrade", found={key: value}, ...)`` -> Host that was read."""
 
-    def make(variables=None, part="local", found=None, supervisor=None, parts=None, **request):
+    def make(variables=None, part="local", found=None, supervisor=None, parts=None, play=(), **request):
         groups = [group for each in parts or [part] for group in GROUPS.get(each, ["xinference_local"])]
-        settings = Settings(variables or {}, Inventory("gpu01", groups), part=part)
+        settings = Settings(variables or {}, Inventory("gpu01", groups, play_hosts=play), part=part)
         reading = merged(copy.deepcopy(FOUND), found or {})
         theirs = Settings(supervisor or {}, Inventory("head", GROUPS["supervisor"]))
         return Host(settings, reading, {"default": MEMBERS}, Request(**request), lambda name: theirs)
