@@ -152,16 +152,17 @@ requests:
 """
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
-from ansible_collections.modelops.inference.plugins.module_utils._dify import steps
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs import workspace_step
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs.defaults_step import DefaultsStep
 
 
 def main() -> None:
     module = _module.Module(
-        argument_spec={**steps.Defaults.OPTIONS, **_connection.DIFY_OPTIONS},
+        argument_spec={**DefaultsStep.OPTIONS, **_connection.DIFY_OPTIONS},
         supports_check_mode=True,
         **_connection.DIFY_RULES,
     )
-    _module.run(module, lambda module: steps.run(module, steps.Defaults))
+    _module.run(module, lambda module: workspace_step.run(module, DefaultsStep))
 
 
 if __name__ == "__main__":

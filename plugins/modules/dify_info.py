@@ -221,16 +221,17 @@ requests:
 """
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
-from ansible_collections.modelops.inference.plugins.module_utils._dify import steps
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs import workspace_step
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs.info_step import InfoStep
 
 
 def main() -> None:
     module = _module.Module(
-        argument_spec={**steps.Info.OPTIONS, **_connection.DIFY_OPTIONS},
+        argument_spec={**InfoStep.OPTIONS, **_connection.DIFY_OPTIONS},
         supports_check_mode=True,
         **_connection.DIFY_RULES,
     )
-    _module.run(module, lambda module: steps.run(module, steps.Info))
+    _module.run(module, lambda module: workspace_step.run(module, InfoStep))
 
 
 if __name__ == "__main__":

@@ -338,16 +338,17 @@ requests:
 """
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
-from ansible_collections.modelops.inference.plugins.module_utils._dify import steps
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs import workspace_step
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs.models_step import ModelsStep
 
 
 def main() -> None:
     module = _module.Module(
-        argument_spec={**steps.Models.OPTIONS, **_connection.DIFY_OPTIONS},
+        argument_spec={**ModelsStep.OPTIONS, **_connection.DIFY_OPTIONS},
         supports_check_mode=True,
         **_connection.DIFY_RULES,
     )
-    _module.run(module, lambda module: steps.run(module, steps.Models))
+    _module.run(module, lambda module: workspace_step.run(module, ModelsStep))
 
 
 if __name__ == "__main__":

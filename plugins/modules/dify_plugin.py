@@ -170,16 +170,17 @@ requests:
 """
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
-from ansible_collections.modelops.inference.plugins.module_utils._dify import steps
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs import workspace_step
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs.plugin_step import PluginStep
 
 
 def main() -> None:
     module = _module.Module(
-        argument_spec={**steps.Plugin.OPTIONS, **_connection.DIFY_OPTIONS},
+        argument_spec={**PluginStep.OPTIONS, **_connection.DIFY_OPTIONS},
         supports_check_mode=True,
         **_connection.DIFY_RULES,
     )
-    _module.run(module, lambda module: steps.run(module, steps.Plugin))
+    _module.run(module, lambda module: workspace_step.run(module, PluginStep))
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ plan:
 """
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module
-from ansible_collections.modelops.inference.plugins.module_utils._dify import workspaces
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs import workspaces
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify.registrations import calls
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets.registrations import calls
 
 Mapping = t.Mapping[str, t.Any]
 

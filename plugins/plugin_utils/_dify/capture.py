@@ -10,7 +10,7 @@ import typing as t
 
 import yaml
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify import capture as of_results
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import capture as of_results
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import by_call
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.task import Task, native

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify import refusals, sheet, summary
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import refusals, sheet, summary
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify import keys
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import by_call

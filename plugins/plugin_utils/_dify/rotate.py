@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify.rotation import holders
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs.rotation import holders
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify import keys
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import by_call
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.task import Task, native

@@ -10,7 +10,7 @@ import os
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._address import server_url
-from ansible_collections.modelops.inference.plugins.module_utils._dify import refusals as of_targets
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import refusals as of_targets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.bundle.bundle import plugin_file
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import models

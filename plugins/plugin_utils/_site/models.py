@@ -12,7 +12,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
-from ansible_collections.modelops.inference.plugins.module_utils._dify import refusals as dify_refusals
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import refusals as dify_refusals
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._module import misspelled
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import definitions, models

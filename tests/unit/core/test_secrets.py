@@ -17,7 +17,7 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module, _secrets
-from ansible_collections.modelops.inference.plugins.module_utils._dify import refusals
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import refusals
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.weights.sources import Source
 from ansible_collections.modelops.inference.plugins.module_utils._session import Session

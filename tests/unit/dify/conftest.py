@@ -11,7 +11,7 @@ from servers.dify import DifyServer
 from servers.dify.server import EMAIL, PASSWORD
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection
-from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifySession
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.session import DifySession
 
 
 @pytest.fixture(params=PROFILES_IN_ORDER)

@@ -12,8 +12,8 @@ from servers.dify import DifyServer, Fault, Model
 from servers.dify.app import Reply
 from servers.dify.server import PASSWORD
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify import defaults
-from ansible_collections.modelops.inference.plugins.module_utils._dify.defaults import Model as Default
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models import defaults
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models.defaults import DefaultModel
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 WANTED = {"rerank": "rr", "llm": "second", "text-embedding": "bge-m3"}
@@ -53,7 +53,7 @@ def set_defaults(of_dify):
 def test_wanted_in_the_order_of_types():
     found = defaults.wanted_of({**WANTED, "tts": {"name": "t", "provider": "own"}}, "p")
     assert list(found) == [*ORDER, "tts"]
-    assert found["tts"] == Default("own", "t") and found["llm"] == Default("p", "second")
+    assert found["tts"] == DefaultModel("own", "t") and found["llm"] == DefaultModel("p", "second")
 
 
 @pytest.mark.parametrize(
@@ -79,8 +79,8 @@ def test_wrong_wishes(wanted, words):
 
 
 def test_plan():
-    wanted = {"llm": Default("p", "a"), "tts": Default("p", "t"), "rerank": Default("p", "r")}
-    actual = {"llm": Default("q", "a"), "tts": None}
+    wanted = {"llm": DefaultModel("p", "a"), "tts": DefaultModel("p", "t"), "rerank": DefaultModel("p", "r")}
+    actual = {"llm": DefaultModel("q", "a"), "tts": None}
     assert defaults.plan(wanted, actual).lines == ["~ set default llm (provider q -> p)", "+ set default tts (t)"]
 
 

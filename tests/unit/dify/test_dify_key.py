@@ -12,7 +12,12 @@ from dify_examples import EMBEDDING, model
 from servers.dify import Backend, Credential, Fault
 from servers.dify.xinference import Upstream, default_models
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify.rotation import Change, fields, holders, problems
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs.rotation import (
+    KeyChange,
+    fields,
+    holders,
+    problems,
+)
 
 OLD, NEW, OTHER = "sk-old4567890123", "xf-new4567890123", "sk-oth4567890123"
 KEYS = [{"cluster": "gpu01", "old": [OLD[:7]], "new": NEW}]
@@ -36,14 +41,14 @@ def test_what_is_sent_is_what_is_there():
 
 
 def test_wrong_keys_are_refused():
-    refused = problems([Change("a", ("sk-",), None), Change("b", ("xf-new1",), NEW)], check=False)
+    refused = problems([KeyChange("a", ("sk-",), None), KeyChange("b", ("xf-new1",), NEW)], check=False)
     assert (
         len(refused) == 3
         and "has no new key" in refused[0]
         and "first 6" in refused[1]
         and "no difference" in refused[2]
     )
-    assert problems([Change("a", ("sk-old4",), None)], check=True) == []
+    assert problems([KeyChange("a", ("sk-old4",), None)], check=True) == []
 
 
 def test_who_keeps_an_old_key_valid():

@@ -20,7 +20,7 @@ from servers.dify import Backend, Credential, DifyServer, Fault
 from servers.dify.app import Reply
 from servers.dify.server import EMAIL, PASSWORD
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify import models
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models import provider_models
 
 ALL_TYPES = [
     model(),
@@ -615,7 +615,7 @@ def test_login_is_not_repeated_after_a_reset(dify, dify_models):
 
 
 def test_slow_validation_is_not_asked_for_twice(newest, dify_models, monkeypatch):
-    monkeypatch.setattr(models, "VALIDATION_MARGIN", 0)
+    monkeypatch.setattr(provider_models, "VALIDATION_MARGIN", 0)
     newest.faults = [Fault("slow", "POST", "/models/credentials$", seconds=1.5)]
     result = dify_models(newest, [model(invoke_timeout=1)], request_timeout=1)
     assert result.failed and "nothing is added twice" in result["msg"]

@@ -13,11 +13,19 @@ import pytest
 from servers.dify import PROFILES, DifyServer, Fault
 from servers.dify.server import EMAIL, PASSWORD
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify import plugins
-from ansible_collections.modelops.inference.plugins.module_utils._dify.plugins import Installed, Step, Target, Wanted
+from ansible_collections.modelops.inference.plugins.module_utils._dify.plugin import plugin_plan, workspace_plugin
+from ansible_collections.modelops.inference.plugins.module_utils._dify.plugin.package import package_of
+from ansible_collections.modelops.inference.plugins.module_utils._dify.plugin.plugin_plan import (
+    XINFERENCE,
+    DeclaredPlugin,
+    InstalledPlugin,
+    InstallTarget,
+    NotPossible,
+    PluginOperation,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
-NAME = plugins.XINFERENCE
+NAME = XINFERENCE
 OLD, NEW = "0.0.9", "0.0.15"
 MANIFEST = "version: {version}\ntype: plugin\nauthor: langgenius\nname: xinference\nplugins:\n  version: nested\n"
 WITH_PLUGINS = [version for version, profile in PROFILES.items() if profile.plugins]
@@ -25,7 +33,7 @@ WITH_PLUGINS = [version for version, profile in PROFILES.items() if profile.plug
 
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch):
-    monkeypatch.setattr(plugins, "POLL", 0.01)
+    monkeypatch.setattr(workspace_plugin, "POLL", 0.01)
 
 
 @pytest.fixture(params=WITH_PLUGINS)
@@ -92,71 +100,78 @@ def replace_route(server, path, handler):
 # --- the plan ------------------------------------------------------------------------------------------------------
 
 DIGEST = "a" * 64
-LATEST = Target(NEW, f"{NAME}:{NEW}@{DIGEST}")
-AT_OLD = Installed("1", OLD, f"{NAME}:{OLD}@{DIGEST}", "marketplace")
-AT_NEW = Installed("1", NEW, LATEST.identifier, "marketplace")
+LATEST = InstallTarget(NEW, f"{NAME}:{NEW}@{DIGEST}")
+AT_OLD = InstalledPlugin("1", OLD, f"{NAME}:{OLD}@{DIGEST}", "marketplace")
+AT_NEW = InstalledPlugin("1", NEW, LATEST.identifier, "marketplace")
 
 
 @pytest.mark.parametrize(
     ("wanted", "installed", "kind"),
     [
-        (Wanted(NAME, "present"), None, "install"),
-        (Wanted(NAME, "present"), AT_OLD, None),
-        (Wanted(NAME, "present", version=OLD), AT_OLD, None),
-        (Wanted(NAME, "present", version=NEW), AT_OLD, "upgrade"),
-        (Wanted(NAME, "present", identifier=LATEST.identifier), AT_OLD, "upgrade"),
-        (Wanted(NAME, "present", identifier=LATEST.identifier), AT_NEW, None),
-        (Wanted(NAME, "present", identifier=AT_OLD.identifier), AT_NEW, "upgrade"),
-        (Wanted(NAME, "latest"), AT_NEW, None),
-        (Wanted(NAME, "latest"), AT_OLD, "upgrade"),
-        (Wanted(NAME, "latest"), dataclasses.replace(AT_OLD, source="package"), "replace"),
-        (Wanted(NAME, "latest"), dataclasses.replace(AT_NEW, version="0.10.0", identifier="x"), None),
-        (Wanted(NAME, "latest"), dataclasses.replace(AT_NEW, identifier="rebuilt", source="package"), "replace"),
-        (Wanted(NAME, "latest"), None, "install"),
-        (Wanted(NAME, "absent"), AT_OLD, "remove"),
-        (Wanted(NAME, "absent"), None, None),
+        (DeclaredPlugin(NAME, "present"), None, "install"),
+        (DeclaredPlugin(NAME, "present"), AT_OLD, None),
+        (DeclaredPlugin(NAME, "present", version=OLD), AT_OLD, None),
+        (DeclaredPlugin(NAME, "present", version=NEW), AT_OLD, "upgrade"),
+        (DeclaredPlugin(NAME, "present", identifier=LATEST.identifier), AT_OLD, "upgrade"),
+        (DeclaredPlugin(NAME, "present", identifier=LATEST.identifier), AT_NEW, None),
+        (DeclaredPlugin(NAME, "present", identifier=AT_OLD.identifier), AT_NEW, "upgrade"),
+        (DeclaredPlugin(NAME, "latest"), AT_NEW, None),
+        (DeclaredPlugin(NAME, "latest"), AT_OLD, "upgrade"),
+        (DeclaredPlugin(NAME, "latest"), dataclasses.replace(AT_OLD, source="package"), "replace"),
+        (DeclaredPlugin(NAME, "latest"), dataclasses.replace(AT_NEW, version="0.10.0", identifier="x"), None),
+        (
+            DeclaredPlugin(NAME, "latest"),
+            dataclasses.replace(AT_NEW, identifier="rebuilt", source="package"),
+            "replace",
+        ),
+        (DeclaredPlugin(NAME, "latest"), None, "install"),
+        (DeclaredPlugin(NAME, "absent"), AT_OLD, "remove"),
+        (DeclaredPlugin(NAME, "absent"), None, None),
     ],
 )
 def test_step(wanted, installed, kind):
-    step = plugins.decide(wanted, installed, LATEST)
+    step = plugin_plan.decide(wanted, installed, LATEST)
     assert (step.kind if step else None) == kind
 
 
 def test_a_version_that_nobody_tells_how_to_install():
-    with pytest.raises(plugins.NotPossible, match="identifier"):
-        plugins.decide(Wanted(NAME, "present", version="0.0.3"), AT_OLD, LATEST)
-    with pytest.raises(plugins.NotPossible, match="does not reach its marketplace"):
-        plugins.decide(Wanted(NAME, "latest"), AT_OLD, None)
+    with pytest.raises(NotPossible, match="identifier"):
+        plugin_plan.decide(DeclaredPlugin(NAME, "present", version="0.0.3"), AT_OLD, LATEST)
+    with pytest.raises(NotPossible, match="does not reach its marketplace"):
+        plugin_plan.decide(DeclaredPlugin(NAME, "latest"), AT_OLD, None)
 
 
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
-        (Wanted(NAME, "present", version=OLD, identifier=AT_OLD.identifier), "cannot be given together"),
-        (Wanted(NAME, "latest", version=OLD), "version is for state=present"),
-        (Wanted(NAME, "absent", identifier=AT_OLD.identifier), "identifier is for state=present"),
-        (Wanted(NAME, "present", identifier="langgenius/xinference:0.0.9"), "not of the form"),
-        (Wanted(NAME, "present", identifier=f"other/xinference:0.0.9@{DIGEST}"), "another plugin"),
+        (DeclaredPlugin(NAME, "present", version=OLD, identifier=AT_OLD.identifier), "cannot be given together"),
+        (DeclaredPlugin(NAME, "latest", version=OLD), "version is for state=present"),
+        (DeclaredPlugin(NAME, "absent", identifier=AT_OLD.identifier), "identifier is for state=present"),
+        (DeclaredPlugin(NAME, "present", identifier="langgenius/xinference:0.0.9"), "not of the form"),
+        (DeclaredPlugin(NAME, "present", identifier=f"other/xinference:0.0.9@{DIGEST}"), "another plugin"),
     ],
 )
 def test_wrong_wishes(wanted, words):
-    assert any(words in problem for problem in plugins.problems(wanted))
+    assert any(words in problem for problem in plugin_plan.problems(wanted))
 
 
 def test_plan_lines():
-    upgrade = plugins.plan(Wanted(NAME, "latest"), Step("upgrade", LATEST, AT_OLD))
+    upgrade = plugin_plan.plan(DeclaredPlugin(NAME, "latest"), PluginOperation("upgrade", LATEST, AT_OLD))
     assert upgrade.lines == [f"~ upgrade plugin {NAME} (version 0.0.9 -> 0.0.15)"]
-    install = plugins.plan(Wanted(NAME, "latest"), Step("install", LATEST))
+    install = plugin_plan.plan(DeclaredPlugin(NAME, "latest"), PluginOperation("install", LATEST))
     assert install.lines == [f"+ install plugin {NAME} (0.0.15)"]
     same = dataclasses.replace(LATEST, identifier=f"{NAME}:{NEW}@{'b' * 64}")
-    assert "identifier" in plugins.plan(Wanted(NAME, "latest"), Step("replace", same, AT_NEW)).lines[0]
+    assert (
+        "identifier"
+        in plugin_plan.plan(DeclaredPlugin(NAME, "latest"), PluginOperation("replace", same, AT_NEW)).lines[0]
+    )
 
 
 # --- the package file ----------------------------------------------------------------------------------------------
 
 
 def test_package_is_known_by_its_contents(package):
-    found = plugins.package_of(package())
+    found = package_of(package())
     assert (found.plugin, found.version) == (NAME, OLD)
     names = ["manifest.yaml", "provider/xinference.yaml"]
     with zipfile.ZipFile(found.path) as archive:
@@ -175,22 +190,22 @@ def test_package_is_known_by_its_contents(package):
     ],
 )
 def test_manifest_spellings(package, manifest, plugin, version):
-    found = plugins.package_of(package(manifest=manifest))
+    found = package_of(package(manifest=manifest))
     assert (found.plugin, found.version) == (plugin, version)
 
 
 def test_files_that_are_no_package(package, tmp_path):
     with pytest.raises(ModelopsError, match="cannot be read"):
-        plugins.package_of(str(tmp_path / "none"))
+        package_of(str(tmp_path / "none"))
     (tmp_path / "text").write_text("text")
     with pytest.raises(ModelopsError, match="no Dify plugin package"):
-        plugins.package_of(str(tmp_path / "text"))
+        package_of(str(tmp_path / "text"))
     with pytest.raises(ModelopsError, match="without a name"):
-        plugins.package_of(package(manifest="author: x\n"))
+        package_of(package(manifest="author: x\n"))
     with zipfile.ZipFile(tmp_path / "empty.zip", "w") as archive:
         archive.writestr("readme", "")
     with pytest.raises(ModelopsError, match="manifest"):
-        plugins.package_of(str(tmp_path / "empty.zip"))
+        package_of(str(tmp_path / "empty.zip"))
 
 
 # --- from the marketplace ------------------------------------------------------------------------------------------
@@ -356,7 +371,7 @@ def test_from_a_file(dify, dify_plugin, package):
     assert not result.failed, result["msg"]
     assert check["plan"] == result["plan"] == [f"+ install plugin {NAME} (0.0.9)"]
     assert result["plugin"]["source"] == "package"
-    assert result["plugin"]["identifier"] == plugins.package_of(path).identifiers[0]
+    assert result["plugin"]["identifier"] == package_of(path).identifiers[0]
     again = dify_plugin(dify, package=path)
     assert not again.changed and dify.sent("POST", "/upload/pkg") == []
 
@@ -375,7 +390,7 @@ def test_daemon_that_names_a_package_by_the_file(newest, dify_plugin, package):
     """Whether it digests the contents or the file is the daemon's own matter."""
     path = package(OLD)
     dify_plugin(newest, package=path)
-    newest.workspace.plugin.identifier = plugins.package_of(path).identifiers[1]
+    newest.workspace.plugin.identifier = package_of(path).identifiers[1]
     assert not dify_plugin(newest, package=path).changed
 
 

@@ -18,8 +18,10 @@ from dify_examples import PROFILES_IN_ORDER, model
 from servers.dify import PROFILES, DifyServer, Fault
 from servers.dify.server import EMAIL, PASSWORD
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify import login, session
-from ansible_collections.modelops.inference.plugins.module_utils._dify.session import CURRENT, DifyError
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api import kept_files, session
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.errors import DifyError
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.paths import CURRENT
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.workspace_switch import WorkspaceSwitch
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 ADMIN_KEY = "adminkey-123"
@@ -60,7 +62,7 @@ def test_several_difys_and_accounts_share_a_file(dify, newest, opened, file):
     for _round in range(2):
         for server, email in ((dify, EMAIL), (dify, "ops@example.com"), (newest, EMAIL)):
             dify_session = opened(server, email=email, session_file=file)
-            with dify_session.in_workspace(None):
+            with WorkspaceSwitch(dify_session).in_workspace(None):
                 assert dify_session.workspace.role == ("owner" if email == EMAIL else "admin")
     assert (logins(dify), logins(newest)) == (2, 1)
 
@@ -71,7 +73,7 @@ def test_what_cannot_be_used_is_replaced(newest, opened, file, content):
     with open(file, encoding="utf-8") as kept:
         good = json.load(kept)
     (key,) = good
-    old = {key: {**good[key], "since": time.time() - login.LIFE - 1}}
+    old = {key: {**good[key], "since": time.time() - kept_files.LIFE - 1}}
     with open(file, "w", encoding="utf-8") as kept:
         kept.write(json.dumps(old) if content == "OLD" else content.replace("KEY", key))
     for _round in range(2):
@@ -324,7 +326,7 @@ def test_a_refused_login_is_tried_again_later(newest, opened, tmp_path, monkeypa
         assert words in str(again.value)
     newest.state.accounts[EMAIL].password = "Another1234567"
     now = time.time()
-    monkeypatch.setattr(login, "time", SimpleNamespace(time=lambda: now + login.REFUSED_FOR + 1))
+    monkeypatch.setattr(kept_files, "time", SimpleNamespace(time=lambda: now + kept_files.REFUSED_FOR + 1))
     read(opened(newest, password="Another1234567", session_file=file))
     assert newest.state.accounts[EMAIL].failures == 0
 

@@ -15,12 +15,12 @@ from servers.dify.site import CHAT, EMBEDDING, Cluster, Site, target
 from servers.dify.xinference import Backend, Upstream, default_models
 from servers.xinference import XinferenceServer
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify import plugins
+from ansible_collections.modelops.inference.plugins.module_utils._dify.plugin import workspace_plugin
 
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(plugins, "POLL", 0.05)
+    monkeypatch.setattr(workspace_plugin, "POLL", 0.05)
 
 
 @pytest.fixture

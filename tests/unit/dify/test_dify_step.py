@@ -12,7 +12,7 @@ import pytest
 import yaml
 from ansible import constants
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify.capture import Captured
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets.capture import Captured
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify import capture, keys, register, rotate
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import accounts, by_call

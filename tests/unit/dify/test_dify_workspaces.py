@@ -13,7 +13,8 @@ from servers.dify.server import EMAIL, PASSWORD
 from servers.dify.xinference import Backend, Upstream, default_models
 from servers.xinference import XinferenceServer
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify import plugins, steps
+from ansible_collections.modelops.inference.plugins.module_utils._dify.plugin import workspace_plugin
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs.models_step import ModelsStep
 
 CHAT = {"uid": "qwen2.5-instruct", "type": "LLM", "abilities": ["chat"], "tags": ["chat"], "state": "ready"}
 EMBEDDING = {"uid": "bge-m3", "type": "embedding", "abilities": [], "tags": ["rag"], "state": "ready"}
@@ -32,7 +33,7 @@ def cluster():
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
-    monkeypatch.setattr(plugins, "POLL", 0.05)
+    monkeypatch.setattr(workspace_plugin, "POLL", 0.05)
 
 
 @pytest.fixture
@@ -171,14 +172,14 @@ def test_with_an_admin_key(office, workspaces):
 
 
 def test_an_error_that_nobody_expected_is_of_one_workspace(office, workspaces, monkeypatch):
-    converge = steps.Models.run
+    converge = ModelsStep.run
 
     def broken(self, dify, within):
         if dify.workspace.name == "Research":
             raise KeyError("Research")
         return converge(self, dify, within)
 
-    monkeypatch.setattr(steps.Models, "run", broken)
+    monkeypatch.setattr(ModelsStep, "run", broken)
     result = workspaces(office, **{**EVERYTHING, "workspaces": ["Research", ""], "defaults": {}})
     assert "did not expect: KeyError" in states(result["workspaces"], "models")["Research"]
     assert len(office.workspace.models) == 2

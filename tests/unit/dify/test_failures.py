@@ -22,8 +22,8 @@ from dify_examples import LOCKED_XINFERENCE, PROFILES_IN_ORDER, model
 from servers.dify import PROFILES, DifyServer, Fault
 from servers.dify.server import EMAIL, PASSWORD
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify.errors import Failure, advice, failure
-from ansible_collections.modelops.inference.plugins.module_utils._dify.releases import release_of
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.errors import Failure, advice, failure
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.releases import release_of
 
 ALL = tuple(PROFILES_IN_ORDER)
 PLUGINS = tuple(version for version in ALL if PROFILES[version].plugins)

@@ -20,7 +20,7 @@ from servers.dify import Credential, DifyServer, Upstream
 from servers.dify.server import EMAIL, PASSWORD
 from servers.dify.xinference import Backend, default_models
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify import plugins
+from ansible_collections.modelops.inference.plugins.module_utils._dify.plugin import workspace_plugin
 
 ONE, TWO = "http://10.1.2.3:9997", "http://10.1.2.4:9998"
 OLD_KEY, NEW_KEY = "sk-xinference-of-2025-aa", "sk-xinference-of-2026-bb"
@@ -147,7 +147,7 @@ def steps(identifier):
 
 
 def test_matrix(dify, run_module, tmp_path, monkeypatch):
-    monkeypatch.setattr(plugins, "POLL", 0.01)
+    monkeypatch.setattr(workspace_plugin, "POLL", 0.01)
     profile = dify.profile
     dify.backend = dify.app.backend = Backend(
         {ONE: Upstream(default_models()), TWO: Upstream(default_models(), key=OLD_KEY)}, cache_seconds=0

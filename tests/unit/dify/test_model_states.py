@@ -20,7 +20,7 @@ from servers.dify import PROFILES, Credential, DifyServer, Fault, Model, Served,
 from servers.dify.app import Reply
 from servers.dify.server import EMAIL, PASSWORD
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify import session
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api import session
 
 OTHER = "http://10.1.2.3:9997"
 

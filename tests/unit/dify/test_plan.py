@@ -10,11 +10,29 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback
-from ansible_collections.modelops.inference.plugins.module_utils._dify import models as m
-from ansible_collections.modelops.inference.plugins.module_utils._dify.releases import release_of
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.releases import release_of
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models import (
+    declared_models,
+    model_plan,
+    ownership,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models.declared_models import (
+    KEEP,
+    ActualModel,
+    DeclaredModel,
+    masked,
+    same,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models.model_plan import (
+    Policy,
+    decide,
+    superfluous,
+    to_be_offered,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models.provider_models import full_name
 
 OLD, NEW = release_of("1.7.2"), release_of("1.9.2")
-WANTED = m.Wanted("chat", "llm", "http://10.1.2.3:9997", "qwen3", "sk-0123456789ab", credential_name="ours")
+WANTED = DeclaredModel("chat", "llm", "http://10.1.2.3:9997", "qwen3", "sk-0123456789ab", credential_name="ours")
 STORED = {
     "server_url": "http://10.1.2.3:9997",
     "model_uid": "qwen3",
@@ -24,17 +42,17 @@ STORED = {
     "context_length": 32768,
     "completion_type": "chat",
 }
-REGISTERED = m.Actual(STORED, "id-1", "ours", (("id-1", "ours"),), status="active")
+REGISTERED = ActualModel(STORED, "id-1", "ours", (("id-1", "ours"),), status="active")
 
 
 def kinds(wanted, actual, release=NEW, update_secret="when_changed"):
-    step, fields = m.decide(wanted, actual, release, m.Policy(update_secret))
+    step, fields = decide(wanted, actual, release, Policy(update_secret))
     return (step.kind if step else None), [field.name for field in fields]
 
 
 def test_nothing_to_do():
     assert kinds(WANTED, REGISTERED) == (None, [])
-    assert kinds(WANTED, m.Actual(STORED, status="active"), OLD) == (None, [])
+    assert kinds(WANTED, ActualModel(STORED, status="active"), OLD) == (None, [])
 
 
 @pytest.mark.parametrize(
@@ -49,13 +67,13 @@ def test_nothing_to_do():
 )
 @pytest.mark.parametrize("release", [OLD, NEW])
 def test_one_field_differs(field, value, release):
-    actual = REGISTERED if release is NEW else m.Actual(STORED, status="active")
+    actual = REGISTERED if release is NEW else ActualModel(STORED, status="active")
     wanted = replace(WANTED, **{field: value})
-    step, fields = m.decide(wanted, actual, release, m.Policy())
+    step, fields = decide(wanted, actual, release, Policy())
     assert step.kind == "update"
     assert [item.name for item in fields] == [field]
     assert step.credential_id == actual.credential_id
-    assert step.fields["api_key"] == (value if field == "api_key" else m.KEEP)
+    assert step.fields["api_key"] == (value if field == "api_key" else KEEP)
 
 
 def test_last_slash_of_the_url_does_not_count():
@@ -64,8 +82,8 @@ def test_last_slash_of_the_url_does_not_count():
 
 def test_masked_url_is_compared_by_its_mask():
     for shown in ("http:/************97", "http:/************7/"):
-        assert kinds(WANTED, m.Actual({**STORED, "server_url": shown}, status="active"), OLD) == (None, [])
-    other = m.Actual({**STORED, "server_url": "http:/************98"}, status="active")
+        assert kinds(WANTED, ActualModel({**STORED, "server_url": shown}, status="active"), OLD) == (None, [])
+    other = ActualModel({**STORED, "server_url": "http:/************98"}, status="active")
     assert kinds(WANTED, other, OLD) == ("update", ["server_url"])
 
 
@@ -73,9 +91,9 @@ def test_masked_url_is_compared_by_its_mask():
     ("value", "shown"), [("12345678", "*" * 20), ("123456789", "123456************89"), ("a", "*" * 20)]
 )
 def test_mask(value, shown):
-    assert m.masked(value) == shown
-    assert m.same("api_key", value, shown)
-    assert not m.same("api_key", value, None)
+    assert masked(value) == shown
+    assert same("api_key", value, shown)
+    assert not same("api_key", value, None)
 
 
 def test_policies_of_the_secret():
@@ -91,53 +109,53 @@ def test_no_stored_key_is_not_kept():
     """Dify would store the word that means "keep" where there is nothing to keep."""
     stored = {name: value for name, value in STORED.items() if name != "api_key"}
     wanted = replace(WANTED, api_key=None, max_retries="9")
-    step = m.decide(wanted, replace(REGISTERED, stored=stored), NEW, m.Policy())[0]
+    step = decide(wanted, replace(REGISTERED, stored=stored), NEW, Policy())[0]
     assert "api_key" not in step.fields
 
 
 def test_fields_that_an_old_provider_does_not_have():
     stored = {name: STORED[name] for name in ("server_url", "model_uid", "api_key")}
-    assert kinds(WANTED, m.Actual(stored, status="active"), release_of("0.9.0")) == (None, [])
+    assert kinds(WANTED, ActualModel(stored, status="active"), release_of("0.9.0")) == (None, [])
 
 
 def test_create_or_attach():
-    assert kinds(WANTED, m.Actual())[0] == "create"
-    step = m.decide(WANTED, m.Actual(available=(("id-2", "API KEY 1"), ("id-1", "ours"))), NEW, m.Policy())[0]
+    assert kinds(WANTED, ActualModel())[0] == "create"
+    step = decide(WANTED, ActualModel(available=(("id-2", "API KEY 1"), ("id-1", "ours"))), NEW, Policy())[0]
     assert (step.kind, step.credential_id) == ("attach", "id-1")
     elsewhere = {**STORED, "server_url": "http://10.9.9.9:9997"}
-    others = m.Actual(available=(("id-2", "API KEY 1"), ("id-3", "x")), kept={"id-2": elsewhere, "id-3": STORED})
-    step = m.decide(WANTED, others, NEW, m.Policy())[0]
+    others = ActualModel(available=(("id-2", "API KEY 1"), ("id-3", "x")), kept={"id-2": elsewhere, "id-3": STORED})
+    step = decide(WANTED, others, NEW, Policy())[0]
     assert (step.kind, step.credential_id) == ("attach", "id-3")
     another = {**STORED, "model_uid": "other"}
-    step = m.decide(WANTED, replace(others, kept={"id-2": elsewhere, "id-3": another}), NEW, m.Policy())[0]
+    step = decide(WANTED, replace(others, kept={"id-2": elsewhere, "id-3": another}), NEW, Policy())[0]
     assert (step.kind, step.credential_id) == ("create", None)
     # A key that is there stays where none is given.
-    step = m.decide(replace(WANTED, api_key=None), others, NEW, m.Policy())[0]
-    assert step.fields["api_key"] == m.KEEP
+    step = decide(replace(WANTED, api_key=None), others, NEW, Policy())[0]
+    assert step.fields["api_key"] == KEEP
     # Listed with a dead credential's values (Dify 1.8 to 1.12 after its active credential was removed).
-    zombie = m.Actual(STORED, None, None, (("id-2", "API KEY 1"),), {"id-2": STORED}, "active")
+    zombie = ActualModel(STORED, None, None, (("id-2", "API KEY 1"),), {"id-2": STORED}, "active")
     assert kinds(WANTED, zombie)[0] == "attach"
 
 
 def test_policies_of_a_registered_model():
     piled = replace(REGISTERED, available=(("id-1", "ours"), ("id-2", "API KEY 1"), ("id-3", "ours")))
-    step, fields = m.decide(WANTED, piled, NEW, m.Policy())
+    step, fields = decide(WANTED, piled, NEW, Policy())
     assert (step.kind, step.superfluous, fields) == ("keep", (("id-3", "ours"),), [])
-    step, fields = m.decide(WANTED, piled, NEW, m.Policy(clean=True))
+    step, fields = decide(WANTED, piled, NEW, Policy(clean=True))
     assert step.superfluous == (("id-2", "API KEY 1"), ("id-3", "ours"))
     # Where the active one is not ours, nobody knows what ours are for.
     others = replace(piled, credential_id="id-2", credential_name="API KEY 1")
     assert kinds(WANTED, others) == (None, [])
     for state in ("present_with_defaults", "ignored"):
         left = replace(WANTED, state=state, server_url="http://other", enabled=False)
-        assert m.decide(left, piled, NEW, m.Policy("always", clean=True)) == (None, [])
+        assert decide(left, piled, NEW, Policy("always", clean=True)) == (None, [])
 
 
 def test_credentials_that_balance_the_load_are_not_too_many():
     piled = replace(REGISTERED, available=(("id-1", "ours"), ("id-2", "API KEY 1"), ("id-3", "ours")))
     balanced = replace(piled, balancing=({"id": "x", "name": "ours", "enabled": True, "credential_id": "id-3"},))
-    assert m.superfluous(WANTED, balanced, False) == ()
-    assert m.superfluous(WANTED, balanced, True) == (("id-2", "API KEY 1"),)
+    assert superfluous(WANTED, balanced, False) == ()
+    assert superfluous(WANTED, balanced, True) == (("id-2", "API KEY 1"),)
 
 
 @pytest.mark.parametrize(
@@ -147,13 +165,13 @@ def test_credentials_that_balance_the_load_are_not_too_many():
 )
 def test_what_is_to_be_offered(enabled, status, offered):
     wanted = replace(WANTED, enabled=enabled)
-    assert m.to_be_offered(wanted, replace(REGISTERED, status=status)) is offered
-    assert not m.to_be_offered(replace(wanted, state="absent"), replace(REGISTERED, status=status))
+    assert to_be_offered(wanted, replace(REGISTERED, status=status)) is offered
+    assert not to_be_offered(replace(wanted, state="absent"), replace(REGISTERED, status=status))
 
 
 def test_full_name_of_a_provider():
-    assert m.full_name("xinference") == m.full_name("langgenius/xinference/xinference")
-    assert m.full_name("xinference") != m.full_name("somebody/xinference/xinference")
+    assert full_name("xinference") == full_name("langgenius/xinference/xinference")
+    assert full_name("xinference") != full_name("somebody/xinference/xinference")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +180,7 @@ def test_full_name_of_a_provider():
     + [(False, "disabled", None), (True, "no-configure", None), (False, "no-configure", False)],
 )
 def test_enabled(wanted, status, enable):
-    step = m.decide(replace(WANTED, enabled=wanted), replace(REGISTERED, status=status), NEW, m.Policy())[0]
+    step = decide(replace(WANTED, enabled=wanted), replace(REGISTERED, status=status), NEW, Policy())[0]
     assert (step.enable if step else None) is enable
 
 
@@ -180,23 +198,25 @@ def test_context_length(wanted, stored, stale):
 def test_who_owns_a_model():
     ours = (("id-1", "modelops.inference"), ("id-2", "modelops.inference b"))
     urls = ["http://10.1.2.3:9997/"]
-    assert m.owned(replace(REGISTERED, available=ours), NEW, "modelops.inference", [])
-    assert not m.owned(replace(REGISTERED, available=(*ours, ("id-3", "API KEY 1"))), NEW, "modelops.inference", urls)
+    assert ownership.owned(replace(REGISTERED, available=ours), NEW, "modelops.inference", [])
+    assert not ownership.owned(
+        replace(REGISTERED, available=(*ours, ("id-3", "API KEY 1"))), NEW, "modelops.inference", urls
+    )
     for theirs in ("modelops.inference-b", "modelops.inference.b", "modelops"):
-        assert not m.owned(replace(REGISTERED, available=(("id-1", theirs),)), NEW, "modelops.inference", urls)
-    assert not m.owned(replace(REGISTERED, available=()), NEW, "modelops.inference", urls)
-    assert m.owned(m.Actual(STORED), OLD, "", urls) and not m.owned(m.Actual(STORED), OLD, "", [])
-    hidden = m.Actual({**STORED, "server_url": "http:/************97"})
-    assert not m.owned(hidden, OLD, "", urls) and m.hides_owner(hidden, OLD)
-    assert not m.hides_owner(hidden, NEW)
+        assert not ownership.owned(replace(REGISTERED, available=(("id-1", theirs),)), NEW, "modelops.inference", urls)
+    assert not ownership.owned(replace(REGISTERED, available=()), NEW, "modelops.inference", urls)
+    assert ownership.owned(ActualModel(STORED), OLD, "", urls) and not ownership.owned(ActualModel(STORED), OLD, "", [])
+    hidden = ActualModel({**STORED, "server_url": "http:/************97"})
+    assert not ownership.owned(hidden, OLD, "", urls) and ownership.hides_owner(hidden, OLD)
+    assert not ownership.hides_owner(hidden, NEW)
 
 
 def test_absent():
     gone = replace(WANTED, state="absent")
-    assert kinds(gone, m.Actual()) == (None, [])
+    assert kinds(gone, ActualModel()) == (None, [])
     assert kinds(gone, REGISTERED)[0] == "remove"
-    assert kinds(gone, m.Actual(available=(("id-1", "ours"),)))[0] == "remove"
-    assert kinds(gone, m.Actual(STORED, status="active"), OLD)[0] == "remove"
+    assert kinds(gone, ActualModel(available=(("id-1", "ours"),)))[0] == "remove"
+    assert kinds(gone, ActualModel(STORED, status="active"), OLD)[0] == "remove"
 
 
 def test_plan_lines_and_diff_hide_the_key():
@@ -209,8 +229,15 @@ def test_plan_lines_and_diff_hide_the_key():
         replace(WANTED, name="f", state="absent"),
     ]
     left = (("id-1", "ours"),)
-    actual = [m.Actual(), REGISTERED, REGISTERED, REGISTERED, m.Actual(available=left), m.Actual(available=left)]
-    plan = m.plan(models, actual, NEW, m.Policy(), "here")
+    actual = [
+        ActualModel(),
+        REGISTERED,
+        REGISTERED,
+        REGISTERED,
+        ActualModel(available=left),
+        ActualModel(available=left),
+    ]
+    plan = model_plan.plan(models, actual, NEW, Policy(), "here")
     assert plan.lines == [
         "+ register llm a",
         "~ update llm b (server_url http://10.1.2.3:9997 -> http://10.9.9.9:9997, api_key (hidden))",
@@ -241,8 +268,8 @@ def test_plan_lines_and_diff_hide_the_key():
 def test_loopback(url):
     assert is_loopback(url)
     wanted = replace(WANTED, server_url=url)
-    assert "plugin_daemon" in m.problems([wanted], allow_loopback=False)[0]
-    assert m.problems([wanted], allow_loopback=True) == []
+    assert "plugin_daemon" in declared_models.problems([wanted], allow_loopback=False)[0]
+    assert declared_models.problems([wanted], allow_loopback=True) == []
 
 
 @pytest.mark.parametrize(
@@ -272,12 +299,12 @@ def test_not_loopback(url):
     ],
 )
 def test_problems(changed, words):
-    found = m.problems([replace(WANTED, **changed)], allow_loopback=False)
+    found = declared_models.problems([replace(WANTED, **changed)], allow_loopback=False)
     assert len(found) == 1 and words in found[0]
 
 
 def test_problems_of_the_list():
     same_type = [WANTED, replace(WANTED, model_uid="other")]
-    assert "given twice" in m.problems(same_type, allow_loopback=False)[0]
-    assert m.problems([WANTED, replace(WANTED, type="rerank")], allow_loopback=False) == []
-    assert m.problems([m.Wanted("gone", "llm", state="absent")], allow_loopback=False) == []
+    assert "given twice" in declared_models.problems(same_type, allow_loopback=False)[0]
+    assert declared_models.problems([WANTED, replace(WANTED, type="rerank")], allow_loopback=False) == []
+    assert declared_models.problems([DeclaredModel("gone", "llm", state="absent")], allow_loopback=False) == []

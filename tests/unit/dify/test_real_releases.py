@@ -18,8 +18,8 @@ from dify_examples import EMBEDDING, KEY, LOCKED_XINFERENCE, RUN, model
 from servers.dify import UNRECORDED, DifyServer, Fault
 from servers.dify.server import EMAIL, PASSWORD
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify import session
-from ansible_collections.modelops.inference.plugins.module_utils._dify.login import WorkspaceFile
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api import session
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.kept_files import WorkspaceFile
 
 REGISTER = r"/models(/credentials)?$"
 LIST = r"/xinference/models$"

@@ -8,8 +8,9 @@ from __future__ import annotations
 import pytest
 from dify_examples import XINFERENCE
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify import proof, refusals, sheet, summary
-from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations as r
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models.declared_models import LEFT_ALONE
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import proof, refusals, sheet, summary
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import registrations as r
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.models import TYPES
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.runs.models import MODEL_OPTIONS
@@ -40,7 +41,7 @@ def source(*models, cluster="one", **more):
 
 
 def names(found):
-    return [(model["name"], model["type"]) for model in found["models"] if model.get("state") not in r.LEFT_ALONE]
+    return [(model["name"], model["type"]) for model in found["models"] if model.get("state") not in LEFT_ALONE]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify.releases import release_of
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.releases import release_of
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 LONG = "langgenius/xinference/xinference"

@@ -13,8 +13,16 @@ import typing as t
 from dataclasses import dataclass, field
 
 from ansible_collections.modelops.inference.plugins.module_utils import _plan
-from ansible_collections.modelops.inference.plugins.module_utils._dify import models as dify_models
-from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifyError, DifySession
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.errors import DifyError
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.session import DifySession
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models.declared_models import (
+    KEEP,
+    MASK,
+    ActualModel,
+    DeclaredModel,
+    same,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models.provider_models import ProviderModels
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import TimedOut, Unreachable
 
@@ -23,7 +31,7 @@ SHOWN = 6
 
 
 @dataclass(frozen=True)
-class Change:
+class KeyChange:
     """The key of one cluster.
 
     :param old: the first characters of keys that go.
@@ -36,15 +44,15 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Place:
+class Credential:
     """One credential of a model, active or not.
 
     :param credential_id: None before Dify 1.8, which has one for each model.
     :param stored: its fields, secrets masked.
     """
 
-    model: dify_models.Wanted
-    actual: dify_models.Actual
+    model: DeclaredModel
+    actual: ActualModel
     credential_id: str | None
     stored: t.Mapping[str, t.Any]
 
@@ -52,7 +60,7 @@ class Place:
 # --- pure ----------------------------------------------------------------------------------------------------------
 
 
-def problems(changes: t.Sequence[Change], *, check: bool) -> list[str]:
+def problems(changes: t.Sequence[KeyChange], *, check: bool) -> list[str]:
     """What is wrong with the options, known without asking anybody."""
     found = []
     for change in changes:
@@ -69,7 +77,7 @@ def problems(changes: t.Sequence[Change], *, check: bool) -> list[str]:
     return found
 
 
-def change_of(stored: t.Mapping[str, t.Any], changes: t.Iterable[Change]) -> Change | None:
+def change_of(stored: t.Mapping[str, t.Any], changes: t.Iterable[KeyChange]) -> KeyChange | None:
     """The change that a credential needs; None where its key is none of the old ones."""
     shown = str(stored.get("api_key") or "")
     for change in changes:
@@ -81,11 +89,7 @@ def change_of(stored: t.Mapping[str, t.Any], changes: t.Iterable[Change]) -> Cha
 
 def fields(stored: t.Mapping[str, t.Any], key: str) -> dict[str, t.Any]:
     """What is sent: the credential as it is, with another key. Dify keeps a secret that is sent as hidden."""
-    kept = {
-        name: dify_models.KEEP if dify_models.MASK in str(value) else value
-        for name, value in stored.items()
-        if value is not None
-    }
+    kept = {name: KEEP if MASK in str(value) else value for name, value in stored.items() if value is not None}
     return {**kept, "api_key": key}
 
 
@@ -116,9 +120,9 @@ def holders(results: t.Iterable[t.Mapping[str, t.Any]], cluster: str) -> list[st
 class Rotation:
     """One run over a workspace; ``result`` tells what was done until then."""
 
-    def __init__(self, dify: DifySession, provider: str | None, changes: t.Sequence[Change], *, check: bool):
+    def __init__(self, dify: DifySession, provider: str | None, changes: t.Sequence[KeyChange], *, check: bool):
         self.dify = dify
-        self.models = dify_models.Models(dify, provider)
+        self.models = ProviderModels(dify, provider)
         self.changes = changes
         self.check = check
         self.rows: list[dict[str, t.Any]] = []
@@ -127,62 +131,62 @@ class Rotation:
     def run(self) -> None:
         """Replaces the keys; a model that fails is noted, and the next one is tried."""
         for (name, kind), status in self.models.statuses().items():
-            model = dify_models.Wanted(name, kind)
+            model = DeclaredModel(name, kind)
             try:
-                places = self._places(model, self.models.read(model, status))
+                credentials = self._credentials(model, self.models.read(model, status))
             except DifyError as exc:
                 if _of_every_model(exc):
                     raise
                 # Nobody knows whose key it has.
                 self.rows.append(_row(model, None, "unknown", str(exc)))
                 continue
-            for place in places:
-                change = change_of(place.stored, self.changes)
+            for credential in credentials:
+                change = change_of(credential.stored, self.changes)
                 if change is not None:
-                    self._replace(place, change)
+                    self._replace(credential, change)
 
     def result(self) -> dict[str, t.Any]:
         return dict(self.plan.result(), models=self.rows)
 
-    def _places(self, model: dify_models.Wanted, actual: dify_models.Actual) -> list[Place]:
+    def _credentials(self, model: DeclaredModel, actual: ActualModel) -> list[Credential]:
         """The model's credentials: the active one, and those among which a person, or Dify's load balancing, may change."""
-        found = [Place(model, actual, actual.credential_id, actual.stored)] if actual.stored else []
+        found = [Credential(model, actual, actual.credential_id, actual.stored)] if actual.stored else []
         for credential_id, _name in actual.available:
             if credential_id != actual.credential_id:
-                found.append(Place(model, actual, credential_id, self.models.credential(model, credential_id)))
+                found.append(Credential(model, actual, credential_id, self.models.credential(model, credential_id)))
         return found
 
-    def _replace(self, place: Place, change: Change) -> None:
-        name = dict(place.actual.available).get(place.credential_id or "")
+    def _replace(self, credential: Credential, change: KeyChange) -> None:
+        name = dict(credential.actual.available).get(credential.credential_id or "")
         why = f"credential '{name}'" if name else ""
         planned = self.plan.add(
-            "change", "update", place.model.title, [_plan.Field("api_key", "key", "key", secret=True)], why
+            "change", "update", credential.model.title, [_plan.Field("api_key", "key", "key", secret=True)], why
         )
         error = ""
         if not self.check and change.new is not None:
             try:
-                error = self._store(place, change, change.new)
+                error = self._store(credential, change, change.new)
             except ModelopsError as exc:
                 if _of_every_model(exc):
                     raise
                 error = str(exc)
             if error:
                 self.plan.changes.remove(planned)
-        self.rows.append(_row(place.model, change.cluster, "update", error))
+        self.rows.append(_row(credential.model, change.cluster, "update", error))
 
-    def _store(self, place: Place, change: Change, key: str) -> str:
+    def _store(self, credential: Credential, change: KeyChange, key: str) -> str:
         """Stores the new key, which Dify tries first; returns why the old one may still be there."""
-        stored = place.stored
-        model = dify_models.Wanted(
-            place.model.name,
-            place.model.type,
+        stored = credential.stored
+        model = DeclaredModel(
+            credential.model.name,
+            credential.model.type,
             server_url=str(stored.get("server_url") or ""),
             model_uid=str(stored.get("model_uid") or ""),
             invoke_timeout=str(stored.get("invoke_timeout") or "60"),
         )
-        self.models.store(model, place.actual, fields(stored, key), place.credential_id)
-        now = self.models.credential(model, place.credential_id)
-        if change_of(now, [change]) is None and dify_models.same("api_key", key, now.get("api_key")):
+        self.models.store(model, credential.actual, fields(stored, key), credential.credential_id)
+        now = self.models.credential(model, credential.credential_id)
+        if change_of(now, [change]) is None and same("api_key", key, now.get("api_key")):
             return ""
         return f"{self.dify.where()}: {model.title}: Dify took the new key and still shows another one"
 
@@ -194,6 +198,6 @@ def _of_every_model(exc: ModelopsError) -> bool:
     return isinstance(exc, Unreachable) and not isinstance(exc, TimedOut)
 
 
-def _row(model: dify_models.Wanted, cluster: str | None, action: str, error: str) -> dict[str, t.Any]:
+def _row(model: DeclaredModel, cluster: str | None, action: str, error: str) -> dict[str, t.Any]:
     row = dict(name=model.name, type=model.type, cluster=cluster, action=action)
     return {**row, "error": error} if error else row

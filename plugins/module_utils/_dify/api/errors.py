@@ -11,7 +11,8 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify.releases import Release
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.releases import DifyRelease
+from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import Answer
 
 # The daemon does not answer, died while it was at it, or was started a moment ago and has not started the plugin yet.
@@ -58,6 +59,17 @@ class Failure:
 
     def __str__(self) -> str:
         return f"{self.text} ({self.status}{' ' + self.code if self.code else ''})"
+
+
+class DifyError(ModelopsError):
+    """Dify refused a request.
+
+    :param found: what it said.
+    """
+
+    def __init__(self, message: str, found: Failure):
+        super().__init__(message)
+        self.found = found
 
 
 def refusal(answer: Answer) -> Failure | None:
@@ -201,7 +213,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
 )
 
 
-def advice(found: Failure, release: Release, **about: t.Any) -> str:
+def advice(found: Failure, release: DifyRelease, **about: t.Any) -> str:
     """What to do next.
 
     :param about: server_url, model_uid and type of the model, and the provider, where the failure is about one; plugin,
@@ -250,6 +262,13 @@ def advice(found: Failure, release: Release, **about: t.Any) -> str:
     if found.status >= 500:
         return "See the log of Dify's container api."
     return f"See the log of Dify's container {release.validator}."
+
+
+def not_initialised(url: str) -> str:
+    return (
+        f"Dify {url} waits for its INIT_PASSWORD. Open {url}/init, enter it, make the administrator, "
+        "then run this again."
+    )
 
 
 class _About(dict[str, str]):

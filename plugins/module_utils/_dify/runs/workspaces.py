@@ -17,9 +17,20 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _secrets
-from ansible_collections.modelops.inference.plugins.module_utils._dify import asking, proof, steps
-from ansible_collections.modelops.inference.plugins.module_utils._dify.registrations import calls, registrations
-from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifySession, Interrupted
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.session import DifySession
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.workspace_switch import (
+    Interrupted,
+    WorkspaceSwitch,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs import asking
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs.defaults_step import DefaultsStep
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs.info_step import InfoStep
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs.key_step import KeyStep
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs.models_step import ModelsStep
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs.plugin_step import PluginStep
+from ansible_collections.modelops.inference.plugins.module_utils._dify.runs.workspace_step import WorkspaceStep
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import proof
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets.registrations import calls, registrations
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 if t.TYPE_CHECKING:
@@ -28,7 +39,7 @@ if t.TYPE_CHECKING:
 Mapping = t.Mapping[str, t.Any]
 Result = dict[str, t.Any]
 #: Does a step with these options in the workspace that was entered.
-Do = t.Callable[[type[steps.Step], Mapping], Result]
+Do = t.Callable[[type[WorkspaceStep], Mapping], Result]
 
 OPTIONS: dict[str, t.Any] = dict(
     task=dict(type="str", choices=["register", "read", "replace_keys"], default="register"),
@@ -58,7 +69,7 @@ _SHORTEST = 4
 SKIPPED: Result = {"skipped": True}
 
 
-class Account:
+class SharedLogin:
     """One login for all workspaces, made when the first is entered; where it fails, once for all of them."""
 
     def __init__(self, module: AnsibleModule):
@@ -66,11 +77,18 @@ class Account:
         self._session: DifySession | None = None
         self._failed = ""
 
-    def session(self, workspace: str, default: str | None) -> DifySession:
-        """The session, for work in a workspace.
+    def switch(self, workspace: str, default: str | None) -> WorkspaceSwitch:
+        """The way into a workspace.
 
         :param default: what an unset workspace means.
         """
+        p = self.module.params
+        dify = self._logged_in()
+        if p["admin_key"]:
+            dify.use_admin_key(p["admin_key"], workspace)
+        return WorkspaceSwitch(dify, p["workspace_file"], default)
+
+    def _logged_in(self) -> DifySession:
         p = self.module.params
         if self._failed:
             raise ModelopsError(self._failed)
@@ -78,24 +96,20 @@ class Account:
             if self._session is None:
                 found = DifySession.connected(self.module)
                 if not p["admin_key"]:
-                    found.login(p["email"], p["password"])
+                    found.log_in(p["email"], p["password"])
                 self._session = found
         except ModelopsError as exc:
             self._failed = str(exc)
             raise
-        if p["admin_key"]:
-            self._session.use_admin_key(p["admin_key"], workspace)
-        else:
-            self._session.keep_workspaces(p["workspace_file"], default)
         return self._session
 
 
-class Work:
+class WorkspacesRun:
     """A run of the module."""
 
     def __init__(self, module: AnsibleModule):
         self.module, self.p, self.check = module, module.params, module.check_mode
-        self.account = Account(module)
+        self.login = SharedLogin(module)
         self.targets: list[Mapping] = self.p["targets"]
         self.sources: list[Mapping] = self.p["clusters"]
         self.proofs: list[Result] = []
@@ -130,11 +144,11 @@ class Work:
         """The results of the steps by name, of one workspace."""
         done: dict[str, Result] = {}
         try:
-            dify = self.account.session(call["workspace"], target.get("workspace"))
-            with dify.entered(call["workspace"]) as comparable:
+            switch = self.login.switch(call["workspace"], target.get("workspace"))
+            with switch.entered(call["workspace"]) as comparable:
 
-                def do(kind: type[steps.Step], options: Mapping) -> Result:
-                    return self._step(kind, options, dify, comparable)
+                def do(kind: type[WorkspaceStep], options: Mapping) -> Result:
+                    return self._step(kind, options, switch, comparable)
 
                 _TASKS[self.p["task"]](self, target, call, do, done)
         except Interrupted:
@@ -154,7 +168,7 @@ class Work:
             done.setdefault(other, SKIPPED)
         done[name] = {**{key: value for key, value in before.items() if key != "skipped"}, "msg": " ".join(said)}
 
-    def _step(self, kind: type[steps.Step], options: Mapping, dify: DifySession, comparable: bool) -> Result:
+    def _step(self, kind: type[WorkspaceStep], options: Mapping, switch: WorkspaceSwitch, comparable: bool) -> Result:
         """The result of one step; where it fails, with the reason as ``msg``."""
         given = {name: value for name, value in options.items() if value is not None}
         try:
@@ -162,7 +176,7 @@ class Work:
             if checked.error_messages:
                 raise ModelopsError("; ".join(checked.error_messages))
             step = kind(checked.validated_parameters, self.check, self.module.warn)
-            result = step.run(dify, dify.staying(comparable, kind.to_change))
+            result = step.run(switch.dify, switch.staying(comparable, kind.to_change))
         except ModelopsError as exc:
             if isinstance(exc, Interrupted):
                 raise
@@ -182,13 +196,13 @@ class Work:
         prune = boolean(target.get("prune") or False) and self.p["complete"]
         done.update(dict.fromkeys(_WANTED["register"], SKIPPED))
         if call["plugin"]:
-            done["plugin"] = do(steps.Plugin, target["plugin"])
+            done["plugin"] = do(PluginStep, target["plugin"])
         if done["plugin"].get("msg"):
             return
         coming = self.check and done["plugin"].get("action") == "install"
         if call["models"] and (wanted["models"] or prune) and not coming:
             done["models"] = do(
-                steps.Models,
+                ModelsStep,
                 {
                     "models": wanted["models"],
                     **{name: target.get(name) for name in ("allow_loopback", "update_secret", "clean_credentials")},
@@ -201,23 +215,23 @@ class Work:
             pending = [
                 {"name": model["name"], "type": model["type"]} for model in wanted["models"] if "model_uid" in model
             ]
-            done["defaults"] = do(steps.Defaults, {"defaults": wanted["defaults"], "pending": pending})
+            done["defaults"] = do(DefaultsStep, {"defaults": wanted["defaults"], "pending": pending})
 
     def _read(self, target: Mapping, call: Mapping, do: Do, done: dict[str, Result]) -> None:
-        done["read"] = do(steps.Info, {"credentials": True})
+        done["read"] = do(InfoStep, {"credentials": True})
 
     def _replace_keys(self, target: Mapping, call: Mapping, do: Do, done: dict[str, Result]) -> None:
         """Without the plugin nothing uses a key."""
         keys = [
             {"cluster": source["cluster"], "old": source["old"], "new": source["api_key"]} for source in self.sources
         ]
-        done["keys"] = do(steps.Key, {"keys": keys}) if call["models"] else SKIPPED
+        done["keys"] = do(KeyStep, {"keys": keys}) if call["models"] else SKIPPED
 
 
-_TASKS: dict[str, t.Callable[[Work, Mapping, Mapping, Do, dict[str, Result]], None]] = {
-    "register": Work._register,
-    "read": Work._read,
-    "replace_keys": Work._replace_keys,
+_TASKS: dict[str, t.Callable[[WorkspacesRun, Mapping, Mapping, Do, dict[str, Result]], None]] = {
+    "register": WorkspacesRun._register,
+    "read": WorkspacesRun._read,
+    "replace_keys": WorkspacesRun._replace_keys,
 }
 # The steps of each task.
 _WANTED = {"register": ("plugin", "models", "defaults"), "read": ("read",), "replace_keys": ("keys",)}
@@ -232,7 +246,7 @@ def work(module: AnsibleModule) -> Result:
     p = module.params
     module.no_log_values.update(_logins([p["targets"], p["clusters"], p["proxy"]]))
     _secrets.hide(*module.no_log_values)
-    return Work(module).run()
+    return WorkspacesRun(module).run()
 
 
 def _logins(value: t.Any) -> set[str]:

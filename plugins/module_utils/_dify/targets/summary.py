@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify.registrations import (
-    LEFT_ALONE,
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models.declared_models import LEFT_ALONE
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets.registrations import (
     Choice,
     choices,
     registrations,

@@ -10,8 +10,8 @@ import re
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback
-from ansible_collections.modelops.inference.plugins.module_utils._dify.models import MASK
-from ansible_collections.modelops.inference.plugins.module_utils._dify.registrations import shown, url_of
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models.declared_models import MASK
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets.registrations import shown, url_of
 
 # What dify_models takes where nothing is said.
 _DEFAULTS = {"invoke_timeout": 60, "max_retries": 3}

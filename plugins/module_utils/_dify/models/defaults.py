@@ -16,13 +16,15 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils import _plan
-from ansible_collections.modelops.inference.plugins.module_utils._dify import models
-from ansible_collections.modelops.inference.plugins.module_utils._dify.session import CURRENT, DifyError, DifySession
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.errors import DifyError
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.paths import CURRENT
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.session import DifySession
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models import declared_models
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import Unreachable
 
 # Every type that has a default; Xinference has no models for the last one.
-TYPES = (*models.TYPES, "moderation")
+TYPES = (*declared_models.TYPES, "moderation")
 
 # What people call them.
 ALIASES = {
@@ -39,7 +41,7 @@ ALIASES = {
 
 
 @dataclass(frozen=True)
-class Model:
+class DefaultModel:
     """A model as defaults name it."""
 
     provider: str
@@ -50,11 +52,11 @@ class Model:
 
 
 # The default of a type that check mode must not read.
-UNKNOWN = Model("unknown", "unknown")
+UNKNOWN = DefaultModel("unknown", "unknown")
 
 #: By model type.
-Defaults = dict[str, Model]
-Active = dict[str, list[Model]]
+Defaults = dict[str, DefaultModel]
+Active = dict[str, list[DefaultModel]]
 
 
 # --- refusing wrong input, and the plan: pure ----------------------------------------------------------------------
@@ -83,7 +85,9 @@ def wanted_of(defaults: t.Mapping[str, t.Any], provider: str) -> Defaults:
         raise ModelopsError("Nothing was sent to Dify: defaults: " + "; ".join(wrong))
     items = {kind: given if isinstance(given, dict) else {"name": given} for kind, given in defaults.items()}
     return {
-        kind: Model(items[kind].get("provider") or provider, items[kind]["name"]) for kind in TYPES if kind in items
+        kind: DefaultModel(items[kind].get("provider") or provider, items[kind]["name"])
+        for kind in TYPES
+        if kind in items
     }
 
 
@@ -111,7 +115,7 @@ def problems(wanted: Defaults, active: Active, pending: t.Collection[tuple[str, 
     return found
 
 
-def plan(wanted: Defaults, actual: t.Mapping[str, Model | None], header: str = "") -> _plan.Plan:
+def plan(wanted: Defaults, actual: t.Mapping[str, DefaultModel | None], header: str = "") -> _plan.Plan:
     """What to set. A type that is not in ``actual`` was not read, and is left out."""
     result = _plan.Plan(header)
     for model_type, model in wanted.items():
@@ -157,26 +161,26 @@ class DefaultModels:
         self.dify = dify
         self._path = f"{CURRENT}/default-model"
 
-    def active(self, model_type: str) -> list[Model]:
+    def active(self, model_type: str) -> list[DefaultModel]:
         """The models that can be made default. One request."""
         path = f"{CURRENT}/models/model-types/{model_type}"
         body = self.dify.call("GET", path, f"list the active {model_type} models").json
         return [
-            Model(provider["provider"], model["model"])
+            DefaultModel(provider["provider"], model["model"])
             for provider in body["data"]
             for model in provider["models"]
             if model.get("status", "active") == "active"
         ]
 
-    def read(self, model_type: str) -> Model | None:
+    def read(self, model_type: str) -> DefaultModel | None:
         """The default of a type. One request; where none is set, Dify takes it as the order to choose one."""
         body = self.dify.call(
             "GET", self._path, f"read the default {model_type} model", params={"model_type": model_type}
         ).json
         found = body.get("data")
-        return Model(found["provider"]["provider"], found["model"]) if found else None
+        return DefaultModel(found["provider"]["provider"], found["model"]) if found else None
 
-    def set(self, model_type: str, model: Model) -> None:
+    def set(self, model_type: str, model: DefaultModel) -> None:
         """Sets one default and reads it back. One type a request: Dify keeps the first of several when a later fails."""
         lost: ModelopsError | None = None
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback
-from ansible_collections.modelops.inference.plugins.module_utils._dify.registrations import (
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets.registrations import (
     DIALOG_TYPES,
     NO_KEY,
     choices,

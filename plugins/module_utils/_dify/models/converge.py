@@ -10,25 +10,40 @@ import typing as t
 from dataclasses import dataclass, replace
 
 from ansible_collections.modelops.inference.plugins.module_utils import _plan
-from ansible_collections.modelops.inference.plugins.module_utils._dify import models as dify_models
-from ansible_collections.modelops.inference.plugins.module_utils._dify.session import DifyError, DifySession, Moved
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.errors import DifyError
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.session import DifySession
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.workspace_switch import Moved
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models import model_plan, ownership
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models.declared_models import (
+    UNUSABLE,
+    ActualModel,
+    DeclaredModel,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models.model_plan import (
+    ModelOperation,
+    Policy,
+    stale_context,
+    to_be_listed,
+    to_be_offered,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models.provider_models import ProviderModels
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 ACTIONS = {"create": "register", "attach": "register", "update": "update", "keep": "update", "remove": "remove"}
 
 
 @dataclass(frozen=True)
-class Settings:
+class ModelsOptions:
     """Options of dify_models beside the models, as it documents them."""
 
     provider: str | None
-    policy: dify_models.Policy
+    policy: Policy
     prune: bool
     prune_prefix: str
     prune_server_urls: t.Sequence[str]
 
 
-class Run:
+class ModelsRun:
     """A run; ``result`` tells what was done until then, also where it failed in the middle.
 
     :param wanted: the models that Dify has a type for.
@@ -38,23 +53,23 @@ class Run:
     def __init__(
         self,
         dify: DifySession,
-        wanted: t.Sequence[dify_models.Wanted],
-        settings: Settings,
+        wanted: t.Sequence[DeclaredModel],
+        options: ModelsOptions,
         *,
         check: bool,
         warn: t.Callable[[str], None],
     ):
         self.dify = dify
         self.wanted = list(wanted)
-        self.settings = settings
+        self.options = options
         self.check = check
         self.warn = warn
-        self.models = dify_models.Models(dify, settings.provider)
-        self.actual: list[dify_models.Actual] = []
+        self.models = ProviderModels(dify, options.provider)
+        self.actual: list[ActualModel] = []
         self.errors: dict[str, str] = {}  # by title
         self.unread: set[str] = set()  # titles of the models that could not be read
         self.kept: dict[str, str] = {}  # by title why nobody's model was not pruned
-        self.steps: dict[str, dify_models.Step] = {}  # by title
+        self.operations: dict[str, ModelOperation] = {}  # by title
         self._plan: _plan.Plan | None = None
         self._not_compared = ""
 
@@ -70,7 +85,7 @@ class Run:
             statuses = self.models.statuses(expected)
             self.actual = self._with_statuses(statuses)
         declared = list(self.wanted)
-        if self.settings.prune:
+        if self.options.prune:
             pruned = self._to_prune(statuses)
             self.wanted += [model for model, _now in pruned]
             self.actual += [now for _model, now in pruned]
@@ -82,7 +97,7 @@ class Run:
             unlisted = []  # by now an error
         for model in unlisted:
             self.warn(self._unlisted(model))
-        if self.settings.prune:
+        if self.options.prune:
             self._prune(declared, [model.title for model in unlisted])
 
     def compare_nothing(self) -> None:
@@ -93,7 +108,7 @@ class Run:
     def doubt(self) -> None:
         """After the account was switched by others: what was read at the end may be of the other workspace."""
         self.actual = [
-            replace(now, status=None, stored=now.stored or {}) if model.title in self.steps else now
+            replace(now, status=None, stored=now.stored or {}) if model.title in self.operations else now
             for model, now in zip(self.wanted, self.actual)
         ]
 
@@ -107,26 +122,26 @@ class Run:
             return {}
         return dict(self._plan.result(), models=[self._told(*pair) for pair in zip(self.wanted, self.actual)])
 
-    def _planned(self, models: t.Collection[dify_models.Wanted]) -> _plan.Plan:
+    def _planned(self, models: t.Collection[DeclaredModel]) -> _plan.Plan:
         """What is to do for some of the models, but for those that could not be read."""
         known = [
             pair for pair in zip(self.wanted, self.actual) if pair[0] in models and pair[0].title not in self.unread
         ]
-        plan = dify_models.plan(
+        plan = model_plan.plan(
             [model for model, _now in known],
             [now for _model, now in known],
             self.dify.release,
-            self.settings.policy,
+            self.options.policy,
             f"{self.dify.url} {self.dify.workspace.name}",
         )
-        self.steps.update({change.data.wanted.title: change.data for change in plan})
+        self.operations.update({change.data.wanted.title: change.data for change in plan})
         return plan
 
-    def _told(self, model: dify_models.Wanted, now: dify_models.Actual) -> dict[str, t.Any]:
+    def _told(self, model: DeclaredModel, now: ActualModel) -> dict[str, t.Any]:
         unread = model.title in self.unread
         action = "unknown" if unread else "none"
-        if model.title in self.steps:
-            action = ACTIONS[self.steps[model.title].kind]
+        if model.title in self.operations:
+            action = ACTIONS[self.operations[model.title].kind]
         return _row(
             model,
             action=action,
@@ -139,13 +154,11 @@ class Run:
 
     # -- reading -----------------------------------------------------------------------------------------------
 
-    def _read(
-        self, wanted: t.Iterable[dify_models.Wanted], statuses: t.Mapping[tuple[str, str], str]
-    ) -> list[dify_models.Actual]:
+    def _read(self, wanted: t.Iterable[DeclaredModel], statuses: t.Mapping[tuple[str, str], str]) -> list[ActualModel]:
         """Every model as Dify has it, but for those left alone; notes why some cannot be read."""
         actual = []
         for model in wanted:
-            now = dify_models.Actual(status=statuses.get((model.name, model.type)))
+            now = ActualModel(status=statuses.get((model.name, model.type)))
             try:
                 actual.append(now if model.left_alone else self.models.read(model, now.status))
             except DifyError as exc:
@@ -156,31 +169,29 @@ class Run:
         return actual
 
     def _to_be_listed(self) -> t.AbstractSet[tuple[str, str]]:
-        return dify_models.to_be_listed(self.wanted, self.actual, self.dify.release)
+        return to_be_listed(self.wanted, self.actual, self.dify.release)
 
-    def _with_statuses(self, statuses: t.Mapping[tuple[str, str], str]) -> list[dify_models.Actual]:
+    def _with_statuses(self, statuses: t.Mapping[tuple[str, str], str]) -> list[ActualModel]:
         """The models with the statuses of a newer list."""
         return [
             replace(now, status=statuses.get((model.name, model.type))) for model, now in zip(self.wanted, self.actual)
         ]
 
-    def _to_prune(
-        self, statuses: t.Mapping[tuple[str, str], str]
-    ) -> list[tuple[dify_models.Wanted, dify_models.Actual]]:
+    def _to_prune(self, statuses: t.Mapping[tuple[str, str], str]) -> list[tuple[DeclaredModel, ActualModel]]:
         """The models that nobody declared and that the collection has registered, and those that cannot be read."""
         known = {(model.name, model.type) for model in self.wanted}
-        urls = [*self.settings.prune_server_urls, *(model.server_url for model in self.wanted if model.server_url)]
-        undeclared = [dify_models.Wanted(*key, state="absent") for key in statuses if key not in known]
+        urls = [*self.options.prune_server_urls, *(model.server_url for model in self.wanted if model.server_url)]
+        undeclared = [DeclaredModel(*key, state="absent") for key in statuses if key not in known]
         others = list(zip(undeclared, self._read(undeclared, statuses)))
         release = self.dify.release
-        hidden = [model.title for model, now in others if dify_models.hides_owner(now, release)]
+        hidden = [model.title for model, now in others if ownership.hides_owner(now, release)]
         if hidden:
             self.warn(
                 f"{self.dify.where()}: this Dify hides the server URLs of models, so that nobody can tell whose they are. "
                 f"Not pruned: {', '.join(hidden)}. Give those that are to go state: absent."
             )
-        ours = [pair for pair in others if dify_models.owned(pair[1], release, self.settings.prune_prefix, urls)]
-        renamed = [pair[0].title for pair in others if pair not in ours and dify_models.at_one_of(pair[1], urls)]
+        ours = [pair for pair in others if ownership.owned(pair[1], release, self.options.prune_prefix, urls)]
+        renamed = [pair[0].title for pair in others if pair not in ours and ownership.at_one_of(pair[1], urls)]
         if renamed:
             self.warn(
                 f"{self.dify.where()}: Not pruned, though at one of this site's server URLs: {', '.join(renamed)}. Their "
@@ -207,7 +218,7 @@ class Run:
                 model = change.data.wanted
                 before = self.models.changes
                 try:
-                    self.actual[self.wanted.index(model)] = self.models.apply(change.data, self.settings.policy)
+                    self.actual[self.wanted.index(model)] = self.models.apply(change.data, self.options.policy)
                     done.append(change)
                 except ModelopsError as exc:
                     self.errors[model.title] = str(exc)
@@ -218,7 +229,7 @@ class Run:
         finally:
             plan.changes = done
 
-    def _prune(self, declared: t.Sequence[dify_models.Wanted], unlisted: t.Sequence[str]) -> None:
+    def _prune(self, declared: t.Sequence[DeclaredModel], unlisted: t.Sequence[str]) -> None:
         """Removes what nobody declared, but for what people may still need: the declared model that takes its place is not
         there yet, or it is not known whether all are.
 
@@ -253,7 +264,7 @@ class Run:
         if planned and not self.check:
             self.actual = self._with_statuses(self.models.statuses(self._to_be_listed()))
 
-    def _awaited(self, now: dify_models.Actual, declared: t.Iterable[dify_models.Wanted]) -> str:
+    def _awaited(self, now: ActualModel, declared: t.Iterable[DeclaredModel]) -> str:
         """Why a model is kept: what is declared of its UID cannot be used yet. "" where nothing is."""
         uid = (now.stored or {}).get("model_uid")
         late = [
@@ -263,18 +274,18 @@ class Run:
         ]
         return f"{', '.join(late)} with the same model UID '{uid}' is not active" if late else ""
 
-    def _in_use(self, model: dify_models.Wanted, status: str | None) -> bool:
+    def _in_use(self, model: DeclaredModel, status: str | None) -> bool:
         """Whether a declared model is as declared for people; in check mode, whether it would be."""
-        step = self.steps.get(model.title)
-        if self.check and step is not None and (status is None or step.enable is not None):
+        operation = self.operations.get(model.title)
+        if self.check and operation is not None and (status is None or operation.enable is not None):
             return True
-        return status == "disabled" if model.enabled is False else status not in (None, *dify_models.UNUSABLE)
+        return status == "disabled" if model.enabled is False else status not in (None, *UNUSABLE)
 
     def _enable_again(self) -> None:
         """Enables what was registered anew and is disabled at once: Dify keeps that of a model that was removed."""
         for number, (model, now) in enumerate(zip(self.wanted, self.actual)):
-            step = self.steps.get(model.title)
-            anew = step is not None and step.kind in ("create", "attach") and step.actual.status is None
+            operation = self.operations.get(model.title)
+            anew = operation is not None and operation.kind in ("create", "attach") and operation.actual.status is None
             if anew and model.enabled is None and now.status == "disabled" and model.title not in self.errors:
                 try:
                     self.models.enable(model)
@@ -285,14 +296,14 @@ class Run:
     def _look_at_what_people_get(self) -> None:
         """Of each type in which something was done it asks for the active models."""
         pairs = [pair for pair in zip(self.wanted, self.actual) if pair[0].title not in self.errors]
-        proven = [model for model, now in pairs if model.title in self.steps and dify_models.to_be_offered(model, now)]
+        proven = [model for model, now in pairs if model.title in self.operations and to_be_offered(model, now)]
         offered = {kind: self.models.offered(kind) for kind in sorted({model.type for model in proven})}
         for model, now in pairs:
             if model.present:
                 error = self._doubts(model, now, model.name in offered[model.type] if model in proven else None)
                 self.errors.update({model.title: error} if error else {})
 
-    def _doubts(self, model: dify_models.Wanted, now: dify_models.Actual, offered: bool | None) -> str:
+    def _doubts(self, model: DeclaredModel, now: ActualModel, offered: bool | None) -> str:
         """Warns of what is not as a person would expect it; returns an error where people do not get the model.
 
         :param offered: whether Dify has it among the active models of its type; None where that was not asked.
@@ -311,7 +322,7 @@ class Run:
             self.warn(
                 f"{self.dify.where()} lists {model.title} as {now.status}: it is registered, and cannot be used like this"
             )
-        if model.state == "present" and dify_models.stale_context(model, now.stored or {}):
+        if model.state == "present" and stale_context(model, now.stored or {}):
             self.warn(
                 f"{self.dify.where()}: {model.title} was saved, and Dify still has the context length "
                 f"{(now.stored or {})['context_length']} instead of {model.context_length}: its plugin remembers for "
@@ -319,7 +330,7 @@ class Run:
             )
         return ""
 
-    def _unlisted(self, model: dify_models.Wanted) -> str:
+    def _unlisted(self, model: DeclaredModel) -> str:
         """What there is to say of a model that is missing in Dify's list."""
         return (
             f"{self.dify.where()}: {model.title}: it is registered, and Dify does not list it among the provider's models, "
@@ -340,5 +351,5 @@ def _some(titles: t.Sequence[str]) -> str:
     return ", ".join(few[:3]) + (f" and {len(few) - 3} more" if len(few) > 3 else "")
 
 
-def _row(model: dify_models.Wanted, **outcome: t.Any) -> dict[str, t.Any]:
+def _row(model: DeclaredModel, **outcome: t.Any) -> dict[str, t.Any]:
     return dict(name=model.name, type=model.type, **outcome)

@@ -15,7 +15,7 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify import registrations
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import registrations
 
 
 def questions(

@@ -19,7 +19,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 
 
 @dataclass(frozen=True)
-class Release:
+class DifyRelease:
     """How to talk to one Dify release."""
 
     version: str
@@ -77,7 +77,7 @@ RULES: tuple[tuple[tuple[int, int, int], dict[str, t.Any]], ...] = (
 )
 
 
-def release_of(version: str) -> Release:
+def release_of(version: str) -> DifyRelease:
     """The rules of a version such as "1.9.2", "1.10.1-fix.1" or "1.16.0-rc1"; a pre-release follows its release."""
     match = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?![\d.])", version.strip())
     if not match:
@@ -98,4 +98,4 @@ def release_of(version: str) -> Release:
     for since, changed in RULES:
         if number >= since:
             rules.update(changed)
-    return Release(version=version.strip(), **rules)
+    return DifyRelease(version=version.strip(), **rules)

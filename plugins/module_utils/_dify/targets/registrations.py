@@ -39,9 +39,6 @@ _PASSED_ON = ("invoke_timeout", "max_retries", "credential_name", "enabled")
 
 STATES = ("present", "present_with_defaults", "absent")
 
-# States of dify_models with which nothing happens to a model: for good, or till it can be registered.
-LEFT_ALONE = ("ignored", "pending")
-
 # Before 1.0 Dify refuses a tts model without a key. A server without authentication takes any; what release a Dify is,
 # nobody knows here, and later ones take it, too.
 NO_KEY = "none-needed"

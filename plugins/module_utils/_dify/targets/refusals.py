@@ -13,9 +13,13 @@ import typing as t
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback, url_problem
-from ansible_collections.modelops.inference.plugins.module_utils._dify import defaults
-from ansible_collections.modelops.inference.plugins.module_utils._dify.models import NAME_LIMIT, OWN_NAME, owns
-from ansible_collections.modelops.inference.plugins.module_utils._dify.registrations import (
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models import defaults
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models.declared_models import (
+    NAME_LIMIT,
+    OWN_NAME,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models.ownership import owns
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets.registrations import (
     DIALOG_TYPES,
     OVERRIDES,
     PLACES,
