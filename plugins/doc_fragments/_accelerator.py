@@ -11,7 +11,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   accelerator:
-    description: What the host is to compute with. V(auto) takes what is there, and V(none) the CPU, whatever is there.
+    description: The accelerator to compute with. V(auto) takes what is there, and V(none) the CPU, whatever is there.
     type: str
     choices: [auto, nvidia, amd, ascend, none]
     default: auto
@@ -49,7 +49,7 @@ options:
     default: true
   source:
     description:
-      - Where NVIDIA's driver is to come from. V(distribution) takes the newest that the distribution has, and a build of PyTorch
+      - Where NVIDIA's driver comes from. V(distribution) takes the newest that the distribution has, and a build of PyTorch
         that runs with it; V(vendor) is NVIDIA's repository.
       - V(auto) takes the distribution's where it has the branch that is wanted.
     type: str
@@ -178,7 +178,7 @@ options:
     default: {}
     suboptions:
       accelerator:
-        description: What the host is to compute with. V(auto) takes what is there, and V(none) the CPU, whatever is there.
+        description: The accelerator to compute with. V(auto) takes what is there, and V(none) the CPU, whatever is there.
         type: str
         choices: [auto, nvidia, amd, ascend, none]
         default: auto
@@ -216,7 +216,7 @@ options:
         default: true
       source:
         description:
-          - Where NVIDIA's driver is to come from. V(distribution) takes the newest that the distribution has, and a build of PyTorch
+          - Where NVIDIA's driver comes from. V(distribution) takes the newest that the distribution has, and a build of PyTorch
             that runs with it; V(vendor) is NVIDIA's repository.
           - V(auto) takes the distribution's where it has the branch that is wanted.
         type: str

@@ -31,7 +31,7 @@ options:
       password_path:
         description:
           - File on the machine that runs the module with the password. Where it is missing, a password is made, the user's is
-            changed to it, and it is written with mode 0600; the file belongs to whoever owns its directory, which has to exist.
+            changed to it, and it is written with mode 0600; the file belongs to whoever owns its directory, which must exist.
         type: path
       permissions:
         description:
@@ -56,7 +56,7 @@ options:
         required: true
       path:
         description:
-          - File on the machine that runs the module that receives the key, with mode 0600. Its directory has to exist.
+          - File on the machine that runs the module that receives the key, with mode 0600. Its directory must exist.
           - Where the file holds a key that works, nothing is changed. Where it is missing, or its key no longer works, the key of
             this name is read back from the server, or made where the server has none.
         type: path

@@ -10,7 +10,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   definitions:
-    description: The custom models that the server is to know, or not to know any more. Others are not touched.
+    description: The custom models that the server must know, or must not know any more. Others are not touched.
     type: list
     elements: dict
     required: true
@@ -185,7 +185,7 @@ options:
                 type: bool
       worker:
         description:
-          - Address (IP address, or IP address and port) of the only worker that is to know the model. Unset tells all of them.
+          - Address (IP address, or IP address and port) of the only worker that learns the model. Unset tells all of them.
           - A server in local mode ignores it. Cannot be compared.
         type: str
       state:

@@ -55,7 +55,7 @@ options:
       - Name or ID of the workspace. Unset takes O(default_workspace), else the one that O(workspace_file) remembers, else the
         account's current one.
       - With O(admin_key) its ID, which is required.
-      - Which one is current Dify keeps for the account. Two runs at a time with one account have to work in the same one; a
+      - Which one is current Dify keeps for the account. Two runs at a time with one account must work in the same one; a
         run that changed something fails where it finds the account in another one afterwards.
     type: str
   default_workspace:

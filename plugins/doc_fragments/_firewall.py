@@ -64,7 +64,7 @@ options:
 options:
   firewall:
     description:
-      - The firewall that the host is to have, with the options of M(modelops.inference.xinference_firewall). RV(firewall) is then
+      - The firewall of the host, with the options of M(modelops.inference.xinference_firewall). RV(firewall) is then
         returned, and nothing is changed.
       - A peer that O(network.peers) names is let in by its address; one that means loopback or nothing here is left out.
     type: dict

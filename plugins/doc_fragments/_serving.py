@@ -42,7 +42,7 @@ options:
     type: path
   workers:
     description:
-      - Addresses (host:port) of the workers that have to have registered before anything is placed; waited for as long as
+      - Addresses (host:port) of the workers that must have registered before anything is placed; waited for as long as
         O(ready_timeout). Where there are any, the weights are taken to be on them, and no path is looked for on the machine that
         runs the module.
     type: list

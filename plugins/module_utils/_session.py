@@ -40,12 +40,12 @@ class Unreachable(ModelopsError):
 
     def __init__(self, message: str, *, sent: bool):
         super().__init__(message)
-        #: True where the request may have reached the server, so that a mutation has to be read back.
+        #: True where the request may have reached the server, so that a mutation must be read back.
         self.sent = sent
 
 
 class TimedOut(Unreachable):
-    """The server took the request and may still be working on it, so that nothing is to be sent again."""
+    """The server took the request and may still be working on it, so that nothing may be sent again."""
 
 
 class ApiError(ModelopsError):

@@ -14,7 +14,7 @@ description:
   - Finds cards of NVIDIA, AMD and Huawei (Ascend) from sysfs, without any vendor's tool; reads kernel module, libraries, device
     nodes, Secure Boot, kernel headers, packages, the kernel's log, and who uses the cards; and asks C(nvidia-smi), C(amd-smi)
     (or C(rocm-smi)) and C(npu-smi), where a driver of theirs runs.
-  - Decides from these facts alone what has to be done, or why it can't be, and which build of PyTorch follows.
+  - Decides from these facts alone what must be done, or why it can't be, and which build of PyTorch follows.
   - Changes nothing. Run it as root, otherwise processes of other users, firmware variables and parts of the kernel's log stay
     unseen.
 extends_documentation_fragment:
@@ -109,7 +109,7 @@ facts:
       description:
         - C(distribution) (C(id), C(version), C(name), and C(repository), what vendors' repositories call it), C(architecture),
           C(kernel), C(headers) of the running kernel, and where they are missing C(headers_package) and C(headers_candidate)
-          (the version that is to be had, empty for none, V(null) where no index of packages is here to say it).
+          (the version that can be installed, empty for none, V(null) where no index of packages is here to say it).
         - C(boot_id) is the same for all that run on one kernel; C(root) says whether this was read with all rights.
         - C(container) and C(virtual_machine) (empty for none, V(unknown) without its name), C(wsl), C(loads_modules), C(secure_boot)
           (V(null) where it cannot be read), C(signing_keys) (C(path), C(enrolled)), C(lockdown), C(nouveau) (C(loaded), C(kept_off)).
@@ -204,7 +204,7 @@ plan:
           V(files_missing)."
       type: list
       elements: dict
-      sample: [{code: in_use, text: "the driver is to change, and cards are in use by python (4711): stop these first"}]
+      sample: [{code: in_use, text: "the driver must change, and cards are in use by python (4711): stop these first"}]
     warnings:
       description: What is wrong but in nobody's way, with C(code) and C(text).
       type: list
@@ -219,14 +219,14 @@ plan:
       elements: dict
       sample: [{name: driver, text: "install NVIDIA's driver branch 580 with open kernel modules"}]
     reboot:
-      description: Why the host has to start again, after these steps or without any; empty where it need not.
+      description: Why the host must start again, after these steps or without any; empty where it need not.
       type: list
       elements: str
       sample: [nouveau is loaded]
     driver:
       description:
         - Empty for V(none). C(vendor), C(found) (its version, empty for none), C(floor) (oldest branch that will do) and
-          C(floor_reason), C(branch) and C(version) (empty for the newest of the branch) that are to be there, C(kernel_modules)
+          C(floor_reason), C(branch) and C(version) (empty for the newest of the branch) that the host needs, C(kernel_modules)
           V(open) or V(proprietary), C(change), C(repository) (distribution in the vendor's repository, where C(change)),
           C(source) V(distribution) or V(vendor) (where packages come), and C(fabric) V(nvswitch), V(nvlink5), V(imex) or empty; C(text).
       type: dict
@@ -254,7 +254,7 @@ role:
   type: dict
   contains:
     tasks:
-      description: Files of tasks in the order of their execution; empty where nothing is to be done.
+      description: Files of tasks in the order of their execution; empty where nothing differs.
       type: list
       elements: str
       sample: [plan, present, restart]
@@ -303,7 +303,7 @@ role:
       elements: str
       sample: []
     restart:
-      description: Whether the host has to start again (C(required), C(reasons), C(left), C(waits)), may be (C(allowed)), and which
+      description: Whether the host must start again (C(required), C(reasons), C(left), C(waits)), may be (C(allowed)), and which
         services are C(awaited) after it.
       type: dict
       sample: {required: false, reasons: [], left: "", waits: false, allowed: false, awaited: []}

@@ -23,7 +23,7 @@ options:
     type: path
     required: true
   kind:
-    description: What it is to compute with, C(plan.torch.kind) of M(modelops.inference.accelerator_info).
+    description: The accelerator to compute with, C(plan.torch.kind) of M(modelops.inference.accelerator_info).
     type: str
     choices: [cuda, rocm, ascend, cpu]
     required: true

@@ -12,7 +12,7 @@ version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
   - Runs M(modelops.inference.accelerator_proof) with what the plan and the variables of the role C(accelerator) say. It is skipped where
-    the role's record has that proof, in check mode, and while the host has to start again.
+    the role's record has that proof, in check mode, and while the host must start again.
   - It is for this role alone, whose plan is registered as C(accelerator_found).
 extends_documentation_fragment:
   - modelops.inference._attributes

@@ -83,12 +83,12 @@ options:
       server_url:
         description:
           - Xinference's address as Dify's containers reach it, with scheme and port and without C(/v1).
-          - Required where the model is to be present.
+          - Required where the model must be present.
         type: str
       model_uid:
         description:
           - UID of the model in Xinference. Dify's plugin refuses a slash, a question mark and a number sign in it.
-          - Required where the model is to be present.
+          - Required where the model must be present.
         type: str
       api_key:
         description:
@@ -132,7 +132,7 @@ options:
           - V(present_with_defaults) registers the model where it is missing. One that is there is left as it is, whatever
             people have set.
           - V(ignored) does nothing with the model, and keeps O(prune=true) from removing it.
-          - V(pending) is of a model that is to be registered and cannot be now, because Xinference does not serve it. Nothing is
+          - V(pending) is of a model that must be registered and cannot be now, because Xinference does not serve it. Nothing is
             done with it, and O(prune=true) removes nothing from the workspace, as an older name of the model may be all that
             people have.
         type: str

@@ -59,7 +59,7 @@ options:
       - A C(.difypkg) file on the machine that runs the module, to install it without the marketplace.
       - It is compared with what is installed by its contents, and only sent where that differs.
       - The daemon installs the Python packages that the plugin needs from a package index, also for a file. Where it
-        reaches none, the file has to have them inside, or C(PIP_MIRROR_URL) of the container C(plugin_daemon) names one.
+        reaches none, the file must have them inside, or C(PIP_MIRROR_URL) of the container C(plugin_daemon) names one.
     type: path
   timeout:
     description: Seconds to wait for an installation, which goes on by itself after that.

@@ -23,7 +23,7 @@ options:
       - V(check) refuses targets that cannot be right by what the clusters of the play declare, and asks nobody.
       - V(cluster) keeps the client key of the host's cluster for V(register), in a file of the run's own on the controller. Where
         there are no targets, it writes the connection sheet.
-      - V(register) has every workspace of every Dify get what is declared, and writes the connection sheets.
+      - V(register) registers the declared models in every workspace of every Dify, and writes the connection sheets.
       - V(declared) notes what the host's cluster declares, for V(capture), which writes what the Difys have as C(dify_targets).
       - V(new_key) keeps the new key of the host's cluster for V(rotate), which gives it to the Difys.
     type: str

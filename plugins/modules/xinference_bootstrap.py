@@ -49,7 +49,7 @@ options:
   reconciler_password:
     description:
       - File that receives the password of the user C(reconciler), who may launch, terminate and register, but not administer.
-        It belongs to whoever owns its directory, which has to exist. Only with O(auth_config), to which the user is also added
+        It belongs to whoever owns its directory, which must exist. Only with O(auth_config), to which the user is also added
         later; since 3.0 M(modelops.inference.xinference_admin) makes users.
     type: path
   owner:
@@ -188,7 +188,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
 
 @dataclass
 class BootstrapState:
-    """What there is, and what is to be made.
+    """The state of the host, and the plan.
 
     :ivar users: in the server's database, None without one.  :ivar known: the file for --auth-config, None without one.
     :ivar kept: the secrets on the host, by file name.

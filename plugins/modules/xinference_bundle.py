@@ -302,7 +302,7 @@ def copy(directory: str, source: str) -> str:
     place = os.path.join(directory, path)
     if not os.path.isfile(source):
         raise ModelopsError(
-            f"the plugin file {source} is not on this machine. Name the one that dify_targets is to install."
+            f"the plugin file {source} is not on this machine. Name the one that dify_targets installs."
         )
     make_directory(os.path.dirname(place))
     if os.path.realpath(source) != os.path.realpath(place):

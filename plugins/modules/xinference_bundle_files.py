@@ -33,7 +33,7 @@ options:
     type: path
     required: true
   release:
-    description: ID of the release that the host is to have.
+    description: ID of the release for the host.
     type: str
     required: true
   declared:
@@ -134,7 +134,7 @@ resume:
   returned: when RV(pending) is true
   type: dict
 send:
-  description: What the controller has to send, C(file) and C(offset) in bytes.
+  description: What the controller must send, C(file) and C(offset) in bytes.
   returned: when RV(pending) is true
   type: dict
 """
@@ -228,7 +228,7 @@ def interpreter(about: t.Mapping[str, t.Any], given: str) -> str:
 
 
 def make_plan(where: str, files: t.Mapping[str, t.Mapping[str, t.Any]], lacking: t.Sequence[str]) -> Plan:
-    """What has to come. Pure."""
+    """What must come. Pure."""
     plan = Plan("bundle")
     if lacking:
         count = f"{len(lacking)} file{'s' if len(lacking) > 1 else ''}"

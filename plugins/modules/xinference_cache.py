@@ -43,7 +43,7 @@ options:
     description:
       - Models that are declared, as M(modelops.inference.xinference_models) takes them. What they use is kept, though they do
         not run. Those with C(state=absent) do not count.
-      - With O(state=pruned) it has to be given, even if empty.
+      - With O(state=pruned) it must be given, even if empty.
     type: list
     elements: dict
   keep:

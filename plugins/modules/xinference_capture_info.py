@@ -84,7 +84,7 @@ definitions:
   type: list
   elements: dict
 variables:
-  description: Name of each variable that RV(models) and RV(definitions) refer to, and what it has to hold.
+  description: Name of each variable that RV(models) and RV(definitions) refer to, and what it must hold.
   returned: always
   type: dict
   sample: {vault_xinference_qwen3_hf_token: environment variable HF_TOKEN of qwen3}

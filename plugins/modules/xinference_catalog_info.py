@@ -90,7 +90,7 @@ options:
         description: Quantization. Unset takes a usual one.
         type: str
       virtual_env:
-        description: Whether the model may get a Python environment of its own. With V(false) the engine has to be installed.
+        description: Whether the model may get a Python environment of its own. With V(false) the engine must be installed.
         type: bool
   fail:
     description: Whether the task fails where a model of O(require) cannot be served. V(false) only reports it.

@@ -12,15 +12,15 @@ version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
   - A worker that ends takes its replicas with it. With O(state=drained) each of them gets a successor on another worker first, where
-    there is room, whoever launched the model, and the model has to answer. The worker itself goes on until its service is stopped.
+    there is room, whoever launched the model, and the model must answer. The worker itself goes on until its service is stopped.
   - Then, with O(state=leaving), the server gives the worker no more requests for models that serve elsewhere, too, and those that it has
     are answered. With O(state=left), after the service was stopped, the server is waited for to have forgotten the worker, and what is
     left of its replicas is cleared.
   - Refused, before anything is changed, where a model would stop (O(force)) or would not answer for a while (O(gaps)). A model that has
     replicas elsewhere goes on with those, with a warning, where there is no room for more.
-  - A worker that comes back (O(state=undrained)) gets the replicas that went with it, and each model that gets one has to answer. Where
+  - A worker that comes back (O(state=undrained)) gets the replicas that went with it, and each model that gets one must answer. Where
     nothing comes back to it, one of the models that it had, the one that loads the fastest, is launched there for a moment under a UID of
-    its own (C(modelops-try-) and the worker's address), has to answer, and is ended; nobody else sees it. What a run that broke off
+    its own (C(modelops-try-) and the worker's address), must answer, and is ended; nobody else sees it. What a run that broke off
     left of that is ended by the next one, or by M(modelops.inference.xinference_models) with the same O(remember).
   - What is declared for this worker (O(modelops.inference.xinference_models#module:models[].worker)) is not served elsewhere.
   - Run it on the supervisor's host.
@@ -48,7 +48,7 @@ options:
     description:
       - V(drained) serves elsewhere what the worker serves, and has the reconciler leave out what belongs on it.
       - V(leaving) has the server give the worker no more requests, and waits for those that it has, for O(requests_timeout). The service
-        has to be stopped next. Where it fails that is a warning. Check mode does nothing.
+        must be stopped next. Where it fails that is a warning. Check mode does nothing.
       - V(left) waits until the server no longer has the worker, whose service was stopped, and clears what is left of its replicas.
       - V(undrained), after the worker has joined again, launches the declared models that were stopped for it, adds the replicas that
         went with it of models that run and are not complete, proves that it serves, and lets the reconciler use it. A model that loads is
@@ -105,7 +105,7 @@ options:
   log_path:
     description:
       - The server's log file on this host, whose last lines end up in errors that it may explain.
-      - Where the server gives no reason for a failure, the error names this file, and the worker on whose host it is to be read.
+      - Where the server gives no reason for a failure, the error names this file, and the worker on whose host it is.
     type: path
 """
 

@@ -26,7 +26,7 @@ notes:
     and says which rules it needs; it takes rules with its comment as done.
   - firewalld needs version 0.9, and reloads its configuration. Where rules of others are not permanent the module fails, as
     the reload would lose them.
-  - ufw takes a command for each peer that cannot be joined with others into a network. It has to be active.
+  - ufw takes a command for each peer that cannot be joined with others into a network. It must be active.
   - Published ports of containers do not come through the host's input, and are not concerned.
 extends_documentation_fragment:
   - modelops.inference._attributes

@@ -70,7 +70,7 @@ options:
     type: int
     default: 9997
   extras:
-    description: Extras of Xinference that are to be installed. Some have packages that are built on the host, see RV(system).
+    description: Extras of Xinference to install. Some have packages that are built on the host, see RV(system).
     type: list
     elements: str
     default: []
@@ -112,7 +112,7 @@ options:
         type: bool
         required: true
   resolve:
-    description: Further paths that are to be in RV(resolved). An empty one is left out.
+    description: Further paths for RV(resolved). An empty one is left out.
     type: list
     elements: str
     default: []
@@ -158,7 +158,7 @@ EXAMPLES = r"""
 RETURN = r"""
 system:
   description: Distribution, architecture, Python, user, memory (bytes), the address by which it reaches
-    others, vendors of accelerators, and C(lacks), packages that apt or dnf has to install before an environment is made.
+    others, vendors of accelerators, and C(lacks), packages that apt or dnf must install before an environment is made.
   returned: success
   type: dict
   sample: {name: Debian GNU/Linux 12 (bookworm), id: debian, version: "12", architecture: x86_64, python: 3.11.2, root: true,

@@ -227,7 +227,7 @@ models:
               cannot be asked cheaply (a voice that is copied, video, flexible models).
           type: str
         ok:
-          description: Whether the answer was what a model of this type has to answer.
+          description: Whether the answer was what a model of this type must answer.
           type: bool
         latency_ms:
           description: Milliseconds that the answer took.

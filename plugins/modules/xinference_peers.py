@@ -65,7 +65,7 @@ addresses:
   type: dict
   sample: {gpu01: 10.1.0.1, gpu02: 10.1.0.2}
 let_in:
-  description: Those that are to reach the ports of the cluster.
+  description: Those that must reach the ports of the cluster.
   returned: success
   type: list
   elements: str

@@ -11,10 +11,10 @@ short_description: Prove that the models of an Xinference serve
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Asks running models what they are for. An LLM has to answer a chat or completion request, an embedding model has to return a
-    vector, a rerank model has to put the relevant of three documents first, a model that hears has to transcribe a second of
-    sound, one that speaks with a voice of its own (ability C(text2audio_zero_shot)) has to return a WAV that is not silent, one that
-    paints from text has to return a picture (256 x 256 pixels, one step).
+  - Asks running models what they are for. An LLM must answer a chat or completion request, an embedding model must return a
+    vector, a rerank model must put the relevant of three documents first, a model that hears must transcribe a second of
+    sound, one that speaks with a voice of its own (ability C(text2audio_zero_shot)) must return a WAV that is not silent, one that
+    paints from text must return a picture (256 x 256 pixels, one step).
   - Models that only copy a voice, video models and flexible models have no cheap question. For them the server must describe the
     running model.
   - Changes nothing. An inference request costs the server a few tokens.
@@ -38,7 +38,7 @@ options:
     type: bool
     default: true
   dimensions:
-    description: UID of an embedding model and the length that its vectors have to have.
+    description: UID of an embedding model and the length that its vectors must have.
     type: dict
   api_key:
     description:
@@ -50,7 +50,7 @@ options:
     type: int
     default: 60
   window:
-    description: Seconds for which they are asked again and again, and have to serve each time. V(0) asks once.
+    description: Seconds for which they are asked again and again, and must serve each time. V(0) asks once.
     type: int
     default: 0
   ready_timeout:
@@ -108,7 +108,7 @@ models:
         O(infer=false), V(list). V(null) where the model does not run.
       type: str
     ok:
-      description: Whether it answered what a model of this type has to answer.
+      description: Whether it answered what a model of this type must answer.
       type: bool
     latency_ms:
       description: Milliseconds that the answer took.

@@ -13,7 +13,7 @@ author: The modelops.inference maintainers (@modelops)
 description:
   - Fetches weights from where O(sources) says into a directory of their own below O(path), each complete or not there.
   - A download goes on where it broke off, in the same run and in the next. Nothing is used whose checksum is wrong.
-  - Every server is asked, and how much has to come is compared with the free disk, before anything comes. So does check mode,
+  - Every server is asked, and how much must come is compared with the free disk, before anything comes. So does check mode,
     which gives a server 10 seconds and a second try.
   - While weights come, a line is shown every 20 seconds.
 notes:
@@ -191,7 +191,7 @@ resume:
   returned: when RV(pending) is true
   type: dict
 send:
-  description: What the controller has to send, C(file) and C(offset) in bytes.
+  description: What the controller must send, C(file) and C(offset) in bytes.
   returned: when RV(pending) is true
   type: dict
 weights:

@@ -45,7 +45,7 @@ options:
     description: IPv4 address of this host to listen on. Needed with V(present).
     type: str
   token:
-    description: What a peer has to show. A random text for this one time. Needed with V(present).
+    description: What a peer must show. A random text for this one time. Needed with V(present).
     type: str
   port:
     description: Port to listen on, V(0) for any.

@@ -103,7 +103,7 @@ def builds_modules(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptio
     about = facts["system"]
     if wanted.modules_from == "dkms" and not about["headers"]:
         package = about["headers_package"] or f"headers of {about['kernel']}"
-        # None: without an index of packages, the package manager has to say it.
+        # None: without an index of packages, the package manager must say it.
         if about["headers_candidate"] != "":
             draft.step("headers", f"install {package}, which the kernel module is built with")
         elif not wanted.container_is_host:
@@ -143,7 +143,7 @@ def in_use(draft: Draft, facts: t.Mapping[str, t.Any], prefixes: tuple[str, ...]
     """Refuses to take a driver from under running processes."""
     users = users_of(facts, prefixes)
     if users:
-        draft.refuse("in_use", f"the driver is to change, and cards are in use by {users}: stop these first")
+        draft.refuse("in_use", f"the driver must change, and cards are in use by {users}: stop these first")
 
 
 def users_of(facts: t.Mapping[str, t.Any], prefixes: tuple[str, ...]) -> str:

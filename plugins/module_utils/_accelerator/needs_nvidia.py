@@ -53,7 +53,7 @@ def name_of(card: Card) -> str:
 def needs_of(draft: Draft, cards: t.Iterable[Card], wanted: PlanOptions, fixed: str) -> DriverNeeds:
     """What the cards need; refuses what they cannot have together.
 
-    :param fixed: the driver that PyTorch has to follow, as it stays or is asked for; "" where the driver follows PyTorch.
+    :param fixed: the driver that PyTorch must follow, as it stays or is asked for; "" where the driver follows PyTorch.
     """
     kinds = _Cards(cards)
     for generation in kinds.generations:
@@ -153,7 +153,7 @@ def _modules(draft: Draft, kinds: _Cards, wanted: PlanOptions) -> str:
         draft.refuse(
             "modules_conflict",
             f"{kinds.named(required)} needs the open kernel modules, and {kinds.named(impossible)} "
-            f"({impossible.name}) does not run with them: one of the two has to leave this host",
+            f"({impossible.name}) does not run with them: one of the two must leave this host",
         )
     if wanted.kernel_modules == PROPRIETARY and required:
         draft.refuse(

@@ -175,7 +175,7 @@ def _change(draft: Draft, facts: Facts, wanted: PlanOptions, needs: DriverNeeds,
         and plan_nvidia_installed.modules_fit(found, needs)
     )
     newer = "" if wanted.branch or stays else plan_nvidia_installed.kernel_with_modules(facts)
-    # Of a driver that stays the whole version: what is installed beside it has to be of the same.
+    # Of a driver that stays the whole version: what is installed beside it must be of the same.
     version = installed if stays else found["library"] if newer else ""
     modules = plan_nvidia_installed.kernel_modules(found) if stays else plan_nvidia_branch.default_modules(target)
     draft.driver.update(

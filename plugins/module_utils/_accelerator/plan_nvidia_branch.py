@@ -32,7 +32,7 @@ def target(draft: Draft, facts: Facts, wanted: PlanOptions, needs: DriverNeeds) 
         return wanted.branch
     found, current = facts["nvidia"], plan_nvidia_installed.current_version(facts)
     if needs.fit(current):
-        # Packages that have to be installed come in the newest version of the branch, not in the one that is there.
+        # Packages that must be installed come in the newest version of the branch, not in the one that is there.
         stays = plan_nvidia_installed.agrees(found) and plan_nvidia_installed.modules_fit(found, needs)
         return current if stays else str(versions.branch(current))
     if wanted.source == DISTRIBUTION:

@@ -250,7 +250,7 @@ XIDS = {
     79: "the GPU fell off the bus",
     92: "many corrected errors in the GPU's memory",
     94: "an uncorrectable error in memory, contained to one application",
-    95: "an uncorrectable error in memory that was not contained: the GPU has to be reset",
+    95: "an uncorrectable error in memory that was not contained: the GPU must be reset",
     119: "the GPU's system processor did not answer",
     120: "the GPU's system processor failed",
     136: "the GPU's memory could not be trained",

@@ -30,7 +30,7 @@ def refusal(case: Case) -> str:
     missing = [part for part in case.recorded("parts") if part not in files]
     if missing:
         return (
-            f"{', '.join(missing)} of Huawei's is removed by its installer, which accelerator_ascend_files has to name. "
+            f"{', '.join(missing)} of Huawei's is removed by its installer, which accelerator_ascend_files must name. "
             "Nothing was changed."
         )
     # In check mode what would be stopped before (remove.yml) still runs.
@@ -45,7 +45,7 @@ def refusal(case: Case) -> str:
 
 
 def reasons(case: Case) -> list[str]:
-    """Why the host has to start again afterwards."""
+    """Why the host must start again afterwards."""
     loaded = case.recorded("packages") != [] and case.facts["nvidia"]["loaded"] != ""
     return ["the kernel still runs the module that was removed"] if loaded else []
 

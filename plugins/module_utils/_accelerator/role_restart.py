@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a host has to start again, and what is said of it. Private to the collection."""
+"""Whether a host must start again, and what is said of it. Private to the collection."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def carried(case: Case) -> list[str]:
 
 
 def reasons(case: Case) -> list[str]:
-    """Why the host has to start again; empty where it need not."""
+    """Why the host must start again; empty where it need not."""
     options = case.options
     if not options.is_present:
         return role_removal.reasons(case)

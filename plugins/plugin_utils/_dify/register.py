@@ -65,7 +65,7 @@ def check(task: Task, hosts: t.Container[str] | None = None) -> Result:
 
 
 def register(task: Task) -> Result:
-    """Has every workspace of every Dify get what is declared, and tells what became of it."""
+    """Registers the declared models in every workspace of every Dify, and reports the result."""
     targets = task.targets()
     # Of a cluster whose host names no targets nothing is registered.
     left = {host: value for host, value in task.play.having(CLUSTER).items() if value.get("cluster")}

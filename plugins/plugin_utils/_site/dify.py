@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Difys and what they are to have, as far as one host's variables tell. Private to the collection."""
+"""Difys and their models, as far as one host's variables tell. Private to the collection."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ def options(settings: Settings, peers: t.Sequence[str]) -> dict[str, t.Any]:
     """
     get = settings.get
     weights = get("xinference_weights_port")
-    # Who asks for weights has to show a token.
+    # Who asks for weights must show a token.
     gives = [weights] if get("xinference_weights_seed") == settings.inventory.host and weights else []
     return {
         "name": NAME,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The models that a cluster is to serve, and definitions of custom ones, by the rules of their modules. Private to the collection."""
+"""The models that a cluster serves, and definitions of custom ones, by the rules of their modules. Private to the collection."""
 
 from __future__ import annotations
 

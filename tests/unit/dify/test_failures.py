@@ -167,7 +167,7 @@ FAILURES: dict[str, Failing] = {
         sent=3,
     ),
     "a role that Dify alone knows": Failing(
-        ("has to be owner or admin of the workspace; it is auditor",),
+        ("must be owner or admin of the workspace; it is auditor",),
         prepare=role("auditor"),
         options={"email": "ed@example.com"},
     ),

@@ -112,7 +112,7 @@ def test_what_is_declared_is_kept_in_the_form_that_is_declared(newest, prune, de
 @pytest.mark.parametrize("name", ["qwen3", "qw*"])
 def test_what_is_to_be_kept(newest, prune, name):
     newest.models.cache = [llm("qwen3")]
-    assert kept(prune(newest, keep=[name])) == {"qwen3--0_6B--ggufv2--Q4_K_M": "it is to be kept"}
+    assert kept(prune(newest, keep=[name])) == {"qwen3--0_6B--ggufv2--Q4_K_M": "keep names it"}
 
 
 def test_a_model_that_loads_keeps_all_its_forms(newest, prune):

@@ -177,7 +177,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
         r"refused|Max retries exceeded|timed? ?out|Name or service not known|unreachable|resolve|"
         r"Invalid URL|Connection aborted|Bad Gateway|status code: 50\d",
         "Dify cannot reach Xinference at {server_url}. Dify tries it from its container {validator}: the address has "
-        "to work from there (not a loopback one), Xinference has to listen on it (--host 0.0.0.0), and no firewall "
+        "to work from there (not a loopback one), Xinference must listen on it (--host 0.0.0.0), and no firewall "
         "or HTTP proxy of that container may be in between.",
     ),
     (
@@ -233,7 +233,7 @@ def advice(found: Failure, release: DifyRelease, **about: t.Any) -> str:
         return "The account is no longer in this workspace. Add it there, or give another one."
     if found.status == 403:
         role = f"; it is {about['role']}" if about.get("role") else ""
-        return f"The account has to be owner or admin of the workspace{role}."
+        return f"The account must be owner or admin of the workspace{role}."
     if found.status == 401 and about.get("admin_key"):
         return (
             "Dify does not accept the admin_key for this workspace. Is it the ADMIN_API_KEY of the container api, is "

@@ -37,14 +37,14 @@ class DifyRelease:
     workspace_verb: str
     #: True where an ADMIN_API_KEY works; otherwise Dify wants a CSRF token with it, which it gives to nobody.
     admin_key: bool
-    #: True where Dify tells which version of a plugin the marketplace has; otherwise an identifier has to be known.
+    #: True where Dify tells which version of a plugin the marketplace has; otherwise an identifier must be known.
     latest_plugins: bool
     #: True where a plugin's own failure is a 500 without a word.
     silent_plugin_errors: bool
 
     @property
     def validator(self) -> str:
-        """The container in which Dify tries a model before it stores it: from there the server URL has to work."""
+        """The container in which Dify tries a model before it stores it: from there the server URL must work."""
         return "plugin_daemon" if self.plugins else "api"
 
 

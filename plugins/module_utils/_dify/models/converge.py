@@ -47,7 +47,7 @@ class ModelsRun:
     """A run; ``result`` tells what was done until then, also where it failed in the middle.
 
     :param wanted: the models that Dify has a type for.
-    :param warn: is told what a person has to know and no model fails for.
+    :param warn: is told what a person must know and no model fails for.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class ModelsRun:
         return dict(self._plan.result(), models=[self._told(*pair) for pair in zip(self.wanted, self.actual)])
 
     def _planned(self, models: t.Collection[DeclaredModel]) -> _plan.Plan:
-        """What is to do for some of the models, but for those that could not be read."""
+        """The plan for some of the models, but for those that could not be read."""
         known = [
             pair for pair in zip(self.wanted, self.actual) if pair[0] in models and pair[0].title not in self.unread
         ]
@@ -188,7 +188,7 @@ class ModelsRun:
         if hidden:
             self.warn(
                 f"{self.dify.where()}: this Dify hides the server URLs of models, so that nobody can tell whose they are. "
-                f"Not pruned: {', '.join(hidden)}. Give those that are to go state: absent."
+                f"Not pruned: {', '.join(hidden)}. Give those to remove state: absent."
             )
         ours = [pair for pair in others if ownership.owned(pair[1], release, self.options.prune_prefix, urls)]
         renamed = [pair[0].title for pair in others if pair not in ours and ownership.at_one_of(pair[1], urls)]
@@ -196,7 +196,7 @@ class ModelsRun:
             self.warn(
                 f"{self.dify.where()}: Not pruned, though at one of this site's server URLs: {', '.join(renamed)}. Their "
                 "credentials have names that are not this site's: a person added them, or Dify's upgrade to 1.8 named "
-                "those that were there. Give those that are to go state: absent, and the others state: ignored."
+                "those that were there. Give those to remove state: absent, and the others state: ignored."
             )
         return ours + [pair for pair in others if pair[0].title in self.errors]
 

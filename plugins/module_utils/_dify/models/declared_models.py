@@ -61,7 +61,7 @@ class DeclaredModel:
 
     @property
     def present(self) -> bool:
-        """Whether the model has to be there afterwards."""
+        """Whether the model must be there afterwards."""
         return self.state in ("present", "present_with_defaults")
 
     @property

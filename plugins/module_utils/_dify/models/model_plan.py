@@ -132,7 +132,7 @@ def changed_since(before: ActualModel, now: ActualModel) -> bool:
 def to_be_listed(
     wanted: t.Sequence[DeclaredModel], actual: t.Sequence[ActualModel], release: DifyRelease
 ) -> set[tuple[str, str]]:
-    """(name, type) of the declared models that Dify has, so that its list of models has to have them, too."""
+    """(name, type) of the declared models that Dify has, so that its list of models must have them, too."""
     return {
         (model.name, model.type) for model, now in zip(wanted, actual) if model.present and registered(now, release)
     }
@@ -212,5 +212,5 @@ def _left_over(found: ActualModel) -> str:
 
 
 def to_be_offered(wanted: DeclaredModel, actual: ActualModel) -> bool:
-    """Whether people are to find the model in Dify: it is to be there, and neither we nor they disabled it."""
+    """Whether people must find the model in Dify: it is wanted, and neither we nor they disabled it."""
     return wanted.present and (wanted.enabled or wanted.enabled is None and actual.status != "disabled")

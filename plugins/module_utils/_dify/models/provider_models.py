@@ -107,7 +107,7 @@ class ProviderModels:
     def store(
         self, wanted: DeclaredModel, actual: ActualModel, fields: dict[str, t.Any], credential_id: str | None
     ) -> None:
-        """Stores what one credential of a model is to hold, active or not. Dify tries it first."""
+        """Stores the fields of one credential of a model, active or not. Dify tries it first."""
         self._update(ModelOperation("update", wanted, actual, fields, credential_id))
 
     def enable(self, wanted: DeclaredModel) -> None:

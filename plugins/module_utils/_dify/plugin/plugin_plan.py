@@ -53,7 +53,7 @@ class DeclaredPlugin:
 
 @dataclass(frozen=True)
 class InstallTarget:
-    """What is to be installed.
+    """The release to install.
 
     :param source: "marketplace" or "package", as in InstalledPlugin.
     :param package: the file to upload first, where there is one.
@@ -79,7 +79,7 @@ def problems(wanted: DeclaredPlugin) -> list[str]:
     given = [name for name in ("version", "identifier", "package") if getattr(wanted, name)]
     found = []
     if len(given) > 1:
-        found.append(f"{' and '.join(given)} cannot be given together: each says which version is to be installed")
+        found.append(f"{' and '.join(given)} cannot be given together: each names the version to install")
     if given and wanted.state != "present":
         found.append(f"{given[0]} is for state=present, not for state={wanted.state}")
     if wanted.identifier:

@@ -221,7 +221,7 @@ class WorkspacePlugin:
         hint = "See the log of Dify's container plugin_daemon."
         if re.search(r"depend|uv |pip|network|timed? ?out|connect", told):
             hint = (
-                "Its container plugin_daemon has to reach a package index: set PIP_MIRROR_URL, or give a package that "
+                "Its container plugin_daemon must reach a package index: set PIP_MIRROR_URL, or give a package that "
                 "has its wheels inside."
             )
         return f"{self.dify.where()}: {what} failed: {told or 'no reason given'}. {hint}"

@@ -59,7 +59,7 @@ class DefaultsStep(WorkspaceStep):
         usable = {model_type: model for model_type, model in wanted.items() if model_type not in errors}
         readable = [model_type for model_type in usable if not (self.check and active[model_type])]
         actual = {model_type: defaults.read(model_type) for model_type in readable}
-        # Whatever the default is, it is not a model that is yet to be registered.
+        # A model that is not registered yet cannot be the default.
         actual.update(
             (kind, dify_defaults.UNKNOWN)
             for kind, model in usable.items()

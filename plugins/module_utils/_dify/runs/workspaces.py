@@ -133,7 +133,7 @@ class WorkspacesRun:
         }
 
     def _prove(self) -> list[Result]:
-        """Asks Xinference at the addresses that this Dify is to use. Dify's own try proves none."""
+        """Asks Xinference at the addresses that this Dify uses. Dify's own try proves none."""
         asked = proof.questions(self.sources, self.targets)
         keys = {source["cluster"]: source["api_key"] or "" for source in self.sources}
         probed = [asking.from_here(self.module, one, keys[one["cluster"]]) for one in asked["probes"]]

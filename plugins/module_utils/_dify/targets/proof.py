@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What Xinference is asked at the address that a Dify is to use, before Dify is. Pure. Private to the collection.
+"""Questions to Xinference at the address that a Dify uses, before Dify is asked. Pure. Private to the collection.
 
 Dify's Xinference plugin remembers for five minutes, by the model's UID alone, that a model works, so what Dify says of
 an address proves nothing.
@@ -37,7 +37,7 @@ def questions(
 def _asked(
     sources: t.Sequence[t.Mapping[str, t.Any]], target: t.Mapping[str, t.Any]
 ) -> dict[tuple[str, str], set[str]]:
-    """(address, cluster) -> UIDs that one target is to register there."""
+    """(address, cluster) -> UIDs that one target registers there."""
     asked: dict[tuple[str, str], set[str]] = {}
     plugin = target.get("plugin") or {}
     if boolean(target.get("prove", True)) and plugin.get("state") != "absent":

@@ -137,7 +137,7 @@ def _near(value: t.Any, known: t.Iterable[str]) -> str:
 
 
 def _coming(sources: t.Sequence[t.Mapping[str, t.Any]], target: t.Mapping[str, t.Any]) -> list[Choice]:
-    """What a target is to register, without overrides that are wrong.
+    """What a target registers, without overrides that are wrong.
 
     Of an audio model Xinference tells only later which of Dify's types it has: its type here is ``audio``.
     """

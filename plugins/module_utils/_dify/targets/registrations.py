@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From what clusters serve to what a Dify is to have. Pure. Private to the collection."""
+"""From what clusters serve to the registrations of a Dify. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Choice(t.NamedTuple):
 
     @property
     def wanted(self) -> bool:
-        """Whether it is to be in Dify, as far as anybody declared."""
+        """Whether it must be in Dify, as far as anybody declared."""
         return present(self.model) and _state(self.model) != "absent"
 
 
@@ -119,7 +119,7 @@ def name_of(source: t.Mapping[str, t.Any], model: t.Mapping[str, t.Any], target:
 
 
 def url_of(source: t.Mapping[str, t.Any], target: t.Mapping[str, t.Any], model: t.Mapping[str, t.Any]) -> str:
-    """Xinference's address as this Dify is to use it for a model."""
+    """Xinference's address for a model, as this Dify reaches it."""
     given = (target.get("server_urls") or {}).get(source["cluster"]) or target.get("server_url")
     return str(override(model, "server_url") or given or source["url"]).rstrip("/")
 
@@ -132,11 +132,11 @@ def registrations(
     proofs: t.Iterable[t.Mapping[str, t.Any]] = (),
     complete: bool = True,
 ) -> dict[str, t.Any]:
-    """What one target is to have.
+    """The registrations of one target.
 
     :param sources: ``xinference_served`` of each cluster, with the key as ``api_key`` where there is one.
     :param target: an item of ``dify_targets``.
-    :param not_ready: True also takes models that Xinference does not serve yet, as check mode has to.
+    :param not_ready: True also takes models that Xinference does not serve yet, as check mode must.
     :param proofs: what was asked at the URLs (``proof.verdicts``); a model that was not found there is left alone.
     :param complete: whether ``sources`` are all clusters. One that is not among them may serve now what another declares
         absent, so that then nothing is removed.

@@ -161,7 +161,7 @@ def _with_origin(
 
 
 def _origins(chosen: t.Iterable[Choice]) -> dict[tuple[str, str], dict[str, str]]:
-    """By name and type in Dify the cluster and the UID of what is to be there."""
+    """By name and type in Dify the cluster and the UID of each wanted model."""
     return {
         (choice.name, choice.kind or choice.model["type"]): {
             "cluster": choice.source["cluster"],

@@ -6,7 +6,7 @@
 
 uv resolves (it knows other platforms, and PyTorch's indexes) and names the URL and the hash of every wheel (pylock.toml,
 PEP 751); they are fetched as weights are, resumed and compared. What the index has as a source only is built here, and
-has to be pure Python then.
+must be pure Python then.
 """
 
 from __future__ import annotations
@@ -221,7 +221,7 @@ class Wheelhouse:
             write_file(kept, text, 0o600)
         printed = run([self.tools.pip[0], "-c", READ_TOML], "reading what uv resolved", stdin=text)
         found = distributions(json.loads(printed))
-        denied.refuse([(one.name, one.version) for one in found], self.settings.denied, "what the bundle is to carry")
+        denied.refuse([(one.name, one.version) for one in found], self.settings.denied, "the bundle")
         return found
 
     def _gather(self, found: t.Sequence[Distribution]) -> list[str]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The firewall that a host is to have against the one that it has, as modules take and return them."""
+"""The wanted firewall of a host against the one that it has, as modules take and return them."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Options of the firewall that a host is to have, as modules take them."""
+"""Options of a host's firewall, as modules take them."""
 
 from __future__ import annotations
 

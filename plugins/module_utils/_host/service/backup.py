@@ -159,7 +159,7 @@ def unreadable(directory: str, home: str, others: t.Sequence[str]) -> list[Lost]
 
 
 def _why(kept: Directory, name: str, top: str, inside: str) -> str:
-    """Why a file has to be put back; empty where it need not."""
+    """Why a file must be put back; empty where it need not."""
     try:
         with Directory.at(top) as start, start.below(os.path.dirname(inside)) as place:
             if place.stat(name) is None:

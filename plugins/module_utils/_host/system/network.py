@@ -122,9 +122,7 @@ def ephemeral_range() -> tuple[int, int]:
     """The ports that the kernel gives to whoever asks for any; Xinference's actors listen on such."""
     words = (read_file(EPHEMERAL_RANGE) or "").split()
     if len(words) != 2:
-        raise ModelopsError(
-            f"{EPHEMERAL_RANGE} cannot be read: a cluster's hosts have to run Linux with /proc mounted."
-        )
+        raise ModelopsError(f"{EPHEMERAL_RANGE} cannot be read: a cluster's hosts must run Linux with /proc mounted.")
     return int(words[0]), int(words[1])
 
 
@@ -326,12 +324,12 @@ def choose(
         fix = f"Correct /etc/hosts or DNS for {wanted.text}, or give" if wanted.name else "Give"
         return (
             "",
-            f"{is_what} only means the machine itself, and other hosts have to reach it. {fix} an address {have}.",
+            f"{is_what} only means the machine itself, and other hosts must reach it. {fix} an address {have}.",
         )
     if address not in own:
         return "", (
             f"{is_what} is not an address of this host. It is another host's, a floating IP or one behind NAT; "
-            f"Xinference's actors bind to the address that they advertise, so it has to be the host's own {have}."
+            f"Xinference's actors bind to the address that they advertise, so it must be the host's own {have}."
         )
     return address, ""
 

@@ -37,7 +37,7 @@ _SHOWN = 240
 def system(extras: t.Collection[str] = ()) -> dict[str, t.Any]:
     """Distribution, architecture, Python, user.
 
-    :param extras: of Xinference, which is to be installed.
+    :param extras: of Xinference, to install.
     """
     release: dict[str, str] = {}
     for line in (read_file("/etc/os-release") or "").splitlines():

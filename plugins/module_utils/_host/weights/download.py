@@ -44,7 +44,7 @@ class SliceEnded(Exception):
     """The slice of time is over; the next call goes on from here.
 
     :ivar line: what a person is shown.
-    :ivar send: what the controller is to send, {"file": ..., "offset": bytes}; None where it is not waited for.
+    :ivar send: what the controller must send, {"file": ..., "offset": bytes}; None where it is not waited for.
     :ivar done: a line for each of the weights that were fetched before.
     """
 

@@ -173,7 +173,7 @@ def start(directory: str, names: t.Iterable[str], address: str, port: int, token
 
     :param address: IPv4 address to listen on.
     :param port: 0 for any.
-    :param token: what a peer has to show.
+    :param token: what a peer must show.
     :returns: {"url", "weights"}, what a peer needs beside the token.
     """
     if not address:

@@ -133,7 +133,7 @@ class IndexPackage:
 
 
 class Fetcher:
-    """Fetches weights into their place, each from where it is to be had.
+    """Fetches weights into their place, each from its source.
 
     :param clock: when to return and show something.
     :param package: called when the first package is needed.
@@ -182,7 +182,7 @@ class Fetcher:
     def fetch(self, source: Source) -> dict[str, t.Any]:
         """Brings one set of weights to its place and returns its record.
 
-        :raises SliceEnded: the time is over, or the controller has to send something.
+        :raises SliceEnded: the time is over, or the controller must send something.
         """
         draft = Workplace(self.directory, source.name)
         make_directory(draft.path)
@@ -227,7 +227,7 @@ class Fetcher:
     def _listing(self, source: Source) -> t.Mapping[str, t.Any]:
         listing = self.listings.get(source.where)
         if listing is None:
-            raise ModelopsError(f"the controller has no file {source.where}, where weights are to come from")
+            raise ModelopsError(f"the controller has no file {source.where}, the source of weights")
         if listing["files"] is not None and (source.checksum or source.archive):
             raise ModelopsError(
                 f"{source.where} on the controller is a directory, so it has no checksum and is no archive"

@@ -91,7 +91,7 @@ class Access:
 
         The port refuses connections until the server is up; a reverse proxy before it answers 502, 503 or 504.
 
-        :param declared: addresses (host:port) of the workers that have to be there; without any, one has to be.
+        :param declared: addresses (host:port) of the workers that must be there; without any, one must be.
 
         :raises ModelopsError: with the last lines of the server's log.
         """
@@ -156,7 +156,7 @@ class Access:
             raise ModelopsError(
                 f"{self.endpoint} has authentication on, and there is no password of {self.username!r}: {why}. "
                 + (
-                    "Nobody has claimed it yet: give the password that the administrator is to have."
+                    "Nobody has claimed it yet: give the administrator's password."
                     if self.needs_setup()
                     else "This server was claimed by someone else, or before: give the password that it was claimed with "
                     f"(password, of the roles xinference_admin_password), or make a new one. {RESET_HINT}"

@@ -130,7 +130,7 @@ class Client(Access):
         return answer.json if answer.status == 200 else None
 
     def register(self, model_type: str, body: t.Mapping[str, t.Any], worker: str | None = None) -> None:
-        """:param worker: address of the only worker that is to know it; None tells all of them."""
+        """:param worker: address of the only worker that learns it; None tells all of them."""
         # The definition travels as text within JSON; persist is mandatory, and without it a restart would forget.
         self.post(
             f"/v1/model_registrations/{model_type}",

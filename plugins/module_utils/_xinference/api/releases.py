@@ -114,7 +114,7 @@ def launch_request(version: str, body: t.Mapping[str, t.Any], placed: t.Mapping[
     :param placed: the keys by which the placement carries out the memory budget.
 
     Since 4.1 the server takes a context length and turns it into the engine's own key. Before, that is done here; there
-    llama.cpp shares the context among its slots, so that their number has to be said.
+    llama.cpp shares the context among its slots, so that their number must be said.
     """
     request = {key: value for key, value in body.items() if key != "gpu_memory"}
     length, engine = request.get("context_length"), str(request.get("model_engine", "")).lower()

@@ -138,7 +138,7 @@ def judge(entries: t.Sequence[CachedVersion], using: t.Sequence[User], keep: t.S
         if item.kept:
             continue
         if any(fnmatchcase(item.name, name) for name in keep):
-            item.kept = "it is to be kept"
+            item.kept = "keep names it"
         elif not item.version:
             item.kept = "the server has no version of it to delete it by"
         elif os.path.basename(os.path.dirname(item.path)) != "v2" or not item.home:

@@ -223,7 +223,7 @@ def _how(
             specs = [spec for spec in specs if spec[option] in (None, value)]
     best = min(specs, key=_rank, default={option: wanted[option] for option in engine_specs.SPEC_KEYS})
     how = {"uid": wanted["name"], "type": wanted["type"], "engine": engine, **best}
-    # A release that makes no virtual environment by itself has to be told to.
+    # A release that makes no virtual environment by itself must be told to.
     how["virtual_env"] = wanted["virtual_env"] if there else True
     return {option: value for option, value in how.items() if value is not None}
 

@@ -22,9 +22,9 @@ _SPEC = ("model_format", "model_size_in_billions", "quantization")
 
 @dataclass(frozen=True)
 class WantedEntry:
-    """What the autostart is to hold of one model.
+    """What the autostart holds of one model.
 
-    :param entry: None where it is to hold none.
+    :param entry: None where it holds none.
     :param whole: whether the entry is all of it; else what the placement once added to it is not known.
     :param put: digest of the entry that was put last, where that is known.
     """
@@ -55,7 +55,7 @@ def changes(
 def entry(request: t.Mapping[str, t.Any], priority: int) -> dict[str, t.Any] | None:
     """The entry of a model by its launch request.
 
-    None for a model that is to run on the CPU (``n_gpu`` null): the server drops a null and would give it a GPU. Such a
+    None for a model that runs on the CPU (``n_gpu`` null): the server drops a null and would give it a GPU. Such a
     model is left to the reconciler.
     """
     if None in request.values():

@@ -40,7 +40,7 @@ def digest(value: t.Any) -> str:
 class Declared:
     """The content of the file.
 
-    :param models: the options of each model that is to be served, as the module xinference_models takes them, with the
+    :param models: the options of each declared model, as the module xinference_models takes them, with the
         paths of their weights filled in.
     :param launched: UID -> {"body": the launch request as declared, "placed": keys that the placement added to it,
         "created": instance_created_ts of what it became, None until it is known, "sent": when it was sent (seconds since
@@ -195,7 +195,7 @@ class Record:
     def declare(
         self, models: t.Sequence[t.Mapping[str, t.Any]], settings: t.Mapping[str, t.Any], kept: t.Container[str] = ()
     ) -> None:
-        """Takes over what is to be served from now on.
+        """Takes over what is served from now on.
 
         :param kept: UIDs of models that run otherwise than declared and are left alone: where one is known as it runs,
             that is what is brought back.
@@ -209,7 +209,7 @@ class Record:
 
     @property
     def drained(self) -> dict[str, dict[str, int]]:
-        """Address (host:port) of each drained worker -> UID -> how many replicas a model is to have without it; when it has left,
+        """Address (host:port) of each drained worker -> UID -> how many replicas a model has without it; when it has left,
         only those that were stopped for it, with 0."""
         return dict(self.declared.settings.get("drained") or {})
 
@@ -278,7 +278,7 @@ class Record:
                 self.tell(key, workers)
 
     def model(self, uid: str) -> dict[str, t.Any] | None:
-        """The options of a model as it is to be served."""
+        """The options of a model as it is declared."""
         return next((model for model in self.declared.models if model["uid"] == uid), None)
 
     def redeclare(self, uid: str, model: t.Mapping[str, t.Any] | None) -> None:

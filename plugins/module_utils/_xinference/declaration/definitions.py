@@ -125,7 +125,7 @@ NONE, REGISTER, REPLACE, UNREGISTER = "none", "registered", "replaced", "unregis
 class DefinitionStep:
     """One declared definition and what is done with it.
 
-    :param definition: None where it is to be absent.
+    :param definition: None where it must be absent.
     :param registered: what the server has.
     :param users: UIDs of the models that run or load under its name.
     :param action: NONE, REGISTER, REPLACE or UNREGISTER.

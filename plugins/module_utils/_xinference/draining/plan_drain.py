@@ -134,7 +134,7 @@ def lacking(
 
 @dataclass
 class Room:
-    """Workers that take what another one has to give, and what was given to them already."""
+    """Workers that take what another one must give, and what was given to them already."""
 
     actual: server_state.ServerState
     cluster: cluster.Cluster

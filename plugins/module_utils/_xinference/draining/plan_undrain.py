@@ -48,7 +48,7 @@ class Return:
 
     :param launches: declared models that were stopped for it.
     :param moves: its replicas that went: ADD, or FEWER where that cannot be.
-    :param proves: UID -> model, of what it had; those that it serves then have to answer.
+    :param proves: UID -> model, of what it had; those that it serves then must answer.
     :param trial: where nothing of that comes back.  :param why: why there can be none.
     """
 

@@ -147,7 +147,7 @@ def _converge(
 class _Run:
     """One execution.
 
-    :ivar wanted: what is declared, but for what waits until its worker is undrained, and, with prune, what is to go because it is
+    :ivar wanted: what is declared, but for what waits until its worker is undrained, and, with prune, what goes because it is
         not declared any more.
     :ivar tries: models that try a worker, which a drain that broke off left: it would hold the lock while it is at work.
     """

@@ -63,7 +63,7 @@ _SOURCES = {
     "vllm": ("vllm", "engine/arg_utils.py", ("EngineArgs", "AsyncEngineArgs")),
     "sglang": ("sglang", "srt/server_args.py", ("ServerArgs",)),
 }
-# llama.cpp's binding is compiled, so it has to be asked, in a process of its own, which it may take with it.
+# llama.cpp's binding is compiled, so it must be asked, in a process of its own, which it may take with it.
 _ASK_LLAMA_CPP = (
     "import json, xllamacpp; print(json.dumps([n for n in dir(xllamacpp.CommonParams) if not n.startswith('_')]))"
 )

@@ -43,7 +43,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.lau
 
 # Seconds for which the server may fail to answer while models load.
 _SILENCE = 60.0
-# Seconds after which a launched model has to be listed.
+# Seconds after which a launched model must be listed.
 _LISTED = 15.0
 # A pause between two looks: short at first, so that small models are not waited for longer than they take.
 _QUICK, _SLOW, _QUICK_FOR = 0.5, 2.0, 30.0
@@ -166,7 +166,7 @@ class Work:
             if "already in the model list" not in str(exc):
                 self.record.forget(outcome.uid)
                 raise
-            # The server's autostart or somebody else was faster. It is waited for, unless it is what is to be replaced.
+            # The server's autostart or somebody else was faster. It is waited for, unless it is the one to replace.
             if outcome.action == "replaced":
                 remove(self.client, outcome.uid)
                 self.client.launch(request)

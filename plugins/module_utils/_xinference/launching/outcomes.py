@@ -25,7 +25,7 @@ class Outcome:
     :param timeout: seconds that the launch may take.
     :param started: seconds since the epoch.
     :param differs: what runs otherwise than declared.
-    :param terminate: whether what is under the UID has to end first.
+    :param terminate: whether what is under the UID must end first.
     :param line: the last line shown.
     :param placed: keys of the launch request that the placement adds.
     :param roll: of a model whose replicas are replaced or changed in number, one by one: {"old": ids of the replicas to

@@ -75,7 +75,7 @@ def prove(
 ) -> Proof:
     """Asks one model, and waits up to `timeout` seconds for an answer, for a picture or speech five times as long.
 
-    :param dimensions: length that an embedding has to have; None accepts any.
+    :param dimensions: length that an embedding must have; None accepts any.
     """
     kind = kind_of(model_type, abilities)
     path, sent = _request(kind, uid)

@@ -79,7 +79,7 @@ class Worker:
 
 @dataclass
 class Cluster:
-    """What the models are to be placed on, and what is known of them.
+    """Where models are placed, and what is known of them.
 
     :param local: whether the server is in local mode or may be, where the name of a worker is ignored.
     :param checkpoints: UID -> what is known of its weights.
@@ -108,7 +108,7 @@ def read(
     downloads: str | None = None,
     sharing: bool = True,
 ) -> Cluster:
-    """What there is. Sends nothing where nothing is to be launched; else one request for the cluster, one for each
+    """What there is. Sends nothing where nothing is launched; else one request for the cluster, one for each
     built-in LLM without local weights, and one for the caches where `downloads` is given.
 
     :param devices: cards of workers: worker (unset is this host's), index, name, memory_bytes, free_bytes, driver,

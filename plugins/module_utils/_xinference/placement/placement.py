@@ -54,7 +54,7 @@ class Placement:
     """Where everything goes.
 
     :param rows: {"model", "replica", "worker", "card" (index, "cpu" or "?"), "used_gib", "of_gib" (None where not known),
-        "source" (of the figure)}, of all that is to run, and of what else holds a card.
+        "source" (of the figure)}, of all that runs then, and of what else holds a card.
     :param problems: why it cannot be; empty where it can.
     :param launch_keys: UID -> keys that the launch request needs for the plan to hold.
     """

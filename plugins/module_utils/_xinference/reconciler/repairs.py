@@ -22,7 +22,7 @@ UNKNOWN = "unknown"  # not looked at since its server was started
 # What is done: nothing, a launch, another replica, or the end of what is broken or hangs.
 NOTHING, LAUNCH, ADD, CLEAR = "nothing", "launch", "add", "clear"
 
-# Seconds for which a model has to be missing before it is launched: a worker that comes back reports its models only then.
+# Seconds for which a model must be missing before it is launched: a worker that comes back reports its models only then.
 SETTLE = 5.0
 # Seconds for which a model must have fewer replicas before another one is added, unless configured otherwise: a worker may take as
 # long to restart. Then it brings back its own, and may take as long for them as for a launch: it lists them when all have loaded
@@ -30,11 +30,11 @@ SETTLE = 5.0
 RETURNS = 120.0
 # Seconds for which a model may be broken before it is ended: a worker needs ten to bring back a process that died.
 BROKEN_FOR = 60.0
-# Seconds after which a launch has to be listed.
+# Seconds after which a launch must be listed.
 LISTED = 15.0
 # Seconds after the first failure, doubled with each further one.
 BACKOFF, BACKOFF_MAX = 30.0, 900.0
-# Seconds for which a model has to serve until its failures are forgotten.
+# Seconds for which a model must serve until its failures are forgotten.
 STABLE = BACKOFF_MAX
 
 
@@ -130,7 +130,7 @@ def restarted(known: Known, now: float, limits: Limits) -> Known:
 
 
 def decide(known: Known, seen: Seen, now: float, limits: Limits) -> tuple[Known, str]:
-    """What is known from now on, and what is to be done."""
+    """What is known from now on, and the next action."""
     if known.restores and seen.state != "ready":
         # Those that served are gone, too: this is another trouble.
         known = forget(known)
@@ -138,7 +138,7 @@ def decide(known: Known, seen: Seen, now: float, limits: Limits) -> tuple[Known,
     known = replace(known, differs=list(seen.differs), replicas=list(seen.replicas))
     if seen.state == "ready":
         serving, declared = seen.replicas
-        # The row of a lost one may be gone when a failure is to be made up for.
+        # The row of a lost one may be gone when a failure is repaired.
         begun = before.restores and before.attempts > 0
         if serving >= declared or not seen.grows or not (seen.lost or begun):
             return _ready(known, now), NOTHING
@@ -216,7 +216,7 @@ def _absent(known: Known, seen: Seen, now: float, limits: Limits) -> tuple[Known
 def _lacking(known: Known, seen: Seen, now: float, limits: Limits, state: str, settle: float) -> tuple[Known, str]:
     """A model that is missing, or has fewer replicas: launched when it stays so.
 
-    :param state: which of the two.  :param settle: seconds for which it has to stay so.
+    :param state: which of the two.  :param settle: seconds for which it must stay so.
     """
     if known.attempts and known.state in (READY, LOADING, BROKEN):
         # It died soon after it was brought back.

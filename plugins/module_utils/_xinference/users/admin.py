@@ -4,7 +4,7 @@
 
 """Who may use a server: the claim, users, client keys. Private to the collection.
 
-``desired`` and ``plan`` are pure. A key's text is read only where a file has to receive it, and never returned.
+``desired`` and ``plan`` are pure. A key's text is read only where a file must receive it, and never returned.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def read(client: Client, actual: Accounts, users: t.Sequence[dict[str, t.Any]], 
 def plan_of(
     username: str, actual: Accounts, users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[Key], where: str
 ) -> Plan:
-    """What has to be done, in the order in which it is done. Pure.
+    """What must be done, in the order in which it is done. Pure.
 
     :param where: the server's address.
     """
