@@ -11,7 +11,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import AcceleratorVariables, pretended
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator, accelerator_steps
 
 MODULE = "modelops.inference.accelerator_info"
 SPEC = {
@@ -45,6 +45,6 @@ class ActionModule(ActionBase):
 def _moment(variables: AcceleratorVariables, asked: t.Mapping[str, t.Any]) -> accelerator.Moment:
     if not asked["after"]:
         return accelerator.Moment(server_stops=asked["server_stops"])
-    commands = variables.plain(variables.given.get("_accelerator_commands") or {}).get("results", [])
+    commands = variables.plain(variables.given.get(accelerator_steps.LOADED) or {}).get("commands", [])
     carried = variables.found["role"]["carried"]
     return accelerator.Moment(asked["after"], asked["server_stops"], carried, commands)

@@ -14,6 +14,7 @@ from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import AcceleratorVariables
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator
 
 MODULE = "modelops.inference.accelerator_repositories"
 
@@ -25,16 +26,25 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         options = dict(self._task.args)
         if not options:
-            options = AcceleratorVariables(self._templar, task_vars).found["role"]["steps"]["repositories"]
-            options["keys"] = [self._key(key) for key in options["keys"]]
+            variables = AcceleratorVariables(self._templar, task_vars)
+            options = variables.found["role"]["steps"]["repositories"]
+            declared = accelerator.declared_keys(variables.settings)
+            options["keys"] = [self._key(key, declared) for key in options["keys"]]
         return self._execute_module(module_name=MODULE, module_args=options, task_vars=task_vars)
 
-    def _key(self, key: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """A key with its text, where it is a file on the controller."""
+    def _key(self, key: t.Mapping[str, t.Any], declared: t.Collection[str]) -> dict[str, t.Any]:
+        """A key with its text, where it is a file on the controller.
+
+        :param declared: keys that the inventory names. The plan comes from the host, which reads no other file of the controller.
+        """
         key = dict(key)
         source = key.pop("src")
         if re.match("https?://", source):
             return {**key, "url": source}
+        if source not in declared:
+            raise AnsibleActionFail(
+                f"{key['about']}: the host asks for {source}, which accelerator_repositories does not name."
+            )
         path = os.path.expanduser(source)
         try:
             with open(path if os.path.isabs(path) else self._find_needle("files", path), encoding="utf-8") as file:

@@ -275,16 +275,10 @@ role:
       type: list
       elements: str
       sample: []
-    installs:
-      description: Data of the files in C(tasks/steps) that install packages, each with its C(file), in the order of their execution.
-      type: list
-      elements: dict
-      sample: [{file: pin, path: /etc/apt/preferences.d/modelops-accelerator, content: ""}]
     steps:
-      description: Data of the files in C(tasks/steps) that configure what runs with the packages.
-      type: list
-      elements: dict
-      sample: []
+      description: Data of the steps in C(tasks/present.yml) that have something to do, in the order of their execution.
+      type: dict
+      sample: {pin: {path: /etc/apt/preferences.d/modelops-accelerator, content: "", directory: "", commands: [], record: false}}
     hold:
       description: Which packages are held; empty where none are.
       type: dict
@@ -294,9 +288,14 @@ role:
       type: dict
       sample: {}
     record:
-      description: Record that the role writes to RV(facts.record_path), as far as the plan determines it.
+      description: Options of M(modelops.inference.accelerator_record) for RV(facts.record_path).
       type: dict
-      sample: {asked: [/opt/xinference], parts: [], users: [], packages: [], wanted: [], held: [], files: []}
+      sample: {path: /var/lib/modelops/accelerator.json, list: [rpm, -qa], planned: {asked: [/opt/xinference], parts: [], users: [],
+        packages: [], wanted: [], held: [], files: []}}
+    version_lock:
+      description: File of dnf's plugin that locks versions.
+      type: str
+      sample: /etc/dnf/plugins/versionlock.list
     carried:
       description: Reasons for a restart that hold after this run, too.
       type: list

@@ -22,9 +22,10 @@ options:
     type: path
     required: true
   state:
-    description: V(absent) removes the file, and its directory where nothing else is in it.
+    description: V(absent) removes the file, and its directory where nothing else is in it. V(listed) leaves it, and returns the packages
+      that are installed.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, listed]
     default: present
   planned:
     description: The record as far as the plan determines it.
@@ -34,14 +35,17 @@ options:
     description: Packages before an installation.
     type: list
     elements: str
-    default: []
   now:
-    description: Packages after it. Those not among O(before) came with it.
+    description: Packages after it. Those not among O(before) came with it. Where O(before) is given, O(list) reads them by default.
+    type: list
+    elements: str
+  list:
+    description: Command that lists the names of all installed packages, a line each.
     type: list
     elements: str
     default: []
   users:
-    description: Users that the role made.
+    description: Users that the role created.
     type: list
     elements: str
     default: []
@@ -71,6 +75,12 @@ record:
   type: dict
   sample: {asked: [/opt/xinference], parts: [], users: [], packages: [nvidia-driver-cuda], wanted: [nvidia-driver-cuda], held: [],
     files: []}
+installed:
+  description: Names of all installed packages.
+  returned: with O(state=listed)
+  type: list
+  elements: str
+  sample: [gcc, nvidia-driver-cuda]
 """
 
 import contextlib
@@ -87,7 +97,11 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.system im
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     options = dict(module.params)
-    path, state, planned = options.pop("path"), options.pop("state"), options.pop("planned")
+    path, state, planned, listing = (options.pop(name) for name in ("path", "state", "planned", "list"))
+    if state == "listed":
+        return {"changed": False, "installed": _installed(listing)}
+    if options["before"] is not None and options["now"] is None:
+        options["now"] = _installed(listing)
     before = shell.read_file(path)
     if state == "absent":
         if before is not None and not module.check_mode:
@@ -95,7 +109,8 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
             with contextlib.suppress(OSError):  # something else is in it
                 os.rmdir(os.path.dirname(path))
         return {"changed": before is not None, "record": {}}
-    found = record.grown(planned, record.read(path), **options)
+    packages = {name: options.pop(name) or [] for name in ("before", "now")}
+    found = record.grown(planned, record.read(path), **packages, **options)
     text = record.text(found)
     if text != before and not module.check_mode:
         make_directory(os.path.dirname(path))
@@ -104,14 +119,19 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     return {"changed": text != before, "record": found, "diff": diff}
 
 
+def _installed(listing: t.Sequence[str]) -> list[str]:
+    return shell.run(listing, "listing the installed packages", env={"LC_ALL": "C"}).splitlines() if listing else []
+
+
 def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(
             path=dict(type="path", required=True),
-            state=dict(type="str", choices=["present", "absent"], default="present"),
+            state=dict(type="str", choices=["present", "absent", "listed"], default="present"),
             planned=dict(type="dict", default={}),
-            before=dict(type="list", elements="str", default=[]),
-            now=dict(type="list", elements="str", default=[]),
+            before=dict(type="list", elements="str"),
+            now=dict(type="list", elements="str"),
+            list=dict(type="list", elements="str", default=[]),
             users=dict(type="list", elements="str", default=[]),
             parts=dict(type="list", elements="str"),
             held=dict(type="list", elements="str"),

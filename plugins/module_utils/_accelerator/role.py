@@ -38,7 +38,12 @@ def role(case: Case, host: HostAccess) -> dict[str, t.Any]:
         "would": planned if case.options.check_mode else [],
         "steps": {},
         "hold": {},
-        "record": {"path": record_path(case, host), "planned": role_files.record(case)},
+        "record": {
+            "path": record_path(case, host),
+            "planned": role_files.record(case),
+            "list": role_packages.LIST.get(case.family, []),
+        },
+        "version_lock": case.etc(role_files.VERSION_LOCK),
         "carried": role_restart.carried(case),
         "restart": restart,
         "proof": {**proof(case), "due": proof_is_due(case, restart), "record": record_path(case, host)},

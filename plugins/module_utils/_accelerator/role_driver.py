@@ -19,7 +19,7 @@ _BUILD = "build"
 
 
 def step(case: Case) -> dict[str, t.Any]:
-    """The data of tasks/steps/driver.yml; empty where there is nothing to do."""
+    """The data of the steps ``driver`` and ``services``; empty where there is nothing to do."""
     if not case.steps or case.options.check_mode:
         return {}
     if case.vendor == products.NVIDIA:
@@ -31,24 +31,18 @@ def step(case: Case) -> dict[str, t.Any]:
 
 
 def ascend_step(case: Case) -> dict[str, t.Any]:
-    """The data of tasks/steps/ascend.yml; empty where nothing of Huawei's is installed."""
+    """The data of tasks/ascend.yml; empty where nothing of Huawei's is installed."""
     if not parts(case) or case.options.check_mode:
         return {}
-    return {"user": HUAWEIS_USER, **by_part(case)}
-
-
-def by_part(case: Case) -> dict[str, list[dict[str, t.Any]]]:
-    """Data of tasks/steps/ascend_part.yml for each of Huawei's parts; empty for one that is left as it is."""
-    rows = installers(case)
-    return {part: [row for row in rows if row["part"] == part] for part in role_files.PARTS}
+    return {"user": HUAWEIS_USER, "installers": installers(case)}
 
 
 def _driver(case: Case, commands: t.Sequence[t.Mapping[str, t.Any]], **more: t.Any) -> dict[str, t.Any]:
     empty: dict[str, t.Any] = {"groups": [], "stop": [], "start": [], "enable": []}
     found = {**empty, "commands": list(commands) if case.options.kernel else [], **more}
     # Before the restart services would only fail; after it they start by themselves.
-    waits = not case.options.kernel or case.plan["reboot"] != []
-    return {"waits": waits, **found} if any(found.values()) else {}
+    after_restart = not case.options.kernel or case.plan["reboot"] != []
+    return {"after_restart": after_restart, **found} if any(found.values()) else {}
 
 
 def _command(words: str, failure: str = "", name: str = "") -> dict[str, t.Any]:
@@ -91,15 +85,15 @@ def not_loaded(case: Case) -> list[str]:
 
     What else has a module open (another module, the console, a container's monitor) is not the role's to end.
     """
-    failed = [each for each in case.options.commands if each.get("rc") and each["item"]["failure"]]
-    return [f"{each['item']['failure']}: {_said(each.get('stderr_lines', []))}" for each in failed]
+    failed = [each for each in case.options.commands if each.get("rc") and each["command"]["failure"]]
+    return [f"{each['command']['failure']}: {_said(each.get('stderr_lines', []))}" for each in failed]
 
 
 def not_built(case: Case) -> str:
     """Why a restart would not help: the module could neither be built nor loaded. "" where it could."""
     failed = [each for each in case.options.commands if each.get("rc")]
-    builds = [each for each in failed if each["item"]["name"] == _BUILD]
-    if not builds or not any(each["item"]["failure"] == _LOADED for each in failed):
+    builds = [each for each in failed if each["command"]["name"] == _BUILD]
+    if not builds or not any(each["command"]["failure"] == _LOADED for each in failed):
         return ""
     said = _said([*builds[0].get("stderr_lines", []), *builds[0].get("stdout_lines", [])])
     return f"the kernel module could not be built for {case.system['kernel']}: {said}. See make.log in /var/lib/dkms/nvidia"
@@ -115,13 +109,12 @@ def parts(case: Case) -> list[str]:
 
 
 def installers(case: Case) -> list[dict[str, t.Any]]:
-    """Data of tasks/steps/ascend_part.yml, for each part in its order; of a removal the last one first.
+    """Huawei's installers in the order of their execution; of a removal the last part first.
 
     ``then`` is what is there once it has run: the next may fail.
     """
     removes = case.options.state == ABSENT
     there = [part for part in role_files.PARTS if part in case.recorded("parts")]
-    files = {file["part"]: file["path"] for file in case.options.ascend_files}
     found = []
     for part in there[::-1] if removes else parts(case):
         there = [p for p in role_files.PARTS if (p in there or p == part) and not (removes and p == part)]
@@ -131,7 +124,6 @@ def installers(case: Case) -> list[dict[str, t.Any]]:
         about = f"{case.options.host}: Huawei's installer of {part} failed ({how[0]}"
         row = {
             "part": part,
-            "src": files.get(part, ""),
             "place": place,
             "argv": [place, *how],
             "then": there,

@@ -19,6 +19,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator.ro
 PREFERENCES = "apt/preferences.d/modelops-accelerator"
 NOUVEAU = "modprobe.d/modelops-nouveau.conf"
 TMPFILES = "tmpfiles.d/modelops-accelerator.conf"
+#: Of dnf's plugin.
+VERSION_LOCK = "dnf/plugins/versionlock.list"
 #: Below /etc, as those above.
 PERSISTENCE = "systemd/system/nvidia-persistenced.service.d/modelops.conf"
 #: Link that enabling the daemon makes, once its unit can be enabled.
@@ -147,12 +149,12 @@ def pin_step(case: Case) -> dict[str, t.Any]:
 
 
 def _file(path: str, content: str, **more: t.Any) -> dict[str, t.Any]:
-    """The data of tasks/steps/file.yml.
+    """The data of a step that writes a file.
 
-    ``content`` is empty for a file that goes; ``commands`` apply it, also where the file is as it was with ``always``; ``directory`` is
-    made before; ``record`` says whether the record has the file.
+    ``content`` is empty for a file that is removed; ``commands`` apply it; ``directory`` is made before; ``record`` says whether the
+    record has the file.
     """
-    return {"path": path, "content": content, "directory": "", "commands": [], "always": False, "record": False, **more}
+    return {"path": path, "content": content, "directory": "", "commands": [], "record": False, **more}
 
 
 def _command(argv: t.Sequence[str], needs: str) -> dict[str, t.Any]:
@@ -190,6 +192,4 @@ def settings_step(case: Case) -> dict[str, t.Any]:
     declared = case.settings_declared
     path = case.etc(TMPFILES)
     apply = [_command(["systemd-tmpfiles", "--create", path], path)] if declared and case.options.kernel else []
-    return _file(
-        path, settings(case) if declared else "", commands=apply, always=True, record=not case.options.check_mode
-    )
+    return _file(path, settings(case) if declared else "", commands=apply, record=not case.options.check_mode)

@@ -255,7 +255,7 @@ def named(case: Case) -> list[str]:
 
 
 def step(case: Case) -> dict[str, t.Any]:
-    """The data of tasks/steps/packages.yml; empty where nothing is installed."""
+    """The data of the steps in tasks/packages.yml; empty where nothing is installed."""
     names, driver = named(case), case.has_step("driver")
     if not names or case.options.check_mode:
         return {}
@@ -270,7 +270,6 @@ def step(case: Case) -> dict[str, t.Any]:
         advice = f"Package dkms is in EPEL, which must be enabled; or {_OTHERWISE}"
     return {
         "family": case.family,
-        "list": LIST[case.family],
         "names": names,
         "state": "latest" if newest else "present",
         "allow_downgrade": downgrade,
@@ -304,7 +303,7 @@ def to_hold(case: Case) -> list[str]:
 
 
 def hold(case: Case) -> dict[str, t.Any]:
-    """The data of tasks/steps/hold.yml.
+    """The data of the step ``hold``.
 
     What somebody else holds stays theirs.
     """

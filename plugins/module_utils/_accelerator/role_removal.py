@@ -63,11 +63,11 @@ def removal(case: Case) -> dict[str, t.Any]:
     packages, acts = case.recorded("packages"), not case.options.check_mode
     files = case.recorded("files")
     return {
-        "parts": role_driver.by_part(case) if acts else dict.fromkeys(role_files.PARTS, ()),
+        "installers": role_driver.installers(case) if acts else [],
         "users": case.recorded("users"),
         "packages": packages,
         # Dependencies that nothing else needs go after these.
-        "asked_for": [name for name in case.recorded("wanted") if name in packages],
+        "requested": [name for name in case.recorded("wanted") if name in packages],
         "family": case.family if packages and acts else "",
         "release": role_packages.own_holds(case),
         "stream": case.distribution in ("rhel8", "rhel9"),

@@ -171,7 +171,7 @@ def _keeps_key(case: Case, each: Repository) -> bool:
 
 
 def step(case: Case) -> dict[str, t.Any]:
-    """The data of tasks/steps/repositories.yml; empty where none is missing."""
+    """The options of the module accelerator_repositories; empty where none is missing."""
     needed = missing(case)
     if not needed:
         return {}

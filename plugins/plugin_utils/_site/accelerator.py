@@ -122,6 +122,12 @@ def proof(settings: Settings, found: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {**planned, "python": python, "timeout": settings.get("accelerator_proof_timeout"), "proves": proves}
 
 
+def declared_keys(settings: Settings) -> list[str]:
+    """Keys of repositories that the inventory names, URLs or files on the controller."""
+    mirrors = settings.get("accelerator_repositories") or {}
+    return [each["key"] for each in mirrors.values() if each and each.get("key")]
+
+
 _OF_XINFERENCE = ("xinference_service", "xinference_user")
 
 

@@ -16,6 +16,7 @@ import atexit
 import contextlib
 import hashlib
 import importlib
+import importlib.util
 import io
 import json
 import marshal
@@ -93,7 +94,10 @@ send = ActionBase._execute_module
 
 
 def imported(name):
-    """The module of that name, of the collection or of ansible-core; None for others, which are sent, as are those of $SENT."""
+    """The module of that name, of the collection or of ansible-core; None for others, which are sent, as are those of $SENT.
+
+    In place of those of ansible-core the files of the directory $INSTEAD are called.
+    """
     if name.startswith(os.environ.get("SENT", "none of them")):
         return None
     if name.startswith(COLLECTION):
@@ -101,8 +105,17 @@ def imported(name):
             f"ansible_collections.{COLLECTION}plugins.modules.{name.removeprefix(COLLECTION)}"
         )
     if name.startswith(("ansible.builtin.", "ansible.legacy.")):
-        return importlib.import_module("ansible.modules." + name.rpartition(".")[2])
+        short = name.rpartition(".")[2]
+        instead = Path(os.environ.get("INSTEAD", "/nonexistent"), f"{short}.py")
+        return from_file(instead) if instead.exists() else importlib.import_module(f"ansible.modules.{short}")
     return None
+
+
+def from_file(path):
+    spec = importlib.util.spec_from_file_location(f"instead_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @contextlib.contextmanager

@@ -50,6 +50,17 @@ def test_a_record_is_written_and_removed(tmp_path, run_module):
     assert not run_module("accelerator_record", gone).changed
 
 
+def test_packages_that_an_installation_added_are_read_from_the_host(tmp_path, run_module):
+    path, packages = tmp_path / "accelerator.json", tmp_path / "packages"
+    packages.write_text("gcc\n")
+    options = {"path": str(path), "planned": PLANNED, "list": ["cat", str(packages)]}
+    listed = run_module("accelerator_record", {**options, "state": "listed"})
+    assert listed["installed"] == ["gcc"] and not listed.changed and not path.exists()
+    packages.write_text("gcc\nnew\n")
+    assert run_module("accelerator_record", {**options, "before": listed["installed"]}).changed
+    assert json.loads(path.read_text())["packages"] == ["new", "old"]
+
+
 def test_a_directory_with_something_else_stays(tmp_path, run_module):
     (tmp_path / "accelerator.json").write_text("{")
     (tmp_path / "other").write_text("")

@@ -544,7 +544,7 @@ def test_check_mode_asks_for_no_key_and_installs_nothing(of):
 
 
 def failed(argv, **said):
-    return {"rc": 1, "item": {"argv": argv, **said}, "stderr_lines": ["", f"{argv[0]} fails"], "stdout_lines": []}
+    return {"rc": 1, "command": {"argv": argv, **said}, "stderr_lines": ["", f"{argv[0]} fails"], "stdout_lines": []}
 
 
 def test_a_module_that_cannot_be_unloaded_waits_for_a_restart(of):
@@ -571,7 +571,7 @@ def test_a_module_that_was_not_built_is_no_reason_for_a_restart(of):
 def test_what_waits_for_the_restart_is_not_started(of):
     waits, _built = of("h100_sxm", {"system": {"nouveau": True}, "nvidia": None, "packages": {"installed": None}})
     runs, _built = of("h100_bare")
-    assert role_driver.step(waits)["waits"] and not role_driver.step(runs)["waits"]
+    assert role_driver.step(waits)["after_restart"] and not role_driver.step(runs)["after_restart"]
     assert [each["name"] for each in role_driver.step(runs)["enable"]] == [
         "nvidia-persistenced",
         "nvidia-fabricmanager",
@@ -678,8 +678,9 @@ def test_the_driver_of_another_installation_is_not_removed(of):
     unit = "# Managed by modelops.inference\n[Service]\nExecStart=/srv/demo/current/bin/xinference-local --port 9999\n"
     files = {"etc/systemd/system/demo.service": unit}
     changes = {"processes": [], "record": json.dumps(HOLDS)}
-    case, _built = of("h100_sxm", changes, files=files, state="absent", server_stops=True)
+    case, built = of("h100_sxm", changes, files=files, state="absent", server_stops=True)
     refused = role.refusal(case)
+    assert role.role(case, built.host)["tasks"] == ["refuse"]
     assert "which has another installation of this collection in /srv/demo. Remove that one first" in refused
     assert refused.endswith("or leave the driver with -e accelerator_state=present. Nothing was changed.")
     own, _built = of("h100_sxm", changes, files=files, state="absent", directory="/srv/demo/")
@@ -694,8 +695,7 @@ def test_a_part_of_huaweis_needs_its_installer(of):
     )
     files = [{"part": part, "path": f"/{part}.run"} for part in ("driver", "cann")]
     case, _built = of("ascend_910b", record, state="absent", ascend_files=files)
-    by_part = role_removal.removal(case)["parts"]
-    parts = [*by_part["cann"], *by_part["firmware"], *by_part["driver"]]
+    parts = role_removal.removal(case)["installers"]
     assert [(part["part"], part["argv"][1], part["then"]) for part in parts] == [
         ("cann", "--uninstall", ["driver"]), ("driver", "--uninstall", []),
     ]  # fmt: skip
@@ -706,7 +706,7 @@ def test_what_is_removed(of):
     case, built = of("h100_sxm", {"record": json.dumps(record), "processes": []}, state="absent")
     made = role.role(case, built.host)
     assert made["tasks"] == ["plan", "absent", "restart"]
-    assert made["removal"]["asked_for"] == ["nvidia-driver-cuda"] and made["removal"]["family"] == "debian"
+    assert made["removal"]["requested"] == ["nvidia-driver-cuda"] and made["removal"]["family"] == "debian"
     assert made["removal"]["initramfs"][0]["needs"] == "/usr/sbin/update-initramfs"
     assert made["restart"]["reasons"] == ["the kernel still runs the module that was removed"]
 

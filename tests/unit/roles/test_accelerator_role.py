@@ -71,7 +71,12 @@ def played(folder, *words, hosts):
     """What the role says of machines that are trees, each (machine, variables)."""
     for name, (machine, _variables) in hosts.items():
         machines.build(folder / name, machine)
-    play = [{"hosts": "all", "gather_facts": False, "roles": ["modelops.inference.accelerator"]}]
+    # What a play has after the role, whose variables are not public.
+    msg = "{{ inventory_hostname }} requires a restart: {{ accelerator_reboot_required }}, {{ accelerator_waits }}"
+    told = {"ansible.builtin.debug": {"msg": msg}}
+    include = {"ansible.builtin.include_role": {"name": "modelops.inference.accelerator"}}
+    tasks = [include, {"tags": "told", **told}]
+    play = [{"hosts": "all", "gather_facts": False, "tasks": tasks}]
     (folder / "play.yml").write_text(json.dumps(play))
     common = {
         "ansible_connection": "local",
@@ -105,6 +110,7 @@ def test_check_mode_says_what_would_be_done_and_writes_nothing(tmp_path):
     }
     said = played(tmp_path, "--check", "--diff", hosts=hosts)
     assert "loaded would have to start again (nouveau is loaded)." in said
+    assert "loaded requires a restart: True, True" in said and "other requires a restart: False, False" in said
     assert "in place of 535.183.01" in said and "other has to" not in said and "other would have" not in said
     for line in (
         "+URIs: https://mirror.example/",
@@ -122,6 +128,6 @@ BUDGET = 5
 
 
 def test_a_run_without_a_change_has_few_tasks(tmp_path):
-    said = played(tmp_path, hosts={"none": ("none", {}), "settled": ("h100_sxm", {})})
+    said = played(tmp_path, "--skip-tags", "told", hosts={"none": ("none", {}), "settled": ("h100_sxm", {})})
     for host in ("none", "settled"):
         assert len(re.findall(rf"^(?:ok|skipping|changed): \[{host}\]", said, re.MULTILINE)) <= BUDGET, said

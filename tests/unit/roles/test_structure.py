@@ -21,12 +21,12 @@ FILTERS = sorted(path for path in ROOT.glob("plugins/filter/*.py") if path.name 
 
 #: Metric -> its maximum. Lower a number when you have made it less; the goal is behind it.
 MOST = {
-    "expressions": 478,  # 350
+    "expressions": 402,  # 350
     "private variables": 19,  # 40
     "private variables that others read": 12,  # 0
     "public filters": 4,  # 3
-    "lines": 4130,  # 5,000
-    "files with a single task": 13,  # 0
+    "lines": 3875,  # 5,000
+    "files with a single task": 11,  # 0
 }
 RAISED = (
     "{told}; the table in tests/unit/roles/test_structure.py allows {most}. Let a plan in Python decide (docs/architecture.md), and give "
@@ -61,10 +61,17 @@ def read_by_others():
     return sorted(set(found))
 
 
+def entry_points(role):
+    """Files of tasks that are for playbooks, by the role's argument specification."""
+    return yaml.safe_load((ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text())["argument_specs"]
+
+
 def alone():
-    """Files of tasks with a single task."""
+    """Files of tasks with a single task, but for entry points."""
     found = []
     for path in TASKS:
+        if path.stem in entry_points(path.relative_to(ROOT / "roles").parts[0]):
+            continue
         tasks = yaml.safe_load(path.read_text())
         if len(tasks) == 1 and "block" not in tasks[0]:
             found.append(str(path.relative_to(ROOT / "roles")))

@@ -6,13 +6,16 @@
 from __future__ import annotations
 
 import pytest
+from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from ansible_collections.modelops.inference.plugins.action import accelerator_repositories
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import reading
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.accelerator import (
     Moment,
     Pretended,
     controller_boot_id,
+    declared_keys,
     options,
     proof,
 )
@@ -123,3 +126,20 @@ def test_what_was_proven_is_not_proven_again(variables, due, proven, proves):
     else:
         assert asked["timeout"] == 9 and "due" not in asked and asked["python"] == asked["proves"]["python"]
         assert {key: asked["proves"][key] for key in proves} == proves
+
+
+def test_a_host_gets_no_file_that_the_inventory_does_not_name(tmp_path):
+    key, other = tmp_path / "key.asc", tmp_path / "id_ed25519"
+    key.write_text("a key\n")
+    other.write_text("a secret\n")
+    mirrors = {"nvidia": {"url": "https://mirror.example/", "key": str(key)}, "rocm": None}
+    declared = declared_keys(Settings({"accelerator_repositories": mirrors}, INVENTORY, lambda name, value: value))
+    assert declared == [str(key)]
+    action = object.__new__(accelerator_repositories.ActionModule)
+    row = {"path": "/etc/apt/keyrings/modelops-nvidia.asc", "about": "repository nvidia"}
+    assert action._key({**row, "src": str(key)}, declared)["content"] == "a key\n"
+    assert action._key({**row, "src": "https://a/key"}, declared)["url"] == "https://a/key"
+    with pytest.raises(
+        AnsibleActionFail, match="repository nvidia: the host asks for .*id_ed25519, which accelerator_rep"
+    ):
+        action._key({**row, "src": str(other)}, declared)
