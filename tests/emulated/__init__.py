@@ -9,13 +9,17 @@ run.py instead of doing its work. Modules are called in Ansible's worker (callba
 
 from __future__ import annotations
 
+import atexit
 import functools
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from emulated import fork_server
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -63,10 +67,9 @@ class Hosts:
     def __init__(self, folder: Path, inventory: Path, gpus=()):
         self.folder, self.inventory = folder, inventory
         self.env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORKS": "50", "NO_COLOR": "1"}
-        self.env.update(ANSIBLE_COLLECTIONS_PATH=str(folder), ANSIBLE_HOME=str(folder / "home"))
+        self.env.update(ANSIBLE_COLLECTIONS_PATH=str(_collections()), ANSIBLE_HOME=str(_collections() / "home"))
         self.env.update(called_in_process(os.environ.get("ANSIBLE_CALLBACKS_ENABLED", "")))
-        self._link()
-        found = self._found()
+        found = json.loads(_found())
         for host, variables in self.listed["_meta"]["hostvars"].items():
             top = folder / "hosts" / host
             for name in ("secrets", "etc"):
@@ -107,49 +110,56 @@ class Hosts:
 
     def command(self, program, *words):
         """A program of Ansible on these hosts, with a playbook of the collection, say."""
-        words = [str(self.folder / COLLECTION / word) if word.endswith(".yml") else word for word in words]
+        words = [str(_collections() / COLLECTION / word) if word.endswith(".yml") else word for word in words]
         extra = json.dumps({**HERE_INSTEAD, "emulated": str(self.folder)})
         return [Path(sys.executable).parent / program, "-i", self.inventory, *words, "-e", extra]
 
     def _run(self, *words):
-        return subprocess.run(self.command(*words), env=self.env, capture_output=True, text=True, check=False)
+        return fork_server.run(self.command(*words), env=self.env)
 
     @staticmethod
     def _directories(top):
         return [(top, "0755"), (top / "models", "0755"), (top / "home", "0750"), (top / "reconciler", "0755")]
 
-    def _link(self):
-        """A collection of links to the real one, in which `run` is another."""
-        new, old = self.folder / COLLECTION, ROOT
-        frame = Path("plugins/module_utils/_module.py")
-        for part in [*frame.parts]:
-            new.mkdir(parents=True)
-            for path in old.iterdir():
-                if path.name != part and not path.name.startswith(".") or part == frame.name and path.name != part:
-                    (new / path.name).symlink_to(path)
-            new, old = new / part, old / part
-        new.write_text(
-            old.read_text() + "\n" + (HERE / "run.py").read_text().replace("from __future__", "# from __future__")
-        )
 
-    def _found(self):
-        """What the real probe says of a directory of this machine that is not there."""
-        nothing = str(self.folder / "nothing")
-        given = dict(
-            path=nothing, home=nothing, models_dir=nothing, service_manager="supervisord", _ansible_remote_tmp="/tmp"
+@functools.cache
+def _collections():
+    """A collection of links to the real one, in which `run` is another."""
+    top = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, top)
+    new, old = top / COLLECTION, ROOT
+    frame = Path("plugins/module_utils/_module.py")
+    for part in [*frame.parts]:
+        new.mkdir(parents=True)
+        for path in old.iterdir():
+            if path.name != part and not path.name.startswith(".") or part == frame.name and path.name != part:
+                (new / path.name).symlink_to(path)
+        new, old = new / part, old / part
+    new.write_text(
+        old.read_text() + "\n" + (HERE / "run.py").read_text().replace("from __future__", "# from __future__")
+    )
+    return top
+
+
+@functools.cache
+def _found():
+    """What the real probe says of a directory of this machine that is not there."""
+    nothing = str(_collections() / "nothing")
+    given = dict(
+        path=nothing, home=nothing, models_dir=nothing, service_manager="supervisord", _ansible_remote_tmp="/tmp"
+    )
+    with tempfile.TemporaryDirectory() as top:
+        Path(top, COLLECTION).parent.mkdir(parents=True)
+        Path(top, COLLECTION).symlink_to(ROOT)
+        done = subprocess.run(
+            [sys.executable, "-m", PROBE],
+            input=json.dumps({"ANSIBLE_MODULE_ARGS": given}),
+            env={**os.environ, "PYTHONPATH": top},
+            capture_output=True,
+            text=True,
+            check=True,
         )
-        with tempfile.TemporaryDirectory() as top:
-            Path(top, COLLECTION).parent.mkdir(parents=True)
-            Path(top, COLLECTION).symlink_to(ROOT)
-            done = subprocess.run(
-                [sys.executable, "-m", PROBE],
-                input=json.dumps({"ANSIBLE_MODULE_ARGS": given}),
-                env={**os.environ, "PYTHONPATH": top},
-                capture_output=True,
-                text=True,
-                check=True,
-            )
-        found = json.loads(done.stdout)
-        found["user"]["id"] = 990
-        found["disk"].update(free_bytes=1 << 40, writable=True)
-        return found
+    found = json.loads(done.stdout)
+    found["user"]["id"] = 990
+    found["disk"].update(free_bytes=1 << 40, writable=True)
+    return json.dumps(found)

@@ -67,7 +67,7 @@ def kept(key, compiled):
 def code_of(self, fullname):
     source = self.get_source(fullname)
     if source is not None and not self._compiled_code:
-        key = (self.get_filename(fullname), source)
+        key = (os.path.realpath(self.get_filename(fullname)), source)
         self._compiled_code = kept(key, lambda: get_code(self, fullname))
     return get_code(self, fullname)
 
