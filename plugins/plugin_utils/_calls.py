@@ -9,10 +9,13 @@ from __future__ import annotations
 import typing as t
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call
 
 Result = dict[str, t.Any]
+
+display = Display()
 
 
 class CallingAction(ActionBase):
@@ -29,6 +32,9 @@ class CallingAction(ActionBase):
             if result.get("failed") and call.may_fail:
                 result["failed"] = False
             failed = failed or bool(result.get("failed"))
+            said = call.says(result) if call.says and not result.get("failed") else ""
+            if said:
+                display.display(said)
             results.append(result)
         return results
 

@@ -13,14 +13,14 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._dify import ke
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import by_call
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.task import Task, native
 
-# The variable that the role xinference leaves on each host whose key it replaced: cluster, old, api_key_file.
-ROTATED = "xinference_replaced_key"
+# The result of the step key_begun on each host whose key is replaced: cluster, old, api_key_file.
+ROTATED = "xinference_key_result"
 
 
 def new_key(task: Task) -> dict[str, t.Any]:
     """On the host of each cluster: keeps its new key for the step ``rotate``. In check mode there is none."""
-    rotated = task.get(ROTATED)
-    if rotated and not task.check:
+    rotated = task.get(ROTATED) or {}
+    if "old" in rotated and not task.check:
         keys.keep(task.host, keys.fetch(task.action, rotated["api_key_file"]))
     return {"changed": False}
 
@@ -28,7 +28,7 @@ def new_key(task: Task) -> dict[str, t.Any]:
 def rotate(task: Task) -> dict[str, t.Any]:
     """Replaces the keys. A Dify that fails does not fail the task: by ``holders`` the playbook decides about the old keys."""
     targets = task.targets()
-    rotated = {host: native(value) for host, value in task.play.having(ROTATED).items()}
+    rotated = {host: native(value) for host, value in task.play.having(ROTATED).items() if "old" in value}
     clusters = [
         {"cluster": found["cluster"], "old": found["old"], "api_key": keys.kept(host)}
         for host, found in rotated.items()

@@ -21,6 +21,7 @@ class Call:
     :param told: what the result says beside what the module returns.
     :param may_fail: whether the step goes on, and does not fail, where this one does.
     :param always: whether it is executed also where one before it failed.
+    :param says: gives the text of its result for the person who runs the playbook; empty where there is none.
     """
 
     module: str
@@ -29,6 +30,7 @@ class Call:
     told: Options = field(default_factory=dict)
     may_fail: bool = False
     always: bool = False
+    says: t.Callable[[t.Mapping[str, t.Any]], str] | None = None
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site import ho
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import SUPERVISOR, WORKER, Host
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.network import loopback
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import HostRelease
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.rotation import Rotation
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.service import Service
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.weights import Weights, given_by
 
@@ -97,6 +98,7 @@ class HostPlan:
             "denied": host_refusals.denied(host),
             "accelerator": _accelerator(host),
             "built": dict(host.request.built),
+            "rotation": Rotation.of(host.settings).data,
             "steps": self.steps,
             "refusals": self.refusals,
         }

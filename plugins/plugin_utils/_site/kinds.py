@@ -59,7 +59,9 @@ def refusal(value: t.Any, option: Option, error: Exception | None) -> str:
     else:
         told = f"'{value}'"
     if isinstance(error, ArgumentValueError):
-        return f"is {told}, not one of {', '.join(map(str, option['choices']))}"
+        choices = list(map(str, option["choices"]))
+        near = [] if option.get("no_log") else difflib.get_close_matches(str(value), choices, n=1)
+        return f"is {told}, not one of {', '.join(choices)}{f' (did you mean {near[0]}?)' if near else ''}"
     default = option.get("default")
     hint = f" (the default is {json.dumps(default)})" if isinstance(default, (bool, int, float)) else ""
     if value is not None and wanted == "str" and kind in ("bool", "int", "float"):

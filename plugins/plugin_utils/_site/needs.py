@@ -11,17 +11,22 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import rotation
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
+
 
 class PlaybookNeeds(t.NamedTuple):
     """
     :param roles: whose variables are validated, and their names.
     :param also: variables of other roles, of which name, type and choice are validated.
     :param installs: whether a release is installed that the inventory names.
+    :param own: refusals of the playbook itself.
     """
 
     roles: tuple[str, ...]
     also: tuple[str, ...] = ()
     installs: bool = False
+    own: t.Callable[[Settings], Refusals] | None = None
 
     def names(self, roles: t.Mapping[str, str]) -> list[str]:
         """
@@ -44,7 +49,7 @@ PLAYBOOKS: dict[str, PlaybookNeeds] = {
     "rollback": _SERVES,
     "restart": _SERVES,
     # The new key goes to the Difys.
-    "rotate": PlaybookNeeds(("xinference", "dify")),
+    "rotate": PlaybookNeeds(("xinference", "dify"), own=rotation.refusals),
     # The models of a server are captured, whatever the inventory declares. Of dify_targets the connection is enough.
     "capture": PlaybookNeeds(("xinference",), ("dify_capture_dest",)),
     "drain": _HOST,

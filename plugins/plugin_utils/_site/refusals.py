@@ -59,6 +59,8 @@ def refusals(
     if "dify" in roles:
         source = dify.source(settings, names) if "models" in roles else None
         found += dify.refusals(settings, [source] if source else [])
+    if needs.own:
+        found += needs.own(settings)
     return list(dict.fromkeys(map(_in_one_line, found)))
 
 

@@ -17,6 +17,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site import (
     release,
     serve,
     steps_models,
+    steps_rotation,
     steps_running,
     steps_weights,
 )
@@ -263,6 +264,7 @@ STEPS: dict[str, t.Callable[[HostPlan, Run], Call | list[Call]]] = {
     "stop": _stop,
     "users": _users,
     **steps_models.STEPS,
+    **steps_rotation.STEPS,
     **steps_running.STEPS,
     **steps_weights.STEPS,
 }

@@ -417,7 +417,7 @@ def test_a_dify_that_is_down_keeps_the_old_key_of_its_clusters(newest, cluster, 
     newest.backend.upstreams[cluster.url] = Upstream(default_models(), key=new)
     (site.folder / "client_key").write_text(new)
     rotated = {"cluster": "one", "old": [old[:7]], "api_key_file": cluster.key_file}
-    hosts = {"gpu01": {"xinference_replaced_key": rotated}, "gpu02": {}}
+    hosts = {"gpu01": {"xinference_key_result": rotated}, "gpu02": {}}
     down = target(newest, name="lab", url="http://127.0.0.1:9", plugin={"state": "present"})
     for targets, held in (([target(newest), down], ["gpu01"]), ([target(newest)], [])):
         run = site(hosts, task="rotate", dify_targets=targets)

@@ -394,20 +394,3 @@ def test_what_was_served_is_watched_but_what_waits_for_a_worker(host):
         "uids"
     ] == ["a"]
     assert "uids" not in calls("answers", HostPlan.of(host()), Run(), {})[0].options
-
-
-@pytest.mark.parametrize(
-    ("variables", "check_mode", "changed", "password"),
-    [
-        ({"xinference_admin_password": "new"}, False, True, "new"),
-        # The server still has the old one.
-        ({"xinference_admin_password": "new", "rotate_old_admin_password": "old"}, True, True, "old"),
-        ({"xinference_admin_password": "new", "rotate_old_admin_password": "old"}, True, False, "new"),
-        ({"xinference_admin_password": "new"}, True, True, None),
-    ],
-)
-def test_by_which_password_a_key_is_rotated(host, variables, check_mode, changed, password):
-    run = Run({"xinference_password_result": {"changed": changed}}, check_mode)
-    options = calls("key", HostPlan.of(host(variables)), run, {"state": "begun"})[0].options
-    assert options.get("password") == password
-    assert (options.get("password_file") is None) == (password is not None)
