@@ -58,6 +58,17 @@ def called_in_process(callbacks: str = "") -> dict[str, str]:
     return {"ANSIBLE_CALLBACK_PLUGINS": str(HERE / "callback_plugins"), "ANSIBLE_CALLBACKS_ENABLED": enabled}
 
 
+def play(*words, cwd=None, **variables):
+    """What subprocess.run says of ansible-playbook with these arguments and environment variables, and the collection as it is.
+
+    All tests play by one configuration, tests/unit/roles/playbooks/ansible.cfg, and so by one server.
+    """
+    collections = next(path for path in sys.path if (Path(path) / "ansible_collections" / "modelops").is_dir())
+    env = {**os.environ, **called_in_process(), "ANSIBLE_COLLECTIONS_PATH": collections, "NO_COLOR": "1", **variables}
+    env["ANSIBLE_CONFIG"] = str(ROOT / "tests/unit/roles/playbooks/ansible.cfg")
+    return fork_server.run([Path(sys.executable).parent / "ansible-playbook", *words], env=env, cwd=cwd)
+
+
 class Hosts:
     """The hosts of an inventory, which have nothing yet but a service user, below a directory of their own.
 

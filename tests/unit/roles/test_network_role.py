@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
+import emulated
 import pytest
 
 PLAYBOOKS = Path(__file__).parent / "playbooks"
@@ -37,16 +36,8 @@ def play(tmp_path):
         groups = {"xinference_supervisors": {"hosts": supervisors}, "xinference_workers": {"hosts": workers}}
         inventory.write_text(json.dumps(groups))
         common = {"outcome": str(tmp_path), "ansible_python_interpreter": sys.executable}
-        done = subprocess.run(
-            [
-                Path(sys.executable).parent / "ansible-playbook",
-                *("-i", inventory, "-c", "local", "-e", json.dumps(common), PLAYBOOKS / "network.yml", *options),
-            ],
-            env={**os.environ, "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"), "ANSIBLE_FORCE_COLOR": "0"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        words = ["-i", inventory, "-c", "local", "-e", json.dumps(common), PLAYBOOKS / "network.yml", *options]
+        done = emulated.play(*words)
         found = {path.stem: json.loads(path.read_text()) for path in tmp_path.glob("*.json") if path != inventory}
         return done.returncode, " ".join((done.stdout + done.stderr).split()), found
 

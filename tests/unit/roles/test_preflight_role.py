@@ -6,10 +6,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import emulated
@@ -29,18 +26,7 @@ def play(tmp_path):
         children = {group: {"hosts": dict.fromkeys(members, {})} for group, members in (groups or {}).items()}
         inventory = {"all": {"hosts": hosts, "children": children, "vars": {"ansible_connection": "local"}}}
         (tmp_path / "hosts.json").write_text(json.dumps(inventory))
-        done = subprocess.run(
-            [Path(sys.executable).parent / "ansible-playbook", "-i", tmp_path / "hosts.json", PLAYBOOKS / playbook],
-            env={
-                **os.environ,
-                **emulated.called_in_process(),
-                "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
-                "ANSIBLE_FORCE_COLOR": "0",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = emulated.play("-i", tmp_path / "hosts.json", PLAYBOOKS / playbook)
         return Said(done.stdout + done.stderr, hosts)
 
     return run

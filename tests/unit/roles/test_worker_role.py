@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -39,19 +37,8 @@ def play(tmp_path):
             "xinference_start_timeout": 5,
             **more,
         }
-        command = [Path(sys.executable).parent / "ansible-playbook", "-i", tmp_path / "hosts.json"]
-        done = subprocess.run(
-            [*command, PLAYBOOKS / "worker.yml", "--limit", "w", "-e", json.dumps(variables)],
-            env={
-                **os.environ,
-                **emulated.called_in_process(),
-                "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
-                "ANSIBLE_FORCE_COLOR": "0",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        words = ["-i", tmp_path / "hosts.json", PLAYBOOKS / "worker.yml", "--limit", "w", "-e", json.dumps(variables)]
+        done = emulated.play(*words)
         return done.returncode, " ".join((done.stdout + done.stderr).split())
 
     return run
