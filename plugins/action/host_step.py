@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleActionFail
+from ansible.utils.display import Display
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
@@ -18,11 +19,12 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site import re
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Run
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Request
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.steps import STEPS, calls
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.steps import DIALOGUES, STEPS, calls
 from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables, native
 
+display = Display()
 SPEC = {
-    "step": {"type": "str", "required": True, "choices": list(STEPS)},
+    "step": {"type": "str", "required": True, "choices": [*STEPS, *DIALOGUES]},
     "options": {"type": "dict", "default": {}},
 }
 
@@ -39,8 +41,14 @@ class ActionModule(CallingAction):
             found = native(known["xinference_found"])
             host = Variables(self._templar, known).host(found["plan"]["part"], Request.of(found["plan"]), found)
             _secrets.hide(*release.logins(host.settings))
-            run = Run(known, bool(self._task.check_mode), _run_files.random)
-            made = calls(given["step"], HostPlan.of(host), run, given["options"])
+            run, plan = Run(known, bool(self._task.check_mode), _run_files.random), HostPlan.of(host)
+            if given["step"] in DIALOGUES:
+                result = self.answered(DIALOGUES[given["step"]](plan, run), known)
+            else:
+                result = merged(self.executed(calls(given["step"], plan, run, given["options"]), known))
         except ModelopsError as exc:
             raise AnsibleActionFail(_secrets.redacted(str(exc))) from exc
-        return _secrets.cleaned(merged(self.executed(made, known)))
+        result = _secrets.cleaned(result)
+        for line in str(result.pop("said", "")).splitlines():
+            display.display(line)
+        return result

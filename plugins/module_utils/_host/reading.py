@@ -99,6 +99,7 @@ def read(p: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "log": _log.redacted(managers[p["service"]].log_tail(p["log_lines"])) if p["log_lines"] else "",
         "ffmpeg": shutil.which("ffmpeg", path=p["search_path"] or None) or "",
         "weights": weights.records(p["models_dir"]),
+        "models_entries": weights.entries(p["models_dir"]),
         "bind": bind,
     }
     found["port"] = probe.port(bind["address"] or p["host"], p["port"], found["service"]["pid"])

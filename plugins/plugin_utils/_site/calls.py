@@ -22,6 +22,7 @@ class Call:
     :param may_fail: whether the step goes on, and does not fail, where this one does.
     :param always: whether it is executed also where one before it failed.
     :param says: gives the text of its result for the person who runs the playbook; empty where there is none.
+    :param delay: seconds to wait before.
     """
 
     module: str
@@ -31,6 +32,12 @@ class Call:
     may_fail: bool = False
     always: bool = False
     says: t.Callable[[t.Mapping[str, t.Any]], str] | None = None
+    delay: int = 0
+
+
+#: A step whose next execution depends on the result of the one before: it gives calls, gets their results, and returns its own. Of that
+#: ``said`` is shown to the person who runs the playbook.
+Dialogue = t.Generator[Call, t.Mapping[str, t.Any], Options]
 
 
 @dataclass(frozen=True)
@@ -57,3 +64,12 @@ class Run:
     def of(self, host: str, name: str) -> t.Any:
         """A variable of another host; None where it has none."""
         return self.result("hostvars").get(host, {}).get(name)
+
+    def workers(self, members: t.Mapping[str, t.Any]) -> list[t.Mapping[str, t.Any]]:
+        """The workers of a cluster that this run has brought up, as the step ``worker`` returned them.
+
+        :param members: of the cluster, as clusters.members has them.
+        """
+        rows = (self.of(row["host"], "xinference_worker") for row in members.get("workers", ()))
+        # Of a worker that failed, or stays stopped, there are no cards.
+        return [row for row in rows if row and "gpus" in row]

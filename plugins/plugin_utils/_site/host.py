@@ -102,6 +102,15 @@ class Host:
         return str(self.value("xinference_home"))
 
     @property
+    def models_dir(self) -> str:
+        return str(self.value("xinference_models_dir"))
+
+    @property
+    def removed(self) -> bool:
+        """Whether the host must have nothing of the collection."""
+        return bool(self.value("xinference_state") == "absent")
+
+    @property
     def secrets(self) -> str:
         return f"{self.directory}/secrets"
 

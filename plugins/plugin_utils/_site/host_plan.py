@@ -10,7 +10,7 @@ import dataclasses
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import host_refusals
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import host_refusals, removal
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import SUPERVISOR, WORKER, Host
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.network import loopback
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import HostRelease
@@ -43,8 +43,11 @@ class HostPlan:
         """
         release = HostRelease.of(host)
         service = Service.of(host, release)
-        installs = host.request.installs and host.value("xinference_state") == "present"
+        installs = host.request.installs and not host.removed
         weights = Weights.of(host.declared, host.found["weights"]) if installs else Weights((), (), {}, ())
+        if host.removed and host.request.step == "site":
+            refused = tuple(filter(None, removal.refusals(host)))
+            return cls(host, release, service, weights, dict(removal.steps(host)), refused, tuple(removal.notes(host)))
         steps = dict(_steps(host, release, service, weights)) if installs else {}
         refusals = tuple(each for each in _refusals(host, release, service, steps) if each)
         return cls(host, release, service, weights, steps, refusals, tuple(_notes(host, release, steps)))

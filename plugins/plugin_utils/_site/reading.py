@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import firewall
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import SUPERVISOR, WORKER, Host
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import firewall, removal
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import SUPERVISOR, Host
 
 MODULE = "modelops.inference.xinference_host_info"
 
@@ -25,7 +25,7 @@ def options(host: Host, log_lines: int = 0, whole: t.Mapping[str, t.Any] | None 
         "home": host.home,
         "models_dir": value("xinference_models_dir"),
         "service": host.service,
-        "services": [] if host.part == WORKER else [f"{host.service}-reconcile"],
+        "services": removal.services(host),
         "service_manager": value("xinference_service_manager"),
         "user": value("xinference_user"),
         "host": value("xinference_host"),
@@ -52,9 +52,11 @@ def options(host: Host, log_lines: int = 0, whole: t.Mapping[str, t.Any] | None 
 
 def _firewall(host: Host) -> dict[str, t.Any]:
     """Options that compare the firewall of the host, which lets in the hosts of the cluster by the addresses of their names there."""
-    if not host.value("xinference_firewall"):
+    if not host.value("xinference_firewall") or (host.removed and removal.leaves_supervisor(host)):
         return {}
-    peers = [{"name": each["name"], "address": each["address"]} for each in host.members.get("hosts", ())]
+    # Where the rules go nobody is let in.
+    members = () if host.removed else host.members.get("hosts", ())
+    peers = [{"name": each["name"], "address": each["address"]} for each in members]
     asked = {"firewall": firewall.options(host.settings, [peer["name"] for peer in peers])}
     return {**asked, "network": {"name": host.name, "peers": peers}} if peers else asked
 

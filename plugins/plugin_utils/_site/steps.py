@@ -17,12 +17,15 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site import (
     release,
     serve,
     steps_models,
+    steps_network,
+    steps_removal,
     steps_rotation,
     steps_running,
     steps_weights,
+    steps_worker,
 )
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Options, Run
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Host
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Dialogue, Options, Run
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import WORKER, Host
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.pins import SUPERVISOR, UV
 
@@ -81,8 +84,25 @@ def _of_release(plan: HostPlan) -> Options:
     }
 
 
-def _python(plan: HostPlan, run: Run) -> Call:
-    return Call("xinference_release", {**_of_release(plan), "ask": True})
+def _python(plan: HostPlan, run: Run) -> Dialogue:
+    """A Python that there are packages for, and before it packages of the distribution that an environment is made with.
+
+    An index of one's own may have every wheel, and what it lacks the build names: so a run goes on without those packages.
+    """
+    host, changed, said = plan.host, False, []
+    cached = {"apt": {"update_cache": True, "cache_valid_time": 3600}, "dnf": {}}
+    for manager, options in cached.items():
+        names = host.found["system"]["lacks"][manager]
+        # apt itself cannot run in check mode where python3-apt is missing.
+        if names and not run.check_mode:
+            result = yield Call(f"ansible.builtin.{manager}", {"name": names, **options})
+            changed = changed or bool(result.get("changed"))
+            if result.get("failed"):
+                said.append(
+                    f"{host.who}: {', '.join(names)} could not be installed: {result.get('msg', '')}. The run goes on without."
+                )
+    found = yield Call("xinference_release", {**_of_release(plan), "ask": True})
+    return {**found, "changed": changed or bool(found.get("changed")), "said": "\n".join(said)}
 
 
 def _release(plan: HostPlan, run: Run) -> Call:
@@ -186,16 +206,27 @@ def _recovery(plan: HostPlan, run: Run) -> Call:
     return Call("xinference_directory", {"paths": [path], "state": "absent"})
 
 
-def _hold(plan: HostPlan, run: Run) -> Call:
+def _hold(plan: HostPlan, run: Run) -> list[Call]:
     """The reconciler would bring back yesterday's models as soon as the server answers. Role models ends that, otherwise the time does."""
-    argv = [plan.host.interpreter, plan.host.reconciler, "hold", "900"]
-    return Call("ansible.builtin.command", {"argv": argv})
+    host = plan.host
+    if host.part == WORKER or host.reconciler not in host.found["files"]:
+        return []
+    return [Call("ansible.builtin.command", {"argv": [host.interpreter, host.reconciler, "hold", "900"]})]
 
 
 def _directories(plan: HostPlan, run: Run) -> list[Call]:
-    """Data of a service that ran as another user are handed over. The modes stay, because there are secrets among the files."""
+    """The service's user, where there is none, and the directories.
+
+    Data of a service that ran as another user are handed over. The modes stay, because there are secrets among the files.
+    """
     host, found = plan.host, []
     user = host.value("xinference_user")
+    if user and host.found["user"]["id"] < 0:
+        about = {"name": user, "group": host.value("xinference_group"), "home": host.home, "create_home": False}
+        found += [
+            Call("ansible.builtin.group", {"name": about["group"], "system": True}),
+            Call("ansible.builtin.user", {**about, "shell": "/usr/sbin/nologin", "system": True}),
+        ]
     for each in reading.directories(host):
         owned = each["service_owns"]
         owner = {"owner": user, "group": host.value("xinference_group")} if owned and user else {}
@@ -255,7 +286,6 @@ STEPS: dict[str, t.Callable[[HostPlan, Run], Call | list[Call]]] = {
     "directories": _directories,
     "hold": _hold,
     "leave": _leave,
-    "python": _python,
     "recovery": _recovery,
     "release": _release,
     "reload": _reload,
@@ -264,7 +294,11 @@ STEPS: dict[str, t.Callable[[HostPlan, Run], Call | list[Call]]] = {
     "stop": _stop,
     "users": _users,
     **steps_models.STEPS,
+    **steps_network.STEPS,
+    **steps_removal.STEPS,
     **steps_rotation.STEPS,
     **steps_running.STEPS,
     **steps_weights.STEPS,
+    **steps_worker.STEPS,
 }
+DIALOGUES: dict[str, t.Callable[[HostPlan, Run], Dialogue]] = {"python": _python, **steps_worker.DIALOGUES}

@@ -74,10 +74,8 @@ def _interpreter(plan: HostPlan) -> str:
 
 def _of_models(plan: HostPlan, run: Run) -> Options:
     host = plan.host
-    names = [row["host"] for row in host.members.get("workers", [])]
-    workers = [worker for name in names for worker in [run.of(name, "xinference_worker")] if worker]
     found = host.found if host.api_host == host.name else run.of(host.api_host, "xinference_found") or host.found
-    return serve.of_models(host, workers, found["weights"], plan.data)
+    return serve.of_models(host, run.workers(host.members), found["weights"], plan.data)
 
 
 STEPS: dict[str, t.Callable[[HostPlan, Run], list[Call]]] = {"models": models, "serve": serves}

@@ -32,6 +32,7 @@ FOUND = {
         "user": "root",
         "python_path": "/usr/bin/python3",
         "address": "10.9.9.9",
+        "lacks": {"apt": [], "dnf": []},
     },
     "accelerator": {"accelerator": "none", "torch": {"backend": "cpu"}, "groups": [], "refusals": []},
     "gpus": [],
@@ -53,6 +54,7 @@ FOUND = {
         "manager": "systemd",
         "scope": "system",
         "path": UNIT,
+        "installed": False,
         "active": "stopped",
         "enabled": False,
         "config": "",
@@ -62,6 +64,7 @@ FOUND = {
     "services": {"xinference-reconcile": {"refusal": ""}},
     "ffmpeg": "",
     "weights": {},
+    "models_entries": {"own": [], "foreign": []},
     "bind": {"address": "10.1.1.2", "why_not": ""},
     "port": {"listening": False, "ours": False, "by": ""},
 }

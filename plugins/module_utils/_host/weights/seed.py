@@ -28,9 +28,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._directory impo
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.system.digests import digest_of
 from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file, write_file
-from ansible_collections.modelops.inference.plugins.module_utils._host.weights.weights import RECORD, record
+from ansible_collections.modelops.inference.plugins.module_utils._host.weights.weights import RECORD, STATE, record
 
-STATE = ".seed.json"
 # Seconds without a request, and in all.
 IDLE = 600
 LIFETIME = 86400

@@ -42,6 +42,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.weights.s
 
 RECORD = "source.json"
 DRAFT = ".fetching-"
+# Of the process that gives weights to other hosts.
+STATE = ".seed.json"
 
 # Packages that carry weights have no common interface. Asked in turn: a function that joins the parts of one file,
 # one that copies the model's files out, one that names them where they lie.
@@ -79,6 +81,15 @@ def records(directory: str) -> dict[str, dict[str, t.Any]]:
     """Every complete set of weights by its name."""
     names = os.listdir(directory) if os.path.isdir(directory) else []
     return {name: found for name in sorted(names) for found in [record(directory, name)] if found}
+
+
+def entries(directory: str) -> dict[str, list[str]]:
+    """Names of what lies in a directory of weights: ``own``, complete or not, and ``foreign``, which nobody put there by this file."""
+    found: dict[str, list[str]] = {"own": [], "foreign": []}
+    for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
+        own = name.startswith(DRAFT) or name == STATE or os.path.lexists(os.path.join(directory, name, RECORD))
+        found["own" if own else "foreign"].append(name)
+    return found
 
 
 def drafts(directory: str) -> list[str]:
