@@ -125,6 +125,18 @@ def test_lost_weights_do_not_count(tmp_path):
     assert weights.records(str(tmp_path)) == {}
 
 
+def test_what_others_put_beside_the_weights_is_told_apart(tmp_path):
+    for path in ("a/source.json", ".fetching-b/part", ".seed.json", "llama-of-ann/model.gguf", "notes.txt"):
+        (tmp_path / path).parent.mkdir(exist_ok=True)
+        (tmp_path / path).write_text("{}")
+    (tmp_path / "link").symlink_to(tmp_path / "nothing")
+    assert weights.entries(str(tmp_path)) == {
+        "own": [".fetching-b", ".seed.json", "a"],
+        "foreign": ["link", "llama-of-ann", "notes.txt"],
+    }
+    assert weights.entries(str(tmp_path / "none")) == {"own": [], "foreign": []}
+
+
 def test_several_packages(tmp_path, run_module, monkeypatch):
     monkeypatch.setattr(FakeTools, "make", lambda self, index: IndexSettings(), raising=False)
     monkeypatch.setattr(uv_tools, "Tools", lambda base, uv, cache: FakeTools(ASSEMBLE))

@@ -60,6 +60,16 @@ def test_a_firewall_is_applied_where_nothing_else_differs(site):
     assert code == 0 and [name for name, _given in calls].count("xinference_firewall") == 1, out
 
 
+def test_a_removal_is_shown_step_by_step_and_does_nothing_in_check_mode(site):
+    code, out, calls = site.run("--check", "--diff", "--limit", "lyon", playbook="remove")
+    assert code == 0 and "lyon (cluster lyon), remove_services: xinference is installed" in out, out
+    top = f"{site.folder}/hosts/lyon"
+    assert f"lyon (cluster lyon), remove_directories: {top}/etc, {top}/secrets" in out
+    done = [(name, given["state"]) for name, given in calls if "state" in given]
+    assert done == [("xinference_service", "absent"), ("xinference_directory", "absent")]
+    assert (site.folder / "hosts/lyon/secrets").is_dir()
+
+
 def test_by_batches_a_target_that_names_no_cluster_is_refused_when_all_are_seen(site):
     target = {**OFFICE, "prune": True, "models": {"clusters": ["lyom"]}}
     code, out, calls = site.run("-e", "xinference_serial=2", "-e", json.dumps({"dify_targets": [target]}))
