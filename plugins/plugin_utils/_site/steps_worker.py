@@ -154,19 +154,16 @@ def _undrain(host: Host) -> str:
 # --- a person is told ----------------------------------------------------------------------------------------------------
 
 
-def tell_drained(plan: HostPlan, run: Run) -> Call:
+def tell_drained(plan: HostPlan, run: Run) -> list[Call]:
     return _tell(run, f"{plan.host.name} is drained. {_undrain(plan.host)}")
 
 
-def tell_undrained(plan: HostPlan, run: Run) -> Call:
-    name = plan.host.name
-    return _tell(
-        run,
-        f"{name} is back in its cluster, with what stopped or went for it. What was moved to other workers stays there.",
-    )
+def tell_undrained(plan: HostPlan, run: Run) -> list[Call]:
+    came_back = "is back in its cluster, with what stopped or went for it. What was moved to other workers stays there."
+    return _tell(run, f"{plan.host.name} {came_back}")
 
 
-def tell_decommissioned(plan: HostPlan, run: Run) -> Call:
+def tell_decommissioned(plan: HostPlan, run: Run) -> list[Call]:
     host = plan.host
     place = "the group xinference_workers" if len(host.parts) > 1 else "the inventory"
     closes = ", which closes the firewalls of the others to it" if host.value("xinference_firewall") else ""
@@ -177,9 +174,8 @@ def tell_decommissioned(plan: HostPlan, run: Run) -> Call:
     )
 
 
-def _tell(run: Run, text: str) -> Call:
-    told: Options = {} if run.check_mode else {"said": text}
-    return Call("", told=told)
+def _tell(run: Run, text: str) -> list[Call]:
+    return [] if run.check_mode else [Call("", says=lambda result: text)]
 
 
 STEPS: dict[str, t.Callable[[HostPlan, Run], Call | list[Call]]] = {

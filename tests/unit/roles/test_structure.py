@@ -21,12 +21,12 @@ FILTERS = sorted(path for path in ROOT.glob("plugins/filter/*.py") if path.name 
 
 #: Metric -> its maximum. Lower a number when you have made it less; the goal is behind it.
 MOST = {
-    "expressions": 375,  # 350
-    "private variables": 18,  # 40
-    "private variables that others read": 12,  # 0
+    "expressions": 285,  # 350
+    "private variables": 13,  # 40
+    "private variables that others read": 11,  # 0
     "public filters": 4,  # 3
-    "lines": 3779,  # 5,000
-    "files with a single task": 10,  # 0
+    "lines": 3576,  # 5,000
+    "files with a single task": 7,  # 0
 }
 RAISED = (
     "{told}; the table in tests/unit/roles/test_structure.py allows {most}. Let a plan in Python decide (docs/architecture.md), and give "

@@ -42,8 +42,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.weights.s
 
 RECORD = "source.json"
 DRAFT = ".fetching-"
-# Of the process that gives weights to other hosts.
-STATE = ".seed.json"
+STATE = ".seed.json"  # of the process that gives weights to other hosts
 
 # Packages that carry weights have no common interface. Asked in turn: a function that joins the parts of one file,
 # one that copies the model's files out, one that names them where they lie.
