@@ -10,7 +10,7 @@ import functools
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import reading
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Dialogue, Options, Run
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Dialogue, Run
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import WORKER, Host
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.serve import login
