@@ -6,9 +6,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,12 +16,6 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "accelerator"))
 import machines
 
 PLAYBOOKS = Path(__file__).parent / "playbooks"
-ENVIRONMENT = {
-    **os.environ,
-    **emulated.called_in_process(),
-    "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
-    "ANSIBLE_FORCE_COLOR": "0",
-}
 
 #: Host: variables, and what is said of them after its name.
 WRONG = {
@@ -50,13 +42,7 @@ def test_variables_that_cannot_be_right(tmp_path):
     common = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     inventory = tmp_path / "inventory.json"
     inventory.write_text(json.dumps({"all": {"hosts": hosts, "vars": common}}).replace("{file}", str(file)))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", inventory, PLAYBOOKS / "accelerator.yml"],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = emulated.play("-i", inventory, PLAYBOOKS / "accelerator.yml")
     # ansible-core 2.18 may show it as JSON.
     output = " ".join((done.stdout + done.stderr).replace("\\n", " ").split())
     assert len(re.findall(r" : ok=\d+ \S+ unreachable=0 failed=1 ", output)) == len(hosts), output
@@ -88,14 +74,7 @@ def played(folder, *words, hosts):
         (folder / "etc" / place).mkdir(parents=True)
     variables = {name: variables for name, (_machine, variables) in hosts.items()}
     (folder / "hosts.json").write_text(json.dumps({"all": {"hosts": variables}}))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", folder / "hosts.json", *words]
-        + [folder / "play.yml", "-e", json.dumps(common)],
-        env=ENVIRONMENT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = emulated.play("-i", folder / "hosts.json", *words, folder / "play.yml", "-e", json.dumps(common))
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

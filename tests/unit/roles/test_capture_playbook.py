@@ -5,17 +5,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import emulated
 import pytest
 import yaml
 from servers.xinference import PASSWORD, XinferenceServer
-
-COLLECTIONS = next(path for path in sys.path if (Path(path) / "ansible_collections" / "modelops").is_dir())
 
 
 @pytest.fixture
@@ -38,10 +31,7 @@ def play(site):
     def run(server, *more, playbook="modelops.inference.capture"):
         values = {"capture_hosts": "theirs", "capture_endpoint": server.url, "capture_password": PASSWORD}
         given = [part for name, value in values.items() for part in ("-e", f"{name}={value}")]
-        env = {**os.environ, **emulated.called_in_process()}
-        env.update(ANSIBLE_COLLECTIONS_PATH=COLLECTIONS, ANSIBLE_NOCOLOR="1")
-        command = [Path(sys.executable).parent / "ansible-playbook", "-i", site, playbook, *given, *more]
-        return subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+        return emulated.play("-i", site, playbook, *given, *more)
 
     return run
 

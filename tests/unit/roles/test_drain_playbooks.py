@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import threading
 import time
@@ -17,7 +15,6 @@ import pytest
 import yaml
 from servers.xinference import PASSWORD, XinferenceServer
 
-COLLECTIONS = next(path for path in sys.path if (Path(path) / "ansible_collections" / "modelops").is_dir())
 PLAYBOOKS = Path(__file__).resolve().parents[3] / "playbooks"
 SECOND, THIRD = "127.0.0.2:9998", "127.0.0.3:9998"
 
@@ -53,14 +50,7 @@ def hosts(server, tmp_path, installed):
 @pytest.fixture
 def play(hosts):
     def run(name, *more):
-        env = {
-            **os.environ,
-            **emulated.called_in_process(),
-            "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
-            "ANSIBLE_NOCOLOR": "1",
-        }
-        command = [Path(sys.executable).parent / "ansible-playbook", "-i", hosts, f"modelops.inference.{name}", *more]
-        done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+        done = emulated.play("-i", hosts, f"modelops.inference.{name}", *more)
         return done.returncode, " ".join((done.stdout + done.stderr).split())
 
     return run

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 import urllib.error
 import urllib.request
@@ -24,7 +22,6 @@ from servers.xinference import PASSWORD, XinferenceServer
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import reconcile
 
-COLLECTIONS = next(path for path in sys.path if (Path(path) / "ansible_collections" / "modelops").is_dir())
 OLD = "sk-old4567890123"
 SCOPES = ["models:list", "models:write", "models:register"]
 
@@ -65,21 +62,7 @@ def play(server, file, tmp_path):
         }
         path = tmp_path / "hosts.yml"
         path.write_text(yaml.safe_dump({"all": {"children": {"xinference_local": {"hosts": {"gpu1": given}}}}}))
-        env = {
-            **os.environ,
-            **emulated.called_in_process(),
-            "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
-            "ANSIBLE_NOCOLOR": "1",
-        }
-        command = [
-            Path(sys.executable).parent / "ansible-playbook",
-            "-i",
-            path,
-            "modelops.inference.rotate",
-            "-vv",
-            *more,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+        done = emulated.play("-i", path, "modelops.inference.rotate", "-vv", *more)
         assert OLD not in done.stdout + done.stderr
         return done.returncode, " ".join((done.stdout + done.stderr).split())
 

@@ -6,17 +6,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
-from pathlib import Path
 
 import emulated
 import pytest
 import yaml
 from servers.xinference import PASSWORD, XinferenceServer
 
-COLLECTIONS = next(path for path in sys.path if (Path(path) / "ansible_collections" / "modelops").is_dir())
 SECOND, THIRD = "127.0.0.2:9998", "127.0.0.3:9998"
 EMBEDDING = {"name": "bge-m3", "type": "embedding", "engine": "sentence_transformers"}
 
@@ -60,19 +56,7 @@ def stable(server, tmp_path, installed):
         (tmp_path / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": variables, "children": groups}}))
         (tmp_path / "play.yml").write_text(json.dumps([play]))
         (tmp_path / "host1" / "reconciler" / "declared.json").write_text(json.dumps(remember))
-        env = {
-            **os.environ,
-            **emulated.called_in_process(),
-            "ANSIBLE_COLLECTIONS_PATH": COLLECTIONS,
-            "ANSIBLE_NOCOLOR": "1",
-        }
-        command = [
-            Path(sys.executable).parent / "ansible-playbook",
-            "-i",
-            tmp_path / "hosts.yml",
-            tmp_path / "play.yml",
-        ]
-        done = subprocess.run([*command, *more], capture_output=True, text=True, env=env, check=False)
+        done = emulated.play("-i", tmp_path / "hosts.yml", tmp_path / "play.yml", *more)
         said = " ".join((done.stdout + done.stderr).split())
         assert "service xinference-worker of gpu2 did not stay up" in said, said
         return said
