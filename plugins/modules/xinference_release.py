@@ -18,51 +18,13 @@ description:
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
+  - modelops.inference._environment
   - modelops.inference._index
 options:
-  path:
-    description: Directory that holds the releases.
-    type: path
-    required: true
   id:
     description: Name of the release, C(<version>-<hash of everything that it is made from>).
     type: str
     required: true
-  version:
-    description: Version of Xinference on the package index.
-    type: str
-    required: true
-  extras:
-    description: Extras of the C(xinference) package.
-    type: list
-    elements: str
-    default: []
-  packages:
-    description: Further requirements, as pip writes them.
-    type: list
-    elements: str
-    default: []
-  constraints:
-    description: Constraints, as pip writes them, beside those that the release of Xinference is known to need.
-    type: list
-    elements: str
-    default: []
-  python:
-    description: Python to use, a range such as V(>=3.10,<3.14), a version such as V(3.11), or the path of an interpreter.
-    type: str
-    default: ">=3.10,<3.14"
-  python_source:
-    description:
-      - V(auto) takes the first Python of the host in the range O(python) for which O(torch) is to be had where packages come from, and
-        where there is none has uv fetch one into C(python) below O(path).
-      - V(host) fetches none, V(uv) takes none of the host. The path of an interpreter is taken whatever this says.
-    type: str
-    choices: [auto, host, uv]
-    default: auto
-  ask:
-    description: Only find the Python, see RV(python), and refuse where there is none. Nothing is built.
-    type: bool
-    default: false
   torch:
     description:
       - Which build of torch, as PyTorch's indexes are called, such as V(cpu), V(cu126) or V(rocm7.2). It is looked for in
@@ -70,16 +32,8 @@ options:
       - V(default) takes what the index gives, on Linux a build with CUDA.
       - Needed to build.
     type: str
-  uv:
-    description: Requirement of the installer itself.
-    type: str
-    required: true
-  cache:
-    description: Directory of uv's cache.
-    type: path
-    required: true
   user:
-    description: User that the environment has to work for, the service's. Unset is the user who runs the module.
+    description: User that the environment must work for, the service's. Unset is the user who runs the module.
     type: str
   lock:
     description:
@@ -123,19 +77,6 @@ plan:
   type: list
   elements: str
   sample: ["+ build release 4.1.0-1f0a9c33", "~ activate current (target none -> releases/4.1.0-1f0a9c33)"]
-python:
-  description:
-    - The Python that the environment is made with, the path of one of the host, or the version of one that uv fetches. It is fetched
-      to a temporary directory, where uv is not on the host yet, to prove that it can be.
-    - In check mode O(python), where uv is not on the host yet.
-  returned: when O(ask) is true
-  type: str
-  sample: /usr/bin/python3.11
-python_source:
-  description: V(uv) where uv fetches that Python, otherwise O(python_source). Pass both on to build with that Python.
-  returned: when O(ask) is true
-  type: str
-  sample: auto
 release:
   description:
     - Record of the release, as in its C(release.json), and its C(llama_cpp).
@@ -162,9 +103,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.release i
     release,
     uv_tools,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import INDEX_OPTIONS
 from ansible_collections.modelops.inference.plugins.module_utils._host.system import llama_cpp
-from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import CommandFailed, run
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field, Plan
 
 
@@ -189,35 +128,10 @@ def make_plan(
 
 
 def work(module: AnsibleModule) -> dict[str, t.Any]:
-    if module.params["ask"]:
-        return ask(module)
     if module.check_mode:
         return converge(module)
     with uv_tools.one_at_a_time(module.params["path"]):
         return converge(module)
-
-
-def ask(module: AnsibleModule) -> dict[str, t.Any]:
-    """Which Python it would be. Nothing of it is in place on a new host, so that has its tools in a temporary directory."""
-    p = module.params
-    tools, base = uv_tools.Tools(p["path"], p["uv"], p["cache"]), p["path"]
-    unknown = dict(changed=False, plan=[], python=p["python"], python_source=p["python_source"])
-    if not tools.ready:
-        base = module.tmpdir
-        tools = uv_tools.Tools(base, p["uv"], os.path.join(base, "cache"))
-        if module.check_mode:
-            return unknown
-    settings = tools.make(p["index"])
-    try:
-        run([tools.uv, "--version"], "starting uv")
-    except CommandFailed:
-        # No program may run in a temporary directory (noexec). The build asks again.
-        return unknown
-    packages = interpreters.Packages(tools, settings, p, module.tmpdir)
-    choice = interpreters.pick(tools, settings, p["python"], p["python_source"], packages)
-    if choice.fetched and not module.check_mode:
-        interpreters.path_of(tools, settings, choice, interpreters.directory_of(base))
-    return dict(unknown, python=choice.python, **({"python_source": "uv"} if choice.fetched else {}))
 
 
 def converge(module: AnsibleModule) -> dict[str, t.Any]:
@@ -289,25 +203,15 @@ def _build(module: AnsibleModule, directory: str) -> None:
 def main() -> None:
     module = AnsibleModule(
         argument_spec=dict(
-            path=dict(type="path", required=True),
             id=dict(type="str", required=True),
-            version=dict(type="str", required=True),
-            extras=dict(type="list", elements="str", default=[]),
-            packages=dict(type="list", elements="str", default=[]),
-            constraints=dict(type="list", elements="str", default=[]),
-            python=dict(type="str", default=">=3.10,<3.14"),
-            python_source=dict(type="str", choices=list(interpreters.SOURCES), default="auto"),
-            ask=dict(type="bool", default=False),
             torch=dict(type="str"),
-            index=INDEX_OPTIONS,
-            uv=dict(type="str", required=True),
-            cache=dict(type="path", required=True),
             user=dict(type="str"),
             lock=dict(type="path"),
             activate=dict(type="bool", default=True),
             previous=dict(type="str"),
             build=dict(type="bool", default=True),
             keep=dict(type="int", default=3),
+            **interpreters.OPTIONS,
         ),
         required_if=[("build", True, ["torch"])],
         supports_check_mode=True,

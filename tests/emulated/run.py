@@ -85,9 +85,11 @@ def _unit(name):
     return {**about, **off, "commands": {word: f"systemctl {word} {name}" for word in ("stop", "start", "log")}}
 
 
+def _python(given, work):
+    return {"python": given["python"], "python_source": given["python_source"]}
+
+
 def _release(given, work):
-    if given["ask"]:
-        return {"python": given["python"], "python_source": given["python_source"]}
     found = _read(given["path"])["found"]
     made = {"releases": sorted({*found["releases"], given["id"]})}
     if given["activate"]:
@@ -184,6 +186,7 @@ ANSWERS = {
     "xinference_network_info": _network,
     "xinference_firewall": _firewall,
     "accelerator_proof": _proof,
+    "xinference_python_info": _python,
     "xinference_release": _release,
     "xinference_weights": _weights,
     "xinference_bootstrap": _bootstrap,

@@ -66,11 +66,10 @@ def _bundle(plan: HostPlan, run: Run) -> Call:
     )
 
 
-def _of_release(plan: HostPlan) -> Options:
+def _of_environment(plan: HostPlan) -> Options:
     value = plan.host.value
     return {
         "path": plan.host.directory,
-        "id": plan.release.id,
         "version": value("xinference_version"),
         "extras": value("xinference_extras"),
         "packages": value("xinference_packages"),
@@ -101,18 +100,18 @@ def _python(plan: HostPlan, run: Run) -> Dialogue:
                 said.append(
                     f"{host.who}: {', '.join(names)} could not be installed: {result.get('msg', '')}. The run goes on without."
                 )
-    found = yield Call("xinference_release", {**_of_release(plan), "ask": True})
+    found = yield Call("xinference_python_info", _of_environment(plan))
     return {**found, "changed": changed or bool(found.get("changed")), "said": "\n".join(said)}
 
 
 def _release(plan: HostPlan, run: Run) -> Call:
     value, bundled = plan.host.value, run.result("xinference_bundle_result")
     known = bundled if value("xinference_bundle") else run.result("xinference_python_found")
-    options = _of_release(plan)
     return Call(
         "xinference_release",
         {
-            **options,
+            **_of_environment(plan),
+            "id": plan.release.id,
             **{name: known[name] for name in ("python", "python_source") if known.get(name) is not None},
             "lock": bundled.get("lock"),
             "keep": value("xinference_keep_releases"),

@@ -210,7 +210,7 @@ def test_uvs_pythons_come_from_a_mirror(given, url):
 
 def asked(tmp_path, **more):
     places = {"path": str(tmp_path / "opt"), "cache": str(tmp_path / "opt" / "cache")}
-    return dict(places, id="r", version="4.1.0", torch="cpu", uv="uv==1", ask=True, **more)
+    return dict(places, version="4.1.0", torch="cpu", uv="uv==1", **more)
 
 
 @pytest.fixture
@@ -229,17 +229,17 @@ def host(monkeypatch):
     return use
 
 
-@pytest.mark.each_core("xinference_release")
+@pytest.mark.each_core("xinference_python_info")
 def test_the_module_finds_a_python_before_anything_is_changed(tmp_path, run_module, host):
     uv = host(Uv([("/usr/bin/python3", "3.13.5")], ["3.11"]))
-    found = run_module("xinference_release", asked(tmp_path))
+    found = run_module("xinference_python_info", asked(tmp_path))
     assert (found["python"], found["python_source"], found.changed) == ("3.11", "uv", False)
     # That it can be fetched is proven, and not in place.
     assert uv.fetched == ["3.11"] and not uv.directory.startswith(str(tmp_path))
-    refused = run_module("xinference_release", asked(tmp_path, python_source="host"))
+    refused = run_module("xinference_python_info", asked(tmp_path, python_source="host"))
     assert refused["failed"] and "Or take Python 3.11" in refused["msg"]
     host(Uv([("/usr/bin/python3", "3.13.5")], ["3.11"], mirror=False))
-    assert "uv cannot fetch it" in run_module("xinference_release", asked(tmp_path))["msg"]
+    assert "uv cannot fetch it" in run_module("xinference_python_info", asked(tmp_path))["msg"]
     assert os.listdir(tmp_path) == []
 
 
@@ -248,10 +248,10 @@ def test_the_module_does_not_know_the_python_where_it_cannot_ask(tmp_path, run_m
     # Check mode makes no tools; and no program runs from a directory that is mounted noexec.
     for runs, check in (("true", True), ("/nowhere/uv", False)):
         host(Uv([("/usr/bin/python3", "3.13.5")], ["3.11"]), runs)
-        found = run_module("xinference_release", asked(tmp_path), check=check)
+        found = run_module("xinference_python_info", asked(tmp_path), check=check)
         assert {name: found[name] for name in unknown} == unknown
     # Where they are in place it asks, and fetches nothing.
     (tmp_path / "opt" / "tools").mkdir(parents=True)
     uv = host(Uv([("/usr/bin/python3", "3.13.5")], ["3.11"]))
-    assert run_module("xinference_release", asked(tmp_path), check=True)["python"] == "3.11"
+    assert run_module("xinference_python_info", asked(tmp_path), check=True)["python"] == "3.11"
     assert uv.fetched == []

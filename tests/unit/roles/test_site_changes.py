@@ -128,11 +128,12 @@ def test_a_host_that_has_one_is_named_and_does_not_start_it_again(site, found):
 def test_a_release_that_is_on_the_host_needs_no_index(site, found):
     words = ("-e", "xinference_version=4.0.1", "--limit", "paris", "--check")
     code, out, calls = site.run(*words)
-    asked = [given["id"] for name, given in calls if name == "xinference_release" and given.get("ask")]
-    assert code == 0 and len(asked) == 1, out
-    found(releases=[found(), *asked])
+    names = [name for name, _given in calls]
+    built = [given["id"] for name, given in calls if name == "xinference_release" and given["build"]]
+    assert code == 0 and names.count("xinference_python_info") == len(built) == 1, out
+    found(releases=[found(), *built])
     code, out, calls = site.run(*words)
-    assert code == 0 and not [given for name, given in calls if name == "xinference_release" and given.get("ask")], out
+    assert code == 0 and "xinference_python_info" not in [name for name, _given in calls], out
 
 
 @pytest.mark.parametrize(("index", "extras"), [({}, ["all"]), ({"find_links": ["/srv"], "no_index": True}, [])])
@@ -144,9 +145,9 @@ def test_a_host_that_takes_wheels_only_needs_no_compiler(site, index, extras):
 
 def test_a_host_for_whose_python_there_are_no_packages_is_refused_before_it_is_changed(site, found):
     found(user={"id": -1, "made_here": False}, directories={"differ": [str(site.folder / "x")], "refused": []})
-    (site.folder / "calls.fails").write_text(json.dumps(['"xinference_release"', '"ask": true', "4.0.1"]))
+    (site.folder / "calls.fails").write_text(json.dumps(['"xinference_python_info"', "4.0.1"]))
     code, out, calls = site.run("-e", "xinference_version=4.0.1", "--limit", "paris")
     assert code and "emulated failure" in out, out
     names = [name for name, _given in calls]
-    assert names.count("xinference_release") == 1
-    assert not set(names) - {"xinference_release", "xinference_host_info", "accelerator_info", "validate_variables"}
+    assert names.count("xinference_python_info") == 1
+    assert not set(names) - {"xinference_python_info", "xinference_host_info", "accelerator_info", "validate_variables"}

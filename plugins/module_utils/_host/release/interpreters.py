@@ -17,13 +17,25 @@ from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import make_directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import IndexSettings
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import INDEX_OPTIONS, IndexSettings
 from ansible_collections.modelops.inference.plugins.module_utils._host.release.release import ingredients
 from ansible_collections.modelops.inference.plugins.module_utils._host.release.resolution import Incomplete, Resolver
 from ansible_collections.modelops.inference.plugins.module_utils._host.release.uv_tools import Tools
 from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import CommandFailed, run
 
-SOURCES = ("auto", "host", "uv")
+# Of the modules that find the Python of an environment, where packages come from and which are wanted.
+OPTIONS: dict[str, t.Any] = dict(
+    path=dict(type="path", required=True),
+    version=dict(type="str", required=True),
+    extras=dict(type="list", elements="str", default=[]),
+    packages=dict(type="list", elements="str", default=[]),
+    constraints=dict(type="list", elements="str", default=[]),
+    python=dict(type="str", default=">=3.10,<3.14"),
+    python_source=dict(type="str", choices=["auto", "host", "uv"], default="auto"),
+    index=INDEX_OPTIONS,
+    uv=dict(type="str", required=True),
+    cache=dict(type="path", required=True),
+)
 # Those that uv fetches, best first. 3.13 is behind: Xinference's set 'all' has a package there that must be compiled (editdistance).
 FETCHED = ("3.12", "3.11", "3.10", "3.13", "3.14", "3.9")
 _VERSION = "import platform; print(platform.python_version())"
@@ -96,7 +108,7 @@ def choose(
     :param request: xinference_python, a range, a version or a path.
     :param source: xinference_python_source.
     :param own: the host's Pythons that the request takes, in uv's order.
-    :param served: whether the environment's packages are to be had for a Python, such as "3.11".
+    :param served: whether the environment's packages exist for a Python, such as "3.11".
     """
     path = request.startswith("/")
     for one in own if path or source != "uv" else ():
@@ -150,7 +162,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 class Packages:
-    """For which Pythons the build of torch is to be had, asked once each.
+    """For which Pythons the build of torch exists, asked once each.
 
     :param declared: what a release is made from, as release.ingredients takes it; None asks nothing.
     :param work: directory for the files that uv reads.
