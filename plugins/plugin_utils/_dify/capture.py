@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 import yaml
+from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import capture as of_results
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
@@ -46,7 +47,7 @@ def capture(task: Task) -> dict[str, t.Any]:
     sources = [native(value) for value in task.play.having(DECLARED).values()]
     found = of_results.capture(results, targets, sources)
     text = file_text(found)
-    if content(dest) not in ("", text) and not _true(task.get("capture_replace")):
+    if content(dest) not in ("", text) and not boolean(task.get("capture_replace") or False, strict=False):
         raise ModelopsError(
             f"{dest} is there and says something else than what the Difys have. Compare: --check --diff -e capture_replace=true. Then "
             "name another file (dify_capture_dest), or overwrite it with -e capture_replace=true."
@@ -70,7 +71,3 @@ def file_text(found: of_results.Captured) -> str:
         native(found.targets), indent=2, allow_unicode=True, default_flow_style=False, sort_keys=False
     )
     return "\n".join([*lines, "dify_targets:", targets])
-
-
-def _true(value: t.Any) -> bool:
-    return str(value).lower() in ("true", "yes", "on", "1")

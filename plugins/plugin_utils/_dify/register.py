@@ -13,7 +13,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify import keys
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import by_call
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.clusters import Sight, sight
-from ansible_collections.modelops.inference.plugins.plugin_utils._dify.table import failed, table
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify.table import failed_difys, table
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.task import Task, native
 from ansible_collections.modelops.inference.plugins.plugin_utils._local_file import written
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import dify
@@ -94,7 +94,7 @@ def register(task: Task) -> Result:
     # Where check mode could not compare, a sheet would tell less than the one that is there.
     places = {} if task.check else {host: (source, str(left[host]["sheet"])) for host, source in served.items()}
     sheets = _sheets(task, places, rows, targets)
-    broken = failed(rows)
+    broken = failed_difys(rows)
     if broken:
         task.say("", *table(rows), "")
         raise ModelopsError(

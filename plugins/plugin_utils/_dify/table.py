@@ -27,6 +27,6 @@ def table(rows: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
     return [*lines, *(line for number, reason in enumerate(reasons, 1) for line in ("", f"({number}) {reason}"))]
 
 
-def failed(rows: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
+def failed_difys(rows: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
     """The Difys at which something failed."""
     return list(dict.fromkeys(row["dify"] for row in rows if row["state"] == "failed"))

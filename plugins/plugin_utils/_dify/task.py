@@ -14,7 +14,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._host.bundle.bundle import plugin_file
-from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import Account, accounts, by_call
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import Account, accounts
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.clusters import Play
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import kinds
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import SPECS
@@ -118,6 +118,3 @@ def native(value: t.Any) -> t.Any:
     if isinstance(value, (list, tuple)):
         return [native(item) for item in value]
     return json.loads(json.dumps(value, default=str))
-
-
-__all__ = ["MODULE", "Task", "by_call", "native"]

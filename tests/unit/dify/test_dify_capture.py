@@ -11,7 +11,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify.targets.c
 
 
 def test_urls_with_a_user_in_them_are_secrets():
-    fields = {"server_url": "http://***@10.1.2.3:9997", "model_uid": "m"}  # as dify_info tells it
+    fields = {"server_url": "http://********@10.1.2.3:9997", "model_uid": "m"}  # as dify_info tells it
     model = {"name": "M", "type": "llm", "state": "active", "fields": fields}
     result = {"_call": {"key": 0}, "workspace": {"id": "1", "name": "Research"}, "models": [model]}
     target = {
@@ -29,7 +29,7 @@ def test_urls_with_a_user_in_them_are_secrets():
     assert captured["url"] == "{{ vault_dify_office_url }}" and captured["email"] == "ops@example.com"
     assert captured["server_urls"] == {"one": "{{ vault_dify_office_server_urls_one }}", "two": "http://two:9997"}
     assert captured["overrides"]["m"]["server_url"] == "{{ vault_dify_office_overrides_m_server_url }}"
-    what = "overrides.m.server_url of office, http://***@10.1.2.3:9997"
+    what = "overrides.m.server_url of office, http://********@10.1.2.3:9997"
     assert found.variables["vault_dify_office_overrides_m_server_url"] == what
     assert found.variables["vault_dify_office_password"] == "password of office"
     assert len(found.variables) == 6
@@ -88,7 +88,7 @@ def test_a_uid_at_two_addresses_is_that_of_the_known_one():
     found = capture([result(*models)], [OFFICE], [source("one", "m", "n")])
     assert chosen(found) == {"office": {"uids": ["m", "n"], "names": ["Ours", "N"]}}
     (note,) = found.notes
-    assert "Theirs has the UID m at http://***@elsewhere:1" in note and "server_urls of office" in note
+    assert "Theirs has the UID m at http://********@elsewhere:1" in note and "server_urls of office" in note
 
 
 def test_a_hidden_address_is_no_clusters():
@@ -124,7 +124,7 @@ def test_what_was_not_read_is_not_empty():
 def test_a_cluster_is_known_by_an_address_with_a_user_in_it():
     urls = {"server_urls": {"one": "http://u:hunter2@lan:1"}}
     found = capture(
-        [result(("A", "m", "http://***@lan:1"))], [{**OFFICE, **urls}], [source("one", "m"), source("two", "m")]
+        [result(("A", "m", "http://********@lan:1"))], [{**OFFICE, **urls}], [source("one", "m"), source("two", "m")]
     )
     assert chosen(found) == {"office one": {"clusters": ["one"], "uids": ["m"], "names": ["A"]}}
     assert "hunter2" not in str(found)

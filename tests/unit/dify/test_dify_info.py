@@ -119,7 +119,7 @@ def test_a_user_in_a_server_url_is_not_told(newest, dify_info):
     model.active = model.credentials[0].id
     newest.workspace.models["qwen3", "llm"] = model
     result = dify_info(newest, credentials=True)
-    assert result["models"][0]["fields"]["server_url"] == "http://***@10.1.2.3:9997"
+    assert result["models"][0]["fields"]["server_url"] == "http://********@10.1.2.3:9997"
     assert "hunter2" not in str(result)
 
 

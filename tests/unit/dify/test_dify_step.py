@@ -17,7 +17,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify import capture, keys, register, rotate
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import accounts, by_call
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.clusters import Play, sight
-from ansible_collections.modelops.inference.plugins.plugin_utils._dify.table import failed, table
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify.table import failed_difys, table
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.task import native
 from ansible_collections.modelops.inference.plugins.plugin_utils._local_file import written
 
@@ -142,7 +142,7 @@ def test_table_tells_each_reason_once():
         "",
         "(1) refused",
     ]
-    assert failed(rows) == ["office", "lab"]
+    assert failed_difys(rows) == ["office", "lab"]
 
 
 # -- keys ------------------------------------------------------------------------------------------------------------

@@ -26,8 +26,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify.models.de
 from ansible_collections.modelops.inference.plugins.module_utils._dify.models.model_plan import (
     Policy,
     decide,
+    must_be_offered,
     superfluous,
-    to_be_offered,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._dify.models.provider_models import full_name
 
@@ -165,8 +165,8 @@ def test_credentials_that_balance_the_load_are_not_too_many():
 )
 def test_what_is_to_be_offered(enabled, status, offered):
     wanted = replace(WANTED, enabled=enabled)
-    assert to_be_offered(wanted, replace(REGISTERED, status=status)) is offered
-    assert not to_be_offered(replace(wanted, state="absent"), replace(REGISTERED, status=status))
+    assert must_be_offered(wanted, replace(REGISTERED, status=status)) is offered
+    assert not must_be_offered(replace(wanted, state="absent"), replace(REGISTERED, status=status))
 
 
 def test_full_name_of_a_provider():

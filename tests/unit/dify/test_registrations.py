@@ -8,7 +8,10 @@ from __future__ import annotations
 import pytest
 from dify_examples import XINFERENCE
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify.models.declared_models import LEFT_ALONE
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models.declared_models import (
+    DIALOG_TYPES,
+    LEFT_ALONE,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import proof, refusals, sheet, summary
 from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import registrations as r
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
@@ -145,7 +148,7 @@ def test_sheet():
 
 
 def test_sheet_has_a_line_for_whatever_is_declared():
-    given = [None, {"name": "N", "server_url": "http://x:1"}, *({"type": kind} for kind in r.DIALOG_TYPES)]
+    given = [None, {"name": "N", "server_url": "http://x:1"}, *({"type": kind} for kind in DIALOG_TYPES)]
     models = [served(f"{kind}-{n}", kind, dify=dify) for kind in TYPES for n, dify in enumerate(given)]
     models += [{"uid": "bare", "type": "audio"}]
     text = "\n".join(sheet.connection_sheet(source(*models), kept=""))
@@ -166,12 +169,12 @@ def test_sheet_tells_what_a_dify_is_to_have_otherwise():
     models = [model, served("n", "rerank"), served("i", "image")]
     lines = sheet.connection_sheet(source(*models), kept="", targets=targets)
     assert [line for line in lines if line.startswith("  For ")] == [
-        "  For lan: Server url http://***@lan:1",
+        "  For lan: Server url http://********@lan:1",
         "  For house: Model Type TTS, Model Name House",
-        "  For lan: Server url http://***@lan:1",
+        "  For lan: Server url http://********@lan:1",
         "  For house: Model Name n@one",
     ] + ["  For gone: Server url http://other:1"]
-    assert lines.index("  For lan: Server url http://***@lan:1") > lines.index("  Model uid    m")
+    assert lines.index("  For lan: Server url http://********@lan:1") > lines.index("  Model uid    m")
 
 
 def test_sheet_of_a_server_is_by_where_it_listens():
@@ -231,7 +234,7 @@ def test_a_url_that_a_dify_cannot_reach(dify, where, target, words):
         ({"server_url": "lan:9997"}, "server_url 'lan:9997' is not an address"),
         ({"server_url": "http://lan:9997/v1"}, "ends in /v1"),
         ({"server_url": "http://167772161:9997"}, "no IPv4 address"),
-        ({"server_url": "http://u:hunter2@lan:0"}, "server_url 'http://***@lan:0' is not an address"),
+        ({"server_url": "http://u:hunter2@lan:0"}, "server_url 'http://********@lan:0' is not an address"),
         ({"server_url": 7}, "server_url '7' is no text"),
         ({"credential_name": "n" * 31}, "credential_name has 31 characters; Dify takes 30"),
     ],
@@ -729,7 +732,7 @@ def test_no_verdict_tells_a_user_in_a_url(far):
     for near in (MISSING, {"msg": "http://svc:hunter2@lan:1 refused"}):
         probed = [{"_question": q, **near} for q in asked["probes"]]
         (row,) = proof.verdicts(sources, [target], probed, hooked, "localhost")
-        assert not row["ok"] and "http://***@lan:1" in str(row) and "hunter2" not in str(row)
+        assert not row["ok"] and "http://********@lan:1" in str(row) and "hunter2" not in str(row)
         found = r.registrations(sources, target, not_ready=False, proofs=[row])
         assert [skip["why"] for skip in found["skipped"]] == [row["why"]]
 
@@ -737,9 +740,9 @@ def test_no_verdict_tells_a_user_in_a_url(far):
 def test_no_refusal_tells_a_user_in_a_url():
     target = {**OFFICE, "server_url": "http://svc:hunter2@127.0.0.1:1"}
     found, _why = refusals.refusals([source(served("m", "LLM"))], [target])
-    assert "http://***@127.0.0.1:1" in found and "hunter2" not in found
+    assert "http://********@127.0.0.1:1" in found and "hunter2" not in found
 
 
 def test_what_a_model_may_say_of_dify_is_what_is_read():
     options = MODEL_OPTIONS["dify"]["options"]
-    assert tuple(options) == r.OVERRIDES and tuple(options["type"]["choices"]) == tuple(r.DIALOG_TYPES)
+    assert tuple(options) == r.OVERRIDES and tuple(options["type"]["choices"]) == tuple(DIALOG_TYPES)

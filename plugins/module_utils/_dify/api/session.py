@@ -60,8 +60,7 @@ class DifySession:
         self._login: AccountLogin | None = None  # none with an admin key
         #: Called before each change while the account is in another workspace than its own.
         self.before_change: t.Callable[[], None] | None = None
-        self._daemon_deadline: float | None = None
-        self._pause = 1.0
+        self._pauses: t.Iterator[bool] | None = None  # since a request found the plugin daemon down, until one succeeds
         parts = urlsplit(self.url)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise ModelopsError(f"url: '{self.url}' is not an address such as https://dify.example.com")
@@ -125,7 +124,7 @@ class DifySession:
                 self._login.accepted()
             found = errors.refusal(answer)
             if found is None:
-                self._daemon_deadline = None
+                self._pauses = None
                 return answer
             if found.silent and self._daemon_is_down():
                 found = replace(found, of_daemon=True)
@@ -157,15 +156,9 @@ class DifySession:
         return found is not None and found.silent
 
     def _wait_for_daemon(self) -> bool:
-        """One pause, longer each time; False where the time is over. All requests share it until one succeeds."""
-        now = time.monotonic()
-        if self._daemon_deadline is None:
-            self._daemon_deadline, self._pause = now + self.daemon_timeout, 1.0
-        if now + self._pause > self._daemon_deadline:
-            return False
-        time.sleep(self._pause)
-        self._pause = min(self._pause * 2, LONGEST_PAUSE)
-        return True
+        """One pause; False where the time is over. All requests share it until one succeeds."""
+        self._pauses = self._pauses or self.pauses()
+        return next(self._pauses, False)
 
     def pauses(self) -> t.Iterator[bool]:
         """Pauses, longer each time, until ``daemon_timeout`` is over; each yields True."""
@@ -243,8 +236,8 @@ class DifySession:
 
     def where(self) -> str:
         """What every error begins with: this Dify and the workspace worked in."""
-        name = getattr(self, "workspace", None)
-        return f"Dify {self.url}" + (f", workspace '{name.name}'" if name else "")
+        space = getattr(self, "workspace", None)
+        return f"Dify {self.url}" + (f", workspace '{space.name}'" if space else "")
 
     def about(self) -> dict[str, t.Any]:
         """The keys of a result that tell where it is from and what it cost."""

@@ -22,9 +22,9 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify.models.de
 from ansible_collections.modelops.inference.plugins.module_utils._dify.models.model_plan import (
     ModelOperation,
     Policy,
+    must_be_listed,
+    must_be_offered,
     stale_context,
-    to_be_listed,
-    to_be_offered,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._dify.models.provider_models import ProviderModels
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
@@ -80,7 +80,7 @@ class ModelsRun:
         """
         statuses = self.models.statuses()
         self.actual = self._read(self.wanted, statuses)
-        expected = self._to_be_listed()
+        expected = self._must_be_listed()
         if expected - statuses.keys():
             statuses = self.models.statuses(expected)
             self.actual = self._with_statuses(statuses)
@@ -168,8 +168,8 @@ class ModelsRun:
                 actual.append(now)
         return actual
 
-    def _to_be_listed(self) -> t.AbstractSet[tuple[str, str]]:
-        return to_be_listed(self.wanted, self.actual, self.dify.release)
+    def _must_be_listed(self) -> t.AbstractSet[tuple[str, str]]:
+        return must_be_listed(self.wanted, self.actual, self.dify.release)
 
     def _with_statuses(self, statuses: t.Mapping[tuple[str, str], str]) -> list[ActualModel]:
         """The models with the statuses of a newer list."""
@@ -206,7 +206,7 @@ class ModelsRun:
         planned = bool(plan)
         self._carry_out(plan)
         if planned:
-            self.actual = self._with_statuses(self.models.statuses(self._to_be_listed()))
+            self.actual = self._with_statuses(self.models.statuses(self._must_be_listed()))
             self._enable_again()
         self._look_at_what_people_get()
 
@@ -262,7 +262,7 @@ class ModelsRun:
             if self._plan is not None:
                 self._plan.changes += plan.changes
         if planned and not self.check:
-            self.actual = self._with_statuses(self.models.statuses(self._to_be_listed()))
+            self.actual = self._with_statuses(self.models.statuses(self._must_be_listed()))
 
     def _awaited(self, now: ActualModel, declared: t.Iterable[DeclaredModel]) -> str:
         """Why a model is kept: what is declared of its UID cannot be used yet. "" where nothing is."""
@@ -296,7 +296,7 @@ class ModelsRun:
     def _look_at_what_people_get(self) -> None:
         """Of each type in which something was done it asks for the active models."""
         pairs = [pair for pair in zip(self.wanted, self.actual) if pair[0].title not in self.errors]
-        proven = [model for model, now in pairs if model.title in self.operations and to_be_offered(model, now)]
+        proven = [model for model, now in pairs if model.title in self.operations and must_be_offered(model, now)]
         offered = {kind: self.models.offered(kind) for kind in sorted({model.type for model in proven})}
         for model, now in pairs:
             if model.present:

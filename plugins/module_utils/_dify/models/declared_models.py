@@ -14,8 +14,20 @@ from urllib.parse import unquote
 from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback, url_problem
 from ansible_collections.modelops.inference.plugins.module_utils._log import without_userinfo
 
-# The types that both Dify and its Xinference plugin know.
-TYPES = ("llm", "text-embedding", "rerank", "speech2text", "tts")
+# The types that both Dify and its Xinference plugin know, as Dify's dialog spells them.
+DIALOG_TYPES = {
+    "llm": "LLM",
+    "text-embedding": "TEXT EMBEDDING",
+    "rerank": "RERANK",
+    "speech2text": "SPEECH2TEXT",
+    "tts": "TTS",
+}
+TYPES = tuple(DIALOG_TYPES)
+
+# Of a model that does not name them: seconds for an answer, and how often Dify tries again.
+INVOKE_TIMEOUT, MAX_RETRIES = 60, 3
+
+STATES = ("present", "present_with_defaults", "absent")
 
 # Dify takes this as "leave the secret as it is", where one is stored.
 KEEP = "[__HIDDEN__]"
@@ -52,8 +64,8 @@ class DeclaredModel:
     server_url: str = ""
     model_uid: str = ""
     api_key: str | None = None
-    invoke_timeout: str = "60"
-    max_retries: str = "3"
+    invoke_timeout: str = str(INVOKE_TIMEOUT)
+    max_retries: str = str(MAX_RETRIES)
     credential_name: str = ""
     enabled: bool | None = None
     context_length: int | None = None

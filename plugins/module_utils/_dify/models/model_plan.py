@@ -129,7 +129,7 @@ def changed_since(before: ActualModel, now: ActualModel) -> bool:
     return any(getattr(before, name) != getattr(now, name) for name in ("stored", "credential_id", "available"))
 
 
-def to_be_listed(
+def must_be_listed(
     wanted: t.Sequence[DeclaredModel], actual: t.Sequence[ActualModel], release: DifyRelease
 ) -> set[tuple[str, str]]:
     """(name, type) of the declared models that Dify has, so that its list of models must have them, too."""
@@ -211,6 +211,6 @@ def _left_over(found: ActualModel) -> str:
     return f"{count} credential{'s' if count > 1 else ''} left" if count and found.status is None else ""
 
 
-def to_be_offered(wanted: DeclaredModel, actual: ActualModel) -> bool:
+def must_be_offered(wanted: DeclaredModel, actual: ActualModel) -> bool:
     """Whether people must find the model in Dify: it is wanted, and neither we nor they disabled it."""
     return wanted.present and (wanted.enabled or wanted.enabled is None and actual.status != "disabled")

@@ -49,10 +49,10 @@ print(json.dumps(told))
 """
 
 Question = t.Mapping[str, t.Any]
-Answer = dict[str, t.Any]
+ProbeResult = dict[str, t.Any]
 
 
-def from_here(module: AnsibleModule, question: Question, key: str) -> Answer:
+def from_here(module: AnsibleModule, question: Question, key: str) -> ProbeResult:
     """The models seen from here: a row for each UID, or why there is none (``msg``)."""
     try:
         client = Client(_connection.session(module, question["url"], _connection.HTTP_DEFAULTS), "admin", None)
@@ -71,7 +71,7 @@ def from_here(module: AnsibleModule, question: Question, key: str) -> Answer:
     return {"_question": question, "models": rows}
 
 
-def from_dify(question: Question, key: str) -> Answer:
+def from_dify(question: Question, key: str) -> ProbeResult:
     """The output of a program that runs in Dify's network. The key is in its standard input, in no argument."""
     asked = json.dumps(json.dumps({"url": question["url"], "key": key}))
     try:

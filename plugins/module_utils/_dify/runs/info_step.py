@@ -21,7 +21,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify.models.pr
 from ansible_collections.modelops.inference.plugins.module_utils._dify.plugin.plugin_plan import XINFERENCE, described
 from ansible_collections.modelops.inference.plugins.module_utils._dify.plugin.workspace_plugin import WorkspacePlugin
 from ansible_collections.modelops.inference.plugins.module_utils._dify.runs.workspace_step import Result, WorkspaceStep
-from ansible_collections.modelops.inference.plugins.module_utils._dify.targets.registrations import shown
+from ansible_collections.modelops.inference.plugins.module_utils._log import without_userinfo
 
 
 class InfoStep(WorkspaceStep):
@@ -89,7 +89,7 @@ def _credential(actual: ActualModel) -> Result:
     """The public part of a model's credential; what Dify hides is part of a secret, but for the server's address."""
     stored = actual.stored or {}
     fields = {
-        name: shown(str(value)) if name == "server_url" else value
+        name: without_userinfo(str(value)) if name == "server_url" else value
         for name, value in stored.items()
         if name == "server_url" or name not in SECRETS and MASK not in str(value)
     }

@@ -47,7 +47,7 @@ class KeyStep(WorkspaceStep):
                 why = dify.not_compared()
                 self.warn(why)
                 return dict(changed=False, plan=[], models=[], not_compared=why, **dify.about())
-            work = rotation.Rotation(dify, self.p["provider"], self.changes, check=self.check)
+            work = rotation.KeyRotation(dify, self.p["provider"], self.changes, check=self.check)
             work.run()
         result = {**work.result(), **dify.about()}
         failed = [row["error"] for row in work.rows if "error" in row]

@@ -15,8 +15,11 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify.api.works
 from ansible_collections.modelops.inference.plugins.module_utils._dify.models import declared_models
 from ansible_collections.modelops.inference.plugins.module_utils._dify.models.converge import ModelsOptions, ModelsRun
 from ansible_collections.modelops.inference.plugins.module_utils._dify.models.declared_models import (
+    INVOKE_TIMEOUT,
     LEFT_ALONE,
+    MAX_RETRIES,
     OWN_NAME,
+    STATES,
     TYPES,
     DeclaredModel,
 )
@@ -50,14 +53,14 @@ class ModelsStep(WorkspaceStep):
                 model_uid=dict(type="str"),
                 api_key=dict(type="str", no_log=True),
                 api_key_file=dict(type="path", no_log=False),
-                invoke_timeout=dict(type="int", default=60),
-                max_retries=dict(type="int", default=3),
+                invoke_timeout=dict(type="int", default=INVOKE_TIMEOUT),
+                max_retries=dict(type="int", default=MAX_RETRIES),
                 credential_name=dict(type="str", default=OWN_NAME),
                 context_length=dict(type="int"),
                 enabled=dict(type="bool"),
                 state=dict(
                     type="str",
-                    choices=["present", "present_with_defaults", "absent", *LEFT_ALONE],
+                    choices=[*STATES, *LEFT_ALONE],
                     default="present",
                 ),
             ),

@@ -16,6 +16,7 @@ from ansible_collections.modelops.inference.plugins.module_utils import _plan
 from ansible_collections.modelops.inference.plugins.module_utils._dify.api.errors import DifyError
 from ansible_collections.modelops.inference.plugins.module_utils._dify.api.session import DifySession
 from ansible_collections.modelops.inference.plugins.module_utils._dify.models.declared_models import (
+    INVOKE_TIMEOUT,
     KEEP,
     MASK,
     ActualModel,
@@ -117,7 +118,7 @@ def holders(results: t.Iterable[t.Mapping[str, t.Any]], cluster: str) -> list[st
 # --- read and apply ------------------------------------------------------------------------------------------------
 
 
-class Rotation:
+class KeyRotation:
     """One run over a workspace; ``result`` tells what was done until then."""
 
     def __init__(self, dify: DifySession, provider: str | None, changes: t.Sequence[KeyChange], *, check: bool):
@@ -182,7 +183,7 @@ class Rotation:
             credential.model.type,
             server_url=str(stored.get("server_url") or ""),
             model_uid=str(stored.get("model_uid") or ""),
-            invoke_timeout=str(stored.get("invoke_timeout") or "60"),
+            invoke_timeout=str(stored.get("invoke_timeout") or INVOKE_TIMEOUT),
         )
         self.models.store(model, credential.actual, fields(stored, key), credential.credential_id)
         now = self.models.credential(model, credential.credential_id)

@@ -10,11 +10,16 @@ import re
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback
-from ansible_collections.modelops.inference.plugins.module_utils._dify.models.declared_models import MASK
-from ansible_collections.modelops.inference.plugins.module_utils._dify.targets.registrations import shown, url_of
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models.declared_models import (
+    INVOKE_TIMEOUT,
+    MASK,
+    MAX_RETRIES,
+)
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets.registrations import url_of
+from ansible_collections.modelops.inference.plugins.module_utils._log import USERINFO, without_userinfo
 
 # What dify_models takes where nothing is said.
-_DEFAULTS = {"invoke_timeout": 60, "max_retries": 3}
+_DEFAULTS = {"invoke_timeout": INVOKE_TIMEOUT, "max_retries": MAX_RETRIES}
 # Of a target, what the capture replaces.
 _REPLACED = (
     "workspaces",
@@ -28,10 +33,6 @@ _REPLACED = (
     "prune",
     "clean_credentials",
 )
-
-
-# A URL with a user, and maybe a password, in it.
-_USERINFO = re.compile(r"\w://[^/\s]*@")
 
 
 class Captured(t.NamedTuple):
@@ -164,7 +165,7 @@ def _clusters_at(
     found: dict[tuple[int, str], set[str]] = {}
     for key, target in enumerate(targets):
         for source in sources:
-            found.setdefault((key, shown(url_of(source, target, {}))), set()).add(source["cluster"])
+            found.setdefault((key, without_userinfo(url_of(source, target, {}))), set()).add(source["cluster"])
     addresses: dict[tuple[int, str], set[str]] = {}
     for result in results:
         for model in result["models"]:
@@ -182,7 +183,7 @@ def _uid(model: t.Mapping[str, t.Any]) -> str:
 
 def _url(model: t.Mapping[str, t.Any]) -> str:
     """As it may be shown: dify_info tells no user and no password in it."""
-    return shown(str(model["fields"].get("server_url") or "").rstrip("/"))
+    return without_userinfo(str(model["fields"].get("server_url") or "").rstrip("/"))
 
 
 def _connection(target: t.Mapping[str, t.Any], variables: dict[str, str]) -> dict[str, t.Any]:
@@ -203,12 +204,12 @@ def _referred(value: t.Any, place: tuple[t.Any, ...], variables: dict[str, str],
         return {key: _referred(item, (*place, key), variables) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_referred(item, (*place, number), variables) for number, item in enumerate(value)]
-    if not (secret and value or _USERINFO.search(str(value))):
+    if not (secret and value or USERINFO.search(str(value))):
         return value
     name = re.sub(r"[^a-z0-9]+", "_", "_".join(str(part) for part in ("vault_dify", *place)).lower())
     variables[name] = f"{'.'.join(str(part) for part in place[1:])} of {place[0]}"
     if not secret:
-        variables[name] += f", {shown(str(value))}"
+        variables[name] += f", {without_userinfo(str(value))}"
     return "{{ " + name + " }}"
 
 
@@ -221,7 +222,9 @@ def _entry(model: t.Mapping[str, t.Any], what: str, given: str, notes: list[str]
     entry: dict[str, t.Any] = {"name": model["name"], "type": model["type"]}
     url = _url(model)
     if MASK in url:
-        step = f"Look there whether it is {shown(given)}, as the target says." if given else "Add server_url."
+        step = (
+            f"Look there whether it is {without_userinfo(given)}, as the target says." if given else "Add server_url."
+        )
         notes.append(f"{what}: this Dify hides the server URL ({url}). {step}")
     elif url:
         entry["server_url"] = url

@@ -16,6 +16,7 @@ import typing as t
 from ansible.module_utils.parsing.convert_bool import boolean
 
 from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import registrations
+from ansible_collections.modelops.inference.plugins.module_utils._log import without_userinfo
 
 
 def questions(
@@ -92,7 +93,7 @@ def verdicts(
                 rows.append(
                     {
                         "dify": target["name"],
-                        "url": registrations.shown(place[0]),
+                        "url": without_userinfo(place[0]),
                         "cluster": place[1],
                         "uid": uid,
                         **_verdict(here, there, asked_on),
@@ -123,11 +124,11 @@ def _verdict(here: str, there: str | None, asked_on: str) -> dict[str, t.Any]:
 
 def _of_probe(result: t.Mapping[str, t.Any]) -> Finding:
     rows = {row["uid"]: row for row in result.get("models") or ()}
-    url = registrations.shown(result["_question"]["url"])
+    url = without_userinfo(result["_question"]["url"])
 
     def find(uid: str) -> str:
         if uid not in rows:
-            return registrations.shown(str(result.get("msg") or "no answer"))
+            return without_userinfo(str(result.get("msg") or "no answer"))
         return "" if rows[uid]["ok"] else f"{url} does not serve the model UID '{uid}': it {rows[uid]['detail']}"
 
     return find
@@ -144,14 +145,14 @@ def _of_hook(result: t.Mapping[str, t.Any]) -> Finding:
     if not isinstance(told, dict) or not {"served", "error"} & set(told):
         # The program tells whatever it finds, so that it did not run.
         wrong = "prove_from, so that its command runs python3 in Dify's network"
-        said = registrations.shown(str(result.get("stderr") or result.get("msg") or "nothing")).strip()[-300:]
-        told = {"error": f"the command {registrations.shown(' '.join(question['argv']))} said: {said}"}
-    url = registrations.shown(question["url"])
+        said = without_userinfo(str(result.get("stderr") or result.get("msg") or "nothing")).strip()[-300:]
+        told = {"error": f"the command {without_userinfo(' '.join(question['argv']))} said: {said}"}
+    url = without_userinfo(question["url"])
 
     def find(uid: str) -> str:
         if "error" not in told and uid in told["served"]:
             return ""
         found = f": {told['error']}" if "error" in told else f" does not serve the model UID '{uid}'"
-        return f"{url}{registrations.shown(found)}. Nothing was registered. Correct {wrong}"
+        return f"{url}{without_userinfo(found)}. Nothing was registered. Correct {wrong}"
 
     return find

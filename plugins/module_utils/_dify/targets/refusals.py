@@ -15,21 +15,21 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback, url_problem
 from ansible_collections.modelops.inference.plugins.module_utils._dify.models import defaults
 from ansible_collections.modelops.inference.plugins.module_utils._dify.models.declared_models import (
+    DIALOG_TYPES,
     NAME_LIMIT,
     OWN_NAME,
+    STATES,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._dify.models.ownership import owns
 from ansible_collections.modelops.inference.plugins.module_utils._dify.targets.registrations import (
-    DIALOG_TYPES,
     OVERRIDES,
     PLACES,
-    STATES,
     Choice,
     choices,
     override,
-    shown,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._log import without_userinfo
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.models import TYPES
 
 # How a request is made from Dify's network (prove_from of a target).
@@ -187,9 +187,9 @@ def _url_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     if "@" in url:
         yield "url has a login in it, which is not sent. Leave it out, and give email and password, or admin_key."
     elif not re.match("https?://[^/]", url):
-        yield f"url starts with http:// or https://; it is '{shown(url)}'."
+        yield f"url starts with http:// or https://; it is '{without_userinfo(url)}'."
     elif url.rstrip("/").endswith("/console/api"):
-        yield f"url is Dify's address without /console/api; it is '{shown(url)}'."
+        yield f"url is Dify's address without /console/api; it is '{without_userinfo(url)}'."
 
 
 def _login_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
@@ -244,7 +244,7 @@ def _server_url_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
 def _server_url_problem(where: str, url: t.Any) -> t.Iterator[str]:
     problem = url_problem(url) if isinstance(url, str) else "is no text"
     if problem:
-        yield f"{where} '{shown(str(url))}' {problem}."
+        yield f"{where} '{without_userinfo(str(url))}' {problem}."
 
 
 def _declared_default_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
@@ -316,7 +316,7 @@ def _loopback_refusals(target: t.Mapping[str, t.Any], chosen: t.Sequence[Choice]
     if boolean(target.get("allow_loopback") or False):
         return
     wrong = [
-        f"{where} is a loopback address ({shown(url)})"
+        f"{where} is a loopback address ({without_userinfo(url)})"
         for where, url in _given_urls(target, chosen).items()
         if url and is_loopback(url)
     ]

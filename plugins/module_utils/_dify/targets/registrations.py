@@ -9,16 +9,11 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models.declared_models import (
+    DIALOG_TYPES,
+    STATES,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-
-# As Dify's dialog spells the types of models.
-DIALOG_TYPES = {
-    "llm": "LLM",
-    "text-embedding": "TEXT EMBEDDING",
-    "rerank": "RERANK",
-    "speech2text": "SPEECH2TEXT",
-    "tts": "TTS",
-}
 
 _BY_TYPE = {"LLM": "llm", "embedding": "text-embedding", "rerank": "rerank"}
 _BY_ABILITY = {"audio2text": "speech2text", "text2audio": "tts"}
@@ -36,8 +31,6 @@ OVERRIDES = (
 )
 # Those that dify_models takes as they are.
 _PASSED_ON = ("invoke_timeout", "max_retries", "credential_name", "enabled")
-
-STATES = ("present", "present_with_defaults", "absent")
 
 # Before 1.0 Dify refuses a tts model without a key. A server without authentication takes any; what release a Dify is,
 # nobody knows here, and later ones take it, too.
@@ -288,11 +281,6 @@ def _state(model: t.Mapping[str, t.Any]) -> str:
 def served(model: t.Mapping[str, t.Any]) -> bool:
     """Whether Xinference serves the model, maybe with other fields than declared."""
     return model.get("state") in ("ready", "differs")
-
-
-def shown(text: str) -> str:
-    """A text as it may be shown, without the user and the password that may be in its URLs."""
-    return re.sub(r"(?<=://)[^/\s]*@", "***@", text)
 
 
 # --- what a play calls ----------------------------------------------------------------------------------------------

@@ -9,18 +9,18 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback
+from ansible_collections.modelops.inference.plugins.module_utils._dify.models.declared_models import DIALOG_TYPES
 from ansible_collections.modelops.inference.plugins.module_utils._dify.targets.registrations import (
-    DIALOG_TYPES,
     NO_KEY,
     choices,
     dify_type,
     name_of,
     present,
     served,
-    shown,
     url_of,
     why_not,
 )
+from ansible_collections.modelops.inference.plugins.module_utils._log import without_userinfo
 
 
 def connection_sheet(
@@ -93,7 +93,7 @@ def _entry(
     return {
         "Model Type": DIALOG_TYPES[kind] if kind else "",
         "Model Name": name_of(source, model, target or {}),
-        "Server url": shown(url_of(source, target or {}, model)),
+        "Server url": without_userinfo(url_of(source, target or {}, model)),
     }
 
 
