@@ -92,8 +92,8 @@ def unsupported(
         return False
     draft.refuse(
         "distribution",
-        f"no packages of {vendor}'s for {about['distribution']['name'] or 'this system'} on {about['architecture']} are known here (but "
-        f"for {', '.join(sorted(table))}). Install its driver by hand, and this run takes what is there",
+        f"this collection has no packages of {vendor} for {about['distribution']['name'] or 'this system'} on {about['architecture']} "
+        f"(only for {', '.join(sorted(table))}). Install its driver by hand; a run then uses it",
     )
     return True
 
@@ -109,8 +109,8 @@ def builds_modules(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptio
         elif not wanted.container_is_host:
             draft.refuse(
                 "no_headers",
-                f"the headers of the running kernel {about['kernel']} are neither here nor to be had ({package}): update the "
-                "kernel and start the host again, so that it runs one that its repository still has",
+                f"the headers of the running kernel {about['kernel']} are not installed, and no repository has them ({package}): "
+                "update the kernel, and restart the host",
             )
     # Ubuntu's precompiled modules carry the signature of a key that shim knows.
     signed = wanted.modules_from == "precompiled" and about["distribution"]["repository"].startswith("ubuntu")
@@ -129,8 +129,8 @@ def builds_modules(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptio
         )
         draft.refuse(
             "secure_boot",
-            f"Secure Boot is on and no key of this host's is enrolled, so the kernel would not load the module: {how}, start the "
-            "host again and confirm it at its console; or turn Secure Boot off",
+            f"Secure Boot is on and no key of this host's is enrolled, so the kernel would not load the module: {how}, restart the "
+            "host and confirm it at its console; or turn Secure Boot off",
         )
     elif about["lockdown"] == "confidentiality":
         draft.warn(

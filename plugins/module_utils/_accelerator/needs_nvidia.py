@@ -65,7 +65,7 @@ def needs_of(draft: Draft, cards: t.Iterable[Card], wanted: PlanOptions, fixed: 
     asked = wanted.cuda or products.cuda_of(wanted.torch)
     if wanted.cuda and wanted.cuda not in products.TORCH_CUDA:
         majors = " or ".join(map(str, products.TORCH_CUDA))
-        draft.refuse("cuda_unknown", f"no build of PyTorch for CUDA {wanted.cuda} is known here: say cuda: {majors}")
+        draft.refuse("cuda_unknown", f"no build of PyTorch for CUDA {wanted.cuda} is known here: set cuda: {majors}")
     first_cuda = _first_cuda(draft, kinds, wanted, asked)
     cuda = _cuda(draft, kinds, wanted, asked, fixed, first_cuda)
     follows = not asked and cuda == first_cuda > min(products.TORCH_CUDA)
@@ -118,7 +118,7 @@ def _cuda(draft: Draft, kinds: _Cards, wanted: PlanOptions, asked: int, fixed: s
 
 
 def _other(wanted: PlanOptions, cuda: int) -> str:
-    return f"say cuda: {cuda}" if wanted.cuda else f"name a build for CUDA {cuda}, or none"
+    return f"set cuda: {cuda}" if wanted.cuda else f"name a build for CUDA {cuda}, or none"
 
 
 def newest_cuda(version: str, most: int) -> int:
@@ -158,12 +158,12 @@ def _modules(draft: Draft, kinds: _Cards, wanted: PlanOptions) -> str:
     if wanted.kernel_modules == PROPRIETARY and required:
         draft.refuse(
             "modules",
-            f"{kinds.named(required)} ({required.name}) needs the open kernel modules: say kernel_modules: auto",
+            f"{kinds.named(required)} ({required.name}) needs the open kernel modules: set kernel_modules: auto",
         )
     if wanted.kernel_modules == OPEN and impossible:
         draft.refuse(
             "modules",
-            f"{kinds.described(impossible)}, too old for the open kernel modules: say kernel_modules: auto",
+            f"{kinds.described(impossible)}, too old for the open kernel modules: set kernel_modules: auto",
         )
     if wanted.kernel_modules != "auto":
         return wanted.kernel_modules

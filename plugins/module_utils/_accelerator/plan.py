@@ -76,7 +76,7 @@ def _accelerator(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions
             seen = f"; there is {' and '.join(there)}" if there else ""
             draft.refuse(
                 "no_device",
-                f"no device of {wanted.accelerator} is in this host{seen}. Say accelerator: auto, or none for a host that "
+                f"no device of {wanted.accelerator} is in this host{seen}. Set accelerator: auto, or none for a host that "
                 "computes on its CPU",
             )
         return wanted.accelerator
@@ -94,7 +94,7 @@ def _accelerator(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions
         draft.refuse(
             "several_vendors",
             f"this host has cards of {' and '.join(there)}, and one environment of Xinference has one build of PyTorch. "
-            f"Say which for this host, accelerator: {there[0]} or {there[-1]}",
+            f"Set accelerator: {there[0]} or {there[-1]} for this host",
         )
     draft.reason = f"{' and '.join(there)} is in this host" if there else "there is no card here to compute with"
     return there[0] if there else NONE
@@ -115,7 +115,7 @@ def _health(draft: Draft, facts: t.Mapping[str, t.Any]) -> None:
         if not card["alive"]:
             draft.warn(
                 "card_gone",
-                f"{name} does not answer on the bus any more: reset it or start the host again; if it stays away, reseat or replace it",
+                f"{name} does not answer on the bus any more: reset it or restart the host; if it is still missing, reseat or replace it",
             )
         elif card["answers"] is False and not plan_nvidia.too_old(card):
             draft.warn("card_silent", f"{name} is on the bus, but its driver does not list it: see the kernel's log")
@@ -137,11 +137,11 @@ def _package_manager(draft: Draft, facts: t.Mapping[str, t.Any]) -> None:
     packages = facts["packages"]
     if packages["interrupted"]:
         draft.refuse(
-            "dpkg_interrupted", "an earlier run of dpkg was cut off: run 'dpkg --configure -a' and look at what it says"
+            "dpkg_interrupted", "an earlier run of dpkg was interrupted: run 'dpkg --configure -a' and read its output"
         )
     for package in packages["broken"]:
         draft.refuse(
             "package_broken",
-            f"the package {package['name']} is {package['state']}: run 'dpkg --configure -a' or 'apt-get -f install' and look at "
-            "what it says; nothing can be installed before",
+            f"the package {package['name']} is {package['state']}: run 'dpkg --configure -a' or 'apt-get -f install' and read "
+            "its output; nothing can be installed before",
         )

@@ -32,7 +32,7 @@ def plan(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> Non
         if card["generation"] in products.AMD_DROPPED:
             draft.refuse(
                 "card_unsupported",
-                f"{name} is {card['generation']}, which ROCm has no code for any more. Say accelerator: none",
+                f"{name} is {card['generation']}, which ROCm has no code for any more. Set accelerator: none",
             )
         elif card["generation"] not in products.AMD_SUPPORTED:
             draft.warn(
@@ -69,7 +69,7 @@ def plan(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> Non
         draft.step("driver", "install amdgpu-dkms")
         _held(draft, facts)
         if found["loaded"]:
-            draft.reboot.append(f"the kernel runs amdgpu {found['loaded']} until the next start")
+            draft.reboot.append(f"the kernel runs amdgpu {found['loaded']} until the next restart")
     if wanted.hold and draft.driver["change"]:
         draft.step("hold", "hold amdgpu-dkms")
 

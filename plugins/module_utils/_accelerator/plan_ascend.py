@@ -56,7 +56,7 @@ def plan(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> Non
     if lacking:
         draft.refuse(
             "files_missing",
-            f"Huawei gives its {' and '.join(lacking)} out to its customers only: name the file of each, with its checksum",
+            f"Huawei distributes {' and '.join(lacking)} to its customers only: name the file of each, with its checksum",
         )
         return
     if "driver" in missing:
@@ -64,9 +64,9 @@ def plan(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> Non
         builds_modules(draft, facts, wanted)
         in_use(draft, facts, ("davinci",))
     for part in missing:
-        draft.step(part, f"install {part} from the file that is given")
+        draft.step(part, f"install {part} from its file")
     if "firmware" in missing:
-        draft.reboot.append("the firmware runs after the next start")
+        draft.reboot.append("the firmware runs after the next restart")
 
 
 def torch(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> None:
@@ -78,6 +78,6 @@ def torch(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> No
     )
     draft.warn(
         "torch_npu",
-        "driver, firmware and CANN are seen to here, and Xinference runs on the CPU: torch-npu and CANN's variables (set_env.sh) are not "
+        "the role installs driver, firmware and CANN, and Xinference runs on the CPU: torch-npu and CANN's variables (set_env.sh) are not "
         "given to it",
     )

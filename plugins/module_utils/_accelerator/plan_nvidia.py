@@ -99,7 +99,7 @@ def _usable(draft: Draft, cards: Cards) -> Cards:
         generation = products.GENERATIONS[card["generation"]]
         what = f"{name_of(card)} is {generation.name}: its last driver was {generation.last_branch}, and no PyTorch of today runs on it"
         if old == kept:
-            draft.refuse("card_unsupported", f"{what}. Say accelerator: none, or take the card out")
+            draft.refuse("card_unsupported", f"{what}. Set accelerator: none, or remove the card")
         else:
             # The driver of the others ignores it; it may be there for a screen.
             draft.warn("card_unsupported", f"{what}. It is left out")
@@ -147,7 +147,7 @@ def _check(draft: Draft, facts: Facts, needs: DriverNeeds, why_not: str) -> None
             "driver_too_old",
             f"the driver is {found['driver']}; {needs.floor_reason}, and {why_not}. Update the driver"
             + (" on the host" if outside else "")
-            + (f", or say cuda: {older}" if older >= needs.first_cuda else ""),
+            + (f", or set cuda: {older}" if older >= needs.first_cuda else ""),
         )
     elif needs.last and versions.branch(found["driver"]) > needs.last:
         draft.refuse(
@@ -155,9 +155,7 @@ def _check(draft: Draft, facts: Facts, needs: DriverNeeds, why_not: str) -> None
             f"the driver is {found['driver']}, which no longer drives all cards of this host (their last is {needs.last}), and {why_not}",
         )
     elif plan_nvidia_installed.mismatch(found):
-        draft.refuse(
-            "mismatch", f"{plan_nvidia_installed.mismatch(found)}. Load the new module or start the host again"
-        )
+        draft.refuse("mismatch", f"{plan_nvidia_installed.mismatch(found)}. Load the new module, or restart the host")
     elif found["tool_error"]:
         draft.warn("nvidia_smi", f"nvidia-smi fails: {found['tool_error']}")
     plan_nvidia_fabric.warn_of_fabric(draft, facts)
@@ -238,7 +236,7 @@ def _install(draft: Draft, facts: Facts, wanted: PlanOptions, target: str) -> No
         draft.refuse(
             "not_packaged",
             f"driver {there} was not installed by packages that are known here, and {what} over it would leave parts of both "
-            f"({draft.driver['floor_reason']}). Remove it first, by what installed it; or say manage: false",
+            f"({draft.driver['floor_reason']}). Remove it first, by what installed it; or set manage: false",
         )
         return
     draft.driver["change"] = True
@@ -254,7 +252,7 @@ def _install(draft: Draft, facts: Facts, wanted: PlanOptions, target: str) -> No
     _held(draft, facts, target)
     in_use(draft, facts, ("nvidia",))
     if found["loaded"]:
-        draft.reboot.append(f"the kernel runs the module {found['loaded']} until the next start")
+        draft.reboot.append(f"the kernel runs the module {found['loaded']} until the next restart")
 
 
 def _held(draft: Draft, facts: Facts, target: str) -> None:
@@ -280,12 +278,12 @@ def _nouveau(draft: Draft, facts: Facts) -> None:
     nouveau = facts["system"]["nouveau"]
     bound = [card["address"] for card in facts["cards"] if card["driver"] in ("nouveau", "nova", "nova_core")]
     if not nouveau["kept_off"] and (nouveau["loaded"] or draft.driver["change"]):
-        draft.step("nouveau_off", "keep the kernel's own driver nouveau from loading")
+        draft.step("nouveau_off", "disable the kernel's own driver nouveau")
     if nouveau["loaded"]:
         held = f", bound to {', '.join(bound)}" if bound else ""
         draft.warn(
             "nouveau",
-            f"the kernel's own driver nouveau is loaded{held}: NVIDIA's cannot take the card before the next start",
+            f"the kernel's own driver nouveau is loaded{held}: NVIDIA's cannot take the card before the next restart",
         )
         draft.reboot.append("nouveau is loaded")
 

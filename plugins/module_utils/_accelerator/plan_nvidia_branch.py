@@ -74,8 +74,8 @@ def _not_offered(draft: Draft, facts: Facts, what: str) -> None:
     offered = products.NVIDIA_OFFERED.get(about["repository"], ())
     draft.refuse(
         "not_offered",
-        f"{about['name']} itself has no {what}, but {', '.join(map(str, offered)) or 'none'}: take source: vendor, "
-        "or what it has",
+        f"{about['name']} itself has no {what}, but {', '.join(map(str, offered)) or 'none'}: set source: vendor, "
+        "or choose a branch that it has",
     )
 
 
@@ -112,5 +112,5 @@ def warn_of_end(draft: Draft, facts: Facts, branch: int) -> None:
     if known and known.end < facts["date"][:7]:
         draft.warn(
             "branch_ended",
-            f"driver branch {branch} has had no fixes from NVIDIA since {known.end}: take {products.NVIDIA_DEFAULT}",
+            f"driver branch {branch} has had no fixes from NVIDIA since {known.end}: use {products.NVIDIA_DEFAULT}",
         )

@@ -112,7 +112,7 @@ def text(case: Case, planned: t.Sequence[str]) -> str:
     lines = case.plan["lines"] if options.is_present else planned
     said = [first, *(f"  {line}" for line in lines)]
     if options.is_present and role_files.settings_differ(case):
-        said.append("  step: huge pages and governor as declared")
+        said.append("  step: set huge pages and governor as declared")
     return "\n".join(said)
 
 
@@ -131,10 +131,10 @@ def refusals(case: Case) -> list[str]:
     names = re.compile(r"\b(cuda|kernel_modules|manage|source): ")
     found = [names.sub(r"accelerator_\1: ", each["text"]) for each in case.plan["refusals"]]
     if case.settings_declared and system["container"]:
-        found.append("huge pages and governor are those of this container's host. Declare them there")
+        found.append("a container has the huge pages and the governor of its host. Declare them there")
     if options.governor and not case.facts["cpu"]["governor"] and options.kernel:
         found.append(
-            "accelerator_governor is declared, and the frequency of this host's processors is not to be governed. Leave it out"
+            "accelerator_governor is set, but this host has no governor of its processors' frequency. Leave it empty"
         )
     # A tree of files belongs to whoever tests with it.
     if case.steps and not system["root"] and options.kernel:
@@ -156,9 +156,7 @@ def _not_packaged(case: Case) -> list[str]:
     if case.vendor != products.NVIDIA or not case.has_step("driver"):
         return found
     if not role_packages.set_name(case):
-        found.append(
-            f"the role has no packages of {name}. Install the driver by hand, and this run takes what is there"
-        )
+        found.append(f"the role has no packages of {name}. Install the driver by hand; a run then uses it")
     elif not role_packages.module_packages(case):
         driver = case.plan["driver"]
         found.append(
@@ -188,8 +186,8 @@ def _not_set(case: Case) -> str:
     if not role_files.settings_differ(case):
         return ""
     return (
-        f"of {case.options.huge_pages} huge pages the kernel reserved {role_files.huge_pages_now(case)}, and the governor is "
-        f"'{case.facts['cpu']['governor']}'. Its memory is short or in pieces, or it does not know that governor: start the host again, "
+        f"the kernel reserved {role_files.huge_pages_now(case)} of {case.options.huge_pages} huge pages, and the governor is "
+        f"'{case.facts['cpu']['governor']}'. Its memory is short or fragmented, or it does not have that governor: restart the host, "
         "which reserves them early, or declare others"
     )
 

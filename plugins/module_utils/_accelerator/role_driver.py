@@ -13,7 +13,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator.ro
 
 #: Huawei's driver belongs to this user and group, which its installer wants to find.
 HUAWEIS_USER = "HwHiAiUser"
-_UNLOADED = "the kernel module of before could not be unloaded"
+_UNLOADED = "the previous kernel module could not be unloaded"
 _LOADED = "the kernel module could not be loaded"
 _BUILD = "build"
 
@@ -53,7 +53,7 @@ def _command(words: str, failure: str = "", name: str = "") -> dict[str, t.Any]:
 def _nvidia(case: Case) -> dict[str, t.Any]:
     runs = case.options.kernel
     changes = runs and case.has_step("driver", "load", "reload")
-    # Where programs use a card, the module of before stays until the next start.
+    # Where programs use a card, the module of before stays until the next restart.
     unloads = changes and case.facts["nvidia"]["loaded"] != "" and not case.users
     commands = []
     if unloads:

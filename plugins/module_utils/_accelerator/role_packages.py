@@ -263,7 +263,7 @@ def step(case: Case) -> dict[str, t.Any]:
     if case.family == DEBIAN:
         # The newest is never a lower one: that must be named, which apt's module takes for present only.
         newest, downgrade = driver and not by_version, by_version
-        advice = f"See 'apt-get install' of these on the host, or {_OTHERWISE}"
+        advice = f"Run 'apt-get install' with these on the host to see why, or {_OTHERWISE}"
     else:
         # A branch that cards or the inventory ask for may be the lower one, as the driver that a newer fabric manager is for.
         newest, downgrade = driver, case.has_step("driver", "fabric_manager")
@@ -283,8 +283,8 @@ def step(case: Case) -> dict[str, t.Any]:
 
 _OTHERWISE = "choose another accelerator_source or accelerator_driver_branch."
 _FABRIC = (
-    "The driver {0} stays, and needs its fabric manager in that version. Where the sources no longer have it, bring the driver to a "
-    "version that they have (accelerator_driver_branch; the host is drained first), or install that fabric manager by hand."
+    "The driver {0} stays, and needs its fabric manager in that version. Where the sources no longer have it, change the driver to a "
+    "version that they have (accelerator_driver_branch; drain the host first), or install that fabric manager by hand."
 )
 
 

@@ -22,15 +22,15 @@ def refusal(case: Case) -> str:
     others = [path for path in case.facts["installations"] if path != case.directory]
     if installed and others:
         return (
-            "the driver is to be removed, and belongs to the whole host, which has another installation of this collection in "
-            f"{', '.join(others)}. Remove that one first (modelops.inference.remove with its inventory), or leave the driver with -e "
+            "the driver cannot be removed, because the host has another installation of this collection in "
+            f"{', '.join(others)}. Remove that one first (modelops.inference.remove with its inventory), or keep the driver with -e "
             f"accelerator_state=present. {'Nothing was changed.' if case.options.server_stops else 'The driver stays.'}"
         )
     files = [file["part"] for file in case.options.ascend_files]
     missing = [part for part in case.recorded("parts") if part not in files]
     if missing:
         return (
-            f"{', '.join(missing)} of Huawei's is removed by its installer, which accelerator_ascend_files must name. "
+            f"only Huawei's installers remove {', '.join(missing)}. Name them in accelerator_ascend_files. "
             "Nothing was changed."
         )
     # In check mode what would be stopped before (remove.yml) still runs.
@@ -41,7 +41,7 @@ def refusal(case: Case) -> str:
         if case.options.server_stops
         else "The driver stays until then."
     )
-    return f"the driver is to be removed, and cards are in use by {', '.join(case.users)}: stop these first, and run this again. {stays}"
+    return f"the driver cannot be removed while cards are in use by {', '.join(case.users)}: stop these first, and run this again. {stays}"
 
 
 def reasons(case: Case) -> list[str]:

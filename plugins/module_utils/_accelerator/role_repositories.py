@@ -198,7 +198,7 @@ def step(case: Case) -> dict[str, t.Any]:
         # All sources together, from files alone: apt does not start where two of them contradict each other.
         "check": ["apt-get", "indextargets"] if debian and not check_mode else [],
         "about": f"the sources with those of {', '.join(each.name for each in needed)}",
-        "advice": "Take out the source that contradicts",
+        "advice": "Remove the source that contradicts",
     }
 
 
@@ -207,7 +207,7 @@ def _told(each: Repository) -> dict[str, str]:
     named = f"accelerator_repositories.{each.name}"
     return {
         "about": each.about,
-        "advice": f"See that the host reaches it, or name a mirror and the key that signs it in {named}",
+        "advice": f"Check that the host reaches it, or name a mirror and the key that signs it in {named}",
     }
 
 

@@ -70,25 +70,25 @@ def without_cards(case: Case) -> bool:
     return case.options.is_present and reasons(case) != [] and not answers and not on_cpu
 
 
-def left(case: Case, would: t.Sequence[str], served: t.Sequence[str]) -> str:
+def next_action(case: Case, would: t.Sequence[str], served: t.Sequence[str]) -> str:
     """The next action, for who reads the end of the run.
 
     :param would: what check mode says would be done.
     :param served: see serving.
     """
     options, in_use = case.options, [*case.users, *served]
-    verb = "would have" if options.check_mode and would else "has"
-    said = [f"{options.host} {verb} to start again ({'; '.join(reasons(case))})."]
+    verb = "would have to" if options.check_mode and would else "must"
+    said = [f"{options.host} {verb} restart ({'; '.join(reasons(case))})."]
     if in_use:
-        drain = "drain it first (modelops.inference.drain), and stop what is left of these."
+        drain = "drain it first (modelops.inference.drain), then stop those that still run."
         worker = "xinference_workers" in options.groups
         said.append(f"It is in use by {', '.join(in_use)}: {drain if worker else 'stop it first.'}")
     who = (
-        "Ansible runs on this host, which it never restarts: do it by hand"
+        "Ansible runs on this host, and never restarts it: restart it by hand"
         if is_controller(case)
-        else "Do it by hand, or let the role do it with accelerator_reboot_ok: true"
+        else "Restart it by hand, or set accelerator_reboot_ok: true"
     )
-    again = "; then run this once more" if options.is_present else ""
+    again = "; then run this again" if options.is_present else ""
     launches = without_cards(case) and "xinference_local" in options.groups
     return " ".join([*said, f"{who}{again}{', which launches its models' if launches else ''}."])
 
@@ -106,7 +106,7 @@ def restart(case: Case, would: t.Sequence[str], served: t.Sequence[str]) -> dict
         "required": required,
         "reasons": why,
         "message": f"modelops.inference, role accelerator: {'; '.join(why)}",
-        "left": left(case, would, served) if why else "",
+        "left": next_action(case, would, served) if why else "",
         "waits": required and without_cards(case),
         "allowed": allowed,
         # Those that come back with the host: those that ran, and those of the steps that waited for the restart.

@@ -22,7 +22,7 @@ def different_cards(clusters: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any
         if len({frozenset(kinds) for kinds in cards.values()}) > 1:
             each = "; ".join(f"{host}: {_text(kinds)}" for host, kinds in cards.items())
             sentences.append(
-                f"cluster {name} has different cards ({each}). A model goes where its memory fits; one that must have a certain card "
+                f"cluster {name} has different cards ({each}). A model is placed where its memory fits; one that needs a certain card "
                 "names its worker, and replicas of one model may differ in speed"
             )
     return sentences

@@ -193,7 +193,7 @@ def text(host):
 
 
 def left(host):
-    return role_restart.left(host, role.would(host), [])
+    return role_restart.next_action(host, role.would(host), [])
 
 
 @pytest.mark.parametrize(
@@ -350,12 +350,12 @@ def test_locks_of_dnf_name_the_version(case):
 @pytest.mark.parametrize(
     ("host", "words"),
     [
-        ("wrong_cuda", "say accelerator_cuda: 12"),
+        ("wrong_cuda", "set accelerator_cuda: 12"),
         ("debian_precompiled", "has no open kernel modules (precompiled) in the source vendor"),
-        ("opensuse", "no packages of NVIDIA's for openSUSE Leap 15.6 on x86_64 are known here"),
-        ("container_cpu", "huge pages and governor are those of this container's host"),
+        ("opensuse", "this collection has no packages of NVIDIA for openSUSE Leap 15.6 on x86_64"),
+        ("container_cpu", "a container has the huge pages and the governor of its host"),
         ("user", "this needs root. Set become: true"),
-        ("no_governor", "the frequency of this host's processors is not to be governed"),
+        ("no_governor", "this host has no governor of its processors' frequency"),
     ],
 )
 def test_what_is_refused(case, host, words):
@@ -375,7 +375,7 @@ def test_a_card_that_is_gone_is_warned_of_with_the_code(case):
 
 def test_what_a_restart_is_asked_for(case):
     assert role_restart.reasons(case("nouveau")) == ["nouveau is loaded"]
-    assert "nouveau has to start again (nouveau is loaded)." in left(case("nouveau"))
+    assert "nouveau must restart (nouveau is loaded)." in left(case("nouveau"))
     assert "accelerator_reboot_ok: true" in left(case("nouveau"))
 
 
@@ -553,7 +553,7 @@ def test_a_module_that_cannot_be_unloaded_waits_for_a_restart(of):
     step = role_driver.step(case)
     assert [command["argv"][:2] for command in step["commands"]] == [["modprobe", "--remove"], ["modprobe", "--all"]]
     again, _built = of("h100_sxm", after="changed", commands=[failed(**step["commands"][0])])
-    assert role_restart.reasons(again) == ["the kernel module of before could not be unloaded: modprobe fails"]
+    assert role_restart.reasons(again) == ["the previous kernel module could not be unloaded: modprobe fails"]
     assert role.failure(again) == ""
 
 
@@ -586,7 +586,7 @@ def test_a_driver_that_stays_has_no_step(of):
 
 def test_huge_pages_that_the_kernel_did_not_reserve_are_said(of):
     case, _built = of("none", huge_pages=1024, after="changed")
-    assert "host: of 1024 huge pages the kernel reserved 512" in role.failure(case)
+    assert "host: the kernel reserved 512 of 1024 huge pages" in role.failure(case)
 
 
 def test_a_driver_that_does_not_answer_is_refused(of):
@@ -613,7 +613,7 @@ def test_a_host_that_serves_on_its_cpu_is_not_restarted(of):
 def test_a_server_that_starts_is_in_use(of):
     server, _asked = restart_of(of, "activating", reboot_ok=True, service="xinference", groups=["xinference_local"])
     assert not server["allowed"] and "in use by xinference: stop it first." in server["left"]
-    assert server["left"].endswith("then run this once more, which launches its models.")
+    assert server["left"].endswith("then run this again, which launches its models.")
 
 
 @pytest.mark.parametrize(
@@ -635,7 +635,7 @@ def test_a_host_whose_cards_are_used_is_not_restarted(of):
     case, built = of("h100_sxm", board, reboot_ok=True)
     restart = role.role(case, built.host)["restart"]
     assert not restart["allowed"] and "It is in use by python 4711: stop it first." in restart["left"]
-    # The module of before stays until the next start.
+    # The module of before stays until the next restart.
     assert role_driver.step(case) == {} or "--remove" not in str(role_driver.step(case)["commands"])
 
 
@@ -647,9 +647,9 @@ def test_what_comes_back_with_the_host_is_waited_for(of):
 
 def test_reasons_of_other_vendors_hold_after_the_run(of):
     case, _built = of("ascend_910b", {"ascend": {"firmware": None}}, {"ascend_files": ["firmware"]})
-    assert role_restart.carried(case) == ["the firmware runs after the next start"]
+    assert role_restart.carried(case) == ["the firmware runs after the next restart"]
     again, _built = of("ascend_910b", after="changed", carried=role_restart.carried(case))
-    assert role_restart.reasons(again) == ["the firmware runs after the next start"]
+    assert role_restart.reasons(again) == ["the firmware runs after the next restart"]
 
 
 def test_what_a_driver_cannot_be_removed_for_is_said_before_anything_is(of):
@@ -669,7 +669,7 @@ def test_a_program_is_in_the_way_of_a_removal(of):
     processes = {"processes": [*XINFERENCES, TRAINER], "record": json.dumps(HOLDS)}
     case, built = of("h100_sxm", processes, files=SUPERVISED, **leaves)
     refused = role.refusal(case)
-    assert "host: the driver is to be removed, and cards are in use by trainer 4711: stop these first" in refused
+    assert "host: the driver cannot be removed while cards are in use by trainer 4711: stop these first" in refused
     assert refused.endswith("Nothing was changed; with -e accelerator_state=present the driver stays.")
     assert role.role(case, built.host)["tasks"] == ["refuse"]
 
@@ -681,8 +681,8 @@ def test_the_driver_of_another_installation_is_not_removed(of):
     case, built = of("h100_sxm", changes, files=files, state="absent", server_stops=True)
     refused = role.refusal(case)
     assert role.role(case, built.host)["tasks"] == ["refuse"]
-    assert "which has another installation of this collection in /srv/demo. Remove that one first" in refused
-    assert refused.endswith("or leave the driver with -e accelerator_state=present. Nothing was changed.")
+    assert "because the host has another installation of this collection in /srv/demo. Remove that one first" in refused
+    assert refused.endswith("or keep the driver with -e accelerator_state=present. Nothing was changed.")
     own, _built = of("h100_sxm", changes, files=files, state="absent", directory="/srv/demo/")
     assert role.refusal(own) == "" and role_files.record(own)["asked"] == ["/srv/demo"]
 
@@ -691,7 +691,7 @@ def test_a_part_of_huaweis_needs_its_installer(of):
     record = {"record": json.dumps({"parts": ["driver", "cann"]})}
     refused = role.refusal(of("ascend_910b", record, state="absent")[0])
     assert refused.startswith(
-        "host: driver, cann of Huawei's is removed by its installer, which accelerator_ascend_files"
+        "host: only Huawei's installers remove driver, cann. Name them in accelerator_ascend_files."
     )
     files = [{"part": part, "path": f"/{part}.run"} for part in ("driver", "cann")]
     case, _built = of("ascend_910b", record, state="absent", ascend_files=files)

@@ -75,7 +75,7 @@ def test_a_branch_that_ended_is_no_default_and_is_said_where_the_distribution_ha
     assert not [w for w in planned()["warnings"] if w["code"] == "branch_ended"]
     warnings = planned(source="distribution")["warnings"]
     assert [w["text"] for w in warnings if w["code"] == "branch_ended"] == [
-        "driver branch 535 has had no fixes from NVIDIA since 2026-06: take 580"
+        "driver branch 535 has had no fixes from NVIDIA since 2026-06: use 580"
     ]
 
 

@@ -88,9 +88,9 @@ def test_check_mode_says_what_would_be_done_and_writes_nothing(tmp_path):
         "bare": ("h100_bare", {"accelerator_huge_pages": 64, "accelerator_repositories": mirror}),
     }
     said = played(tmp_path, "--check", "--diff", hosts=hosts)
-    assert "loaded would have to start again (nouveau is loaded)." in said
+    assert "loaded would have to restart (nouveau is loaded)." in said
     assert "loaded requires a restart: True, True" in said and "other requires a restart: False, False" in said
-    assert "in place of 535.183.01" in said and "other has to" not in said and "other would have" not in said
+    assert "in place of 535.183.01" in said and "other must" not in said and "other would have" not in said
     for line in (
         "+URIs: https://mirror.example/",
         "+Pin: version 580.*",

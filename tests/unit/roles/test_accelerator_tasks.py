@@ -398,7 +398,7 @@ def test_nouveau_comes_back_into_the_initial_file_system(made):
 
 def test_what_a_driver_cannot_be_removed_for_is_said_before_anything_is(made):
     refused = made["not_removable"].failed
-    assert "the driver is to be removed, and cards are in use by trainer 4711: stop these first" in refused
+    assert "the driver cannot be removed while cards are in use by trainer 4711: stop these first" in refused
     assert "Nothing was changed; with -e accelerator_state=present the driver stays." in refused
     assert made["not_removable"].log == []
 
@@ -421,4 +421,4 @@ def test_a_step_that_fails_after_the_packages_leaves_the_holds(made):
 
 def test_huge_pages_that_the_kernel_did_not_reserve_are_said(made):
     done = made["short_of_memory"]
-    assert done.ran("systemd-tmpfiles --create") and "of 1024 huge pages the kernel reserved 512" in done.failed
+    assert done.ran("systemd-tmpfiles --create") and "the kernel reserved 512 of 1024 huge pages" in done.failed

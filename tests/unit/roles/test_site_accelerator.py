@@ -135,8 +135,8 @@ def test_who_waits_for_a_restart_is_not_proven_and_stands_in_the_summary(runs):
         summary = said.rpartition("\nAccelerators\n")[2]
         lines = [line for line in summary.splitlines() if line.startswith("  dark")]
         assert lines[-1] == (
-            "  dark has to start again (nouveau is loaded). Do it by hand, or let the role do it with accelerator_reboot_ok: true; "
-            "then run this once more, which launches its models."
+            "  dark must restart (nouveau is loaded). Restart it by hand, or set accelerator_reboot_ok: true; "
+            "then run this again, which launches its models."
         )
 
 
