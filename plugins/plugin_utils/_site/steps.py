@@ -13,6 +13,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import (
+    kept,
     reading,
     release,
     serve,
@@ -137,6 +138,19 @@ def _activate(plan: HostPlan, run: Run) -> Call:
             "build": False,
         },
     )
+
+
+def _readings(run: Run) -> dict[str, t.Mapping[str, t.Any]]:
+    return {host: run.of(host, "xinference_found") for host in run.results["ansible_play_hosts"]}
+
+
+def _rollback(plan: HostPlan, run: Run) -> Call:
+    """Once for all hosts, of which none changes before each has a release to go back to."""
+    return Call("", told={"releases": kept.back(_readings(run), str(plan.host.value("xinference_rollback_to") or ""))})
+
+
+def _restart(plan: HostPlan, run: Run) -> Call:
+    return Call("", told={"releases": kept.again(_readings(run))})
 
 
 def _backup(plan: HostPlan, run: Run) -> Call:
@@ -288,7 +302,9 @@ STEPS: dict[str, t.Callable[[HostPlan, Run], Call | list[Call]]] = {
     "recovery": _recovery,
     "release": _release,
     "reload": _reload,
+    "restart": _restart,
     "restore": _restore,
+    "rollback": _rollback,
     "service": _service,
     "stop": _stop,
     "users": _users,
