@@ -58,6 +58,16 @@ class HostPlan:
         return f"{self.host.directory}/releases/{self.release.id}/bin/python"
 
     @property
+    def gpus(self) -> list[dict[str, t.Any]]:
+        """Cards of this host, with what llama.cpp computes on: of the release that was built in this run or is there."""
+        return _gpus(self.host, self.release)
+
+    @property
+    def starts(self) -> bool:
+        """Whether the service starts or restarts."""
+        return self.service.differs and not self.host.drained
+
+    @property
     def data(self) -> dict[str, t.Any]:
         """The plan for tasks and other roles. It holds no secret, and no text of a file."""
         host = self.host
@@ -88,13 +98,13 @@ class HostPlan:
                 "unused": self.weights.unused,
                 "seed": given_by(host, self.weights),
             },
-            "gpus": _gpus(host, self.release),
+            "gpus": self.gpus,
             "gpu_sharing": _gpu_sharing(host),
             "service": {
                 "systemd": host.systemd,
                 "config": self.service.config,
                 "files": [file.path for file in self.service.files],
-                "differs": self.service.differs and not host.drained,
+                "differs": self.starts,
                 "restarts": bool(self.service.differences),
             },
             "directories_differ": _directories(host) != "",
@@ -114,7 +124,6 @@ def _api(host: Host) -> dict[str, t.Any]:
 
 
 def _gpus(host: Host, release: HostRelease) -> list[dict[str, t.Any]]:
-    """Cards of this host, with what llama.cpp computes on: of the release that was built in this run or is there."""
     known = (host.request.built, host.found["release"])
     of_release: dict[str, t.Any] = next(
         (each["llama_cpp"] for each in known if each.get("id") == release.id and "llama_cpp" in each), {}

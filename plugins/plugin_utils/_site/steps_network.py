@@ -48,7 +48,7 @@ def firewall(plan: HostPlan, run: Run) -> Call:
 def network_behind(plan: HostPlan, run: Run) -> list[Call]:
     """Tries the ports of the cluster once the firewalls are open, where a service starts that needs them."""
     host = plan.host
-    if run.check_mode or not host.distributed or not plan.data["service"]["differs"]:
+    if run.check_mode or not host.distributed or not plan.starts:
         return []
     return [Call("xinference_peers", {**_peers(host, run), "firewall": True, "behind": True})]
 

@@ -49,7 +49,7 @@ def worker(plan: HostPlan, run: Run) -> Dialogue:
             return joined
         said = str(joined.get("said", ""))
     about = {"host": host.name, "address": _address(host), "started": started}
-    gpus = [{**card, "worker": _address(host)} for card in plan.data["gpus"]]
+    gpus = [{**card, "worker": _address(host)} for card in plan.gpus]
     return {"changed": False, "said": said, **about, "gpus": gpus}
 
 

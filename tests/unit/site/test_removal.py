@@ -143,3 +143,22 @@ def test_a_host_that_is_both_is_removed_with_both(host):
     assert names == ["xinference-reconcile", "xinference-supervisor", "xinference-worker"]
     # Elsewhere nobody asks for it.
     assert reading.options(host({}, "supervisor", parts=BOTH))["services"] == ["xinference-supervisor-reconcile"]
+
+
+def test_a_removal_follows_no_link(host, run_module, tmp_path):
+    top, outside = tmp_path / "xinference", tmp_path / "outside"
+    (top / "home" / "logs").mkdir(parents=True)
+    (top / "secrets").mkdir()
+    outside.mkdir()
+    (outside / "file").write_text("x")
+    for link in (top / "home" / "logs" / "link", top / "models", top / "current"):
+        link.symlink_to(outside)
+    found = {
+        **INSTALLED,
+        "entries": sorted(path.name for path in top.iterdir()),
+        "files": {str(path): {} for path in (top, top / "home", top / "models")},
+    }
+    made = HostPlan.of(host({**ABSENT, "xinference_dir": str(top)}, found=found))
+    for call in calls("remove_directories", made, Run(), {}):
+        assert not run_module(call.module, call.options).failed
+    assert not top.exists() and [path.name for path in outside.iterdir()] == ["file"]
