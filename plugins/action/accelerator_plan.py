@@ -32,7 +32,7 @@ class ActionModule(ActionBase):
             return variables.found  # nothing was done since
         options = accelerator.options(
             variables.settings,
-            _moment(variables, asked),
+            _stage(variables, asked),
             accelerator.controller_boot_id(),
             pretended(variables),
         )
@@ -42,9 +42,9 @@ class ActionModule(ActionBase):
         return result
 
 
-def _moment(variables: AcceleratorVariables, asked: t.Mapping[str, t.Any]) -> accelerator.Moment:
+def _stage(variables: AcceleratorVariables, asked: t.Mapping[str, t.Any]) -> accelerator.RunStage:
     if not asked["after"]:
-        return accelerator.Moment(server_stops=asked["server_stops"])
+        return accelerator.RunStage(server_stops=asked["server_stops"])
     commands = variables.plain(variables.given.get(accelerator_steps.LOADED) or {}).get("commands", [])
     carried = variables.found["role"]["carried"]
-    return accelerator.Moment(asked["after"], asked["server_stops"], carried, commands)
+    return accelerator.RunStage(asked["after"], asked["server_stops"], carried, commands)

@@ -110,7 +110,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
                 os.rmdir(os.path.dirname(path))
         return {"changed": before is not None, "record": {}}
     packages = {name: options.pop(name) or [] for name in ("before", "now")}
-    found = record.grown(planned, record.read(path), **packages, **options)
+    found = record.extended(planned, record.read(path), **packages, **options)
     text = record.text(found)
     if text != before and not module.check_mode:
         make_directory(os.path.dirname(path))

@@ -136,7 +136,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
                     _run(row["index"])
     except ModelopsError as exc:
         _put_back(before)
-        why = told(exc.output if isinstance(exc, shell.CommandFailed) and exc.output else str(exc))
+        why = error_line(exc.output if isinstance(exc, shell.CommandFailed) and exc.output else str(exc))
         raise ModelopsError(
             f"{options['host']}: {row['about']} cannot be used: {why}. {row['advice']}. The host's sources are as they were."
         ) from exc
@@ -147,7 +147,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     return {"changed": bool(changed), "diff": diff}
 
 
-def told(output: str) -> str:
+def error_line(output: str) -> str:
     """The line of a package manager's output that says why. Pure."""
     lines = output.splitlines()
     return next((line for line in lines if re.match(r"[EW]:|Error", line)), lines[-1] if lines else "unknown").strip(

@@ -67,7 +67,7 @@ def plan(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> Non
             draft.driver["repository"] = facts["system"]["distribution"]["repository"]
         builds_modules(draft, facts, wanted)
         draft.step("driver", "install amdgpu-dkms")
-        _held(draft, facts)
+        _refuse_foreign_holds(draft, facts)
         if found["loaded"]:
             draft.reboot.append(f"the kernel runs amdgpu {found['loaded']} until the next restart")
     if wanted.hold and draft.driver["change"]:
@@ -82,7 +82,7 @@ def torch(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> No
     draft.groups = list(GROUPS) if installs else facts["amd"]["groups"]
 
 
-def _held(draft: Draft, facts: t.Mapping[str, t.Any]) -> None:
+def _refuse_foreign_holds(draft: Draft, facts: t.Mapping[str, t.Any]) -> None:
     packages, own = facts["packages"], facts["record"].get("held", [])
     held = [
         f"{name} {packages['driver'][name]}"

@@ -39,11 +39,11 @@ Cards = t.Sequence[t.Mapping[str, t.Any]]
 
 def plan(draft: Draft, facts: Facts, wanted: PlanOptions) -> None:
     found, why_not = facts["nvidia"], only_checks(facts, wanted)
-    cards = _usable(draft, [card for card in facts["cards"] if card["vendor"] == products.NVIDIA])
+    cards = _usable_cards(draft, [card for card in facts["cards"] if card["vendor"] == products.NVIDIA])
     if draft.refusals:
         return
     current = found["driver"]
-    needs = _asked(draft, facts, wanted, cards)
+    needs = _driver_needs(draft, facts, wanted, cards)
     draft.driver = driver(
         products.NVIDIA,
         found=current,
@@ -52,26 +52,26 @@ def plan(draft: Draft, facts: Facts, wanted: PlanOptions) -> None:
         branch=versions.branch(current),
         kernel_modules=found["loaded_flavor"] or needs.modules,
     )
-    _compat(draft, found)
+    _warn_of_compat(draft, found)
     if draft.refusals:
         return
     if why_not:
-        _check(draft, facts, needs, why_not)
+        _check_driver(draft, facts, needs, why_not)
     else:
-        _change(draft, facts, wanted, needs, cards)
+        _change_driver(draft, facts, wanted, needs, cards)
     plan_nvidia_branch.warn_of_end(draft, facts, draft.driver["branch"])
     draft.torch = _torch(needs)
 
 
 def torch(draft: Draft, facts: Facts, wanted: PlanOptions) -> None:
     """Of the plan only the build of PyTorch, from what facts.base has."""
-    cards = _usable(draft, [card for card in facts["cards"] if card["vendor"] == products.NVIDIA])
+    cards = _usable_cards(draft, [card for card in facts["cards"] if card["vendor"] == products.NVIDIA])
     if not draft.refusals:
-        needs = _asked(draft, facts, wanted, cards)
+        needs = _driver_needs(draft, facts, wanted, cards)
         draft.torch = {} if draft.refusals else _torch(needs)
 
 
-def _asked(draft: Draft, facts: Facts, wanted: PlanOptions, cards: Cards) -> DriverNeeds:
+def _driver_needs(draft: Draft, facts: Facts, wanted: PlanOptions, cards: Cards) -> DriverNeeds:
     if only_checks(facts, wanted):
         return needs_of(draft, cards, wanted, facts["nvidia"]["driver"])
     current = plan_nvidia_installed.current_version(facts)
@@ -83,7 +83,7 @@ def _asked(draft: Draft, facts: Facts, wanted: PlanOptions, cards: Cards) -> Dri
     return needs_of(draft, cards, wanted, wanted.branch or newest)
 
 
-def _usable(draft: Draft, cards: Cards) -> Cards:
+def _usable_cards(draft: Draft, cards: Cards) -> Cards:
     """The cards that this host computes with itself; refuses where that is none."""
     given_away = [card for card in cards if card["driver"].startswith("vfio")]
     if given_away:
@@ -112,7 +112,7 @@ def too_old(card: t.Mapping[str, t.Any]) -> bool:
     return bool(generation and generation.last_branch and generation.last_branch < products.CUDA_FLOORS[12])
 
 
-def _compat(draft: Draft, found: Facts) -> None:
+def _warn_of_compat(draft: Draft, found: Facts) -> None:
     if found["compat"] and versions.numbers(found["compat"]) > versions.numbers(found["driver"]):
         draft.warn(
             "compat",
@@ -121,7 +121,7 @@ def _compat(draft: Draft, found: Facts) -> None:
         )
 
 
-def _check(draft: Draft, facts: Facts, needs: DriverNeeds, why_not: str) -> None:
+def _check_driver(draft: Draft, facts: Facts, needs: DriverNeeds, why_not: str) -> None:
     """Nothing is changed: only whether what is there will do."""
     found = facts["nvidia"]
     draft.mode = CHECK
@@ -161,7 +161,7 @@ def _check(draft: Draft, facts: Facts, needs: DriverNeeds, why_not: str) -> None
     plan_nvidia_fabric.warn_of_fabric(draft, facts)
 
 
-def _change(draft: Draft, facts: Facts, wanted: PlanOptions, needs: DriverNeeds, cards: Cards) -> None:
+def _change_driver(draft: Draft, facts: Facts, wanted: PlanOptions, needs: DriverNeeds, cards: Cards) -> None:
     found = facts["nvidia"]
     target = plan_nvidia_branch.target(draft, facts, wanted, needs)
     if draft.refusals:
@@ -182,22 +182,22 @@ def _change(draft: Draft, facts: Facts, wanted: PlanOptions, needs: DriverNeeds,
         kernel_modules=needs.modules or modules,
         fabric=plan_nvidia_fabric.fabric_of(facts, cards),
     )
-    _broken(draft, found)
+    _warn_of_broken_driver(draft, found)
     if newer:
         draft.driver["text"] = f"{installed}, with modules for kernel {newer}; stays ({needs.floor_reason})"
         draft.reboot.append(f"the libraries are {found['library']}, and their modules are there for kernel {newer}")
     elif stays:
         modules = draft.driver["kernel_modules"]
         draft.driver["text"] = f"{installed}, {modules} kernel modules; stays ({needs.floor_reason})"
-        _load(draft, facts, installed)
+        _load_module(draft, facts, installed)
     else:
-        _install(draft, facts, wanted, target)
-    _nouveau(draft, facts)
-    _around(draft, facts, wanted, cards)
+        _install_driver(draft, facts, wanted, target)
+    _disable_nouveau(draft, facts)
+    _services_and_holds(draft, facts, wanted, cards)
     plan_nvidia_fabric.warn_of_fabric(draft, facts)
 
 
-def _broken(draft: Draft, found: Facts) -> None:
+def _warn_of_broken_driver(draft: Draft, found: Facts) -> None:
     """What is there does not work; the change mends it, or a restart."""
     mismatch = plan_nvidia_installed.mismatch(found)
     if mismatch:
@@ -206,16 +206,16 @@ def _broken(draft: Draft, found: Facts) -> None:
         draft.warn("nvidia_smi", f"nvidia-smi fails: {found['tool_error']}")
 
 
-def _load(draft: Draft, facts: Facts, installed: str) -> None:
+def _load_module(draft: Draft, facts: Facts, installed: str) -> None:
     """Brings the kernel to run the installed module."""
     loaded = facts["nvidia"]["loaded"]
     if not loaded:
         draft.step("load", f"load the installed kernel module {installed}")
     elif versions.numbers(loaded) != versions.numbers(installed):
-        _reload(draft, facts)
+        _reload_module(draft, facts)
 
 
-def _reload(draft: Draft, facts: Facts) -> None:
+def _reload_module(draft: Draft, facts: Facts) -> None:
     """The packages agree with each other; only the kernel still runs the module from before."""
     found, users = facts["nvidia"], users_of(facts, ("nvidia",))
     if users:
@@ -226,7 +226,7 @@ def _reload(draft: Draft, facts: Facts) -> None:
         draft.step("reload", f"load the kernel module {found['installed']} in place of {found['loaded']}")
 
 
-def _install(draft: Draft, facts: Facts, wanted: PlanOptions, target: str) -> None:
+def _install_driver(draft: Draft, facts: Facts, wanted: PlanOptions, target: str) -> None:
     found = facts["nvidia"]
     before = found["installed"] or found["loaded"]
     modules = draft.driver["kernel_modules"]
@@ -249,18 +249,18 @@ def _install(draft: Draft, facts: Facts, wanted: PlanOptions, target: str) -> No
         "driver",
         f"install NVIDIA's driver {what} with {modules} kernel modules" + (f" in place of {before}" if before else ""),
     )
-    _held(draft, facts, target)
+    _refuse_foreign_holds(draft, facts, target)
     in_use(draft, facts, ("nvidia",))
     if found["loaded"]:
         draft.reboot.append(f"the kernel runs the module {found['loaded']} until the next restart")
 
 
-def _held(draft: Draft, facts: Facts, target: str) -> None:
+def _refuse_foreign_holds(draft: Draft, facts: Facts, target: str) -> None:
     """What somebody else holds or pins at another version is theirs to release; the role moves its own holds along."""
     packages, own = facts["packages"], facts["record"].get("held", [])
     held = [(name, packages["driver"].get(name, "")) for name in packages["held"] if name not in own]
     pinned = [(pin["names"], pin["version"]) for pin in packages["pinned"] if "nvidia" in pin["names"]]
-    other = [f"{name} {version}" for name, version in held + pinned if _differs(version, target)]
+    other = [f"{name} {version}" for name, version in held + pinned if _is_other_driver(version, target)]
     if other:
         draft.refuse(
             "held",
@@ -269,12 +269,12 @@ def _held(draft: Draft, facts: Facts, target: str) -> None:
         )
 
 
-def _differs(version: str, target: str) -> bool:
+def _is_other_driver(version: str, target: str) -> bool:
     """Whether a package's version is of another driver; what has a version of its own kind (nvidia-modprobe 1) does not count."""
     return versions.branch(version) >= 100 and not versions.same(version, target)
 
 
-def _nouveau(draft: Draft, facts: Facts) -> None:
+def _disable_nouveau(draft: Draft, facts: Facts) -> None:
     nouveau = facts["system"]["nouveau"]
     bound = [card["address"] for card in facts["cards"] if card["driver"] in ("nouveau", "nova", "nova_core")]
     if not nouveau["kept_off"] and (nouveau["loaded"] or draft.driver["change"]):
@@ -288,7 +288,7 @@ def _nouveau(draft: Draft, facts: Facts) -> None:
         draft.reboot.append("nouveau is loaded")
 
 
-def _around(draft: Draft, facts: Facts, wanted: PlanOptions, cards: Cards) -> None:
+def _services_and_holds(draft: Draft, facts: Facts, wanted: PlanOptions, cards: Cards) -> None:
     """Services and holds that belong to the driver."""
     packages = facts["packages"]
     # A driver that somebody else installed, and that works, is left as it is.
@@ -300,7 +300,7 @@ def _around(draft: Draft, facts: Facts, wanted: PlanOptions, cards: Cards) -> No
     if wanted.container_toolkit and "nvidia-container-toolkit" not in packages["installed"]:
         draft.step("container_toolkit", "install nvidia-container-toolkit")
     added = any(step["name"] in ("driver", "fabric_manager") for step in draft.steps)
-    if wanted.hold and (added or (ours and _loose(packages, target))) and packages["manager"]:
+    if wanted.hold and (added or (ours and _packages_not_held(packages, target))) and packages["manager"]:
         draft.step("hold", "hold the driver's packages, so that no upgrade splits module and libraries")
 
 
@@ -310,7 +310,7 @@ def _persists(facts: Facts, cards: Cards) -> bool:
     return all(answering) if answering else bool(facts["nvidia"]["persistence_daemon"])
 
 
-def _loose(packages: Facts, target: str) -> list[str]:
+def _packages_not_held(packages: Facts, target: str) -> list[str]:
     """Packages of the driver that are not held; not those that only have its vendor's name."""
     of_driver = [name for name, version in packages["driver"].items() if versions.same(version, target)]
     return [name for name in of_driver if name not in packages["held"]]

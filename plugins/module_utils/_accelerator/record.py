@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.modelops.inference.plugins.module_utils._host.system import shell
 
 #: Keys of the record that tasks extend beyond the plan.
-GROWS = ("parts", "users", "packages", "held")
+EXTENDED = ("parts", "users", "packages", "held")
 
 
 def read(path: str) -> dict[str, t.Any]:
@@ -28,7 +28,7 @@ def text(record: t.Mapping[str, t.Any]) -> str:
     return json.dumps(record, indent=4, sort_keys=True) + "\n"
 
 
-def grown(
+def extended(
     planned: t.Mapping[str, t.Any],
     there: t.Mapping[str, t.Any],
     *,
@@ -45,7 +45,7 @@ def grown(
     :param parts: of Huawei's that are there now; None where no installer ran.
     :param held: packages whose hold is the role's own; None where none was set.
     """
-    found = {**planned, **{key: there[key] for key in GROWS if key in there}}
+    found = {**planned, **{key: there[key] for key in EXTENDED if key in there}}
     found["packages"] = sorted({*found["packages"], *(set(now) - set(before))})
     found["users"] = list(dict.fromkeys([*found["users"], *users]))
     found["parts"] = found["parts"] if parts is None else list(parts)

@@ -28,8 +28,8 @@ def role(case: Case, host: HostAccess) -> dict[str, t.Any]:
 
     :param host: is asked whether Xinference runs, before a restart.
     """
-    refused, planned = refusal(case), would(case)
-    restart = role_restart.restart(case, planned, role_restart.serving(host, case))
+    refused, planned = refusal(case), planned_changes(case)
+    restart = role_restart.restart(case, planned, role_restart.running_servers(host, case))
     found = {
         "tasks": tasks(case, refused, planned),
         "refused": refused,
@@ -97,10 +97,10 @@ def record_path(case: Case, host: HostAccess) -> str:
     return f"{host.root}{path}" if path else ""
 
 
-def would(case: Case) -> list[str]:
+def planned_changes(case: Case) -> list[str]:
     """The changes, a line each."""
     if not case.options.is_present:
-        return role_removal.would(case)
+        return role_removal.planned_changes(case)
     said = ["set huge pages and governor as declared"] if role_files.settings_differ(case) else []
     return [step["text"] for step in case.plan["steps"]] + said
 
@@ -151,7 +151,7 @@ def _not_packaged(case: Case) -> list[str]:
             "the driver comes from Debian's archive, and no source of this host (/etc/apt/sources.list, /etc/apt/sources.list.d) has its "
             f"suite {suite} with the component main. Add it there, or name a mirror in accelerator_repositories.debian.url"
         )
-    if role_packages.wanted(case) and not case.family:
+    if role_packages.package_names(case) and not case.family:
         found.append(f"{name} has no package manager that the role knows (dpkg, rpm)")
     if case.vendor != products.NVIDIA or not case.has_step("driver"):
         return found

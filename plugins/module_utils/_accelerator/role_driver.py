@@ -54,7 +54,7 @@ def _nvidia(case: Case) -> dict[str, t.Any]:
     runs = case.options.kernel
     changes = runs and case.has_step("driver", "load", "reload")
     # Where programs use a card, the module of before stays until the next restart.
-    unloads = changes and case.facts["nvidia"]["loaded"] != "" and not case.users
+    unloads = changes and case.facts["nvidia"]["loaded"] != "" and not case.card_users
     commands = []
     if unloads:
         commands.append(_command("modprobe --remove nvidia_uvm nvidia_drm nvidia_modeset nvidia", _UNLOADED))

@@ -56,7 +56,7 @@ def is_pinned(case: Case) -> bool:
     """
     of_distribution = role_packages.set_name(case).endswith("_distribution")
     exact = case.has_step("driver") and of_distribution and case.is_exact
-    return case.family == DEBIAN and ("nvidia" in role_repositories.needs(case) or exact)
+    return case.family == DEBIAN and ("nvidia" in role_repositories.required_names(case) or exact)
 
 
 def pin(case: Case) -> str:
@@ -72,7 +72,7 @@ Pin: release {"l=NVIDIA CUDA" if case.source == "distribution" else other}
 Pin-Priority: 100
 
 {names}
-Pin: version {role_packages.pattern(case)}
+Pin: version {role_packages.version_pattern(case)}
 Pin-Priority: 1000
 """
 
@@ -106,7 +106,7 @@ def persists(case: Case) -> bool:
     return case.has_step("persistence") and case.is_ubuntu
 
 
-def own(case: Case) -> list[str]:
+def written_files(case: Case) -> list[str]:
     """Files that the role writes, or whose being there it causes."""
     paths = [PREFERENCES] if is_pinned(case) else []
     paths += [NOUVEAU] if case.has_step("nouveau_off") else []
@@ -133,8 +133,8 @@ def record(case: Case) -> dict[str, t.Any]:
     }
     if not case.options.is_present:
         return kept
-    files = {*kept["files"], *own(case)} - (set() if case.settings_declared else {case.etc(TMPFILES)})
-    return {**kept, "wanted": sorted({*kept["wanted"], *role_packages.wanted(case)}), "files": sorted(files)}
+    files = {*kept["files"], *written_files(case)} - (set() if case.settings_declared else {case.etc(TMPFILES)})
+    return {**kept, "wanted": sorted({*kept["wanted"], *role_packages.package_names(case)}), "files": sorted(files)}
 
 
 def pin_step(case: Case) -> dict[str, t.Any]:

@@ -126,23 +126,23 @@ class Case:
         return t.cast(str, self.plan["driver"].get("kernel_modules") or "open")
 
     @property
-    def goes_down(self) -> bool:
+    def is_downgrade(self) -> bool:
         """Whether the driver's branch is lower than the one that is there."""
         there = self.facts["nvidia"]["installed"] or self.facts["nvidia"]["loaded"]
         return self.has_step("driver") and bool(there) and versions.branch(there) > self.branch
 
     @property
-    def programs(self) -> list[t.Mapping[str, t.Any]]:
+    def card_programs(self) -> list[t.Mapping[str, t.Any]]:
         """Those that use the cards, without the driver's own services and without what is stopped before."""
         stopped = self.server_units if self.options.server_stops else []
         return [each for each in self.facts["processes"] if not each["of_driver"] and each["unit"] not in stopped]
 
     @property
-    def users(self) -> list[str]:
-        return [f"{each['name']} {each['pid']}" for each in self.programs]
+    def card_users(self) -> list[str]:
+        return [f"{each['name']} {each['pid']}" for each in self.card_programs]
 
     @property
-    def servers(self) -> list[str]:
+    def xinference_services(self) -> list[str]:
         """Services of Xinference that this host has, where the role xinference is applied, too."""
         named = [self.options.service] if self.options.service else []
         both = {"xinference_supervisors", "xinference_workers"} <= set(self.options.groups)
@@ -156,7 +156,10 @@ class Case:
     @property
     def server_units(self) -> list[str]:
         """Services that keep their processes running, as the facts say it."""
-        return [*(f"{name}.service" for name in self.servers), f"{self.directory}/supervisor/supervisord.conf"]
+        return [
+            *(f"{name}.service" for name in self.xinference_services),
+            f"{self.directory}/supervisor/supervisord.conf",
+        ]
 
     @property
     def driver_services(self) -> list[str]:

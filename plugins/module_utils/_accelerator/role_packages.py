@@ -201,7 +201,7 @@ def _streams(case: Case) -> list[list[str]]:
     return [[*module, "reset", "nvidia-driver"], [*module, "enable", f"nvidia-driver:{chosen}"]]
 
 
-def wanted(case: Case) -> list[str]:
+def package_names(case: Case) -> list[str]:
     """The names of what the plan's steps install."""
     driver = case.has_step("driver")
     found = [case.system["headers_package"]] if case.has_step("headers") else []
@@ -232,34 +232,34 @@ def _nvidia(case: Case) -> list[str]:
     return found
 
 
-def pattern(case: Case) -> str:
+def version_pattern(case: Case) -> str:
     """The driver's version as apt compares: a branch is followed by a dot, a version by the package's own revision."""
     return case.version + ("*" if case.is_exact else ".*")
 
 
-def named(case: Case) -> list[str]:
+def requested_names(case: Case) -> list[str]:
     """Names for the package manager: for apt by version, where it is not the newest of the branch.
 
     That is one that is asked for, a lower branch, and the version of a driver which stays. apt then fails where it is not to be had, and
     brings nothing else of the driver's.
     """
-    names = wanted(case)
-    if case.family != DEBIAN or not (case.is_exact or case.goes_down):
+    names = package_names(case)
+    if case.family != DEBIAN or not (case.is_exact or case.is_downgrade):
         return names
     of_set = package_set(case)
     versioned = {*of_set.fabric}
     if case.has_step("driver"):
         compiled = {name for name in module_packages(case) if not name.startswith("linux-modules-")}
         versioned |= (compiled | {*of_set.rest}) - {*of_set.apart}
-    return [f"{name}={pattern(case)}" if name in versioned else name for name in names]
+    return [f"{name}={version_pattern(case)}" if name in versioned else name for name in names]
 
 
 def step(case: Case) -> dict[str, t.Any]:
     """The data of the steps in tasks/packages.yml; empty where nothing is installed."""
-    names, driver = named(case), case.has_step("driver")
+    names, driver = requested_names(case), case.has_step("driver")
     if not names or case.options.check_mode:
         return {}
-    by_version = names != wanted(case)
+    by_version = names != package_names(case)
     if case.family == DEBIAN:
         # The newest is never a lower one: that must be named, which apt's module takes for present only.
         newest, downgrade = driver and not by_version, by_version

@@ -34,14 +34,15 @@ def refusal(case: Case) -> str:
             "Nothing was changed."
         )
     # In check mode what would be stopped before (remove.yml) still runs.
-    if not installed or not case.users or (case.options.check_mode and not case.options.server_stops):
+    if not installed or not case.card_users or (case.options.check_mode and not case.options.server_stops):
         return ""
     stays = (
         "Nothing was changed; with -e accelerator_state=present the driver stays."
         if case.options.server_stops
         else "The driver stays until then."
     )
-    return f"the driver cannot be removed while cards are in use by {', '.join(case.users)}: stop these first, and run this again. {stays}"
+    programs = ", ".join(case.card_users)
+    return f"the driver cannot be removed while cards are in use by {programs}: stop these first, and run this again. {stays}"
 
 
 def reasons(case: Case) -> list[str]:
@@ -50,7 +51,7 @@ def reasons(case: Case) -> list[str]:
     return ["the kernel still runs the module that was removed"] if loaded else []
 
 
-def would(case: Case) -> list[str]:
+def planned_changes(case: Case) -> list[str]:
     """The removal, as a line; empty where there is nothing of the role's."""
     if not case.record:
         return []

@@ -56,7 +56,7 @@ class Repository:
         return f"repository {self.name} ({self.url}{f', key {self.key}' if self.key else ''})"
 
 
-def needs(case: Case) -> list[str]:
+def required_names(case: Case) -> list[str]:
     """Names of the repositories that the plan's steps install from, beside the host's own."""
     driver, nvidia = case.has_step("driver"), case.vendor == products.NVIDIA
     found = ["debian"] if driver and role_packages.set_name(case) == "debian_distribution" else []
@@ -70,7 +70,7 @@ def needs(case: Case) -> list[str]:
 def repositories(case: Case) -> list[Repository]:
     """Those that are needed: what the user says of one takes the place of what is the vendor's."""
     known = _of_apt(case) if case.family == DEBIAN else _of_dnf(case)
-    needed, found = needs(case), []
+    needed, found = required_names(case), []
     for each in known:
         if each.name in needed:
             given = case.options.repositories.get(each.name) or {}
@@ -79,7 +79,7 @@ def repositories(case: Case) -> list[Repository]:
     return found
 
 
-def missing(case: Case) -> list[Repository]:
+def missing_repositories(case: Case) -> list[Repository]:
     """Without those that the host has.
 
     Whoever installed a driver by its vendor's guide has the source, with a key at another place: apt reads no source at all where two of
@@ -160,7 +160,7 @@ def source_text(case: Case, each: Repository) -> str:
 
 def files(case: Case) -> list[str]:
     """The files of sources and keys."""
-    needed = missing(case)
+    needed = missing_repositories(case)
     keys = [key_path(case, each.name) for each in needed if _keeps_key(case, each)]
     return [source_path(case, each.name) for each in needed] + keys
 
@@ -172,12 +172,12 @@ def _keeps_key(case: Case, each: Repository) -> bool:
 
 def step(case: Case) -> dict[str, t.Any]:
     """The options of the module accelerator_repositories; empty where none is missing."""
-    needed = missing(case)
+    needed = missing_repositories(case)
     if not needed:
         return {}
     debian, check_mode = case.family == DEBIAN, case.options.check_mode
     keys = [
-        {"path": key_path(case, each.name), "src": each.key, **_told(each)}
+        {"path": key_path(case, each.name), "src": each.key, **_failure_texts(each)}
         for each in needed
         # Check mode would have to download one to know.
         if _keeps_key(case, each) and not (check_mode and each.key_is_remote)
@@ -187,7 +187,7 @@ def step(case: Case) -> dict[str, t.Any]:
             "path": source_path(case, each.name),
             "content": source_text(case, each),
             "index": _index(case, each),
-            **_told(each),
+            **_failure_texts(each),
         }
         for each in needed
     ]
@@ -202,7 +202,7 @@ def step(case: Case) -> dict[str, t.Any]:
     }
 
 
-def _told(each: Repository) -> dict[str, str]:
+def _failure_texts(each: Repository) -> dict[str, str]:
     """For the message of a failure."""
     named = f"accelerator_repositories.{each.name}"
     return {

@@ -49,14 +49,14 @@ def may_restart(case: Case) -> bool:
     return reasons(case) != [] and case.options.reboot_ok and not is_controller(case)
 
 
-def serving(host: HostAccess, case: Case) -> list[str]:
+def running_servers(host: HostAccess, case: Case) -> list[str]:
     """Services of Xinference that run, asked only before a restart.
 
     A process that serves on the CPU has no card open: where the cards wait for their driver, only its service tells of it.
     """
     if not may_restart(case):
         return []
-    states = {name: host.run("systemctl", "is-active", name).text for name in case.servers}
+    states = {name: host.run("systemctl", "is-active", name).text for name in case.xinference_services}
     return [name for name, said in states.items() if said.split()[-1:] in _RUNNING]
 
 
@@ -74,9 +74,9 @@ def next_action(case: Case, would: t.Sequence[str], served: t.Sequence[str]) -> 
     """The next action, for who reads the end of the run.
 
     :param would: what check mode says would be done.
-    :param served: see serving.
+    :param served: see running_servers.
     """
-    options, in_use = case.options, [*case.users, *served]
+    options, in_use = case.options, [*case.card_users, *served]
     verb = "would have to" if options.check_mode and would else "must"
     said = [f"{options.host} {verb} restart ({'; '.join(reasons(case))})."]
     if in_use:
@@ -96,7 +96,7 @@ def next_action(case: Case, would: t.Sequence[str], served: t.Sequence[str]) -> 
 def restart(case: Case, would: t.Sequence[str], served: t.Sequence[str]) -> dict[str, t.Any]:
     """The data of tasks/restart.yml. One at a time, never the kernel that Ansible runs on, and never from under a program."""
     why = [] if case.options.after == RESTARTED else reasons(case)
-    allowed = why != [] and may_restart(case) and not case.users and not served
+    allowed = why != [] and may_restart(case) and not case.card_users and not served
     # Check mode does not wait for the restart that it tells of.
     required = why != [] and not (allowed and case.options.check_mode)
     awaited = [*case.driver_services]

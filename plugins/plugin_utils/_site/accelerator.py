@@ -42,7 +42,7 @@ _ROLE_OPTIONS = {
 
 
 @dataclass(frozen=True)
-class Moment:
+class RunStage:
     """When in a run a host is read.
 
     :param after: "changed" or "restarted", where the run did that to the host before; empty at its beginning.
@@ -73,7 +73,7 @@ class Pretended:
 
 
 def options(
-    settings: Settings, moment: Moment = Moment(), controller: str = "", pretended: Pretended = Pretended()
+    settings: Settings, stage: RunStage = RunStage(), controller: str = "", pretended: Pretended = Pretended()
 ) -> dict[str, t.Any]:
     """The options of the module accelerator_info for this host. Pure.
 
@@ -100,10 +100,10 @@ def options(
             "controller": controller,
             "service": service,
             "user": user,
-            "server_stops": moment.server_stops,
-            "after": moment.after,
-            "carried": list(moment.carried),
-            "commands": list(moment.commands),
+            "server_stops": stage.server_stops,
+            "after": stage.after,
+            "carried": list(stage.carried),
+            "commands": list(stage.commands),
         },
     }
 

@@ -33,7 +33,7 @@ PLANNED = {"asked": ["/x"], "parts": [], "users": [], "packages": ["old"], "want
     ],
 )
 def test_a_record_grows_with_each_step(there, more, expected):
-    assert record.grown(PLANNED, there, **more) == {**PLANNED, **expected}
+    assert record.extended(PLANNED, there, **more) == {**PLANNED, **expected}
 
 
 @pytest.mark.each_core("accelerator_record")

@@ -185,15 +185,15 @@ def case(tmp_path_factory):
 
 
 def sources(host):
-    return "".join(role_repositories.source_text(host, each) for each in role_repositories.missing(host))
+    return "".join(role_repositories.source_text(host, each) for each in role_repositories.missing_repositories(host))
 
 
 def text(host):
-    return role.text(host, role.would(host))
+    return role.text(host, role.planned_changes(host))
 
 
-def left(host):
-    return role_restart.next_action(host, role.would(host), [])
+def next_action(host):
+    return role_restart.next_action(host, role.planned_changes(host), [])
 
 
 @pytest.mark.parametrize(
@@ -259,7 +259,10 @@ def left(host):
 )  # fmt: skip
 def test_packages_of_a_host(case, host, needs, packages):
     assert role.refusals(case(host)) == []
-    assert (role_repositories.needs(case(host)), role_packages.named(case(host))) == (needs, packages)
+    assert (role_repositories.required_names(case(host)), role_packages.requested_names(case(host))) == (
+        needs,
+        packages,
+    )
 
 
 @pytest.mark.parametrize(
@@ -273,9 +276,9 @@ def test_a_vendors_repository_and_its_key(case):
     assert sources(case("debian12")).splitlines()[1:] == [
         "Types: deb", f"URIs: {NVIDIA}/debian12/x86_64/", "Suites: /", "Signed-By: /etc/apt/keyrings/modelops-nvidia.asc",
     ]  # fmt: skip
-    (of_13,) = role_repositories.missing(case("debian13"))
+    (of_13,) = role_repositories.missing_repositories(case("debian13"))
     assert of_13.key.rpartition("/")[2] == "8793F200.pub"
-    assert role_files.own(case("debian12")) == [
+    assert role_files.written_files(case("debian12")) == [
         "/etc/apt/sources.list.d/modelops-nvidia.sources", "/etc/apt/keyrings/modelops-nvidia.asc",
         "/etc/apt/preferences.d/modelops-accelerator", "/etc/modprobe.d/modelops-nouveau.conf",
     ]  # fmt: skip
@@ -294,10 +297,10 @@ def test_debians_archive_is_the_hosts_own_unless_one_is_named(case):
 
 
 def test_a_mirror_takes_the_place_of_one_repository_only(case):
-    rows = {row.name: row for row in role_repositories.missing(case("debian12_mirror"))}
+    rows = {row.name: row for row in role_repositories.missing_repositories(case("debian12_mirror"))}
     assert (rows["nvidia"].url, rows["nvidia"].key) == ("https://mirror.example/cuda/", __file__)
     assert rows["container_toolkit"].url == "https://nvidia.github.io/libnvidia-container/stable/deb/amd64"
-    assert "nvidia-container-toolkit" in role_packages.named(case("debian12_mirror"))
+    assert "nvidia-container-toolkit" in role_packages.requested_names(case("debian12_mirror"))
 
 
 def test_a_repository_of_dnf(case):
@@ -323,20 +326,20 @@ def test_a_pin_names_a_branch_or_a_version(case):
     ubuntu = role_files.pin(case("ubuntu_595")).splitlines()
     assert ubuntu.index("Pin: release o=Ubuntu") < ubuntu.index("Pin: version 595.*")
     assert "Pin: release o=Debian" in role_files.pin(case("debian12")).splitlines()
-    assert "nvidia-driver-cuda-580.95.05*" in role_packages.named(case("rocky9_exact"))
+    assert "nvidia-driver-cuda-580.95.05*" in role_packages.requested_names(case("rocky9_exact"))
     # The distribution's, too, and of its packages alone; but not of a branch, which its packages keep by their names.
     own = role_files.pin(case("ubuntu_exact")).splitlines()
     assert own.index("Pin: release l=NVIDIA CUDA") < own.index("Pin: version 580.95.05*")
     pinned = {
         host
         for host in ("ubuntu_exact", "ubuntu", "ubuntu_595")
-        if any("preferences" in f for f in role_files.own(case(host)))
+        if any("preferences" in f for f in role_files.written_files(case(host)))
     }
     assert pinned == {"ubuntu_exact", "ubuntu_595"}
 
 
 def test_headers_come_with_the_next_kernel_too(case):
-    headers = [name for name in role_packages.named(case("next_kernel")) if "headers" in name]
+    headers = [name for name in role_packages.requested_names(case("next_kernel")) if "headers" in name]
     assert headers == ["linux-headers-6.1.0-40-amd64", "linux-headers-generic-hwe-24.04"]
 
 
@@ -364,9 +367,9 @@ def test_what_is_refused(case, host, words):
 
 def test_check_says_what_would_be_done(case):
     assert "step: install NVIDIA's driver branch 580 with open kernel modules" in text(case("debian12"))
-    assert role.would(case("debian12"))[0] == "install NVIDIA's driver branch 580 with open kernel modules"
-    assert role.would(case("service")) == []
-    assert role.would(case("absent")) == ["remove nvidia-smi, /etc/one, /var/lib/modelops/accelerator.json"]
+    assert role.planned_changes(case("debian12"))[0] == "install NVIDIA's driver branch 580 with open kernel modules"
+    assert role.planned_changes(case("service")) == []
+    assert role.planned_changes(case("absent")) == ["remove nvidia-smi, /etc/one, /var/lib/modelops/accelerator.json"]
 
 
 def test_a_card_that_is_gone_is_warned_of_with_the_code(case):
@@ -375,8 +378,8 @@ def test_a_card_that_is_gone_is_warned_of_with_the_code(case):
 
 def test_what_a_restart_is_asked_for(case):
     assert role_restart.reasons(case("nouveau")) == ["nouveau is loaded"]
-    assert "nouveau must restart (nouveau is loaded)." in left(case("nouveau"))
-    assert "accelerator_reboot_ok: true" in left(case("nouveau"))
+    assert "nouveau must restart (nouveau is loaded)." in next_action(case("nouveau"))
+    assert "accelerator_reboot_ok: true" in next_action(case("nouveau"))
 
 
 def test_who_computes_on_the_cpu_waits_for_no_card(case):
@@ -388,7 +391,7 @@ def test_who_computes_on_the_cpu_waits_for_no_card(case):
 
 def test_the_controller_is_known_by_its_kernel_and_never_restarted(case):
     assert role_restart.is_controller(case("controller")) is True
-    assert "Ansible runs on this host" in left(case("controller"))
+    assert "Ansible runs on this host" in next_action(case("controller"))
     assert not any(role_restart.is_controller(case(host)) for host in HOSTS if host != "controller")
 
 

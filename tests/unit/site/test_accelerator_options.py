@@ -12,7 +12,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.modelops.inference.plugins.action import accelerator_repositories
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import reading
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.accelerator import (
-    Moment,
+    RunStage,
     Pretended,
     controller_boot_id,
     declared_keys,
@@ -74,7 +74,7 @@ def test_the_module_takes_the_options_of_every_host():
 
 def test_a_later_reading_knows_what_the_run_did():
     commands = [{"rc": 1, "item": {"failure": "it"}}]
-    asked = options(Settings({}, INVENTORY), Moment("changed", True, ["firmware"], commands), "boot")["role"]
+    asked = options(Settings({}, INVENTORY), RunStage("changed", True, ["firmware"], commands), "boot")["role"]
     told = {name: asked[name] for name in ("after", "server_stops", "carried", "commands", "controller")}
     assert told == {
         "after": "changed",
