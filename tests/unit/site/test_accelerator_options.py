@@ -12,8 +12,8 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.modelops.inference.plugins.action import accelerator_repositories
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator import reading
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.accelerator import (
-    RunStage,
     Pretended,
+    RunStage,
     controller_boot_id,
     declared_keys,
     options,
