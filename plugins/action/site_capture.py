@@ -11,42 +11,49 @@ import os
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible.module_utils.parsing.convert_bool import boolean
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.modelops.inference.plugins.module_utils import _directory
 from ansible_collections.modelops.inference.plugins.module_utils._address import server_url
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.plugin_utils._calls import CallingAction
 from ansible_collections.modelops.inference.plugins.plugin_utils._local_file import content, written
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import captured
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import SPECS
+from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables, native
 
-MODULE = "modelops.inference.xinference_capture_info"
+MODULE = "xinference_capture_info"
 
 display = Display()
 
 
-class ActionModule(ActionBase):
+class ActionModule(CallingAction):
     _supports_check_mode = True
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         self.validate_argument_spec({})
         known = task_vars or {}
+        settings = Variables(self._templar, known).settings()
 
         def get(name: str) -> t.Any:
-            return self._templar.template(known[name]) if name in known else None
+            if name in SPECS.options:
+                return settings.value(name)
+            return native(self._templar.template(known[name])) if name in known else None
 
         args = captured.options(get)
-        found: dict[str, t.Any] = self._execute_module(module_name=MODULE, module_args=args, task_vars=task_vars)
+        (found,) = self.executed(
+            [Call(MODULE, args, captured.interpreter(get, known["ansible_playbook_python"]))], known
+        )
         if found.get("failed"):
             return found
         host, url = known["inventory_hostname"], args["endpoint"]
         inventory = get("inventory_dir") or os.environ.get("PWD", "")
         where = captured.place(get("capture_dest"), inventory, host, _listed)
         try:
-            replace = boolean(get("capture_replace") or False)
-            why = captured.refusal(found, where, content(where.path), host, url, replace=replace)
+            there, replace = content(where.path), bool(get("capture_replace"))
+            why = captured.refusal(found, where, there, host, url, replace=replace)
             if why:
                 raise ModelopsError(why)
             if not self._task.check_mode:

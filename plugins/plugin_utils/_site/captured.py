@@ -49,6 +49,19 @@ def options(get: Variables) -> dict[str, t.Any]:
     return {name: value for name, value in found.items() if value}
 
 
+def interpreter(get: Variables, controller: str) -> str:
+    """Python of the host that has the module's libraries; empty for the one that Ansible takes.
+
+    :param controller: that of this process.
+    """
+    given = get("capture_python")
+    if given:
+        return str(given)
+    if not get("capture_endpoint"):
+        return str(get("xinference_found")["plan"]["interpreter"])
+    return controller if get("ansible_connection") == "local" else ""
+
+
 def place(dest: str | None, inventory: str, host: str, listed: t.Callable[[str], t.Sequence[str]]) -> Place:
     """
     :param dest: the variable ``capture_dest``.  :param inventory: directory of the inventory.

@@ -1,9 +1,11 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbook capture against the test server, for a server that this collection did not install."""
+"""The playbook capture against the test server, as one that this collection installed and as another one."""
 
 from __future__ import annotations
+
+import sys
 
 import emulated
 import pytest
@@ -68,3 +70,22 @@ def test_a_wrong_variable_is_refused_before_anything_is_asked(newest, play):
     said = " ".join(refused.stdout.split())
     assert refused.returncode and "did you mean capture_replace?" in said
     assert "capture_replace is 'perhaps', which is no bool." in said and not newest.requests
+
+
+def test_a_server_of_this_collection_is_found_by_its_plan(newest, site, installed):
+    """With the defaults of the role, which the play does not have."""
+    newest.serve("q", model_name="qwen3", model_engine="llama.cpp")
+    given = {
+        "ansible_connection": "local",
+        "ansible_python_interpreter": sys.executable,
+        "xinference_dir": installed(1)["xinference_dir"],
+        "xinference_port": int(newest.url.rpartition(":")[2]),
+        "xinference_admin_password": PASSWORD,
+        "xinference_service_manager": "supervisord",
+    }
+    (site / "hosts.yml").write_text(yaml.safe_dump({"xinference_local": {"hosts": {"ours": given}}}))
+    done = emulated.play("-i", site, "modelops.inference.capture")
+    assert done.returncode == 0, done.stdout + done.stderr
+    path = site / "host_vars" / "ours" / "xinference_models.yml"
+    assert yaml.safe_load(path.read_text())["xinference_models"][0]["uid"] == "q"
+    assert PASSWORD not in done.stdout + path.read_text()

@@ -21,11 +21,11 @@ FILTERS = sorted(path for path in ROOT.glob("plugins/filter/*.py") if path.name 
 
 #: Metric -> its maximum. Lower a number when you have made it less; the goal is behind it.
 MOST = {
-    "expressions": 264,  # 350
+    "expressions": 263,  # 350
     "private variables": 13,  # 40
     "private variables that others read": 11,  # 0
     "public filters": 3,  # 3
-    "lines": 3451,  # 5,000
+    "lines": 3447,  # 5,000
     "files with a single task": 7,  # 0
 }
 RAISED = (

@@ -9,6 +9,7 @@ import pytest
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.captured import (
     Place,
+    interpreter,
     left_to_do,
     options,
     place,
@@ -97,3 +98,16 @@ def test_what_is_left_to_do():
         "Define vault_x: token of q.",
         "q: a b",
     ]
+
+
+@pytest.mark.parametrize(
+    ("variables", "python"),
+    [
+        ({"xinference_found": {"plan": {"interpreter": "/opt/x/current/bin/python"}}}, "/opt/x/current/bin/python"),
+        (THEIRS, ""),
+        ({**THEIRS, "ansible_connection": "local"}, "/usr/bin/python-of-ansible"),
+        ({**THEIRS, "ansible_connection": "local", "capture_python": "/srv/venv/bin/python"}, "/srv/venv/bin/python"),
+    ],
+)
+def test_the_python_that_asks_has_the_libraries(variables, python):
+    assert interpreter(variables.get, "/usr/bin/python-of-ansible") == python
