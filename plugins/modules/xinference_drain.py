@@ -54,7 +54,7 @@ options:
         went with it of models that run and are not complete, proves that it serves, and lets the reconciler use it. A model that loads is
         waited for before, as none can be added to it; one that does not get ready goes on without them, with a warning. It fails where
         something does not come up or answer there; what was added and does not answer is removed. Of a worker that had nothing it
-        sends no request, and of one that never left it only forgets that it was to be drained.
+        sends no request, and of one that never left it only forgets the drain.
     type: str
     choices: [drained, leaving, left, undrained]
     default: drained

@@ -113,7 +113,7 @@ def _driver(installed: t.Mapping[str, str]) -> dict[str, str]:
 
 
 def headers(host: HostAccess, distribution: str, kernel: str) -> dict[str, t.Any]:
-    """The package with the headers of the running kernel, and the version that is to be had: "" where there is none, None where
+    """The package with the headers of the running kernel, and the version that can be installed: "" where there is none, None where
     that is not known, as images come without an index of packages.
     """
     if distribution.startswith(("debian", "ubuntu")):

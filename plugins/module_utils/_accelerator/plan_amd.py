@@ -92,5 +92,5 @@ def _refuse_foreign_holds(draft: Draft, facts: t.Mapping[str, t.Any]) -> None:
     if held:
         draft.refuse(
             "held",
-            f"the driver is to change, and its packages are held: {', '.join(held[:6])}. Release them (apt-mark unhold)",
+            f"the driver must change, and its packages are held: {', '.join(held[:6])}. Release them (apt-mark unhold)",
         )

@@ -26,7 +26,7 @@ DISTRIBUTION, VENDOR = "distribution", "vendor"
 
 
 def target(draft: Draft, facts: Facts, wanted: PlanOptions, needs: DriverNeeds) -> str:
-    """The branch or version that is to be there; "" where that is refused."""
+    """The branch or version that the host needs; "" where that is refused."""
     if wanted.branch:
         _check_branch(draft, wanted.branch, needs)
         return wanted.branch

@@ -104,7 +104,7 @@ def _said(lines: t.Sequence[str]) -> str:
 
 
 def parts(case: Case) -> list[str]:
-    """Of Huawei's, those that are to be installed, in the order in which they need each other."""
+    """Of Huawei's, those to install, in the order in which they need each other."""
     return [part for part in role_files.PARTS if case.vendor == products.ASCEND and case.has_step(part)]
 
 

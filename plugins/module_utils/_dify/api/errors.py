@@ -117,7 +117,7 @@ _SILENT_DAEMON = (
     "see the log of the container api."
 )
 
-# What to do about a message of Dify or of the Xinference plugin; the first that matches counts.
+# Advice for messages of Dify and of the Xinference plugin; the first that matches counts.
 _ADVICE: tuple[tuple[str, str], ...] = (
     (
         _DAEMON_DOWN,
@@ -214,7 +214,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
 
 
 def advice(found: Failure, release: DifyRelease, **about: t.Any) -> str:
-    """What to do next.
+    """How to go on after a failure.
 
     :param about: server_url, model_uid and type of the model, and the provider, where the failure is about one; plugin,
         where it is about that; role (of the account in the workspace), admin_key (True where one is used), waited

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a login at Dify gives, and the files that keep it for the play's other tasks, and its workspace for the next play.
+"""Files that keep a login at Dify for the play's other tasks, and the account's workspace for the next play.
 Private to the collection."""
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ class SessionFile(KeptFile):
     fit = "must be a file that only the user running the module may read and write, because a login is kept in it"
 
     def read(self) -> Tokens | None:
-        """What was kept; None where there is nothing that can be used."""
+        """The kept tokens; None where none can be used."""
         try:
             kept = self._all()[self.key]
             tokens = Tokens(dict(kept["headers"]), str(kept["refresh_token"]))
@@ -129,7 +129,7 @@ class SessionFile(KeptFile):
         self._put({**asdict(tokens), "since": time.time()})
 
     def refusal(self, password: str) -> str:
-        """What became of another task's try of this very password, in words; "" where there is nothing to heed.
+        """Why another task's try of this very password was refused; "" where none was.
 
         That is: none was made in the last REFUSED_FOR seconds, or with another password.
         """
@@ -175,7 +175,7 @@ class WorkspaceFile(KeptFile):
         self._put({"home": home, "there": there, "pid": pid, "begun": _begun(pid)} if there else {}, self._left)
 
     def left(self) -> tuple[dict[str, str], str]:
-        """What was kept by ``leave``; nothing while the process that left it still works there."""
+        """The workspaces kept by ``leave``; none while the process that left it still works there."""
         kept = self._entry(self._left)
         home = kept.get("home")
         if not isinstance(home, dict) or not {"id", "name"} <= set(home) or _works(kept.get("pid"), kept.get("begun")):
@@ -190,7 +190,7 @@ class WorkspaceFile(KeptFile):
         self._put({"name": name, "id": workspace}, self._meant)
 
     def remembered(self) -> tuple[str, str]:
-        """What was kept by ``remember``; two times "" where nothing was."""
+        """Name and ID kept by ``remember``; two times "" where none were."""
         kept = self._entry(self._meant)
         return (str(kept["name"]), str(kept["id"])) if {"name", "id"} <= set(kept) else ("", "")
 

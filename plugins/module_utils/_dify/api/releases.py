@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each Dify release does differently: the only place that forks by Dify's version. Private to the collection.
+"""The differences between Dify's releases: the only place that forks by Dify's version. Private to the collection.
 
 The version is the X-Version header that every answer of Dify carries, also without a login. It is never probed:
 from 1.8 on the old endpoint answers 200 and stores nothing, and a password in the wrong encoding counts towards the

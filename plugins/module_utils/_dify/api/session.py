@@ -235,7 +235,7 @@ class DifySession:
         return self._login.account if self._login else ""
 
     def where(self) -> str:
-        """What every error begins with: this Dify and the workspace worked in."""
+        """The start of every error: this Dify and the workspace worked in."""
         space = getattr(self, "workspace", None)
         return f"Dify {self.url}" + (f", workspace '{space.name}'" if space else "")
 
@@ -248,9 +248,9 @@ class DifySession:
         )
 
     def not_compared(self, what: str = "it") -> str:
-        """What check mode can say of a workspace that is not the account's current one.
+        """Why check mode compares nothing of a workspace that is not the account's current one.
 
-        :param what: what was to be read there. Where all modules of a play say the same, Ansible shows it once.
+        :param what: the thing that is read there. Where all modules of a play say the same, Ansible shows it once.
         """
         return (
             f"Dify {self.url}: '{self.workspace.name}' is not the account's current workspace. Reading {what} would take a "

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a login at Dify gives, and each request sends. Private to the collection."""
+"""The tokens that a login at Dify gives and each request sends. Private to the collection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._session import
 
 @dataclass(frozen=True)
 class Tokens:
-    """What makes a request one of the account's.
+    """The headers that make a request one of the account's.
 
     :param headers: of every request: a Bearer token, or cookies and the CSRF token.
     :param refresh_token: for the body of a refresh; "" where it is one of the cookies.

@@ -101,7 +101,7 @@ class ModelsRun:
             self._prune(declared, [model.title for model in unlisted])
 
     def compare_nothing(self) -> None:
-        """What check mode can say of a workspace that is not the account's current one: nothing."""
+        """In check mode, of a workspace that is not the account's current one."""
         self._not_compared = self.dify.not_compared()
         self.warn(self._not_compared)
 
@@ -331,7 +331,7 @@ class ModelsRun:
         return ""
 
     def _unlisted(self, model: DeclaredModel) -> str:
-        """What there is to say of a model that is missing in Dify's list."""
+        """The warning about a model that is missing in Dify's list."""
         return (
             f"{self.dify.where()}: {model.title}: it is registered, and Dify does not list it among the provider's models, "
             f"also not within daemon_timeout ({self.dify.daemon_timeout:g} s). Is the Xinference plugin in order? See the "

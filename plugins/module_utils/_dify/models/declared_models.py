@@ -37,7 +37,7 @@ SECRETS = ("api_key",)
 # Statuses of a model that people cannot use.
 UNUSABLE = ("disabled", "no-configure", "quota-exceeded", "no-permission", "credential-removed")
 
-# What Dify shows of a secret, between its first six and its last two characters.
+# Dify shows this of a secret, between its first six and its last two characters.
 MASK = "*" * 12
 
 NAME_LIMIT = 30  # of a credential
@@ -92,14 +92,14 @@ class DeclaredModel:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """What of it nobody may read: its key, and a password in its server URL, as it is there and decoded."""
+        """Its secrets: its key, and a password in its server URL, as it is there and decoded."""
         found = re.search(r"://[^/?#]*?:([^/?#]*)@", self.server_url)
         password = found.group(1) if found else ""
         return tuple({secret for secret in (self.api_key, password, unquote(password)) if secret})
 
     @property
     def fields(self) -> dict[str, t.Any]:
-        """What Dify stores of it; a key that is not given is left out."""
+        """The fields that Dify stores; a key that is not given is left out."""
         return {
             name: value
             for name, value in (
@@ -136,7 +136,7 @@ class ActualModel:
 
 
 def problems(models: t.Sequence[DeclaredModel], *, allow_loopback: bool) -> list[str]:
-    """What is wrong with the declared models, as sentences; known without asking anybody."""
+    """Errors in the declared models, as sentences; known without asking anybody."""
     found = []
     seen = set()
     for model in models:

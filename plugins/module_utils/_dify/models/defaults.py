@@ -26,7 +26,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._session import
 # Every type that has a default; Xinference has no models for the last one.
 TYPES = (*declared_models.TYPES, "moderation")
 
-# What people call them.
+# Other names that people use.
 ALIASES = {
     "chat": "llm",
     "text-generation": "llm",
@@ -63,7 +63,7 @@ Active = dict[str, list[DefaultModel]]
 
 
 def refusals(defaults: t.Mapping[str, t.Any]) -> list[str]:
-    """What is wrong with declared defaults by themselves."""
+    """Errors in declared defaults by themselves."""
     found = []
     for model_type, given in defaults.items():
         item = given if isinstance(given, dict) else {"name": given}
@@ -116,7 +116,7 @@ def problems(wanted: Defaults, active: Active, pending: t.Collection[tuple[str, 
 
 
 def plan(wanted: Defaults, actual: t.Mapping[str, DefaultModel | None], header: str = "") -> _plan.Plan:
-    """What to set. A type that is not in ``actual`` was not read, and is left out."""
+    """The defaults to set. A type that is not in ``actual`` was not read, and is left out."""
     result = _plan.Plan(header)
     for model_type, model in wanted.items():
         if model_type not in actual or actual[model_type] == model:

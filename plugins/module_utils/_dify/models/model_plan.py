@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is done with each declared model of a Dify, and what differs. Pure. Private to the collection."""
+"""The plan for each declared model of a Dify, with the fields that differ. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify.models.de
 
 @dataclass(frozen=True)
 class ModelOperation:
-    """What apply() does for one model.
+    """One operation of apply(), for one model.
 
     :param kind: "create", "update" (of the credential ``credential_id`` where it has one), "attach" (a credential that
         is there, updated where there are ``fields``), "keep" (only what follows) or "remove".
@@ -42,7 +42,7 @@ class ModelOperation:
 
 @dataclass(frozen=True)
 class Policy:
-    """What an existing model is compared by.
+    """How an existing model is compared.
 
     :param update_secret: "on_create", "always" or "when_changed"; the last compares what the mask leaves visible.
     :param clean: remove the credentials of a model that are not its active one.
@@ -186,7 +186,7 @@ def plan(
     policy: Policy,
     header: str = "",
 ) -> _plan.Plan:
-    """What to do for every model; each change carries its ModelOperation."""
+    """The plan for all models; each change carries its ModelOperation."""
     result = _plan.Plan(header)
     for wanted, found in zip(models, actual):
         operation, fields = decide(wanted, found, release, policy)

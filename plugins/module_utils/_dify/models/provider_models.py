@@ -27,7 +27,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._log import without_userinfo
 from ansible_collections.modelops.inference.plugins.module_utils._session import TimedOut, Unreachable
 
-# What Dify's validation of a model may take beyond the model's own timeout, in seconds.
+# Seconds that Dify's validation of a model may take beyond the model's own timeout.
 VALIDATION_MARGIN = 30
 
 
@@ -46,7 +46,7 @@ class ProviderModels:
         self.changes = 0
 
     def statuses(self, expected: t.Collection[tuple[str, str]] = ()) -> dict[tuple[str, str], str]:
-        """What Dify lists for the provider: (name, type) -> status. One request.
+        """The models that Dify lists for the provider: (name, type) -> status. One request.
 
         Just after a restart Dify leaves out the models whose plugin does not answer yet, and says nothing of it. While
         one of the ``expected`` is missing the list is read again, until ``daemon_timeout`` is over.
@@ -100,7 +100,7 @@ class ProviderModels:
         return self.dify.call("GET", self._credentials, what, params=params, about=self._about(wanted)).json
 
     def credential(self, wanted: DeclaredModel, credential_id: str | None) -> dict[str, t.Any]:
-        """What one credential of a model holds, secrets masked; None as ID is the one that a Dify before 1.8 has."""
+        """The fields of one credential of a model, secrets masked; None as ID is the one that a Dify before 1.8 has."""
         found = self._read(wanted, **({"credential_id": credential_id} if credential_id else {}))
         return found.get("credentials") or {}
 
@@ -121,7 +121,7 @@ class ProviderModels:
         what the plugin daemon was in the way of, or another run was faster with, which Dify may answer with a bare 500.
         1.8.1 goes on showing the old values after a switch, so what still differs is put right in a second round.
         """
-        # What is hidden or learned from Xinference tells nothing when it is read back.
+        # Fields that are hidden or learned from Xinference tell nothing when they are read back.
         wanted = replace(operation.wanted, context_length=None)
         if policy.update_secret == "always":
             policy = replace(policy, update_secret="when_changed")

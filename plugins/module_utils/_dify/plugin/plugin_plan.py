@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is done with a plugin of a Dify workspace, and what this Dify refuses. Pure. Private to the collection.
+"""The plan for a plugin of a Dify workspace, and its refusals. Pure. Private to the collection.
 
 A plugin is installed by its identifier, <author>/<name>:<version>@<digest>, which only Dify's marketplace, a package
 file and an installed plugin tell.
@@ -27,7 +27,7 @@ _IDENTIFIER = re.compile(r"(?P<plugin>(?:[\w-]+/)?[\w.-]+):(?P<version>[\w.-]+)@
 
 
 class NotPossible(ModelopsError):
-    """What this Dify cannot or will not do, known before anything was changed."""
+    """This Dify cannot or will not do it; known before anything was changed."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class InstallTarget:
 
 @dataclass(frozen=True)
 class PluginOperation:
-    """What apply() does: "install", "upgrade" (in place), "replace" (uninstall, then install) or "remove"."""
+    """One operation of apply(): "install", "upgrade" (in place), "replace" (uninstall, then install) or "remove"."""
 
     kind: str
     target: InstallTarget | None = None
@@ -75,7 +75,7 @@ class PluginOperation:
 
 
 def problems(wanted: DeclaredPlugin) -> list[str]:
-    """What is wrong with the declared plugin, as sentences; known without asking anybody."""
+    """Errors in the declared plugin, as sentences; known without asking anybody."""
     given = [name for name in ("version", "identifier", "package") if getattr(wanted, name)]
     found = []
     if len(given) > 1:
@@ -112,7 +112,7 @@ def decide(
 ) -> PluginOperation | None:
     """The operation that makes ``installed`` ``wanted``; None where nothing differs.
 
-    :param latest: what the marketplace has, where needs_latest().
+    :param latest: the marketplace's version, where needs_latest().
     :raises NotPossible: nobody tells how to install it.
     """
     if wanted.state == "absent":

@@ -33,7 +33,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._session import
 # Between two looks at an installation, in seconds.
 POLL = 2.0
 
-# What Dify may take to fetch a package from the marketplace before it answers, in seconds.
+# Seconds that Dify may take to fetch a package from the marketplace before it answers.
 FETCH = 180
 
 
@@ -50,7 +50,7 @@ class WorkspacePlugin:
         self._base = f"{CURRENT}/plugin"
 
     def features(self) -> dict[str, t.Any]:
-        """What Dify says of itself without a login."""
+        """The features that Dify tells without a login."""
         return self.dify.call("GET", f"{API}/system-features", "read what Dify allows").json
 
     def installed(self) -> InstalledPlugin | None:
@@ -74,7 +74,7 @@ class WorkspacePlugin:
                 return None
 
     def latest(self) -> InstallTarget | None:
-        """What the marketplace has, as Dify tells it; None where it does not. Changes nothing in spite of its verb."""
+        """The marketplace's version, as Dify tells it; None where it does not. Changes nothing in spite of its verb."""
         if not self.dify.release.latest_plugins:
             raise NotPossible(
                 f"Dify {self.dify.release.version} cannot tell the latest version of a plugin (1.4 and later can). Give the "

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a workspace has: the step of the module dify_info, which only reads. Private to the collection."""
+"""Reads a workspace: the step of the module dify_info, which only reads. Private to the collection."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify.models.pr
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import TimedOut, Unreachable
 
-# What Dify shows of a key before its mask.
+# Characters of a key that Dify shows before its mask.
 SHOWN = 6
 
 
@@ -62,7 +62,7 @@ class Credential:
 
 
 def problems(changes: t.Sequence[KeyChange], *, check: bool) -> list[str]:
-    """What is wrong with the options, known without asking anybody."""
+    """Errors in the options, known without asking anybody."""
     found = []
     for change in changes:
         if change.new is None and not check:
@@ -89,7 +89,7 @@ def change_of(stored: t.Mapping[str, t.Any], changes: t.Iterable[KeyChange]) -> 
 
 
 def fields(stored: t.Mapping[str, t.Any], key: str) -> dict[str, t.Any]:
-    """What is sent: the credential as it is, with another key. Dify keeps a secret that is sent as hidden."""
+    """The fields to send: the credential as it is, with another key. Dify keeps a secret that is sent as hidden."""
     kept = {name: KEEP if MASK in str(value) else value for name, value in stored.items() if value is not None}
     return {**kept, "api_key": key}
 

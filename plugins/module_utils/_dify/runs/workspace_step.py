@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What all steps in a workspace share. The module of a step takes it alone, dify_workspaces several with one login.
+"""The base of all steps in a workspace. The module of a step takes it alone, dify_workspaces several with one login.
 Private to the collection.
 
 A step refuses wrong options as it is made, before anything is sent. It fails with a ModelopsError that has what was done until then.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What Difys have registered, as ``dify_targets`` declares it. Pure. Private to the collection."""
+"""The models registered in Difys, as ``dify_targets`` declares them. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify.models.de
 from ansible_collections.modelops.inference.plugins.module_utils._dify.targets.registrations import url_of
 from ansible_collections.modelops.inference.plugins.module_utils._log import USERINFO, without_userinfo
 
-# What dify_models takes where nothing is said.
+# Defaults of dify_models.
 _DEFAULTS = {"invoke_timeout": INVOKE_TIMEOUT, "max_retries": MAX_RETRIES}
 # Of a target, what the capture replaces.
 _REPLACED = (
@@ -187,7 +187,7 @@ def _url(model: t.Mapping[str, t.Any]) -> str:
 
 
 def _connection(target: t.Mapping[str, t.Any], variables: dict[str, str]) -> dict[str, t.Any]:
-    """What the target says already, with references in place of secrets."""
+    """The connection of the target as it is declared, with references in place of secrets."""
     return {
         key: _referred(value, (target["name"], key), variables, secret=key in ("password", "admin_key"))
         for key, value in target.items()
@@ -214,7 +214,7 @@ def _referred(value: t.Any, place: tuple[t.Any, ...], variables: dict[str, str],
 
 
 def _entry(model: t.Mapping[str, t.Any], what: str, given: str, notes: list[str]) -> dict[str, t.Any]:
-    """What is different of a model in this Dify.
+    """The override of a model that this Dify has otherwise.
 
     :param given: the server URL that the target has for it.
     """

@@ -22,7 +22,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._log import wit
 def questions(
     sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.Mapping[str, t.Any]]
 ) -> dict[str, list[dict[str, t.Any]]]:
-    """What to ask: ``probes`` from the machine that speaks to Dify, one for each address and cluster, and ``hooks`` from
+    """The questions: ``probes`` from the machine that speaks to Dify, one for each address and cluster, and ``hooks`` from
     the Difys' own networks, with the command as ``argv``. Only of what Xinference serves."""
     probes: dict[tuple[str, str], set[str]] = {}
     hooks = []

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of targets cannot work, known before anything is installed or launched. Pure. Private to the collection."""
+"""Targets that cannot work, refused before anything is installed or launched. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ LOOPBACK = (
 
 
 def refusals(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
-    """What cannot work, as sentences.
+    """Why targets cannot work, as sentences.
 
     :param sources: ``xinference_declared`` of each cluster.
     :param targets: ``dify_targets``.
@@ -92,7 +92,7 @@ def _shared_account_refusals(targets: t.Sequence[t.Mapping[str, t.Any]]) -> list
 
 
 def unknown(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.Mapping[str, t.Any]]) -> list[str]:
-    """What targets name and none of these clusters declares, as sentences: values of selectors, UIDs of overrides, defaults.
+    """Names in targets that none of these clusters declares, as sentences: values of selectors, UIDs of overrides, defaults.
 
     A run that does not see every cluster cannot refuse for it.
     """
@@ -137,7 +137,7 @@ def _near(value: t.Any, known: t.Iterable[str]) -> str:
 
 
 def _coming(sources: t.Sequence[t.Mapping[str, t.Any]], target: t.Mapping[str, t.Any]) -> list[Choice]:
-    """What a target registers, without overrides that are wrong.
+    """The models that a target registers, without overrides that are wrong.
 
     Of an audio model Xinference tells only later which of Dify's types it has: its type here is ``audio``.
     """
@@ -167,7 +167,7 @@ def _spaces(target: t.Mapping[str, t.Any]) -> set[str]:
 
 
 def _target_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
-    """What is wrong with a target itself."""
+    """Errors of a target itself."""
     for check in (
         _url_refusals,
         _login_refusals,
@@ -269,7 +269,7 @@ def _override_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
 
 
 def override_problems(given: t.Any) -> list[str]:
-    """What is wrong with ``dify`` of a model, or with a target's override of it, as sentences."""
+    """Errors in ``dify`` of a model, or in a target's override of it, as sentences."""
     if not isinstance(given, dict):
         return [f"give a dictionary with {', '.join(OVERRIDES)}."]
     found = [f"no key {key}{_near(key, OVERRIDES)}" for key in given if key not in OVERRIDES]

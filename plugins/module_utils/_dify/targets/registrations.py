@@ -18,7 +18,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 _BY_TYPE = {"LLM": "llm", "embedding": "text-embedding", "rerank": "rerank"}
 _BY_ABILITY = {"audio2text": "speech2text", "text2audio": "tts"}
 
-# What a model's ``dify``, or a target's ``overrides`` of its UID, may say.
+# Keys of a model's ``dify``, and of a target's ``overrides`` of its UID.
 OVERRIDES = (
     "name",
     "type",
@@ -36,7 +36,7 @@ _PASSED_ON = ("invoke_timeout", "max_retries", "credential_name", "enabled")
 # nobody knows here, and later ones take it, too.
 NO_KEY = "none-needed"
 
-# What the name of a model in Dify may be made of (model_name of a target).
+# Placeholders of a target's model_name.
 PLACES = ("uid", "cluster")
 
 
@@ -201,7 +201,7 @@ def _skipped(choice: Choice, skip: _Skip) -> dict[str, t.Any]:
 
 
 def _entries(choice: Choice, kinds: t.Iterable[str], state: str) -> list[dict[str, t.Any]]:
-    """What dify_models takes of a model that it does not register."""
+    """The entries of a model that dify_models does not register."""
     return [{"name": choice.name, "type": kind, "state": state} for kind in kinds]
 
 
@@ -271,7 +271,7 @@ def present(model: t.Mapping[str, t.Any]) -> bool:
 
 
 def _state(model: t.Mapping[str, t.Any]) -> str:
-    """What is declared of the model in Dify."""
+    """The declared state of the model in Dify."""
     state = override(model, "state") or "present"
     if state not in STATES:
         raise ModelopsError(f"model '{model['uid']}': dify.state is one of {', '.join(STATES)}; not '{state}'")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a person enters in Dify for a cluster, and where it is. Pure. Private to the collection."""
+"""The connection sheet: entries for a person who adds a cluster's models in Dify, and where they are. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _entry(
     kind: str | None,
     target: t.Mapping[str, t.Any] | None = None,
 ) -> dict[str, str]:
-    """What is entered of a model, in any Dify or in a target's, by field of the dialog."""
+    """The entries of a model, in any Dify or in a target's, by field of the dialog."""
     return {
         "Model Type": DIALOG_TYPES[kind] if kind else "",
         "Model Name": name_of(source, model, target or {}),
@@ -98,7 +98,7 @@ def _entry(
 
 
 def _no_key(kind: str) -> str:
-    """What is entered as the key of a model of a server that needs none."""
+    """The entry for the key of a model of a server that needs none."""
     return f"{NO_KEY} (Dify before 1.0 wants one)" if kind == "tts" else "leave it empty: this server needs none"
 
 

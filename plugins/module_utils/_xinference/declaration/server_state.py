@@ -39,7 +39,7 @@ class ServerState:
     :param gone: UIDs of instances in ERROR that the server no longer knows: leftovers of failed launches.
     :param workers: addresses of the workers.
     :param launched: what this collection remembers to have launched, by UID (declared.Declared.launched).
-    :param declared: what was to be served until now, by UID: options as the module takes them.
+    :param declared: the models declared until now, by UID: options as the module takes them.
     :param autostart: the server's own entries for its next start, by UID; None where it has no such thing.
     :param version: the server's release.
     """

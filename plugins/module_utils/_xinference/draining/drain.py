@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A worker that is to end: what it serves is served elsewhere first. Private to the collection.
+"""A worker that ends: its models move to other workers first. Private to the collection.
 
 Replicas of the worker are not deleted: while the server deletes one it still gives it requests, which fail (4.1.0: for
 seconds). A worker that leaves by SIGINT gives up all its routes at once, so it is left to do that, and what then remains of
@@ -80,7 +80,7 @@ class Drain(DrainRun):
     def _decide(
         self, actual: server_state.ServerState, record: Record
     ) -> tuple[list[Move], dict[str, int], dict[str, dict[str, t.Any]]]:
-        """What is done with each model, how many replicas each is to have without the worker, and what the worker has."""
+        """What is done with each model, how many replicas each has without the worker, and what the worker has."""
         worker, noted = self.settings.worker, record.had(self.settings.worker)
         self.leaving = set(record.drained) - {worker}
         short = set() if self.settings.returns else lacking(actual, noted, self.leaving)
@@ -136,7 +136,7 @@ class Drain(DrainRun):
                 return self.result(result)
             for uid, number in found:
                 client.remove_replica(uid, number)
-            # What was stopped is not brought back before the worker is; all else is served as it is to be.
+            # What was stopped is not brought back before the worker is; all else is served as declared.
             stopped = {uid: 0 for uid, count in (record.drained.get(worker) or {}).items() if not count}
             record.drain(worker, stopped, record.had(worker), left=True)
             record.busy(None)

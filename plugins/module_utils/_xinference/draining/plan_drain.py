@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What becomes of the models of a worker that is to end. Private to the collection. Pure."""
+"""The new places of a worker's models before it ends. Private to the collection. Pure."""
 
 from __future__ import annotations
 
@@ -166,7 +166,7 @@ def decide(
     """What is done with each model on a worker. Pure.
 
     :param found: the cluster, with that worker.  :param wanted: the models on it, by UID.
-    :param goals: how many replicas each is to have without the worker; as many as there are where it is not named.
+    :param goals: how many replicas each must have without the worker; as many as there are where it is not named.
     :param leaving: addresses of other workers that are drained, which may still serve: nothing moves to them, and what they
         have does not count.
     :param returns: whether the worker comes back soon: then what serves elsewhere, too, goes on with that.
@@ -330,7 +330,7 @@ def plan_of(moves: t.Sequence[Move], header: str) -> Plan:
 
 
 def goal(move: Move, goals: t.Mapping[str, int]) -> int:
-    """How many replicas a model is to have without the worker; 0 of one that stops."""
+    """How many replicas a model must have without the worker; 0 of one that stops."""
     return 0 if move.action == STOP and not move.others else goals[move.uid]
 
 

@@ -197,7 +197,7 @@ def _speech(body: bytes, _dimensions: int | None) -> tuple[str, str]:
 
 
 def _wav(data: bytes) -> tuple[int, float, bool] | None:
-    """Rate, seconds, and whether nothing is to be heard; None for what is no WAV. The module wave takes no floating point."""
+    """Rate, seconds, and whether it is silent; None for what is no WAV. The module wave takes no floating point."""
     if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
         return None
     rate, a_second, place = 0, 0, 12
