@@ -48,7 +48,7 @@ def test_nothing_is_gathered_where_a_host_does_not_say_what_it_needs(gather, tmp
     assert not list(tmp_path.glob("bundle*"))
 
 
-@pytest.mark.each_core("bundle.yml")
+@pytest.mark.each_core("bundle.yml", "site_bundle")
 def test_check_mode_says_what_differs(gather, tmp_path):
     local = {"ansible_connection": "local", **SAID}
     code, output = gather({"gpu01": local, "gpu02": {**local, "xinference_bundle_python": "3.12"}}, "--check")
