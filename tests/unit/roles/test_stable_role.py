@@ -30,12 +30,12 @@ def stable(server, tmp_path, installed):
     The worker gpu3 is drained. There is no service, which is what the last task fails for.
     """
 
-    tasks = [
-        *(
-            {"ansible.builtin.include_role": {"name": "modelops.inference.xinference", "tasks_from": name}}
-            for name in ("preflight", "probe", "worker", "stable")
-        )
-    ]
+    preflight, probe, stable = (
+        {"ansible.builtin.include_role": {"name": "modelops.inference.xinference", "tasks_from": name}}
+        for name in ("preflight", "probe", "stable")
+    )
+    worker = {"modelops.inference.host_step": {"step": "worker"}, "register": "xinference_worker"}
+    tasks = [preflight, probe, worker, stable]
     play = {"hosts": "gpu2", "gather_facts": False, "vars": {"_xinference_part": "worker"}, "tasks": tasks}
     remember = {"format": 1, "settings": {"drained": {THIRD: {}}}}
 
