@@ -58,7 +58,7 @@ def failure(step: str, host: HostSteps, result: Row) -> str:
         return f"{result['installer']}, {result.get('rc')}): {' '.join(said)}. Its log is in /var/log/ascend_seclog."
     if step in ("release", "index", "packages") and "packages" in host.role["steps"]:
         data = host.data("packages")
-        return f"{data['failed']}: {str(result.get('msg', '')).strip()}. {data['advice']}"
+        return f"{data['failed']}: {str(result.get('msg', '')).strip(' .')}. {data['advice']}"
     return ""
 
 

@@ -149,7 +149,7 @@ def test_files_are_removed_before_the_initial_file_system_is_made():
 
 def test_the_message_of_a_failure():
     host = HostSteps({"steps": {"packages": PACKAGES}})
-    assert failure("packages", host, {"msg": "No space left "}) == (
+    assert failure("packages", host, {"msg": "No space left. "}) == (
         "gpu01: nvidia-smi could not be installed: No space left. See apt-get."
     )
     told = {"installer": INSTALLER["failed"], "rc": 1, "stdout_lines": ["a", "b", "c"], "stderr_lines": ["d"]}
