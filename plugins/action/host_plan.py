@@ -19,8 +19,14 @@ from ansible.utils.display import Display
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import AcceleratorVariables, pretended
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator, bundled, reading
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import PARTS, STEPS, Host, Request
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator, bundled, dify, reading
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import (
+    PARTS,
+    STEPS,
+    SUPERVISOR,
+    Host,
+    Request,
+)
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import PLAYBOOKS
 from ansible_collections.modelops.inference.plugins.plugin_utils._validation import validated
@@ -48,45 +54,45 @@ class ActionModule(ActionBase):
         _checked, options = self.validate_argument_spec(SPEC)
         _secrets.forget()
         variables = Variables(self._templar, task_vars)
-        request = Request(options["step"], options["release"], options["built"])
-        if options["found"]:
-            before = options["found"]["plan"]
-            request = dataclasses.replace(Request.of(before), built=options["built"] or before["built"])
-            options["part"] = before["part"]
-            if options["weights"] is not None:
-                options["found"]["weights"] = options["weights"]
-        models = []
         if options["playbook"]:
             said = validated(variables, PLAYBOOKS[options["playbook"]])
             if said.get("failed"):
                 return said
-            models = said["models"]
         try:
-            host = variables.host(options["part"], request, options["found"])
-            if not options["found"]:
-                whole = self._accelerator(host, variables) if options["accelerator"] else None
-                asked = reading.options(host, options["log_lines"], whole)
-                host = dataclasses.replace(host, found=self._read(host, asked, task_vars))
-            if host.found.get("failed"):
-                return dict(host.found)
-            if request.step == "bundle":
-                wrong = tuple(bundled.refusals(host))
-                told = {} if wrong else {"bundle": bundled.Wanted.of(host).environment}
-                return _refused(host, wrong) or {**host.found, "changed": False, "plan": told}
-            plan = HostPlan.of(host)
+            if options["found"]:
+                new = {} if options["weights"] is None else {"weights": options["weights"]}
+                parts = _again(variables, {**options["found"], **new}, options["built"])
+            else:
+                parts = self._parts(variables, options, task_vars)
+            found = parts[0].found
+            if found.get("failed"):
+                return dict(found)
+            if options["step"] == "bundle":
+                wrong = tuple(bundled.refusals(parts[0]))
+                told = {} if wrong else {"bundle": bundled.Wanted.of(parts[0]).environment}
+                return _refused(parts[0], wrong) or {**found, "changed": False, "plan": told}
+            plans = [HostPlan.of(part) for part in parts]
         except ModelopsError as exc:
             raise AnsibleActionFail(_secrets.redacted(str(exc))) from exc
         if not options["found"]:
-            self._show(plan)
-        return _refused(host, plan.refusals) or {
-            **host.found,
-            "changed": False,
-            "plan": {**plan.data, "models": models},
-        }
+            self._show(plans)
+        refusals = tuple(each for plan in plans for each in plan.refusals)
+        return _refused(parts[0], refusals) or {**found, "changed": False, **_told(plans)}
+
+    def _parts(self, variables: Variables, options: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> list[Host]:
+        """The parts of the host, read by one module execution."""
+        request = Request(options["step"], options["release"], options["built"])
+        host = variables.host(options["part"], request, {})
+        # Of a host that is removed the plan of its first part has all.
+        others = [] if options["part"] or host.removed else host.parts[1:]
+        parts = [host, *(variables.host(part, request, {}) for part in others)]
+        whole = self._accelerator(host, variables) if options["accelerator"] else None
+        found = self._read(host, reading.options(parts, options["log_lines"], whole), task_vars)
+        return [dataclasses.replace(part, found=reading.of_part(found, part.part)) for part in parts]
 
     def _accelerator(self, host: Host, variables: Variables) -> dict[str, t.Any] | None:
-        """Options of role accelerator, where it brings something about."""
-        if reading.none_computes(host):
+        """Options of role accelerator, where it brings something about: a supervisor runs no model."""
+        if host.parts == [SUPERVISOR]:
             return None
         pretends = pretended(AcceleratorVariables(self._templar, variables.given))
         return accelerator.options(host.settings, controller=accelerator.controller_boot_id(), pretended=pretends)
@@ -104,15 +110,40 @@ class ActionModule(ActionBase):
             display.warning(f"{host.who} does not answer: {exc}")
             return {}
 
-    def _show(self, plan: HostPlan) -> None:
-        for note in plan.notes:
-            display.display(note)
+    def _show(self, plans: t.Sequence[HostPlan]) -> None:
+        lines = [note for plan in plans for note in plan.notes]
         if self._task.check_mode and self._task.diff:
-            for step, why in plan.steps.items():
-                display.display(f"{plan.host.who}, {step}: {why}")
+            lines += [f"{plan.host.who}, {step}: {why}" for plan in plans for step, why in plan.steps.items()]
+        for line in dict.fromkeys(lines):
+            display.display(line)
+
+
+def _again(variables: Variables, found: dict[str, t.Any], built: t.Mapping[str, t.Any]) -> list[Host]:
+    """The parts of a host that was read and planned before."""
+    parts = []
+    for plan in [found["plan"], *([found["beside"]["plan"]] if "beside" in found else [])]:
+        request = dataclasses.replace(Request.of(plan), built=built or plan["built"])
+        parts.append(variables.host(plan["part"], request, reading.of_part(found, plan["part"])))
+    return parts
 
 
 def _refused(host: Host, refusals: t.Sequence[str]) -> dict[str, t.Any]:
     """The result of a host that is refused; empty where nothing is."""
-    lines = [f"{host.who}: {each}" for each in refusals]
+    lines = dict.fromkeys(f"{host.who}: {each}" for each in refusals)
     return {"failed": True, "msg": _secrets.redacted("\n".join(lines))} if lines else {}
+
+
+def _told(plans: t.Sequence[HostPlan]) -> dict[str, t.Any]:
+    """The plan; and that of the worker beside a supervisor."""
+    first, *others = plans
+    changes = any(plan.steps for plan in plans)
+    told = {"plan": {**first.data, "changes": changes, "declared": _declared(first.host)}}
+    for plan in others:
+        told["beside"] = {**first.host.found["beside"], "plan": plan.data}
+    return told
+
+
+def _declared(host: Host) -> dict[str, t.Any] | None:
+    """What the cluster declares, for role dify, where the play has role models."""
+    known = host.request.step == "site" and host.settings.has("models_reconcile")
+    return dify.source(host.settings, [host.known_as, ""]) if known else None

@@ -15,7 +15,7 @@ from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.plugin_utils import _run_files
 from ansible_collections.modelops.inference.plugins.plugin_utils._calls import CallingAction, merged
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import release
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import reading, release
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Run
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Request
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
@@ -38,8 +38,9 @@ class ActionModule(CallingAction):
         _secrets.forget()
         known = task_vars or {}
         try:
-            found = native(known["xinference_found"])
-            host = Variables(self._templar, known).host(found["plan"]["part"], Request.of(found["plan"]), found)
+            variables = Variables(self._templar, known)
+            found = reading.of_part(native(known["xinference_found"]), variables.text("_xinference_part"))
+            host = variables.host(found["plan"]["part"], Request.of(found["plan"]), found)
             _secrets.hide(*release.logins(host.settings))
             run, plan = Run(known, bool(self._task.check_mode), _run_files.random), HostPlan.of(host)
             if given["step"] in DIALOGUES:

@@ -31,6 +31,11 @@ options:
         C(xinference_supervisor_port), C(xinference_worker_port) and C(ansible_host) are read, with the defaults of the role C(xinference).
     type: dict
     required: true
+  strict:
+    description: Whether an inventory without valid clusters fails. With V(false) the result is then empty, for plays that validate the
+      variables of each host after this.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""
@@ -58,11 +63,17 @@ _value:
 """
 
 
-def cluster_members(groups: t.Mapping[str, t.Sequence[str]], hostvars: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def cluster_members(
+    groups: t.Mapping[str, t.Sequence[str]], hostvars: t.Mapping[str, t.Any], strict: bool = True
+) -> dict[str, t.Any]:
     try:
         return clusters.members(groups, lambda host: hostvars[host])
-    except ModelopsError as exc:
-        raise AnsibleFilterError(str(exc)) from exc
+    except Exception as exc:  # a template of a host's variables may raise anything
+        if not strict:
+            return {}
+        if isinstance(exc, ModelopsError):
+            raise AnsibleFilterError(str(exc)) from exc
+        raise
 
 
 class FilterModule:

@@ -25,7 +25,7 @@ options:
     type: str
     choices: [bundle, capture, decommission, drain, reload, remove, restart, rollback, rotate, site, undrain, upgrade]
   part:
-    description: The part of the host. Empty takes the first one that the host's groups give it.
+    description: The part of the host. Empty takes all that the host's groups give it, of which one reading tells.
     type: str
     choices: ["", local, supervisor, worker]
     default: ""
@@ -83,6 +83,9 @@ plan:
     - C(steps) has the steps in their order, each with its reason. It is empty where nothing differs.
     - C(part), C(cluster), C(bind), C(endpoint), C(api) (host and directory by which the cluster's API is asked), C(release), C(weights),
       C(service), C(drained), C(upgrading), C(authentication), C(claimed) and C(gpus) say what it was made from.
+    - C(changes) says whether something is done on the host, C(worker) has the address and the cards of a worker.
+    - Of a supervisor that is its own worker it is the plan of the supervisor, and C(plan) in C(beside) that of the worker.
+    - C(declared) has the models that the host's cluster declares, where the play has role models.
   returned: success
   type: dict
   sample: {part: local, cluster: gpu01, steps: {service: it is stopped}, release: {id: 4.1.0-1f0a9c33d2ab}}

@@ -41,6 +41,18 @@ options:
     type: list
     elements: str
     default: []
+  beside:
+    description: Another service of this host that listens, such as that of the worker on its supervisor's host.
+    type: dict
+    suboptions:
+      service:
+        description: Its name.
+        type: str
+        required: true
+      port:
+        description: Its port.
+        type: int
+        required: true
   log_lines:
     description: Number of lines of the service's log to return.
     type: int
@@ -329,6 +341,11 @@ port:
   returned: success
   type: dict
   sample: {number: 9997, listening: true, ours: true, by: "process 4711 (...)"}
+beside:
+  description: C(service) and C(port) of O(beside), as RV(service) and RV(port) tell them.
+  returned: when O(beside) is given
+  type: dict
+  sample: {service: {manager: systemd, active: running}, port: {number: 9998, listening: true, ours: true, by: "process 4712 (...)"}}
 ffmpeg:
   description: Path of the program by which Whisper models decode sound, where the server finds it; empty where it does not.
   returned: success

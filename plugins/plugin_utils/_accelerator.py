@@ -33,7 +33,8 @@ class AcceleratorVariables:
     @property
     def found(self) -> dict[str, t.Any]:
         """The reading that is registered, or that of the whole host."""
-        return t.cast("dict[str, t.Any]", self.plain(self.given.get("accelerator_found", {})))
+        found = self.given.get("accelerator_found") or self.given.get("xinference_found", {}).get("accelerator", {})
+        return t.cast("dict[str, t.Any]", self.plain(found))
 
     def plain(self, value: t.Any) -> t.Any:
         """A value without templates, of Python's own types."""

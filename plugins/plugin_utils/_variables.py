@@ -42,7 +42,8 @@ class Variables:
         """
         settings = self.settings(part)
         known = self.given.get("xinference_clusters")
-        if known is None and settings.inventory.distributed:
+        # Empty, too, where they could not be told before the variables were validated.
+        if not known and settings.inventory.distributed:
             known = clusters.members(settings.inventory.members, settings.inventory.variables)
         return Host(settings, found, native(known or {}), request, self.others)
 

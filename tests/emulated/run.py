@@ -41,14 +41,19 @@ def _file(content, mode="0644"):
 
 def _host_info(given, work):
     host = _read(given["path"])
-    units = {name: {**_unit(name), **host["services"].get(name, {})} for name in [given["service"], *given["services"]]}
+    beside = given["beside"] or {}
+    names = [given["service"], *given["services"], *([beside["service"]] if beside else [])]
+    units = {name: {**_unit(name), **host["services"].get(name, {})} for name in names}
     own = units.pop(given["service"])
     # What other modules wrote is really there.
     files = {path: _file("") for path in given["files"] if os.path.isfile(path)}
     about = {"service": own, "services": units, "files": {**files, **host["files"]}, "weights": host["weights"]}
     about["entries"] = os.listdir(given["path"])
     about["bind"] = {"address": given["host"] or host["address"], "why_not": ""}
-    about["port"] = {"number": given["port"], "listening": own["installed"], "ours": own["installed"], "by": "emulated"}
+    about["port"] = _port(given["port"], own)
+    if beside:
+        theirs = units.pop(beside["service"])
+        about["beside"] = {"service": theirs, "port": _port(beside["port"], theirs)}
     machine = {**given["accelerator"], "root": given["path"].replace("/hosts/", "/machines/")}
     of_environment = work.__globals__["accelerators"].of_environment
     about["accelerator"] = of_environment(machine, check_mode=given["check_mode"])[1]
@@ -59,6 +64,10 @@ def _host_info(given, work):
         differs = not os.path.exists(_firewall_mark(given["path"].rpartition("/hosts/")[0], given["firewall"]))
         about["firewall"] = {"differs": differs, "plan": [], "refused": ""}
     return {**host["found"], **about}
+
+
+def _port(number, unit):
+    return {"number": number, "listening": unit["installed"], "ours": unit["installed"], "by": "emulated"}
 
 
 def _firewall_mark(folder, given):

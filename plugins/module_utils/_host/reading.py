@@ -33,6 +33,9 @@ OPTIONS: dict[str, dict[str, t.Any]] = dict(
     networks=dict(type="list", elements="str", default=[]),
     known_as=dict(type="str", default=""),
     denied=dict(type="list", elements="str", default=[]),
+    beside=dict(
+        type="dict", options=dict(service=dict(type="str", required=True), port=dict(type="int", required=True))
+    ),
     service_manager=dict(type="str", choices=["auto", "systemd", "supervisord"], default="auto"),
     host=dict(type="str", default="127.0.0.1"),
     port=dict(type="int", default=9997),
@@ -73,7 +76,8 @@ def read(p: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
     :param p: see OPTIONS.
     """
-    names = [p["service"], *p["services"]]
+    beside = p["beside"] or {}
+    names = [p["service"], *p["services"], *([beside["service"]] if beside else [])]
     managers = {n: service.manager(p["service_manager"], n, os.path.join(p["path"], "supervisor")) for n in names}
     services = {name: _service(manager) for name, manager in managers.items()}
     unit_files = [path for manager in managers.values() for path in (manager.path, manager.timer_path) if path]
@@ -102,7 +106,11 @@ def read(p: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
         "models_entries": weights.entries(p["models_dir"]),
         "bind": bind,
     }
-    found["port"] = probe.port(bind["address"] or p["host"], p["port"], found["service"]["pid"])
+    address = bind["address"] or p["host"]
+    found["port"] = probe.port(address, p["port"], found["service"]["pid"])
+    if beside:
+        own = services.pop(beside["service"])
+        found["beside"] = {"service": own, "port": probe.port(address, beside["port"], own["pid"])}
     return {**found, **_cluster(p, bind["address"])}
 
 

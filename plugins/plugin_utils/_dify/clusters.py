@@ -47,6 +47,12 @@ class Play:
         values = {host: self.value(host, name) for host in self.hosts}
         return {host: value for host, value in values.items() if value is not None and value is not UNKNOWN}
 
+    def declared(self, host: str) -> t.Any:
+        """What the cluster of a host declares: the variable ``xinference_declared``, or that of the host's plan."""
+        found = self.value(host, "xinference_declared")
+        plan = (self.value(host, "xinference_found") or {}).get("plan") or {} if found is None else {}
+        return plan.get("declared") if found is None else found
+
     def cluster_hosts(self) -> list[str]:
         """The default of the variable ``dify_cluster_hosts``."""
         own = [*self.groups.get(LOCAL, ()), *self.groups.get(SUPERVISORS, ())]
@@ -79,7 +85,7 @@ def sight(play: Play, cluster_hosts: t.Collection[str], seen: t.Collection[str])
     # The supervisor declares the models of its cluster.
     workers = set(play.groups.get(WORKERS, ())) - set(play.groups.get(SUPERVISORS, ()))
     everyone = {*play.groups.get("all", ()), *play.hosts} - set(seen)
-    declaring = {host for host in everyone if play.value(host, "xinference_declared") is not None}
+    declaring = {host for host in everyone if play.declared(host) is not None}
     suspects = {*cluster_hosts, *(set(play.hosts) - workers)} - set(seen)
     having = {host for host in suspects if play.value(host, "xinference_models") not in (None, [])}
     later = set(play.hosts) - set(play.batch)

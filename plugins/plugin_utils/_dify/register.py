@@ -12,7 +12,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify.targets i
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify import keys
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import by_call
-from ansible_collections.modelops.inference.plugins.plugin_utils._dify.clusters import Sight, sight
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify.clusters import UNKNOWN, Sight, sight
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.table import failed_difys, table
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.task import Task, native
 from ansible_collections.modelops.inference.plugins.plugin_utils._local_file import written
@@ -48,8 +48,8 @@ def check(task: Task, hosts: t.Container[str] | None = None) -> Result:
     :param hosts: hosts of the clusters that are registered; None for all.
     """
     targets = task.targets()
-    found = task.play.having("xinference_declared").items()
-    declared = {host: native(value) for host, value in found if hosts is None or host in hosts}
+    found = {host: task.play.declared(host) for host in task.play.hosts if hosts is None or host in hosts}
+    declared = {host: native(value) for host, value in found.items() if value is not None and value is not UNKNOWN}
     sources = list(declared.values())
     wrong = dify.wrong(sources, targets, task.get("dify_run_on") == "localhost", task.bundle)
     unknown = refusals.unknown(sources, targets) if sources else []

@@ -66,10 +66,22 @@ class Run:
         return self.result("hostvars").get(host, {}).get(name)
 
     def workers(self, members: t.Mapping[str, t.Any]) -> list[t.Mapping[str, t.Any]]:
-        """The workers of a cluster that this run has brought up, as the step ``worker`` returned them.
+        """The workers of a cluster that this run has brought up or found as they must be: host, address (with its port), started, and gpus.
 
         :param members: of the cluster, as clusters.members has them.
         """
-        rows = (self.of(row["host"], "xinference_worker") for row in members.get("workers", ()))
+        rows = (self._worker(row["host"]) for row in members.get("workers", ()))
         # Of a worker that failed, or stays stopped, there are no cards.
         return [row for row in rows if row and "gpus" in row]
+
+    def _worker(self, host: str) -> t.Mapping[str, t.Any]:
+        """As the step ``worker`` returned it; by its plan where that had no steps."""
+        joined = self.of(host, "xinference_worker")
+        found = self.of(host, "xinference_found") or {}
+        plan = found.get("plan") or {}
+        if joined or plan.get("step") != "site" or plan["changes"]:
+            return joined or {}
+        # A host whose driver changed has come back when the proof, which is next, told something.
+        if plan["accelerator"] not in ("", "apply") and not self.of(host, "accelerator_proof"):
+            return {}
+        return {**(found.get("beside") or found)["plan"]["worker"], "started": False}

@@ -63,6 +63,14 @@ class HostPlan:
         return _gpus(self.host, self.release)
 
     @property
+    def worker(self) -> dict[str, t.Any]:
+        """What role models needs to know of a worker; empty of another part, and of a worker that is drained or removed."""
+        host, address = self.host, f"{self.host.bind}:{self.host.listens}"
+        if host.part != WORKER or host.drained or host.removed:
+            return {}
+        return {"host": host.name, "address": address, "gpus": [{**card, "worker": address} for card in self.gpus]}
+
+    @property
     def starts(self) -> bool:
         """Whether the service starts or restarts."""
         return self.service.differs and not self.host.drained
@@ -102,6 +110,7 @@ class HostPlan:
             "gpu_sharing": _gpu_sharing(host),
             "service": {
                 "systemd": host.systemd,
+                "path": host.found["service"]["path"],
                 "config": self.service.config,
                 "files": [file.path for file in self.service.files],
                 "differs": self.starts,
@@ -112,6 +121,7 @@ class HostPlan:
             "accelerator": _accelerator(host),
             "built": dict(host.request.built),
             "rotation": Rotation.of(host.settings).data,
+            "worker": self.worker,
             "steps": self.steps,
             "refusals": self.refusals,
         }
@@ -223,6 +233,11 @@ def _notes(host: Host, release: HostRelease, steps: t.Collection[str]) -> t.Iter
         yield (
             f"{host.who} goes from {release.replaced} to {release.id} with the other hosts of its cluster, whose models stop meanwhile. "
             "While they go on to serve: ansible-playbook modelops.inference.upgrade"
+        )
+    if host.request.step == "site" and host.drained:
+        yield (
+            f"{host.name} is drained: it stays stopped and gets no models. To undrain it: ansible-playbook modelops.inference.undrain "
+            f"--limit {host.name}"
         )
     if host.request.step in ("site", "build", "upgrade") and host_refusals.denied(host):
         yield f"{host.who}: {host_refusals.denied(host)}"

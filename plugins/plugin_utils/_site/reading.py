@@ -9,16 +9,20 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import firewall, removal
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import SUPERVISOR, Host
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import SUPERVISOR, WORKER, Host
 
 MODULE = "modelops.inference.xinference_host_info"
 
 
-def options(host: Host, log_lines: int = 0, whole: t.Mapping[str, t.Any] | None = None) -> dict[str, t.Any]:
+def options(
+    parts: t.Sequence[Host], log_lines: int = 0, whole: t.Mapping[str, t.Any] | None = None
+) -> dict[str, t.Any]:
     """
+    :param parts: of the host, of which the reading tells: one, or a supervisor and its own worker.
     :param log_lines: of the service's log.
     :param whole: options of the role accelerator, where the reading is its, too.
     """
+    host, *others = parts
     value, index = host.value, host.value("xinference_index") or {}
     return {
         "path": host.directory,
@@ -36,7 +40,7 @@ def options(host: Host, log_lines: int = 0, whole: t.Mapping[str, t.Any] | None 
         "extras": [] if index.get("no_index") else value("xinference_extras"),
         "denied": value("xinference_denied_packages"),
         "search_path": host.search_path,
-        "files": _files(host),
+        "files": list(dict.fromkeys(file for part in parts for file in _files(part))),
         "directories": directories(host),
         "resolve": [
             str(value("models_reconcile_metrics_dir") or "")
@@ -46,8 +50,15 @@ def options(host: Host, log_lines: int = 0, whole: t.Mapping[str, t.Any] | None 
         ],
         "accelerator": accelerator(host) if whole is None else dict(whole),
         "log_lines": log_lines,
+        "beside": next(({"service": part.service, "port": part.listens} for part in others), None),
         **_firewall(host),
     }
+
+
+def of_part(found: t.Mapping[str, t.Any], part: str) -> dict[str, t.Any]:
+    """The reading as a part of the host has it: a worker beside a supervisor has a service and a port of its own."""
+    beside = found.get("beside") if part == WORKER else None
+    return {**found, **beside, "services": {}} if beside else dict(found)
 
 
 def _firewall(host: Host) -> dict[str, t.Any]:

@@ -15,7 +15,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.network i
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Settings
 
 Options = dict[str, t.Any]
-#: What role xinference leaves of a worker: host, address (with its port), started, and gpus.
+#: What role xinference tells of a worker: host, address (with its port), started, and gpus.
 Worker = t.Mapping[str, t.Any]
 
 

@@ -38,19 +38,14 @@ def worker(plan: HostPlan, run: Run) -> Dialogue:
         # Of a host that is both, its worker was seen before.
         return {"changed": False, **run.result("xinference_worker")}
     if host.drained:
-        return {
-            "changed": False,
-            "said": f"{host.name} is drained: it stays stopped and gets no models. {_undrain(host)}",
-        }
+        return {"changed": False}
     started, said = _started(host, run), ""
     if started and not run.check_mode and _supervisor_came(host, run):
         joined = yield from _joined(host)
         if joined.get("failed"):
             return joined
         said = str(joined.get("said", ""))
-    about = {"host": host.name, "address": _address(host), "started": started}
-    gpus = [{**card, "worker": _address(host)} for card in plan.gpus]
-    return {"changed": False, "said": said, **about, "gpus": gpus}
+    return {"changed": False, "said": said, **plan.worker, "started": started}
 
 
 def _started(host: Host, run: Run) -> bool:
@@ -81,7 +76,7 @@ def _joined(host: Host) -> Dialogue:
         status = yield Call("ansible.builtin.uri", ask, delay=_PAUSE)
     if _address(host) in _known(status):
         return {}
-    found = yield Call(reading.MODULE, reading.options(host, _LOG_LINES))
+    found = yield Call(reading.MODULE, reading.options([host], _LOG_LINES))
     return {"failed": True, "msg": _stays_away(host, status, found)}
 
 

@@ -45,7 +45,7 @@ def summary(servers: Hosts, computing: Hosts, *, check: bool, undo: str) -> list
         for host, known in servers.items():
             lines += _sheet(host, known)
         for host, known in servers.items():
-            if known.get("xinference_served") is not None:
+            if (known.get("xinference_served") or {}).get("version"):
                 lines += _server(host, known)
     return [*lines, _field("undo", f"{undo}, with the same inventory")]
 

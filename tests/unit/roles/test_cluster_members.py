@@ -68,6 +68,14 @@ def test_several_clusters_and_a_host_that_is_both():
 def test_what_is_no_cluster_is_refused(groups, hostvars, why):
     with pytest.raises(AnsibleFilterError, match=why):
         cluster_members(groups, hostvars)
+    assert cluster_members(groups, hostvars, strict=False) == {}
+
+
+def test_variables_that_nobody_validated_yet_may_be_wrong():
+    hostvars = {**HOSTVARS, "a1": {"xinference_cluster": "a", "xinference_port": "http"}}
+    with pytest.raises(ValueError, match="http"):
+        cluster_members(GROUPS, hostvars)
+    assert cluster_members(GROUPS, hostvars, strict=False) == {}
 
 
 def test_a_cluster_that_is_named_by_a_number():

@@ -293,15 +293,15 @@ def test_what_is_malicious_is_told_with_the_remedy(host):
 @pytest.mark.parametrize("models", [{}, "a", [{"uid": "m", "source": {"url": "x"}}, "b"], [{"lora": 7}]])
 def test_a_list_of_models_that_is_half_edited_stops_nothing_that_does_not_install(host, models):
     half = host({"xinference_models": models}, "worker", supervisor={"xinference_models": models}, step="other")
-    assert reading.options(half)["resolve"] and HostPlan.of(half).steps == {}
+    assert reading.options([half])["resolve"] and HostPlan.of(half).steps == {}
 
 
 # --- the reading and the modules ---------------------------------------------------------------------------------------
 
 
 def test_a_host_that_takes_wheels_only_needs_no_compiler(host):
-    assert reading.options(host())["extras"] == ["all"]
-    assert reading.options(host({"xinference_index": {"no_index": True}}))["extras"] == []
+    assert reading.options([host()])["extras"] == ["all"]
+    assert reading.options([host({"xinference_index": {"no_index": True}})])["extras"] == []
 
 
 @pytest.mark.parametrize(
@@ -309,21 +309,50 @@ def test_a_host_that_takes_wheels_only_needs_no_compiler(host):
     [({}, "local", "auto"), ({}, "supervisor", "none"), ({"accelerator_state": "absent"}, "local", "none")],
 )
 def test_a_supervisor_computes_with_nothing(host, variables, part, accelerator):
-    assert reading.options(host(variables, part))["accelerator"]["accelerator"] == accelerator
+    assert reading.options([host(variables, part)])["accelerator"]["accelerator"] == accelerator
 
 
 def test_the_firewall_is_compared_where_there_is_one(host):
-    assert not {"network", "firewall"} & {*reading.options(host({}, "worker"))}
-    asked = reading.options(host({"xinference_firewall": True}, "worker"))
+    assert not {"network", "firewall"} & {*reading.options([host({}, "worker")])}
+    asked = reading.options([host({"xinference_firewall": True}, "worker")])
     assert asked["network"]["name"] == "gpu01" and asked["firewall"]["name"] == "inference"
     assert asked["firewall"]["peers"] == [peer["name"] for peer in asked["network"]["peers"]] != []
-    alone = reading.options(host({"xinference_firewall": True}))
+    alone = reading.options([host({"xinference_firewall": True})])
     assert alone["firewall"]["peers"] == [] and "network" not in alone
+
+
+def test_one_reading_tells_of_a_supervisor_and_its_own_worker(host):
+    parts = [host({}, part, parts=["supervisor", "worker"]) for part in ("supervisor", "worker")]
+    asked = reading.options(parts)
+    assert (asked["service"], asked["port"]) == ("xinference-supervisor", 9997)
+    assert asked["beside"] == {"service": "xinference-worker", "port": 9998}
+    files = {file.rpartition("/")[2] for file in asked["files"]}
+    assert {"xinference-supervisor.env", "xinference-worker.env", "xinference-worker.drained"} <= files
+    assert reading.options(parts[:1])["beside"] is None
+    beside = {"service": {"path": "/worker"}, "port": {"listening": True}}
+    found = {**parts[0].found, "beside": beside}
+    worker, supervisor = reading.of_part(found, "worker"), reading.of_part(found, "supervisor")
+    assert (worker["service"], worker["port"], worker["services"]) == (beside["service"], beside["port"], {})
+    assert supervisor["service"] == parts[0].found["service"]
+    assert reading.of_part(parts[1].found, "worker") == parts[1].found
+
+
+def test_a_worker_that_goes_or_is_drained_is_none_of_its_cluster(host):
+    card = {"gpus": [{"index": 0}]}
+    told = HostPlan.of(host(None, "worker", card)).data["worker"]
+    assert (told["host"], told["address"]) == ("gpu01", "10.1.1.2:9998")
+    assert told["gpus"][0]["worker"] == "10.1.1.2:9998"
+    marker = {"files": {"/opt/xinference/etc/xinference-worker.drained": {"mode": "0644"}}}
+    drained = HostPlan.of(host(None, "worker", marker))
+    assert drained.data["worker"] == {} and "gpu01 is drained: it stays stopped" in drained.notes[0]
+    assert HostPlan.of(host({"xinference_state": "absent"}, "worker")).data["worker"] == {}
+    assert HostPlan.of(host(None, "supervisor")).data["worker"] == {}
 
 
 def test_a_host_that_is_both_computes(host):
     assert (
-        reading.options(host({}, "supervisor", parts=["supervisor", "worker"]))["accelerator"]["accelerator"] == "auto"
+        reading.options([host({}, "supervisor", parts=["supervisor", "worker"])])["accelerator"]["accelerator"]
+        == "auto"
     )
 
 

@@ -130,19 +130,19 @@ def test_a_worker_leaves_its_supervisors_host(host):
     assert list(made.steps) == ["remove_services", "remove_directories"] and made.notes == ()
     assert removed(made) == [f"{TOP}/etc/xinference-worker.env", f"{TOP}/etc/xinference-worker.drained"]
     assert [call.options["name"] for call in calls("remove_services", made, Run(), {})] == ["xinference-worker"]
-    assert "firewall" not in reading.options(made.host)
+    assert "firewall" not in reading.options([made.host])
 
 
 def test_a_host_that_is_both_is_removed_with_both(host):
     wanted = host(ABSENT, "supervisor", parts=BOTH)
-    assert reading.options(wanted)["services"] == ["xinference-supervisor-reconcile", "xinference-worker"]
+    assert reading.options([wanted])["services"] == ["xinference-supervisor-reconcile", "xinference-worker"]
     worker = {"installed": True, "refusal": "", "path": "/w", "timer_path": ""}
     services = {**INSTALLED["services"], "xinference-worker": worker}
     made = plan(host, part="supervisor", found={"services": services}, parts=BOTH)
     names = [call.options["name"] for call in calls("remove_services", made, Run(), {})]
     assert names == ["xinference-reconcile", "xinference-supervisor", "xinference-worker"]
     # Elsewhere nobody asks for it.
-    assert reading.options(host({}, "supervisor", parts=BOTH))["services"] == ["xinference-supervisor-reconcile"]
+    assert reading.options([host({}, "supervisor", parts=BOTH)])["services"] == ["xinference-supervisor-reconcile"]
 
 
 def test_a_removal_follows_no_link(host, run_module, tmp_path):

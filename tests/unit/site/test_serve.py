@@ -90,6 +90,27 @@ def test_a_cluster_is_placed_on_the_workers_that_this_run_has_heard(host):
     assert (unheard["workers"], unheard["devices"], unheard["cluster"]) == ([], [], True)
 
 
+def test_a_worker_that_needs_no_start_is_told_by_its_plan(host):
+    head = host({"xinference_models": [MODEL]}, "supervisor", RUNS)
+    plan = HostPlan.of(host({}, "worker", {**RUNS, "gpus": [CARD]})).data
+    there = {**plan, "changes": False, "accelerator": ""}
+
+    def heard(plan, **known):
+        told = step("serve", head, {"gpu01": {"xinference_found": {"plan": plan}, **known}}).options
+        assert not told["new_workers"] and bool(told["devices"]) == bool(told["workers"])
+        return told["workers"]
+
+    assert heard(there) == ["10.1.1.2:9998"]
+    # It may have failed at a step, of which the last one would tell, or at its driver.
+    assert heard({**there, "changes": True}) == heard({**there, "accelerator": "change"}) == []
+    assert heard({**there, "accelerator": "change"}, accelerator_proof={"skipped": True}) == ["10.1.1.2:9998"]
+    assert heard({**there, "step": "other"}) == heard({**there, "worker": {}}) == []
+    beside = {"xinference_found": {"plan": {**there, "worker": {}}, "beside": {"plan": there}}}
+    assert step("serve", head, {"gpu01": beside}).options["workers"] == ["10.1.1.2:9998"]
+    # One that was refused has a failure in the place of a plan.
+    assert step("serve", head, {"gpu01": {"xinference_found": {"failed": True}}}).options["workers"] == []
+
+
 def test_for_a_worker_its_supervisors_variables_say_what_is_served(host):
     theirs = {
         "xinference_models": [MODEL],
