@@ -17,8 +17,8 @@ options:
     suboptions:
       uid:
         description:
-          - The model UID by which clients call it. 1 to 100 characters, without C(/), C(?) and C(#), not ending in C(-rep) and
-            a number.
+          - The model UID by which clients call it. 1 to 100 characters that can be seen, without C(/), C(?), C(#), C(%) and a
+            backslash, not ending in C(-rep) and a number.
         type: str
         required: true
       name:
@@ -240,7 +240,7 @@ options:
           the journal.
         type: dict
       download_hub:
-        description: Where the server fetches a built-in model from, such as V(huggingface) or V(modelscope).
+        description: Where the server fetches a built-in model from, V(huggingface), V(modelscope), V(openmind_hub) or V(csghub).
         type: str
       lora:
         description: LoRA adapters.

@@ -12,6 +12,9 @@ import socket
 import typing as t
 from urllib.parse import urlsplit
 
+#: Schemes of a proxy.
+PROXIES = ("http", "https", "socks5", "socks5h", "socks4", "socks4a")
+_NOBODYS = int(ipaddress.IPv4Address("224.0.0.0"))
 # Binding to these is binding to every address of the host, so they name none.
 _EVERY = ("0.0.0.0", "::", "*", "")
 
@@ -22,7 +25,7 @@ def is_loopback(url: str) -> bool:
         host = (urlsplit(url).hostname or "").rstrip(".").lower()
     except ValueError:  # no URL at all
         return False
-    if host == "localhost" or host.endswith(".localhost") or host.startswith("127."):
+    if host == "localhost" or host.endswith(".localhost"):
         return True
     try:
         # The system's resolver takes 127.0.0.1 as 2130706433 and 0x7f.1, too.
@@ -43,10 +46,11 @@ def host_problem(host: str) -> str:
     """What is wrong with a host, an IPv4 address or a name; empty where nothing is."""
     if numeric(host):
         try:
-            ipaddress.IPv4Address(host)
+            address = ipaddress.IPv4Address(host)
         except ValueError:
             return "is no IPv4 address; write one as four numbers, such as 10.1.2.3"
-        return ""
+        # Of multicast, of no use yet, or everybody's.
+        return "is an IPv4 address that no host has; write its own" if int(address) >= _NOBODYS else ""
     labels = (host[:-1] if host.endswith(".") else host).split(".")
     if len(host) > 253 or not all(re.fullmatch(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", label) for label in labels):
         return "is neither an IPv4 address nor a host name"
@@ -58,29 +62,50 @@ def url_problem(url: str) -> str:
 
     The text never holds the URL, which may hold a login.
     """
-    no_address = "is not an address such as http://10.1.2.3:9997"
+    problem = address_problem(url, example="http://10.1.2.3:9997")
+    if problem:
+        return problem
+    parts = urlsplit(url)
+    if parts.path.rstrip("/").endswith("/v1"):
+        return "ends in /v1, which Dify adds itself; leave it out"
+    if parts.path.strip("/") or parts.query or parts.fragment or "?" in url or "#" in url:
+        return "is not an address such as http://10.1.2.3:9997: leave out what stands behind the host and the port"
+    return ""
+
+
+def address_problem(
+    url: str, schemes: t.Sequence[str] = ("http", "https"), example: str = "https://host.example/path"
+) -> str:
+    """What is wrong with scheme, host and port of a URL; empty where nothing is.
+
+    The text never holds the URL, which may hold a login.
+
+    :param schemes: that it may have.
+    """
+    no_address = f"is not an address such as {example}"
     if re.search(r"[\s\x00-\x1f\x7f]", url):
         return f"holds a blank or a line break, so it {no_address}"
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
+        host = host if host.isascii() else host.encode("idna").decode()
     except ValueError:  # a bracket that is not closed, a port that is none
         return f"{no_address}: its host, or its port (1 to 65535), is none"
-    if parts.scheme not in ("http", "https"):
-        return f"{no_address}: it must begin with http:// or https://"
+    if parts.scheme not in schemes or not re.match("[^:]*://", url):
+        words = [f"{scheme}://" for scheme in schemes]
+        return f"{no_address}: it must begin with {', '.join(words[:-1])}{' or ' * (len(words) > 1)}{words[-1]}"
     if not host:
         return f"{no_address}: it has no host"
     if port is not None and not 0 < port < 65536 or parts.netloc.endswith(":"):
         return f"{no_address}: a port is 1 to 65535"
     problem = _ipv6_problem(host) if ":" in host else host_problem(host)
     # A loopback address is refused as that, in whatever form, where it is not allowed.
-    if problem and not is_loopback(url):
-        return f"{no_address}: its host {problem}"
-    if parts.path.rstrip("/").endswith("/v1"):
-        return "ends in /v1, which Dify adds itself; leave it out"
-    if parts.path.strip("/") or parts.query or parts.fragment or "?" in url or "#" in url:
-        return f"{no_address}: leave out what stands behind the host and the port"
-    return ""
+    return f"{no_address}: its host {problem}" if problem and not is_loopback(url) else ""
+
+
+def login_problem(url: str) -> str:
+    """That a server's URL has a login in it; empty where it has none."""
+    return "has a login in it, which everybody sees who sees the model in Dify. Leave it out" if "@" in url else ""
 
 
 def _ipv6_problem(host: str) -> str:

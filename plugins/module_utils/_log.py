@@ -25,6 +25,7 @@ _SETUP_TOKEN = re.compile(r"(Setup token:\s*)(\S+)")
 SECRET_NAME = re.compile("token(?!iz)|key|secret|passw|pwd|credential|auth", re.IGNORECASE)
 #: User, password or token in a URL. It ends at the last @, because not everybody encodes the one of a password.
 USERINFO = re.compile(r"//[^/\s]+@")
+_BARE_USERINFO = re.compile(r"[^\s/:@'\"*]+:[^\s@]+@")
 # API keys (xf-..., sk-...), bearer tokens, the setup token, values of what is named a secret and a model's variables never leave the log.
 _SECRETS = (
     _SETUP_TOKEN,
@@ -48,6 +49,11 @@ def redacted(text: str) -> str:
 def without_userinfo(text: str) -> str:
     """The text with its URLs, but without the users and passwords in them."""
     return USERINFO.sub("//********@", text)
+
+
+def without_logins(text: str) -> str:
+    """The same, also without those in addresses that have lost their scheme: of what a person wrote."""
+    return _BARE_USERINFO.sub("********@", without_userinfo(text))
 
 
 def tail(path: str | None, redact: t.Callable[[str], str] = str, choose: t.Callable[[str], str] = str) -> str:

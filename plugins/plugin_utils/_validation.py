@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import dify
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import PlaybookNeeds
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.refusals import refusals
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.refusals import in_one_line, refusals
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import SPECS, Settings
 from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables
 
@@ -37,4 +37,4 @@ def validated(variables: Variables, needs: PlaybookNeeds) -> dict[str, t.Any]:
 def _who(given: t.Mapping[str, t.Any], settings: Settings) -> str:
     host = given.get("inventory_hostname")
     cluster = settings.plain("xinference_cluster") if "xinference_cluster" in given else None
-    return f"{host} (cluster {cluster})" if isinstance(cluster, (str, int)) else str(host)
+    return in_one_line(f"{host} (cluster {cluster})" if isinstance(cluster, (str, int)) else str(host))

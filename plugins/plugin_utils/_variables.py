@@ -13,7 +13,7 @@ from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import clusters, kinds
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Host, Request
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Inventory, Settings
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.undefined import sentence
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.undefined import sentence, unreadable
 
 _ENCRYPTED = ("AnsibleVaultEncryptedUnicode", "EncryptedString")
 
@@ -93,7 +93,8 @@ class Variables:
             return found
         except AnsibleError as exc:
             undefines = isinstance(exc, AnsibleUndefinedVariable) or "Mandatory variable" in str(exc)
-            told = sentence(str(exc), where, value, self._templar.available_variables) if undefines else ""
+            known = self._templar.available_variables
+            told = sentence(str(exc), where, value, known) if undefines else unreadable(str(exc), where, value)
             if told and told not in undefined:
                 undefined.append(told)
         except Exception:  # a filter, a lookup or a vault may raise anything

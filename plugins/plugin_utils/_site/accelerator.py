@@ -12,6 +12,7 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.modelops.inference.plugins.module_utils._address import address_problem
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.kinds import known
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
 
@@ -193,6 +194,12 @@ def _sha256(path: str) -> str:
     return digest.hexdigest()
 
 
+def _address_problem(url: str) -> str:
+    if re.match("file:///", url):
+        return "holds a blank. Write %20 for it" if re.search(r"\s", url) else ""
+    return address_problem(url) if url else ""
+
+
 def _mirrors(mirrors: t.Mapping[str, t.Any]) -> Refusals:
     given = {name: {key: value for key, value in each.items() if value} for name, each in mirrors.items() if each}
     logins = [name for name, each in given.items() if any(re.search(r"://[^/]*@", text) for text in each.values())]
@@ -205,6 +212,10 @@ def _mirrors(mirrors: t.Mapping[str, t.Any]) -> Refusals:
     schemes = [name for name, each in given.items() if "url" in each and not re.match(r"(https?|file)://", each["url"])]
     if schemes:
         yield f"accelerator_repositories: the url of {', '.join(schemes)} must begin with https://, http:// or file:///."
+    for name, each in given.items():
+        problem = "" if name in (*logins, *schemes) else _address_problem(each.get("url", ""))
+        if problem:
+            yield f"accelerator_repositories: the url of {name} {problem}."
     keys = [
         name
         for name, each in given.items()

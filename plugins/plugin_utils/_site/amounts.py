@@ -51,8 +51,15 @@ def refusals(settings: Settings, names: t.Container[str]) -> Refusals:
             ):
                 yield f"{name} must be a number of hosts or percent of them, such as 2 or 25% (it is '{batch}')."
     size = settings.get("xinference_memory_max") if "xinference_memory_max" in names else None
-    if isinstance(size, str) and size and not _SIZE.fullmatch(size):
+    if isinstance(size, str) and size and not _is_size(size):
         yield f"xinference_memory_max must be a size as systemd writes it, such as 64G or 80% (it is '{size}')."
     timeout = (settings.get("xinference_index") or {}).get("timeout") if "xinference_index" in names else None
     if isinstance(timeout, int) and timeout < 1:
         yield f"xinference_index, timeout must be at least 1 (it is {timeout})."
+
+
+def _is_size(text: str) -> bool:
+    """Without memory no service runs, and of more than there is systemd sets no limit."""
+    found = _SIZE.fullmatch(text)
+    number = float(text.rstrip("%KMGTPE")) if found and text != "infinity" else 1
+    return found is not None and number > 0 and not (text.endswith("%") and number > 100)

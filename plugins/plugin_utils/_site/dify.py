@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._address import server_url
+from ansible_collections.modelops.inference.plugins.module_utils._address import login_problem, server_url, url_problem
 from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import refusals as of_targets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.bundle.bundle import plugin_file
@@ -18,6 +18,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.kinds imp
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.network import loopback
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
 
+LOCALHOST = ("localhost", "127.0.0.1", "::1")
 Target = t.Mapping[str, t.Any]
 
 
@@ -30,6 +31,34 @@ def refusals(settings: Settings, sources: t.Sequence[t.Mapping[str, t.Any]]) -> 
     bundle = settings.get("xinference_bundle") if here and bundled else ""
     for sentence in wrong(sources, targets, here, bundle or ""):
         yield f"dify_targets: {sentence}"
+    for target in targets:
+        yield from (f"dify_targets: {target['name']}: {sentence}" for sentence in _logins(target))
+    yield from _hosts(settings)
+    url = settings.get("dify_capture_url")
+    problem = url_problem(url) or login_problem(url) if isinstance(url, str) and url else ""
+    if problem:
+        yield f"dify_capture_url {problem}."
+
+
+def _logins(target: Target) -> t.Iterator[str]:
+    """Addresses of Xinference with a login, which every member of a workspace sees in Dify, and which takes the place of the key."""
+    urls = {"server_url": target.get("server_url")}
+    urls.update({f"server_urls of {cluster}": url for cluster, url in (target.get("server_urls") or {}).items()})
+    for uid, given in (target.get("overrides") or {}).items():
+        urls[f"overrides of {uid}: server_url"] = given.get("server_url") if isinstance(given, dict) else None
+    for where, url in urls.items():
+        problem = login_problem(url) if isinstance(url, str) else ""
+        if problem:
+            yield f"{where} {problem}."
+
+
+def _hosts(settings: Settings) -> Refusals:
+    host, known = settings.get("dify_run_on"), settings.inventory.members
+    if host == "" or host not in (None, *LOCALHOST) and known and not any(host in hosts for hosts in known.values()):
+        yield f"dify_run_on is '{host}', which is no host of the inventory. Name one, or localhost."
+    for name in settings.get("dify_cluster_hosts") or () if settings.given("dify_cluster_hosts") else ():
+        if isinstance(name, str) and known and not any(name in hosts for hosts in known.values()):
+            yield f"dify_cluster_hosts has '{name}', which is no host of the inventory. Name hosts, or those of a group by groups['NAME']."
 
 
 def wrong(

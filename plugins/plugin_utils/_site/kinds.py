@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
 import typing as t
 
@@ -15,6 +16,20 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import ArgumentValueError
 
 TYPES = (dict, list, bool, int, float, str)
+# What a person writes in the place of a value of another type.
+_HINTS = {
+    "bool": "true or false",
+    "dict": "keys with values",
+    "float": "a number in digits",
+    "int": "a whole number in digits",
+    "list": "a list, such as [a, b]",
+    "path": "one text",
+    "str": "one text",
+}
+#: Nothing that a variable counts comes near it, and not every program takes more.
+MOST = 2**31 - 1
+# Longer values are cut where they are told.
+_TOLD = 100
 # Parts of variables that may have several lines: a script, and texts for a model.
 _LINES = re.compile(r", (command|chat_template|description|stop|reasoning_start_tag|reasoning_end_tag)(,|$)")
 
@@ -57,16 +72,43 @@ def refusal(value: t.Any, option: Option, error: Exception | None) -> str:
     elif option.get("no_log") or wanted in ("list", "dict") or kind in ("list", "dict"):
         told = f"of type {kind}"
     else:
-        told = f"'{value}'"
+        told = f"'{_cut(value)}'"
     if isinstance(error, ArgumentValueError):
-        choices = list(map(str, option["choices"]))
+        choices = [str(each) or "''" for each in option["choices"]]
         near = [] if option.get("no_log") else difflib.get_close_matches(str(value), choices, n=1)
         return f"is {told}, not one of {', '.join(choices)}{f' (did you mean {near[0]}?)' if near else ''}"
     default = option.get("default")
-    hint = f" (the default is {json.dumps(default)})" if isinstance(default, (bool, int, float)) else ""
+    hint = f": write {_HINTS[wanted]}" if wanted in _HINTS and value is not None else ""
+    hint += f" (the default is {json.dumps(default)})" if isinstance(default, (bool, int, float)) else ""
     if value is not None and wanted == "str" and kind in ("bool", "int", "float"):
         hint = ": put it in quotes"
     return f"is {told}, which is no {wanted}{hint}"
+
+
+def _cut(value: t.Any) -> str:
+    """A value as text, without most of a very long one, which Python may even refuse to print."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**_TOLD:
+        return f"a number of over {_TOLD} digits"
+    text = str(value)
+    return text if len(text) <= _TOLD else f"{text[:_TOLD]}..."
+
+
+def _number(value: t.Any, wanted: str) -> bool:
+    """Whether a value can be a number: also as a text, but only in plain digits, which everybody reads alike."""
+    if isinstance(value, str):
+        text = value.strip()
+        plain = (
+            r"[+-]?[0-9]{1,40}([.]0*)?"
+            if wanted == "int"
+            else r"[+-]?([0-9]{1,40}[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,3})?"
+        )
+        return re.fullmatch(plain, text) is not None and math.isfinite(float(text))
+    return (
+        isinstance(value, int)
+        or isinstance(value, float)
+        and math.isfinite(value)
+        and (wanted == "float" or value == int(value))
+    )
 
 
 def _changed(value: t.Any, option: Option) -> bool:
@@ -81,8 +123,8 @@ def _changed(value: t.Any, option: Option) -> bool:
         return wanted in ("int", "float", "list") or text and option.get("default") != "false"
     if isinstance(value, (dict, list)):
         return text
-    if wanted == "float":
-        return str(value).strip().lower().lstrip("+-") in ("nan", "inf", "infinity")
+    if wanted in ("int", "float"):
+        return value is not None and not _number(value, wanted)
     # Leading zeros and the like are lost before anybody sees the secret.
     return isinstance(value, (int, float)) and bool(option.get("no_log")) and text
 
@@ -105,6 +147,13 @@ def mistakes(value: t.Any, option: Option, where: str, rendered: Rendered, *, of
     itself = {key: each for key, each in option.items() if key not in of_parts}
     if value is None and ", " in where and itself.get("type", "str") in ("str", "path") and "choices" not in itself:
         return []  # a key that is left empty is one that is not given
+    if (
+        value is None
+        and ", " not in where
+        and "default" not in option
+        and itself.get("type", "str") not in ("str", "path")
+    ):
+        return [f"{where} is empty (null). Give it a value, or leave it out."]
     if _changed(value, itself) or itself.get("type") == "dict" and isinstance(value, str) and not of_module:
         return [f"{where} {refusal(value, itself, None)}."]
     checked = ArgumentSpecValidator({"value": itself}).validate({"value": value})
@@ -115,6 +164,9 @@ def mistakes(value: t.Any, option: Option, where: str, rendered: Rendered, *, of
             return [f"{where} has a line break, or a character that cannot be seen. Write it in one line."]
     # As Ansible takes it: a list may be given as a text with commas.
     value = checked.validated_parameters["value"]
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) > MOST:
+        bound = f"at most {MOST}" if value > 0 else f"at least {-MOST}"
+        return [f"{where} must be {bound} (it is {_cut(value)})."]
     found = []
     if elements and value:
         of_item = {key: option[key] for key in ("options", "choices", "no_log") if key in option}
@@ -128,6 +180,10 @@ def mistakes(value: t.Any, option: Option, where: str, rendered: Rendered, *, of
                 found += mistakes(item, each, place, rendered, of_module=of_module)
     elif spec and isinstance(value, dict):
         found += _wrong_keys(value, spec, where, rendered, of_module)
+    elif isinstance(value, dict) and ", " in where:
+        # YAML makes numbers, booleans and null of words.
+        odd = [key for key in value if not isinstance(key, (str, Unknown))]
+        found += [f"{where} has the key {_cut(key)}, which is no text. Put it in quotes: '{_cut(key)}'." for key in odd]
     return found
 
 
@@ -135,14 +191,18 @@ def _wrong_keys(
     value: t.Mapping[t.Any, t.Any], spec: Option, where: str, rendered: Rendered, of_module: bool
 ) -> list[str]:
     found = []
+    secret = not of_module and any(each.get("no_log") for each in spec.values())
     spelled = {alias for each in spec.values() for alias in each.get("aliases") or ()} | set(spec)
     for key in value:
         if key in spec:
             found += mistakes(value[key], spec[key], f"{where}, {key}", rendered, of_module=of_module)
         elif key not in spelled:
             near = difflib.get_close_matches(str(key), spec, n=1)
+            # It may be a secret that has lost the key before it.
+            shown = near or not secret or re.fullmatch("[a-z_]{1,24}", str(key))
+            told = f"no key {_cut(key)}" if shown else "a key that is none"
             hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(spec)}."
-            found.append(f"{where}: no key {key}{hint}")
+            found.append(f"{where}: {told}{hint}")
     for key, each in spec.items():
         given = [value[name] for name in (key, *(each.get("aliases") or ())) if name in value]
         if each.get("required") and not given:

@@ -12,10 +12,12 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import UnsupportedError
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
+from ansible_collections.modelops.inference.plugins.module_utils._address import login_problem
 from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import refusals as dify_refusals
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._module import misspelled
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import definitions, models
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import footprint
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.runs import models as models_run
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin
 from ansible_collections.modelops.inference.plugins.modules import xinference_models, xinference_registration
@@ -34,6 +36,15 @@ def refusals(settings: Settings) -> Refusals:
     yield from _offline(settings)
     if settings.inventory.parts == ["worker"]:
         return  # what its cluster serves, its supervisor's variables say
+    if (
+        settings.get("models_prune")
+        and settings.get("xinference_models") == []
+        and settings.get("xinference_state") != "absent"
+    ):
+        yield (
+            "models_prune is true and xinference_models has no model, so every model that this collection launched would be terminated. "
+            "Declare the models, with state absent those that end, or set models_prune to false."
+        )
     for name, option, check in (
         ("xinference_models", xinference_models.ARGUMENT_SPEC["models"], _models),
         ("xinference_definitions", xinference_registration.ARGUMENT_SPEC["definitions"], _definitions),
@@ -63,8 +74,15 @@ def _of_type(
 
 def _models(given: t.Sequence[t.Mapping[str, t.Any]]) -> Refusals:
     for model in given:
-        for problem in dify_refusals.override_problems(model.get("dify") or {}):
+        about = model.get("dify") or {}
+        login = login_problem(str(about.get("server_url") or ""))
+        for problem in [*dify_refusals.override_problems(about), *([f"server_url {login}."] if login else [])]:
             yield f"{model['uid']}: dify: {problem}"
+        try:
+            if model.get("gpu_memory") is not None and model.get("state") != "absent":
+                footprint.budget(model["gpu_memory"], footprint.GIB)
+        except ValueError as exc:
+            yield f"{model['uid']}: gpu_memory: {exc}."
     declared(given)
 
 
@@ -117,7 +135,7 @@ def validated(spec: dict[str, t.Any], args: t.Mapping[str, t.Any]) -> dict[str, 
     """
     try:
         checked = ArgumentSpecValidator(spec).validate(args)
-    except (AttributeError, TypeError, ValueError) as exc:  # a number in place of a dict, say
+    except (AttributeError, OverflowError, TypeError, ValueError) as exc:  # a number in place of a dict, say
         raise ModelopsError(f"an option is of another type than its module takes: {type(exc).__name__}") from exc
     _secrets.hide(*checked._no_log_values)
     if checked.error_messages:

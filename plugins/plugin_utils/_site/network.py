@@ -10,7 +10,7 @@ import ipaddress
 import re
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._address import host_problem
+from ansible_collections.modelops.inference.plugins.module_utils._address import address_problem, host_problem
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import (
     SUPERVISORS,
     WORKERS,
@@ -34,6 +34,7 @@ def refusals(settings: Settings) -> Refusals:
                 yield f"{name} has {value!r}, which is no IPv4 network. Write one such as 10.0.0.0/8."
     yield from _firewall(settings)
     yield from _seed(settings)
+    yield from _captured(settings)
 
 
 def _ports(settings: Settings) -> Refusals:
@@ -109,7 +110,7 @@ def _address(settings: Settings) -> Refusals:
 
 
 def loopback(host: str) -> bool:
-    return re.match(r"127[.]|localhost$", host) is not None
+    return re.fullmatch(r"127([.][0-9]{1,3}){3}|localhost", host) is not None
 
 
 def _ip(text: str) -> bool:
@@ -134,6 +135,20 @@ def _firewall(settings: Settings) -> Refusals:
             "xinference_firewall closes the port of the API but for xinference_api_networks, which is empty. Say who may reach it, such as "
             "10.0.0.0/8, or 0.0.0.0/0 for everybody."
         )
+
+
+def _captured(settings: Settings) -> Refusals:
+    """The server that the playbook capture reads. Its address is not told, because it may hold a login."""
+    url = settings.get("capture_endpoint")
+    if not isinstance(url, str) or not url:
+        return
+    problem = address_problem(url, example="http://10.1.2.3:9997")
+    if problem:
+        yield f"capture_endpoint {problem}."
+    elif "@" in url:
+        yield "capture_endpoint has a login in it, which is not sent. Give it as capture_username and capture_password_file."
+    elif re.search(r"[?#]|/v1/?$", url):
+        yield f"capture_endpoint must be the server's address, with neither /v1 nor ? or # (it is '{url}')."
 
 
 def _seed(settings: Settings) -> Refusals:

@@ -14,7 +14,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings 
 
 OWN = ("xinference_dir", "xinference_home", "xinference_models_dir")
 # Characters that a unit, a shell or supervisord's configuration interprets.
-_SPECIAL = re.compile(r"[%$\"'`\\;&|<>(){}\[\]*?!#\x00-\x1f\x7f]")
+_SPECIAL = re.compile(r"[%$\"'`\\;:&|<>(){}\[\]*?!#\x00-\x1f\x7f]")
 _EXAMPLES = {
     "xinference_dir": "/opt/xinference",
     "xinference_home": "/data/home",
@@ -22,7 +22,9 @@ _EXAMPLES = {
     "xinference_cache_dir": "/var/cache/uv",
 }
 # Parts of xinference_dir that have one purpose.
-_TAKEN = ("secrets", "releases", "current", "tools", "etc", "bundle", "supervisor", "reconciler")
+_TAKEN = ("secrets", "releases", "current", "tools", "etc", "bundle", "supervisor", "reconciler", "python")
+# Of a path, so that what is below still has a name of its own.
+_LONGEST = 255
 # Directories that a system has and others use.
 _SYSTEM = {
     *(
@@ -78,7 +80,8 @@ def refusals(settings: Settings) -> Refusals:
     paths = {name: value for name, value in found.items() if isinstance(value, str)}
     yield from _three({name: paths[name] for name in OWN if name in paths})
     wrong = {name: sentence for name, value in paths.items() for sentence in _one(name, value)}
-    yield from wrong.values()
+    # What is wrong with xinference_dir is wrong with every directory that nobody names elsewhere, too.
+    yield from (sentence for name, sentence in wrong.items() if name == "xinference_dir" or settings.given(name))
     normal = {name: _normal(value) for name, value in paths.items() if name not in wrong and value.startswith("/")}
     yield from _contained(normal)
     for name in ("xinference_bundle", "models_reconcile_metrics_dir", "accelerator_python"):
@@ -89,8 +92,14 @@ def refusals(settings: Settings) -> Refusals:
         if settings.get(name) == "":
             yield f"{name} is empty. Name a path, or leave it out."
     metrics = settings.get("models_reconcile_metrics_dir")
-    if isinstance(metrics, str) and metrics and not metrics.startswith("/"):
-        yield f"models_reconcile_metrics_dir must be an absolute path, such as /var/lib/node_exporter (it is '{metrics}')."
+    if isinstance(metrics, str) and metrics and (not metrics.startswith("/") or re.search(r"\s|/[.][.](/|$)", metrics)):
+        yield (
+            "models_reconcile_metrics_dir must be an absolute path without blanks and '..', such as /var/lib/node_exporter (it is "
+            f"{_quoted(metrics)})."
+        )
+    bundle = settings.get("xinference_bundle")
+    if settings.get("xinference_bundle_on_host") and isinstance(bundle, str) and bundle and not bundle.startswith("/"):
+        yield f"xinference_bundle must be an absolute path, because it lies on the host, xinference_bundle_on_host (it is '{bundle}')."
 
 
 def _three(paths: t.Mapping[str, str]) -> Refusals:
@@ -115,6 +124,8 @@ def _one(name: str, value: str) -> Refusals:
         yield f"{name} must be an absolute path without blanks, such as /var/cache/uv (it is {_quoted(value)})."
     elif _SPECIAL.search(value):
         yield f"{name} must have none of {_named(value)} in its path, which units and shells read otherwise (it is {_quoted(value)})."
+    elif len(value.encode("utf-8", "surrogatepass")) > _LONGEST:
+        yield f"{name} must be at most {_LONGEST} bytes long (it is {len(value)} characters, and begins with '{value[:40]}')."
     elif ".." in value.split("/"):
         yield f"{name} must have no '..' in its path (it is '{value}'). Write where it leads."
     elif normal in _SYSTEM or any(_inside(normal, tree) for tree in _SYSTEM_TREES):

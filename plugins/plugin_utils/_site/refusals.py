@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.modelops.inference.plugins.module_utils import _log
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import (
     accelerator,
     amounts,
+    clusters,
     dify,
     environment,
     models,
@@ -43,6 +45,9 @@ def refusals(
         for name, near in misspelled(sorted(given), NAMES).items()
         if near in judged
     ]
+    # A fact of the collection, of a name that a person may have meant the other for.
+    if settings.has("xinference_clusters") and not isinstance(settings.raw("xinference_clusters"), t.Mapping):
+        found.append("xinference_clusters is a fact that this collection sets: did you mean xinference_cluster?")
     for name in sorted(judged):
         if settings.given(name):
             found += settings.mistakes(name)
@@ -54,6 +59,8 @@ def refusals(
         found += release.refusals(settings, installs=needs.installs)
         for subject in (paths, network, environment, users):
             found += subject.refusals(settings)
+        if needs.installs:
+            found += clusters.refusals(settings)
     if "models" in roles:
         found += models.refusals(settings)
     if "dify" in roles:
@@ -61,9 +68,10 @@ def refusals(
         found += dify.refusals(settings, [source] if source else [])
     if needs.own:
         found += needs.own(settings)
-    return list(dict.fromkeys(map(_in_one_line, found)))
+    return list(dict.fromkeys(map(in_one_line, found)))
 
 
-def _in_one_line(sentence: str) -> str:
-    """A sentence whose values may hold anything."""
+def in_one_line(sentence: str) -> str:
+    """A sentence whose values may hold anything, cut where one is very long."""
+    sentence = re.sub(r"\S{300,}", lambda found: f"{found[0][:100]}...", _log.without_logins(sentence))
     return re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029]", lambda found: ascii(found[0])[1:-1], sentence)

@@ -123,8 +123,10 @@ class Settings:
 
     def given(self, name: str) -> bool:
         """Whether the inventory says something of a variable, beside the role's default."""
-        known = self.specs.defaults
-        return name in self._raw and (name not in known or self._raw[name] != known[name])
+        known, raw = self.specs.defaults, self._raw.get(name)
+        # For Python false is 0.
+        same = name in known and raw == known[name] and isinstance(raw, bool) == isinstance(known[name], bool)
+        return name in self._raw and not same
 
     def has(self, name: str) -> bool:
         """Whether the play knows a variable, were it by the defaults of its role."""

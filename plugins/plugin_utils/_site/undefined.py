@@ -2,7 +2,9 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Names that the inventory's own templates need and nobody defines, by Ansible's errors. Private to the collection."""
+"""Templates of the inventory that no run can render, by Ansible's errors: a name that nobody defines, a syntax error, a filter that is
+not installed. Private to the collection.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +19,12 @@ _LATER = re.compile(r"(_?_?(xinference|models|accelerator|dify|capture|ansible)_
 _NAME = re.compile(
     r"'(\w+)' is undefined|has no attribute '([^']+)'|No variable (?:named '|found with this name: )(\w+)|Mandatory variable '(\w+)'"
 )
+# And about a filter, a test or a lookup; and about a template that is none.
+_PLUGIN = re.compile(
+    r"No (?:filter|test) named '([^']+)'|Could not load \"([^\"]+)\"|"
+    r"lookup plugin '([^']+)' was not found|lookup plugin \(([^)]+)\) not found"
+)
+_SYNTAX = re.compile("Syntax error in template|template error while templating string")
 _HOST = re.compile(r"hostvars\['([^']+)'\]")
 
 
@@ -39,6 +47,26 @@ def sentence(error: str, where: str, value: str, given: t.Mapping[str, t.Any]) -
     if "HostVarsVars" in error:
         return f"{its} '{name}' of another host, which does not define it. Define it there, or correct the name."
     return f"{its} '{name}'{_through(name, value, given)}, which is defined nowhere. Define it, or correct the name."
+
+
+def unreadable(error: str, where: str, value: str) -> str:
+    """That a template, or one that it uses, is none, or needs a plugin that is not installed; empty where Ansible says something else.
+
+    :param where: the variable.
+    :param value: its template, or the one in it.
+    """
+    place = origins.place(value)
+    its = f"{where}: its template{f' ({place})' if place else ''}"
+    found = _PLUGIN.search(error)
+    if found:
+        name = next(filter(None, found.groups()))
+        return f"{its} uses '{name}', which is no plugin that Ansible has. Correct the name, or install its collection."
+    # Ansible's own words may hold a part of the template.
+    return (
+        f"{its} has a syntax error, or uses one that has. Correct its braces, quotes and words."
+        if _SYNTAX.search(error)
+        else ""
+    )
 
 
 def _through(name: str, value: str, given: t.Mapping[str, t.Any]) -> str:

@@ -63,6 +63,16 @@ def test_several_clusters_and_a_host_that_is_both():
             {"a": {}},
             "a: in xinference_local and in xinference_supervisors or xinference_workers, too",
         ),
+        (
+            {"xinference_supervisors": ["a"], "xinference_workers": ["b"]},
+            {"a": {"xinference_supervisor_port": "http"}, "b": {}},
+            "a: xinference_supervisor_port is 'http', which is no port",
+        ),
+        (
+            {"xinference_local": ["a", "b"]},
+            {"a": {"ansible_host": "10.0.0.1"}, "b": {"ansible_host": "10.0.0.1"}},
+            "a and b are one machine .ansible_host 10.0.0.1. with one xinference_dir",
+        ),
     ],
 )
 def test_what_is_no_cluster_is_refused(groups, hostvars, why):
@@ -76,6 +86,12 @@ def test_variables_that_nobody_validated_yet_may_be_wrong():
     with pytest.raises(ValueError, match="http"):
         cluster_members(GROUPS, hostvars)
     assert cluster_members(GROUPS, hostvars, strict=False) == {}
+
+
+def test_hosts_of_one_address_that_are_apart():
+    one = {"ansible_host": "10.0.0.1"}
+    for other in ({"xinference_dir": "/srv/b"}, {"ansible_port": 2222}, {"ansible_host": "10.0.0.2"}):
+        assert cluster_members({"xinference_local": ["a", "b"]}, {"a": one, "b": {**one, **other}}) == {}
 
 
 def test_a_cluster_that_is_named_by_a_number():

@@ -95,12 +95,17 @@ def test_values_of_another_type_are_told_in_a_line_each_before_the_argument_spec
         xinference_admin_user="{{ vault_user | mandatory }}",
     )
     wrong["my_theirs"] = "{{ vault_of_wrong }}"
+    broken = dict(xinference_port="{{ 9997 | nowhere }}", xinference_host="{{ '10.1.2.3' if }}")
     # YAML reads both as other numbers.
     (tmp_path / "host_vars").mkdir()
     written = "xinference_version: 4.10\nxinference_models:\n- {uid: m, engine: vLLM, size: 0_6}\n"
     (tmp_path / "host_vars" / "numbers.yml").write_text(written)
-    said = play("names.yml", wrong=wrong, later=later, nowhere=nowhere, numbers={})
-    assert said.failed == {"wrong", "nowhere", "numbers"}, said.output
+    said = play("names.yml", wrong=wrong, later=later, nowhere=nowhere, broken=broken, numbers={})
+    assert said.failed == {"wrong", "nowhere", "broken", "numbers"}, said.output
+    assert re.search(
+        r"broken \(cluster broken\): xinference_port: its template.* uses 'nowhere', which is no plugin", said.output
+    )
+    assert re.search(r"broken \(cluster broken\): xinference_host: its template.* has a syntax error", said.output)
     assert f"xinference_version 4.10 ({tmp_path}/host_vars/numbers.yml:1) is the number 4.1 for YAML." in said.output
     assert f"m: size 0_6 ({tmp_path}/host_vars/numbers.yml:3) is the number 6 for YAML." in said.output
     for line in (
@@ -116,9 +121,9 @@ def test_values_of_another_type_are_told_in_a_line_each_before_the_argument_spec
         assert told and (told[1] or not WHERE_A_TEXT_STANDS), said.output
     assert "argument_spec_data" not in said.output and "Orange-7-Kettle" not in said.output
     for line in (
-        "wrong (cluster wrong): xinference_port is 'http', which is no int (the default is 9997).",
-        "wrong (cluster wrong): xinference_firewall is 'maybe', which is no bool (the default is false).",
-        "wrong (cluster wrong): xinference_models is of type dict, which is no list.",
+        "wrong (cluster wrong): xinference_port is 'http', which is no int: write a whole number in digits (the default is 9997).",
+        "wrong (cluster wrong): xinference_firewall is 'maybe', which is no bool: write true or false (the default is false).",
+        "wrong (cluster wrong): xinference_models is of type dict, which is no list: write a list, such as [a, b].",
         "wrong (cluster wrong): xinference_users, ann, state is 'gone', not one of present, absent.",
     ):
         assert line in said.output

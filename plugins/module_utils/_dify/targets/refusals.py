@@ -12,7 +12,12 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback, url_problem
+from ansible_collections.modelops.inference.plugins.module_utils._address import (
+    PROXIES,
+    address_problem,
+    is_loopback,
+    url_problem,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._dify.models import defaults
 from ansible_collections.modelops.inference.plugins.module_utils._dify.models.declared_models import (
     DIALOG_TYPES,
@@ -49,6 +54,9 @@ def refusals(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.M
     :param targets: ``dify_targets``.
     """
     names = [target["name"] for target in targets]
+    blank = [number for number, name in enumerate(names, start=1) if not str(name).strip()]
+    if blank:
+        return [f"target {blank[0]} has a blank name. Name it, for the summary and for errors."]
     found = [f"{name}: is the name of more than one target." for name in dict.fromkeys(names) if names.count(name) > 1]
     looped = False
     for target in targets:
@@ -188,11 +196,21 @@ def _url_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         yield "url has a login in it, which is not sent. Leave it out, and give email and password, or admin_key."
     elif not re.match("https?://[^/]", url):
         yield f"url starts with http:// or https://; it is '{without_userinfo(url)}'."
+    elif address_problem(url) or "?" in url or "#" in url:
+        problem = address_problem(url) or "is Dify's address, with nothing behind ? or #"
+        yield f"url '{without_userinfo(url)}' {problem}."
     elif url.rstrip("/").endswith("/console/api"):
         yield f"url is Dify's address without /console/api; it is '{without_userinfo(url)}'."
+    proxy = str(target.get("proxy") or "")
+    problem = address_problem(proxy, PROXIES, "http://proxy.example:3128") if proxy else ""
+    if problem:
+        yield f"proxy '{without_userinfo(proxy)}' {problem}."
 
 
 def _login_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
+    email = target.get("email")
+    if email and not re.fullmatch(r"[^@\s]+@[^@\s]+", str(email)):
+        yield f"email is an account's address, such as ops@example.com; it is '{email}'."
     account = [name for name in ("email", "password") if target.get(name)]
     if len(account) == 1 or bool(account) == bool(target.get("admin_key")):
         yield "give email and password, or admin_key and the workspaces' IDs."
@@ -211,7 +229,12 @@ def _workspace_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
 
 
 def _model_name_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
-    named = re.findall(r"{(.*?)}", str(target.get("model_name") or ""))
+    template = str(target.get("model_name") or "")
+    if template and not template.strip():
+        yield "model_name is blank; leave it out, or write one such as {uid}@{cluster}."
+    if re.search("[{}]", re.sub(r"{[^{}]*}", "", template)):
+        yield f"model_name has a brace without its other one (it is '{template}'); it may have {{uid}} and {{cluster}}."
+    named = re.findall(r"{([^{}]*)}", template)
     unknown_place = next((name for name in named if name not in PLACES), None)
     if unknown_place is not None:
         yield f"model_name has no {{{unknown_place}}}; it may have {{uid}} and {{cluster}}."
@@ -230,14 +253,20 @@ def _selector_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
 
 
 def _credential_name_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
-    name = str(target.get("credential_name") or "")
+    name = target.get("credential_name")
+    if name is None:
+        return
+    if not isinstance(name, (str, int)) or isinstance(name, bool) or re.search(r"[\x00-\x1f\x7f]", str(name)):
+        yield f"credential_name must be a text of one line (it is {name!r})."
+        return
+    name = str(name)
     if len(name) > NAME_LIMIT:
         yield f"credential_name has {len(name)} characters; Dify takes {NAME_LIMIT}: '{name}'."
 
 
 def _server_url_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     for where, url in _given_urls(target, ()).items():
-        if url:
+        if url not in (None, ""):
             yield from _server_url_problem(where, url)
 
 
@@ -260,6 +289,8 @@ def _proof_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     given = target.get("prove_from") or {}
     if given and sum(1 for hook in HOOKS if given.get(hook)) != 1:
         yield f"prove_from takes one of {', '.join(HOOKS)}."
+    if any(not str(word).strip() for word in given.get("command") or ()):
+        yield "prove_from.command has a blank word. Leave it out."
 
 
 def _override_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
@@ -276,16 +307,31 @@ def override_problems(given: t.Any) -> list[str]:
     for key, known in (("type", tuple(DIALOG_TYPES)), ("state", STATES)):
         if given.get(key) not in (None, "", *known):
             found.append(f"{key} is one of {', '.join(known)}, not {given[key]!r}.")
-    if not isinstance(given.get("name"), (str, int, type(None))):
-        found.append(f"name must be a text (it is {given['name']!r}).")
+    name = given.get("name")
+    if (
+        not isinstance(name, (str, int, type(None)))
+        or isinstance(name, bool)
+        or re.search(r"[\x00-\x1f\x7f]", str(name))
+    ):
+        found.append(f"name must be a text of one line (it is {name!r}).")
+    if given.get("enabled") is not None and not _boolean(given["enabled"]):
+        found.append(f"enabled must be true or false (it is {given['enabled']!r}).")
     found += _credential_name_refusals(given)
     if given.get("server_url"):
         found += _server_url_problem("server_url", given["server_url"])
     for key, least in (("invoke_timeout", 1), ("max_retries", 0)):
         number = given.get(key)
-        if number is not None and not (str(number).isdigit() and int(number) >= least):
+        if number is not None and not (re.fullmatch("[0-9]{1,9}", str(number)) and int(number) >= least):
             found.append(f"{key} must be a number, at least {least} (it is '{number}').")
     return found
+
+
+def _boolean(value: t.Any) -> bool:
+    try:
+        boolean(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _default_refusals(sources: t.Sequence[t.Mapping[str, t.Any]], target: t.Mapping[str, t.Any]) -> t.Iterator[str]:

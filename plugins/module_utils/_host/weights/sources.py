@@ -13,7 +13,8 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
-from ansible_collections.modelops.inference.plugins.module_utils import _secrets
+from ansible_collections.modelops.inference.plugins.module_utils import _log, _secrets
+from ansible_collections.modelops.inference.plugins.module_utils._address import address_problem
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import normal
 
@@ -175,14 +176,19 @@ def _package_name(requirement: str) -> str:
 
 
 def _check_url(url: str, what: str) -> None:
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ModelopsError(f"weights: {what} is an http or https URL, not '{public(url)}'")
+    parts = urlsplit("" if address_problem(url) else url)
+    if not parts.hostname:
+        raise ModelopsError(f"weights: {what} is an http or https URL, not '{_shown(url)}'")
     if "@" in parts.netloc:
         raise ModelopsError(
             f"weights: the {what} on {parts.hostname} carries a user or a password. Give headers, such as "
             "Authorization, from Vault instead."
         )
+
+
+def _shown(url: str) -> str:
+    """A URL without its query and its login."""
+    return _log.without_logins(public(url))
 
 
 def _checksum(where: str, kind: str, text: str) -> str:
@@ -199,9 +205,9 @@ def _checksum(where: str, kind: str, text: str) -> str:
             _check_url(value, "checksum")
             return text
     raise ModelopsError(
-        f"weights: {public(where)} needs a checksum, {', '.join(f'{name}:<{n} hex digits>' for name, n in DIGESTS.items())}"
+        f"weights: {_shown(where)} needs a checksum, {', '.join(f'{name}:<{n} hex digits>' for name, n in DIGESTS.items())}"
         + (" or <algorithm>:<URL of a checksum file>" if kind == "url" else "")
-        + (f", not '{public(text)}'" if text else "")
+        + (f", not '{_shown(text)}'" if text else "")
     )
 
 

@@ -12,6 +12,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.modelops.inference.plugins.module_utils._address import host_problem
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.system import mounts
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import registration
@@ -122,8 +123,10 @@ def _model(declared: t.Mapping[str, t.Any], exists: t.Callable[[str], bool]) -> 
     for name in ("context_length", "n_worker", "request_limits", "launch_timeout"):
         if options[name] is not None and options[name] < 1:
             raise ModelopsError(f"models: {uid}: {name} must be at least 1, not {options[name]}")
+    _check_texts(options)
     _check_gpus(options)
     _check_envs(options)
+    _check_adapters(options)
     path = options["path"]
     if path and not os.path.isabs(path):
         raise ModelopsError(f"models: {uid}: path must be absolute, not {path}")
@@ -146,6 +149,11 @@ def _check_gpus(options: t.Mapping[str, t.Any]) -> None:
         raise ModelopsError(f"models: {uid}: gpu_indices has {min(indices)}; the first GPU is 0")
     if len(indices) % replicas:
         raise ModelopsError(f"models: {uid}: {len(indices)} gpu_indices cannot be shared evenly by {replicas} replicas")
+    share = len(indices) // replicas
+    if any(len(set(indices[at : at + share])) < share for at in range(0, len(indices), share)):
+        raise ModelopsError(
+            f"models: {uid}: gpu_indices names a GPU twice for one replica ({', '.join(map(str, indices))})"
+        )
     each = _gpus_of(uid, options["gpus_per_replica"]) if options["gpus_per_replica"] is not None else "auto"
     if isinstance(each, int) and replicas * each != len(indices):
         raise ModelopsError(
@@ -157,7 +165,7 @@ def _check_gpus(options: t.Mapping[str, t.Any]) -> None:
 def _check_envs(options: t.Mapping[str, t.Any]) -> None:
     """Whether a process can have these environment variables. Values are secrets."""
     for name, value in (options["envs"] or {}).items():
-        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", str(name)):
+        if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise ModelopsError(
                 f"models: {options['uid']}: envs: {name!r} is no name of an environment variable (letters, digits and _, no digit first)"
             )
@@ -167,20 +175,64 @@ def _check_envs(options: t.Mapping[str, t.Any]) -> None:
             raise ModelopsError(f"models: {options['uid']}: envs: {name} has a line break, which it must not")
 
 
+def _check_texts(options: t.Mapping[str, t.Any]) -> None:
+    """Words that the server looks up, and does not find with a blank in them."""
+    uid = options["uid"]
+    for name in ("engine", "format", "quantization", "worker", "download_hub"):
+        given = options[name]
+        if given is not None and not re.fullmatch(r"[^\s\x00-\x1f\x7f]+", given):
+            raise ModelopsError(
+                f"models: {uid}: {name} must be one word, without blanks, not {given!r}: correct it, or leave it out"
+            )
+    if options["name"].strip() != options["name"]:
+        raise ModelopsError(f"models: {uid}: name has a blank at an end ({options['name']!r})")
+    registration.check_packages(f"models: {uid}: virtual_env_packages", options["virtual_env_packages"])
+    registration.check_hub(f"models: {uid}: download_hub", options["download_hub"])
+    worker = options["worker"] or ""
+    address, _colon, port = worker.partition(":")
+    if worker and (
+        host_problem(address)
+        or not re.fullmatch("(:[0-9]{1,5})?", worker[len(address) :])
+        or port
+        and not 0 < int(port) < 65536
+    ):
+        raise ModelopsError(
+            f"models: {uid}: worker must be a host of the cluster, or its address, with or without its port, not {worker!r}"
+        )
+
+
+def _check_adapters(options: t.Mapping[str, t.Any]) -> None:
+    """LoRA adapters, and the draft model."""
+    uid, names = options["uid"], [lora["name"] for lora in options["lora"] or ()]
+    for lora in options["lora"] or ():
+        if not lora["name"].strip() or names.count(lora["name"]) > 1:
+            raise ModelopsError(f"models: {uid}: lora: each needs a name of its own, not {lora['name']!r}")
+        if not os.path.isabs(lora["path"]):
+            raise ModelopsError(f"models: {uid}: lora: {lora['name']}: path must be absolute, not {lora['path']}")
+    draft = options["draft_model"] or {}
+    if draft.get("tokens") is not None and draft["tokens"] < 1:
+        raise ModelopsError(f"models: {uid}: draft_model: tokens must be at least 1, not {draft['tokens']}")
+    if draft.get("path") and not os.path.isabs(draft["path"]):
+        raise ModelopsError(f"models: {uid}: draft_model: path must be absolute, not {draft['path']}")
+
+
 def _check_uid(uid: str) -> None:
     """Xinference's own rules, and those of Dify's plugin, which puts the UID in a URL."""
     if not 0 < len(uid) <= 100:
         raise ModelopsError(f"models: UID {uid!r} has {len(uid)} characters; Xinference takes 1 to 100")
     if re.search(r"-rep\d+$", uid):
         raise ModelopsError(f"models: UID {uid!r} ends like the name of a replica (-rep<number>), which is reserved")
-    if uid.strip() != uid or re.search(r"[\x00-\x1f\x7f]", uid):
+    if uid.strip() != uid or not uid.isprintable():
         raise ModelopsError(
-            f"models: UID {uid!r} is blank, or has a line break, or a blank at an end; no URL can carry it"
+            f"models: UID {uid!r} is blank, or has a line break or another character that cannot be seen, or a blank at an end; no URL "
+            "can carry it"
         )
     if uid in (".", ".."):
         raise ModelopsError(f"models: UID {uid!r} means a directory in a URL, so the model could never be terminated")
-    if re.search(r"[/?#]", uid):
-        raise ModelopsError(f"models: UID {uid!r} holds /, ? or #, which neither a URL nor Dify's plugin can carry")
+    if re.search(r"[/?#%\\]", uid):
+        raise ModelopsError(
+            f"models: UID {uid!r} holds /, ? or #, \\ or %, which neither a URL nor Dify's plugin can carry"
+        )
 
 
 def _launch_body(options: t.Mapping[str, t.Any], definition: registration.Definition | None) -> dict[str, t.Any]:
@@ -210,6 +262,10 @@ def _launch_body(options: t.Mapping[str, t.Any], definition: registration.Defini
             raise ModelopsError(
                 f"models: {options['uid']}: engine_options: {key!r} is no name of an option: put it in quotes"
             )
+        if not re.fullmatch(r"\S+", key):
+            raise ModelopsError(
+                f"models: {options['uid']}: engine_options: {key!r} is no name of an option: correct it"
+            )
         if "-" in key:
             raise ModelopsError(
                 f"models: {options['uid']}: engine_options: no engine has an option {key!r}, and the server takes it silently: "
@@ -234,7 +290,7 @@ def _draft_keys(draft: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 def _gpus_of(uid: str, value: str) -> int | str | None:
     if value in ("auto", "none"):
         return "auto" if value == "auto" else None
-    if not value.isdigit():
+    if not re.fullmatch("[0-9]{1,4}", value):
         raise ModelopsError(f"models: {uid}: gpus_per_replica is a number, 'auto' or 'none', not {value!r}")
     return int(value) or None
 

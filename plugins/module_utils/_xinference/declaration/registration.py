@@ -17,6 +17,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
+from ansible_collections.modelops.inference.plugins.module_utils._address import address_problem
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._plan import Field
 
@@ -24,6 +25,9 @@ from ansible_collections.modelops.inference.plugins.module_utils._plan import Fi
 TYPES = ("LLM", "embedding", "rerank", "image", "audio", "flexible")
 # The types whose definition holds a list of specs (format, size, quantization, place of the weights).
 WITH_SPECS = ("LLM", "embedding", "rerank")
+
+# Hubs that the server fetches from.
+HUBS = ("huggingface", "modelscope", "openmind_hub", "csghub")
 
 # Suboptions of a definition in every module that takes one.
 OPTIONS: dict[str, t.Any] = dict(
@@ -166,9 +170,15 @@ def build(options: t.Mapping[str, t.Any], where: str = "") -> Definition:
         raise ModelopsError(
             f"{where}: Xinference lets nobody define a model of type {model_type}; definition is for {', '.join(TYPES)}"
         )
+    if not 0 < len(name) <= 100 or name in (".", ".."):
+        raise ModelopsError(
+            f"{where}: a custom model's name has 1 to 100 characters, and is no directory, not {name[:110]!r}"
+        )
     if re.search(r"[+/?%#&=\s]", name):
         raise ModelopsError(f"{where}: Xinference takes no space and none of + / ? % # & = in a custom model's name")
-    missing = [key for key in _NEEDED[model_type] if key not in wanted and key not in (wanted.get("extra") or {})]
+    missing = [
+        key for key in _NEEDED[model_type] if wanted.get(key) in (None, "") and key not in (wanted.get("extra") or {})
+    ]
     if missing:
         raise ModelopsError(
             f"{where}: definition lacks {' and '.join(missing)}, which a custom {model_type} model needs"
@@ -180,6 +190,11 @@ def build(options: t.Mapping[str, t.Any], where: str = "") -> Definition:
         given["launcher_args"] = json.dumps(wanted["launcher_args"], sort_keys=True)
     if "virtual_env" in wanted:
         given["virtualenv"] = _virtual_env(wanted["virtual_env"])
+    twice = sorted(set(given) & set(wanted.get("extra") or {}))
+    if twice:
+        raise ModelopsError(
+            f"{where}: definition.extra may not have {', '.join(twice)}, which another option of definition says"
+        )
     given.update(wanted.get("extra") or {})
     single = {**{key: options[key] for key in ("path", "format", "size", "quantization")}, **wanted}
     specs = options.get("specs")
@@ -219,6 +234,15 @@ def _refuse(where: str, model_type: str, wanted: t.Mapping[str, t.Any]) -> None:
             raise ModelopsError(
                 f"{where}: definition.extra may not have {key}, which name, path, format and size of the model say"
             )
+    check_hub(f"{where}: definition.hub", wanted.get("hub"))
+    env = wanted.get("virtual_env") or {}
+    check_packages(f"{where}: definition.virtual_env.packages", env.get("packages"))
+    for key in ("index_url", "extra_index_urls"):
+        given = env.get(key) or []
+        for url in [given] if isinstance(given, str) else given:
+            problem = address_problem(url)
+            if problem:
+                raise ModelopsError(f"{where}: definition.virtual_env.{key} has an address that {problem}")
     for key in _ADDRESSES:
         given = (wanted.get("virtual_env") or {}).get(key) or []
         if any(re.search(r"://[^/\s]*@", str(each)) for each in ([given] if isinstance(given, str) else given)):
@@ -226,6 +250,25 @@ def _refuse(where: str, model_type: str, wanted: t.Mapping[str, t.Any]) -> None:
                 f"{where}: definition.virtual_env.{key} has a login in an address, which everyone sees who may list the models. Leave it "
                 "out, and set up the index on the workers (inherit_pip_config)"
             )
+
+
+def check_hub(where: str, hub: str | None) -> None:
+    """
+    :param where: the option.
+    :raises ModelopsError: the server knows no such hub.
+    """
+    if hub is not None and hub not in HUBS:
+        raise ModelopsError(f"{where} must be {', '.join(HUBS[:-1])} or {HUBS[-1]}, not {hub!r}")
+
+
+def check_packages(where: str, packages: t.Sequence[str] | None) -> None:
+    """
+    :param where: the option.
+    :raises ModelopsError: one is blank, or an option of pip.
+    """
+    for package in packages or ():
+        if not package.strip() or package.startswith("-"):
+            raise ModelopsError(f"{where} has {package!r}, which is no package: correct it, or leave it out")
 
 
 def _virtual_env(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
