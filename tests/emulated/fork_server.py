@@ -4,7 +4,7 @@
 """Programs of Ansible as forks of a process that has imported Ansible and the collection: a start takes a third of the time.
 
 What a program reads of its environment while it is imported is the same for all forks of one server, so there is a server for each
-configuration. All else is a run's own: arguments, the other variables, directory, output.
+configuration. All else is a run's own: arguments, the other variables, directories, output.
 """
 
 from __future__ import annotations
@@ -116,9 +116,11 @@ def _play(words, env, cwd, folder):
     os.chdir(cwd)
     cli = importlib.import_module("ansible.cli")
     cli.init_plugin_loader = lambda *_: None  # it warns of a second time
-    atexit.unregister(
-        sys.modules["ansible.utils.path"].cleanup_tmp_file
-    )  # the server's: modules that are sent are made ready there
+    # A directory of this run's own, which it removes, and not the server's.
+    constants, path = sys.modules["ansible.constants"], sys.modules["ansible.utils.path"]
+    constants.DEFAULT_LOCAL_TMP = tempfile.mkdtemp(dir=Path(constants.DEFAULT_LOCAL_TMP).parent)
+    atexit.unregister(path.cleanup_tmp_file)
+    atexit.register(path.cleanup_tmp_file, constants.DEFAULT_LOCAL_TMP)
     sys.argv = words
     sys.modules[PROGRAMS[Path(words[0]).name]].main(words)
 

@@ -44,7 +44,6 @@ def site(tmp_path_factory):
     return made
 
 
-@pytest.mark.each_core("host_plan", "host_step")
 def test_a_drained_worker_gets_the_new_release_and_stays_stopped(site):
     (site.folder / "hosts/w1/etc/xinference-worker.drained").touch()
     code, out, calls = site.run("-e", "xinference_version=4.0.1", "--limit", "w1")
