@@ -64,7 +64,7 @@ options:
         description: Its key for clients, for V(replace_keys) the new one.
         type: str
       models:
-        description: Its models, as C(models) of C(xinference_served) has them; see the role's README.
+        description: Its models, as C(models) of C(xinference_served) has them; see docs/dify.md.
         type: list
         elements: dict
         default: []

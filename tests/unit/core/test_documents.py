@@ -1,0 +1,62 @@
+# GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The pages that people read: links lead somewhere, and lists of modules and playbooks are complete."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PAGES = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "roles/*/README.md", ".github/*.md")
+    for path in ROOT.glob(pattern)
+    if "docsite" not in path.parts
+)
+LINK = re.compile(r"\[[^\]]*\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
+
+
+def prose(path):
+    """A page without its code blocks."""
+    return re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(path):
+    """The anchors of a page's headings, as code hosts make them."""
+    return {
+        re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+        for heading in re.findall(r"^#+ (.+)$", prose(path), flags=re.MULTILINE)
+    }
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_lead_to_a_page_and_its_heading(page):
+    for target, anchor in LINK.findall(prose(page)):
+        there = (page.parent / target).resolve() if target else page
+        assert there.exists(), f"{page.name} links to {target}, which is not there"
+        assert not anchor or anchor in anchors(there), f"{page.name} links to {target}#{anchor}, which is no heading"
+
+
+def test_the_readme_stays_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) < 150
+
+
+def test_every_page_is_linked():
+    linked = {
+        (page.parent / target).resolve() for page in PAGES for target, _anchor in LINK.findall(prose(page)) if target
+    }
+    assert not [path.name for path in ROOT.glob("docs/*.md") if path not in linked]
+
+
+def test_the_list_of_modules_is_complete():
+    listed = set(re.findall(r"`(\w+)`", (ROOT / "docs/modules.md").read_text()))
+    assert not {path.stem for path in ROOT.glob("plugins/modules/[!_]*.py")} - listed
+
+
+def test_every_playbook_is_described():
+    text = "".join(page.read_text() for page in PAGES)
+    assert not [path.stem for path in ROOT.glob("playbooks/[!_]*.yml") if not re.search(rf"\b{path.stem}\b", text)]
