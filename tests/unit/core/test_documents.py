@@ -60,3 +60,13 @@ def test_the_list_of_modules_is_complete():
 def test_every_playbook_is_described():
     text = "".join(page.read_text() for page in PAGES)
     assert not [path.stem for path in ROOT.glob("playbooks/[!_]*.yml") if not re.search(rf"\b{path.stem}\b", text)]
+
+
+def commands(path):
+    """Code blocks of a page without their comments."""
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return [(language, re.sub(r"[ \t]*#.*$", "", text, flags=re.MULTILINE)) for language, text in blocks]
+
+
+def test_the_chinese_readme_has_the_same_commands():
+    assert commands(ROOT / "README.zh.md") == commands(ROOT / "README.md")
