@@ -76,9 +76,9 @@ def test_messages_of_troubleshooting_are_those_of_the_collection():
     """Each quoted message, piece by piece between its "…", stands in a literal of the plugins."""
     code = "".join(path.read_text() for path in sorted((ROOT / "plugins").rglob("*.py")))
     code = re.sub(r"\"\s*\n\s*f?\"", "", code)
-    rows = re.findall(r"^\| \*\*(.+?)\*\*[^|]*\| `([^`]+)` \|", (ROOT / "docs/troubleshooting.md").read_text(), re.MULTILINE)
+    rows = re.findall(
+        r"^\| \*\*(.+?)\*\*[^|]*\| `([^`]+)` \|", (ROOT / "docs/troubleshooting.md").read_text(), re.MULTILINE
+    )
     assert len(rows) > 20
-    lost = {
-        symptom: piece for symptom, message in rows for piece in message.split("…") if piece.strip() not in code
-    }
+    lost = {symptom: piece for symptom, message in rows for piece in message.split("…") if piece.strip() not in code}
     assert not lost
