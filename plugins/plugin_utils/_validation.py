@@ -27,14 +27,16 @@ def validated(variables: Variables, needs: PlaybookNeeds) -> dict[str, t.Any]:
     wrong = refusals(settings, variables.given, needs, names=names)
     wrong = [each for name in needs.names(SPECS.roles) for each in variables.undefined.get(name, ())] + wrong
     if wrong:
-        who = _who(variables.given, settings)
+        who = _who(settings, needs)
         lines = [*(f"{who}: {each}" for each in wrong), "Correct the inventory, or the extra variables."]
         return {"failed": True, "msg": _secrets.redacted("\n".join(lines))}
     source = dify.source(settings, names) if "models" in needs.roles else None
     return {"changed": False, "models": source["models"] if source else [], "declared": source}
 
 
-def _who(given: t.Mapping[str, t.Any], settings: Settings) -> str:
-    host = given.get("inventory_hostname")
-    cluster = settings.plain("xinference_cluster") if "xinference_cluster" in given else None
-    return in_one_line(f"{host} (cluster {cluster})" if isinstance(cluster, (str, int)) else str(host))
+def _who(settings: Settings, needs: PlaybookNeeds) -> str:
+    host, name = settings.inventory.host, "xinference_cluster"
+    cluster = (
+        settings.plain(name) if settings.has(name) else settings.get(name) if "xinference" in needs.roles else None
+    )
+    return in_one_line(f"{host} (cluster {cluster})" if isinstance(cluster, (str, int)) else host)

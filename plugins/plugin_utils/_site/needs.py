@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import rotation
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import named, rotation
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
 
 
@@ -52,9 +52,9 @@ PLAYBOOKS: dict[str, PlaybookNeeds] = {
     "rotate": PlaybookNeeds(("xinference", "dify"), own=rotation.refusals),
     # The models of a server are captured, whatever the inventory declares. Of dify_targets the connection is enough.
     "capture": PlaybookNeeds(("xinference",), ("dify_capture_dest",)),
-    "drain": _HOST,
-    "undrain": _HOST,
+    "drain": _HOST._replace(own=named.refusals),
+    "undrain": _HOST._replace(own=named.refusals),
     "reload": _HOST,
-    "decommission": _REMOVAL,
+    "decommission": _REMOVAL._replace(own=named.refusals),
     "remove": _REMOVAL,
 }

@@ -85,7 +85,7 @@ def test_nobody_is_drained_by_itself(play, server):
     status, said = play("drain", "--limit", "!gpu1")
     assert status and "Name the workers" in said
     status, said = play("drain", "--limit", "gpu1", "-e", "xinference_drain_hosts=gpu1")
-    assert status and "gpu1 is no worker of a cluster" in said
+    assert status and "gpu1 (cluster default): the host is no worker of a cluster" in said
     status, said = play("drain", "-e", "xinference_drain_hosts=gpu3,gpu33")
     assert status and "gpu33: no host and no group of this inventory has that name" in said
     assert not server.requests
@@ -111,7 +111,7 @@ def test_a_wrong_variable_is_refused_of_every_host_before_the_first_is_drained(p
             f"xinference_drain_force is '{host}', which is no bool: write true or false (the default is false)." in said
         )
     status, said = play("drain", "-e", "xinference_drain_hosts=gpu2,gpu1")
-    assert status and "gpu1 is no worker of a cluster" in said and not server.requests, said
+    assert status and "gpu1 (cluster default): the host is no worker of a cluster" in said and not server.requests, said
 
 
 def test_a_worker_is_drained_once_and_comes_back(play, server, marker, leaves):

@@ -136,7 +136,7 @@ def test_no_request_fails_and_a_dify_that_is_down_keeps_the_old_key(server, file
 
 def test_what_cannot_be_rotated_is_refused(server, file, play):
     code, out = play("-e", json.dumps({"rotate": "client_key"}), xinference_client_key=OLD)
-    assert code and "gpu1: xinference_client_key gives the text of the key" in out
+    assert code and "gpu1 (cluster gpu1): xinference_client_key gives the text of the key" in out
     assert names(server) == {"client": OLD} and not server.changes()
 
 

@@ -21,12 +21,12 @@ FILTERS = sorted(path for path in ROOT.glob("plugins/filter/*.py") if path.name 
 
 #: Metric -> its maximum. Lower a number when you have made it less; the goal is behind it.
 MOST = {
-    "expressions": 263,  # 350
+    "expressions": 260,  # 350
     "private variables": 13,  # 40
     "private variables that others read": 11,  # 0
     "public filters": 3,  # 3
-    "lines": 3447,  # 5,000
-    "files with a single task": 7,  # 0
+    "lines": 3408,  # 5,000
+    "files with a single task": 6,  # 0
 }
 RAISED = (
     "{told}; the table in tests/unit/roles/test_structure.py allows {most}. Let a plan in Python decide (docs/architecture.md), and give "

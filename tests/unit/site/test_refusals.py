@@ -564,8 +564,29 @@ SUBJECTS = [
 
 @pytest.mark.parametrize("variables, playbooks", SUBJECTS, ids=[str(variables) for variables, _needs in SUBJECTS])
 def test_a_playbook_is_refused_for_what_it_needs(variables, playbooks):
-    given = {"rotate": "reconciler", **variables}
-    assert {name for name, needs in PLAYBOOKS.items() if of_needs(given, needs)} == playbooks
+    # What a playbook itself needs is another matter.
+    needs = {name: each._replace(own=None) for name, each in PLAYBOOKS.items()}
+    assert {name for name, each in needs.items() if of_needs(variables, each)} == playbooks
+
+
+@pytest.mark.parametrize("playbook", ["drain", "undrain", "decommission"])
+@pytest.mark.parametrize(
+    ("variables", "inventory", "words"),
+    [
+        ({}, WORKER, "no worker is named. Name the workers, with --limit or -e xinference_drain_hosts=..."),
+        # A limit that only leaves out hosts names none.
+        ({"ansible_limit": "!gpu02"}, WORKER, "no worker is named."),
+        ({"ansible_limit": "all:!gpu02"}, WORKER, ""),
+        ({"ansible_limit": "!gpu02,gpu01"}, WORKER, ""),
+        ({"xinference_drain_hosts": "gpu01"}, WORKER, ""),
+        ({"xinference_drain_hosts": "gpu01"}, BOTH, ""),
+        ({"ansible_limit": "gpu01"}, SUPERVISOR, "no worker of a cluster (group xinference_workers), so nothing"),
+        ({"ansible_limit": "gpu01"}, LOCAL, "ansible-playbook modelops.inference.remove --limit gpu01."),
+    ],
+)
+def test_only_workers_that_are_named_are_stopped(playbook, variables, inventory, words):
+    found = of_needs(variables, PLAYBOOKS[playbook], inventory)
+    assert len(found) == bool(words) and all(words in each for each in found)
 
 
 def test_a_role_is_judged_by_its_own_variables():
