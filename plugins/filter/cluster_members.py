@@ -67,6 +67,10 @@ def cluster_members(
     groups: t.Mapping[str, t.Sequence[str]], hostvars: t.Mapping[str, t.Any], strict: bool = True
 ) -> dict[str, t.Any]:
     try:
+        clusters.refuse_one_machine(groups, lambda host: hostvars[host])
+    except ModelopsError as exc:
+        raise AnsibleFilterError(str(exc)) from exc
+    try:
         return clusters.members(groups, lambda host: hostvars[host])
     except Exception as exc:  # a template of a host's variables may raise anything
         if not strict:

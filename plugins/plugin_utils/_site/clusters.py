@@ -39,7 +39,6 @@ def members(groups: t.Mapping[str, t.Sequence[str]], variables: Variables) -> di
     both = sorted(set(groups.get(LOCAL, [])) & {*supervisors, *workers})
     if both:
         raise ModelopsError(f"{', '.join(both)}: {_IN_BOTH}")
-    _refuse_one_machine(dict.fromkeys([*groups.get(LOCAL, []), *supervisors, *workers]), variables)
     clusters: dict[str, dict[str, t.Any]] = {}
     for host in supervisors:
         about = variables(host)
@@ -58,12 +57,13 @@ def members(groups: t.Mapping[str, t.Sequence[str]], variables: Variables) -> di
     return clusters
 
 
-def _refuse_one_machine(hosts: t.Iterable[str], variables: Variables) -> None:
-    """
+def refuse_one_machine(groups: t.Mapping[str, t.Sequence[str]], variables: Variables) -> None:
+    """Of the whole inventory, because to compare each host with all others takes too long where a host is validated.
+
     :raises ModelopsError: two hosts are one machine, and would install into one directory at a time.
     """
     seen: dict[tuple[str, str], str] = {}
-    for host in hosts:
+    for host in dict.fromkeys(host for group in (LOCAL, SUPERVISORS, WORKERS) for host in groups.get(group, ())):
         about = variables(host)
         address, port = (_plain(about, name) for name in ("ansible_host", "ansible_port"))
         other = seen.setdefault((address, port), host) if address else host

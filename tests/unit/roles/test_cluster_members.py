@@ -68,11 +68,6 @@ def test_several_clusters_and_a_host_that_is_both():
             {"a": {"xinference_supervisor_port": "http"}, "b": {}},
             "a: xinference_supervisor_port is 'http', which is no port",
         ),
-        (
-            {"xinference_local": ["a", "b"]},
-            {"a": {"ansible_host": "10.0.0.1"}, "b": {"ansible_host": "10.0.0.1"}},
-            "a and b are one machine .ansible_host 10.0.0.1. with one xinference_dir",
-        ),
     ],
 )
 def test_what_is_no_cluster_is_refused(groups, hostvars, why):
@@ -83,13 +78,19 @@ def test_what_is_no_cluster_is_refused(groups, hostvars, why):
 
 def test_variables_that_nobody_validated_yet_may_be_wrong():
     hostvars = {**HOSTVARS, "a1": {"xinference_cluster": "a", "xinference_port": "http"}}
-    with pytest.raises(ValueError, match="http"):
+    with pytest.raises(AnsibleFilterError, match="a1: xinference_port is 'http', which is no port"):
         cluster_members(GROUPS, hostvars)
     assert cluster_members(GROUPS, hostvars, strict=False) == {}
 
 
-def test_hosts_of_one_address_that_are_apart():
+@pytest.mark.parametrize("strict", [True, False])
+def test_two_hosts_that_are_one_machine(strict):
     one = {"ansible_host": "10.0.0.1"}
+    for group in ("xinference_local", "xinference_supervisors"):
+        with pytest.raises(
+            AnsibleFilterError, match="a and b are one machine .ansible_host 10.0.0.1. with one xinference_dir"
+        ):
+            cluster_members({group: ["a", "b"]}, {"a": one, "b": dict(one)}, strict=strict)
     for other in ({"xinference_dir": "/srv/b"}, {"ansible_port": 2222}, {"ansible_host": "10.0.0.2"}):
         assert cluster_members({"xinference_local": ["a", "b"]}, {"a": one, "b": {**one, **other}}) == {}
 
