@@ -35,8 +35,10 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._variables impo
 display = Display()
 SPEC = {
     "playbook": {"type": "str", "choices": sorted(PLAYBOOKS)},
-    "part": {"type": "str", "default": "", "choices": ["", *PARTS]},
-    "step": {"type": "str", "default": "site", "choices": list(STEPS)},
+    # The last part of a host with two is its worker.
+    "part": {"type": "str", "default": "", "choices": ["", *PARTS, "last"]},
+    # Empty is the one that a playbook asked for at its beginning (roles/xinference/tasks/upgrade_ready.yml).
+    "step": {"type": "str", "default": "site", "choices": ["", *STEPS]},
     "release": {"type": "str", "default": ""},
     "accelerator": {"type": "bool", "default": False},
     "log_lines": {"type": "int", "default": 0},
@@ -81,10 +83,11 @@ class ActionModule(ActionBase):
 
     def _parts(self, variables: Variables, options: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> list[Host]:
         """The parts of the host, read by one module execution."""
-        request = Request(options["step"], options["release"], options["built"])
-        host = variables.host(options["part"], request, {})
+        request = _request(variables, options)
+        part = variables.settings().inventory.parts[-1] if options["part"] == "last" else options["part"]
+        host = variables.host(part, request, {})
         # Of a host that is removed the plan of its first part has all.
-        others = [] if options["part"] or host.removed else host.parts[1:]
+        others = [] if part or host.removed else host.parts[1:]
         parts = [host, *(variables.host(part, request, {}) for part in others)]
         whole = self._accelerator(host, variables) if options["accelerator"] else None
         found = self._read(host, reading.options(parts, options["log_lines"], whole), task_vars)
@@ -116,6 +119,13 @@ class ActionModule(ActionBase):
             lines += [f"{plan.host.who}, {step}: {why}" for plan in plans for step, why in plan.steps.items()]
         for line in dict.fromkeys(lines):
             display.display(line)
+
+
+def _request(variables: Variables, options: t.Mapping[str, t.Any]) -> Request:
+    """What the play asks of the host, or what the playbook asked at its beginning."""
+    asked = variables.given.get("xinference_upgrade_request") or {}
+    step, kept = options["step"] or asked.get("step") or "other", options["release"] or asked.get("release") or ""
+    return Request(step, kept, options["built"])
 
 
 def _again(variables: Variables, found: dict[str, t.Any], built: t.Mapping[str, t.Any]) -> list[Host]:

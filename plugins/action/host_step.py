@@ -39,7 +39,7 @@ class ActionModule(CallingAction):
         known = task_vars or {}
         try:
             variables = Variables(self._templar, known)
-            found = reading.of_part(native(known["xinference_found"]), variables.text("_xinference_part"))
+            found = reading.of_part(_planned(known), variables.text("_xinference_part"))
             host = variables.host(found["plan"]["part"], Request.of(found["plan"]), found)
             _secrets.hide(*release.logins(host.settings))
             run, plan = Run(known, bool(self._task.check_mode), _run_files.random), HostPlan.of(host)
@@ -53,3 +53,11 @@ class ActionModule(CallingAction):
         for line in str(result.pop("said", "")).splitlines():
             display.display(line)
         return result
+
+
+def _planned(known: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The reading of the host with its plan. A reading that failed has none, and may have taken the place of an earlier one."""
+    found = native(known["xinference_found"])
+    if "plan" not in found:
+        raise ModelopsError(f"{known['inventory_hostname']} was not read: {found.get('msg', 'no message')}")
+    return t.cast("dict[str, t.Any]", found)

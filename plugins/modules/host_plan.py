@@ -25,19 +25,24 @@ options:
     type: str
     choices: [bundle, capture, decommission, drain, reload, remove, restart, rollback, rotate, site, undrain, upgrade]
   part:
-    description: The part of the host. Empty takes all that the host's groups give it, of which one reading tells.
+    description:
+      - The part of the host. Empty takes all that the host's groups give it, of which one reading tells.
+      - V(last) takes the last one, which of a supervisor that is its own worker is the worker.
     type: str
-    choices: ["", local, supervisor, worker]
+    choices: ["", local, supervisor, worker, last]
     default: ""
   step:
     description:
       - Action of the play. The host is refused only for what this action needs. V(other) plans and refuses nothing.
       - V(bundle) goes on where the host does not answer.
+      - Empty takes what a playbook such as C(rollback) asked for at its beginning, and V(other) where it asked for nothing.
     type: str
-    choices: [site, build, upgrade, rollback, restart, undrain, bundle, other]
+    choices: ["", site, build, upgrade, rollback, restart, return, undrain, bundle, other]
     default: site
   release:
-    description: A release that is on the host and is taken instead of the one that the inventory names.
+    description:
+      - A release that is on the host and is taken instead of the one that the inventory names.
+      - Empty takes the one that a playbook asked for at its beginning, where it did.
     type: str
     default: ""
   accelerator:

@@ -15,7 +15,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings 
 
 PARTS = LOCAL, SUPERVISOR, WORKER = ("local", "supervisor", "worker")
 # Actions of a play on a host, by which its plan is made. Others refuse nothing.
-STEPS = ("site", "build", "upgrade", "rollback", "restart", "undrain", "bundle", "other")
+STEPS = ("site", "build", "upgrade", "rollback", "restart", "return", "undrain", "bundle", "other")
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,6 @@ class HostPlan:
             "step": host.request.step,
             "bind": host.bind,
             "listens": host.listens,
-            "waits_for": host.waits_for,
             "endpoint": host.endpoint,
             "loopback": loopback(str(host.value("xinference_host"))),
             "members": host.members,

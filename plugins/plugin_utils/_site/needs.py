@@ -44,8 +44,7 @@ _SERVES = PlaybookNeeds(("xinference", "models"))
 PLAYBOOKS: dict[str, PlaybookNeeds] = {
     "site": PlaybookNeeds(("accelerator", "xinference", "models", "dify"), installs=True),
     "bundle": PlaybookNeeds(("accelerator", "xinference", "models", "dify"), installs=True),
-    # The preflight of role xinference judges the release.
-    "upgrade": PlaybookNeeds(("accelerator", "xinference", "models")),
+    "upgrade": PlaybookNeeds(("accelerator", "xinference", "models"), installs=True),
     "rollback": _SERVES,
     "restart": _SERVES,
     # The new key goes to the Difys.

@@ -13,7 +13,6 @@ import dataclasses
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import (
-    kept,
     reading,
     release,
     serve,
@@ -22,6 +21,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site import (
     steps_removal,
     steps_rotation,
     steps_running,
+    steps_upgrade,
     steps_weights,
     steps_worker,
 )
@@ -123,8 +123,9 @@ def _release(plan: HostPlan, run: Run) -> Call:
 
 
 def _activate(plan: HostPlan, run: Run) -> Call:
-    host, request = plan.host, plan.host.request
-    # After going back, so that going back again changes nothing.
+    host, asked = plan.host, run.result("xinference_upgrade_request")
+    # After going back, so that going back again changes nothing. A rollback that returns still knows where to.
+    previous = asked["release"] if asked.get("step") == "rollback" else host.request.release
     return Call(
         "xinference_release",
         {
@@ -134,26 +135,14 @@ def _activate(plan: HostPlan, run: Run) -> Call:
             "uv": UV,
             "cache": host.value("xinference_cache_dir"),
             "keep": host.value("xinference_keep_releases"),
-            "previous": request.release or None,
+            "previous": previous or None,
             "build": False,
         },
     )
 
 
-def _readings(run: Run) -> dict[str, t.Mapping[str, t.Any]]:
-    return {host: run.of(host, "xinference_found") for host in run.results["ansible_play_hosts"]}
-
-
-def _rollback(plan: HostPlan, run: Run) -> Call:
-    """Once for all hosts, of which none changes before each has a release to go back to."""
-    return Call("", told={"releases": kept.back(_readings(run), str(plan.host.value("xinference_rollback_to") or ""))})
-
-
-def _restart(plan: HostPlan, run: Run) -> Call:
-    return Call("", told={"releases": kept.again(_readings(run))})
-
-
 def _backup(plan: HostPlan, run: Run) -> Call:
+    """Before another release may change it. A return needs what is kept of the release that is replaced."""
     host = plan.host
     return Call(
         "xinference_backup",
@@ -167,12 +156,14 @@ def _backup(plan: HostPlan, run: Run) -> Call:
     )
 
 
-def _restore(plan: HostPlan, run: Run) -> Call:
+def _restore(plan: HostPlan, run: Run) -> list[Call]:
     """Restores files that a newer release wrote and this older one cannot read."""
+    if not plan.release.replaced and plan.host.request.step != "return":
+        return []
     call = _backup(plan, run)
     options = {**call.options, "release": plan.release.id, "state": "restored"}
     options.pop("releases")
-    return Call(call.module, options)
+    return [Call(call.module, options)]
 
 
 # --- service -------------------------------------------------------------------------------------------------------------
@@ -188,7 +179,7 @@ def _service(plan: HostPlan, run: Run) -> Call:
             "files": [dataclasses.asdict(file) for file in service.files],
             "config": service.config,
             "host": host.bind,
-            "port": host.waits_for,
+            "port": host.listens if steps_upgrade.comes_back(host, run) else host.waits_for,
             "listens": host.listens,
             "timeout": host.value("xinference_start_timeout"),
             "supervisor": SUPERVISOR,
@@ -271,19 +262,19 @@ def _administrator(plan: HostPlan, run: Run) -> Call:
     )
 
 
-def _users(plan: HostPlan, run: Run) -> Call:
+def _users(plan: HostPlan, run: Run) -> list[Call]:
+    """Health, users and keys. A server that check mode would have had to start cannot be asked."""
     host = plan.host
-    return Call(
-        "xinference_admin",
-        {
-            "endpoint": host.endpoint,
-            **serve.login(host.settings),
-            "ready_timeout": host.value("xinference_start_timeout"),
-            "log_path": host.log,
-            **serve.accounts(host),
-        },
-        host.interpreter,
-    )
+    if run.check_mode and plan.service.differs:
+        return []
+    options = {
+        "endpoint": host.endpoint,
+        **serve.login(host.settings),
+        "ready_timeout": host.value("xinference_start_timeout"),
+        "log_path": host.log,
+        **serve.accounts(host),
+    }
+    return [Call("xinference_admin", options, host.interpreter)]
 
 
 def _reload(plan: HostPlan, run: Run) -> Call:
@@ -302,9 +293,7 @@ STEPS: dict[str, t.Callable[[HostPlan, Run], Call | list[Call]]] = {
     "recovery": _recovery,
     "release": _release,
     "reload": _reload,
-    "restart": _restart,
     "restore": _restore,
-    "rollback": _rollback,
     "service": _service,
     "stop": _stop,
     "users": _users,
@@ -314,6 +303,7 @@ STEPS: dict[str, t.Callable[[HostPlan, Run], Call | list[Call]]] = {
     **steps_rotation.STEPS,
     **steps_running.STEPS,
     **steps_weights.STEPS,
+    **steps_upgrade.STEPS,
     **steps_worker.STEPS,
 }
 DIALOGUES: dict[str, t.Callable[[HostPlan, Run], Dialogue]] = {"python": _python, **steps_worker.DIALOGUES}

@@ -20,11 +20,12 @@ def _interpreter(plan: HostPlan) -> str:
 
 def answers(plan: HostPlan, run: Run) -> Call:
     """Models that were served go on to answer. Models that were left out wait for a worker that is drained."""
-    served = run.result("xinference_stable_models").get("models") or []
+    served = run.result("xinference_models_result").get("models") or []
     uids = [model["uid"] for model in served if model["declared"] == "present"]
     window = plan.host.value("xinference_upgrade_window")
     options = {"endpoint": plan.host.endpoint, **login(plan.host.api), "uids": uids or None, "window": window}
-    return Call("xinference_probe", options, _interpreter(plan))
+    told = {"pid": plan.host.found["service"].get("pid")}
+    return Call("xinference_probe", options, _interpreter(plan), told)
 
 
 STEPS: dict[str, t.Callable[[HostPlan, Run], Call]] = {

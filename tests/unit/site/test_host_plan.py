@@ -421,7 +421,7 @@ def test_a_worker_is_drained_as_its_supervisors_variables_say(host):
 
 def test_what_was_served_is_watched_but_what_waits_for_a_worker(host):
     rows = [{"uid": "a", "declared": "present"}, {"uid": "b", "declared": "absent"}]
-    assert calls("answers", HostPlan.of(host()), Run({"xinference_stable_models": {"models": rows}}), {})[0].options[
+    assert calls("answers", HostPlan.of(host()), Run({"xinference_models_result": {"models": rows}}), {})[0].options[
         "uids"
     ] == ["a"]
     assert "uids" not in calls("answers", HostPlan.of(host()), Run(), {})[0].options

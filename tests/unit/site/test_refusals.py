@@ -558,7 +558,7 @@ SUBJECTS = [
     ({"accelerator_state": "abssent"}, {"site", "bundle", "upgrade", "remove", "decommission"}),
     ({"accelerator_stat": "absent"}, {"site", "bundle", "upgrade", "remove", "decommission"}),
     ({"dify_capture_dest": 7, "dify_capture_desst": "x"}, {"site", "bundle", "rotate", "capture"}),
-    ({"xinference_version": "2.6.1"}, {"site", "bundle"}),
+    ({"xinference_version": "2.6.1"}, {"site", "bundle", "upgrade"}),
 ]
 
 

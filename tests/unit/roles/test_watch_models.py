@@ -25,17 +25,18 @@ def server():
 
 @pytest.fixture
 def stable(server, tmp_path, installed):
-    """``stable(supervisors={...}, workers={...})``: tasks stable.yml of the worker gpu2, and what they said.
+    """``stable(supervisors={...}, workers={...})``: tasks watch_models.yml of the worker gpu2, and what they said.
 
     The worker gpu3 is drained. There is no service, which is what the last task fails for.
     """
 
-    preflight, probe, stable = (
-        {"ansible.builtin.include_role": {"name": "modelops.inference.xinference", "tasks_from": name}}
-        for name in ("preflight", "probe", "stable")
-    )
-    worker = {"modelops.inference.host_step": {"step": "worker"}, "register": "xinference_worker"}
-    tasks = [preflight, probe, worker, stable]
+    role = "ansible.builtin.include_role"
+    tasks = [
+        {role: {"name": "modelops.inference.xinference", "tasks_from": "preflight"}},
+        {role: {"name": "modelops.inference.xinference", "tasks_from": "probe"}},
+        {"modelops.inference.host_step": {"step": "worker"}, "register": "xinference_worker"},
+        {role: {"name": "modelops.inference.xinference", "tasks_from": "watch_models"}},
+    ]
     play = {"hosts": "gpu2", "gather_facts": False, "vars": {"_xinference_part": "worker"}, "tasks": tasks}
     remember = {"format": 1, "settings": {"drained": {THIRD: {}}}}
 
