@@ -28,7 +28,7 @@ MOST = {
     "private variables": 7,  # 40
     "private variables that others read": 0,  # 0
     "public filters": 2,  # 3
-    "lines": 3248,  # 5,000
+    "lines": 3252,  # 5,000
     "files with a single task": 5,  # 0
 }
 RAISED = (
