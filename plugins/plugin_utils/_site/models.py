@@ -38,12 +38,12 @@ def refusals(settings: Settings) -> Refusals:
         return  # what its cluster serves, its supervisor's variables say
     if (
         settings.get("models_prune")
-        and settings.get("xinference_models") == []
+        and not settings.given("xinference_models")
         and settings.get("xinference_state") != "absent"
     ):
         yield (
-            "models_prune is true and xinference_models has no model, so every model that this collection launched would be terminated. "
-            "Declare the models, with state absent those that end, or set models_prune to false."
+            "models_prune is true and xinference_models is not given, so every model that this collection launched would be terminated. "
+            "Declare the models, set xinference_models to [] where that is meant, or set models_prune to false."
         )
     for name, option, check in (
         ("xinference_models", xinference_models.ARGUMENT_SPEC["models"], _models),
