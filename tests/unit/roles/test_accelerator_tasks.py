@@ -10,7 +10,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -25,12 +24,6 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator.dr
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.role_options import Case, RoleOptions
 
 PLAYBOOKS = Path(__file__).parent / "playbooks"
-ENVIRONMENT = {
-    **os.environ,
-    **emulated.called_in_process(),
-    "ANSIBLE_CONFIG": str(PLAYBOOKS / "ansible.cfg"),
-    "ANSIBLE_FORCE_COLOR": "0",
-}
 ROLE = Path(__file__).parents[3] / "roles" / "accelerator"
 CUDA = "https://developer.download.nvidia.com/compute/cuda/repos/debian12/x86_64/"
 MODULES = ("apt", "dnf", "dpkg_selections", "systemd_service", "user")
@@ -305,13 +298,8 @@ def made(tmp_path_factory):
     shutil.copy(PLAYBOOKS / "accelerator_tasks.yml", base / "play.yml")
     common = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
     (base / "inventory.json").write_text(json.dumps({"all": {"hosts": hosts, "vars": common, "children": groups}}))
-    done = subprocess.run(
-        [Path(sys.executable).parent / "ansible-playbook", "-i", base / "inventory.json", base / "play.yml"],
-        env={**ENVIRONMENT, "INSTEAD": str(base / "instead")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    words = ("-i", base / "inventory.json", base / "play.yml")
+    done = emulated.play(*words, INSTEAD=str(base / "instead"))
     assert done.returncode == 0, done.stdout + done.stderr
     return {name: Made(base / name) for name in HOSTS}
 
