@@ -30,7 +30,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.host impo
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import PLAYBOOKS
 from ansible_collections.modelops.inference.plugins.plugin_utils._validation import validated
-from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables
+from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables, native
 
 display = Display()
 SPEC = {
@@ -43,6 +43,7 @@ SPEC = {
     "accelerator": {"type": "bool", "default": False},
     "log_lines": {"type": "int", "default": 0},
     "found": {"type": "dict", "default": {}},
+    "again": {"type": "bool", "default": False},
     "built": {"type": "dict", "default": {}},
     "weights": {"type": "dict"},
 }
@@ -56,6 +57,8 @@ class ActionModule(ActionBase):
         _checked, options = self.validate_argument_spec(SPEC)
         _secrets.forget()
         variables = Variables(self._templar, task_vars)
+        if options["again"] and self._task.check_mode:
+            options["found"] = native(variables.given["xinference_found"])
         if options["playbook"]:
             said = validated(variables, PLAYBOOKS[options["playbook"]])
             if said.get("failed"):

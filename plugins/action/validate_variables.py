@@ -32,12 +32,13 @@ class ActionModule(ActionBase):
                 "playbook": {"type": "str", "choices": sorted(PLAYBOOKS)},
                 "roles": {"type": "list", "elements": "str", "choices": list(ALL)},
                 "installs": {"type": "bool", "default": False},
+                "users": {"type": "bool", "default": True},
             },
             mutually_exclusive=[("playbook", "roles"), ("playbook", "installs")],
             required_one_of=[("playbook", "roles")],
         )
         _secrets.forget()
         needs = PLAYBOOKS.get(options["playbook"]) or PlaybookNeeds(
-            tuple(options["roles"]), installs=options["installs"]
+            tuple(options["roles"]), installs=options["installs"], users=options["users"]
         )
         return validated(Variables(self._templar, task_vars), needs)

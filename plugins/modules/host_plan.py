@@ -60,6 +60,11 @@ options:
       - Result of an earlier task of this module. Then the host is not read, and part, step and release are those of that task.
     type: dict
     default: {}
+  again:
+    description: Whether the host was planned before in this play and has changed since. In check mode nothing has, so that it is not read
+      again, and the variable C(xinference_found) is taken as O(found).
+    type: bool
+    default: false
   built:
     description: Record of the release that the run built since, RV(modelops.inference.xinference_release#module:release).
     type: dict

@@ -43,6 +43,10 @@ options:
     description: With O(roles), whether the play installs a release, so that requirements are refused that are known to be malicious.
     type: bool
     default: false
+  users:
+    description: With O(roles), whether the play makes the users of C(xinference_users), so that these are validated.
+    type: bool
+    default: true
 """
 
 EXAMPLES = r"""

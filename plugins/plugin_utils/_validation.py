@@ -23,6 +23,9 @@ def validated(variables: Variables, needs: PlaybookNeeds) -> dict[str, t.Any]:
     :param needs: variables that are validated.
     """
     settings = variables.settings()
+    if settings.get("xinference_state") == "absent":
+        # A host is removed whatever its inventory would install.
+        needs = needs._replace(installs=False, users=False)
     names = [settings.inventory.address or settings.inventory.host, ""]
     wrong = refusals(settings, variables.given, needs, names=names)
     wrong = [each for name in needs.names(SPECS.roles) for each in variables.undefined.get(name, ())] + wrong

@@ -4,7 +4,7 @@
 
 """The variables that each playbook validates: those that it needs, so that a wrong one of another subject does not stop it.
 
-A host can be drained, restarted or removed while its list of models is half edited. Pure. Private to the collection.
+A host can be drained or removed while its lists of models and users are half edited. Pure. Private to the collection.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ class PlaybookNeeds(t.NamedTuple):
     """
     :param roles: whose variables are validated, and their names.
     :param also: variables of other roles, of which name, type and choice are validated.
+    :param users: whether users of the inventory are made.
     :param installs: whether a release is installed that the inventory names.
     :param own: refusals of the playbook itself.
     """
@@ -26,18 +27,22 @@ class PlaybookNeeds(t.NamedTuple):
     roles: tuple[str, ...]
     also: tuple[str, ...] = ()
     installs: bool = False
+    users: bool = True
     own: t.Callable[[Settings], Refusals] | None = None
 
     def names(self, roles: t.Mapping[str, str]) -> list[str]:
         """
         :param roles: of each variable its role.
         """
-        return [name for name, role in roles.items() if role in self.roles or name in self.also]
+        left_out = () if self.users else ("xinference_users",)
+        return [
+            name for name, role in roles.items() if (role in self.roles or name in self.also) and name not in left_out
+        ]
 
 
-_HOST = PlaybookNeeds(("xinference",))
+_HOST = PlaybookNeeds(("xinference",), users=False)
 # They may remove a driver.
-_REMOVAL = PlaybookNeeds(("xinference",), ("accelerator_state", "accelerator_reboot_ok"))
+_REMOVAL = PlaybookNeeds(("xinference",), ("accelerator_state", "accelerator_reboot_ok"), users=False)
 # They launch the declared models again, and must not find out after a server has stopped that its list is wrong.
 _SERVES = PlaybookNeeds(("xinference", "models"))
 
@@ -48,9 +53,9 @@ PLAYBOOKS: dict[str, PlaybookNeeds] = {
     "rollback": _SERVES,
     "restart": _SERVES,
     # The new key goes to the Difys.
-    "rotate": PlaybookNeeds(("xinference", "dify"), own=rotation.refusals),
+    "rotate": PlaybookNeeds(("xinference", "dify"), users=False, own=rotation.refusals),
     # The models of a server are captured, whatever the inventory declares. Of dify_targets the connection is enough.
-    "capture": PlaybookNeeds(("xinference",), ("dify_capture_dest",)),
+    "capture": PlaybookNeeds(("xinference",), ("dify_capture_dest",), users=False),
     "drain": _HOST._replace(own=named.refusals),
     "undrain": _HOST._replace(own=named.refusals),
     "reload": _HOST,

@@ -57,8 +57,9 @@ def refusals(
         found += accelerator.refusals(settings)
     if "xinference" in roles:
         found += release.refusals(settings, installs=needs.installs)
-        for subject in (paths, network, environment, users):
+        for subject in (paths, network, environment):
             found += subject.refusals(settings)
+        found += users.refusals(settings, needs.users)
         if needs.installs:
             found += clusters.refusals(settings)
     if "models" in roles:

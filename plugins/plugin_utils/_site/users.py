@@ -42,7 +42,10 @@ PERMISSIONS = (
 _OWN = ("client", "reconciler")
 
 
-def refusals(settings: Settings) -> Refusals:
+def refusals(settings: Settings, listed: bool = True) -> Refusals:
+    """
+    :param listed: whether the variable ``xinference_users`` is judged, too.
+    """
     name, password = settings.get("xinference_admin_user"), settings.get("xinference_admin_password")
     if isinstance(name, str) and not re.fullmatch(r"\S+", name):
         yield f"xinference_admin_user must be a name without blanks (it is {name!r})."
@@ -51,7 +54,8 @@ def refusals(settings: Settings) -> Refusals:
     key, database = settings.get("xinference_client_key"), settings.authentication == "database"
     if key and not re.fullmatch(rf"sk-[a-zA-Z0-9]{{{'13,' if database else '13'}}}", key):
         yield f"xinference_client_key must be 'sk-' and {'at least 13' if database else 'exactly 13'} letters or digits."
-    yield from _users(settings)
+    if listed:
+        yield from _users(settings)
 
 
 def _users(settings: Settings) -> Refusals:

@@ -118,7 +118,8 @@ def test_a_worker_is_drained_once_and_comes_back(play, server, marker, leaves):
     server.serve("emb", model_name="bge-m3", model_type="embedding", model_engine="x", worker_ip=THIRD)
     status, said = play("drain", "--limit", "gpu3", "--check")
     assert not status and not marker.exists(), said
-    status, said = play("drain", "--limit", "gpu3")
+    half_edited = '{"xinference_users": [{"name": "ann", "permissions": "banana"}], "xinference_models": {"uid": 7}}'
+    status, said = play("drain", "--limit", "gpu3", "-e", half_edited)
     assert not status and "gpu3 is drained" in said, said
     model = server.models.models["emb"]
     assert [model.worker_of(number) for number in model.replicas] == [SECOND]

@@ -61,7 +61,12 @@ def test_what_a_playbook_validates_is_documented():
     assert choices == sorted(PLAYBOOKS)
     written = re.findall(r"^\| `(\w+)` \| ([^|]*) \|$", (ROOT / "docs" / "fleet.md").read_text(), re.MULTILINE)
     wanted = [
-        (name, ", ".join(f"`{each}`" for each in (*needs.roles, *needs.also))) for name, needs in PLAYBOOKS.items()
+        (
+            name,
+            ", ".join(f"`{each}`" for each in (*needs.roles, *needs.also))
+            + " without `xinference_users`" * (not needs.users),
+        )
+        for name, needs in PLAYBOOKS.items()
     ]
     assert written == wanted
 

@@ -559,6 +559,9 @@ SUBJECTS = [
     ({"accelerator_stat": "absent"}, {"site", "bundle", "upgrade", "remove", "decommission"}),
     ({"dify_capture_dest": 7, "dify_capture_desst": "x"}, {"site", "bundle", "rotate", "capture"}),
     ({"xinference_version": "2.6.1"}, {"site", "bundle", "upgrade"}),
+    ({"xinference_users": [{**USER, "permissions": ["banana"]}]}, {"site", "bundle", "upgrade", "rollback", "restart"}),
+    ({"xinference_users": {}}, {"site", "bundle", "upgrade", "rollback", "restart"}),
+    ({"xinference_admin_password": "short"}, set(PLAYBOOKS)),
 ]
 
 
