@@ -36,15 +36,6 @@ def refusals(settings: Settings) -> Refusals:
     yield from _offline(settings)
     if settings.inventory.parts == ["worker"]:
         return  # what its cluster serves, its supervisor's variables say
-    if (
-        settings.get("models_prune")
-        and not settings.given("xinference_models")
-        and settings.get("xinference_state") != "absent"
-    ):
-        yield (
-            "models_prune is true and xinference_models is not given, so every model that this collection launched would be terminated. "
-            "Declare the models, set xinference_models to [] where that is meant, or set models_prune to false."
-        )
     for name, option, check in (
         ("xinference_models", xinference_models.ARGUMENT_SPEC["models"], _models),
         ("xinference_definitions", xinference_registration.ARGUMENT_SPEC["definitions"], _definitions),

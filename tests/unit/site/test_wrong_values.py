@@ -360,13 +360,8 @@ def test_a_wrong_key_of_a_target_is_refused(key, values):
         assert in_one_line(refused({**LAN, "dify_targets": [{**TARGET, key: value}]}), "dify_targets"), value
 
 
-def test_prune_of_every_model_is_refused_where_no_list_says_so():
-    (line,) = refused({"models_prune": True})
-    assert line.startswith("models_prune is true and xinference_models is not given")
-    assert refused({"models_prune": True, "xinference_models": []}, SUPERVISOR) == []
-    assert refused({"models_prune": True, "xinference_models": [LLM]}) == []
-    # Nothing is launched or terminated where the server is removed.
-    assert refused({"models_prune": True, "xinference_state": "absent"}) == []
+def test_the_last_model_is_removed_by_an_empty_list():
+    assert refused({"models_prune": True}) == refused({"models_prune": True, "xinference_models": []}) == []
 
 
 def test_a_fact_that_is_given_as_a_variable():
