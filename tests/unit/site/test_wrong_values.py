@@ -10,7 +10,7 @@ import json
 import urllib.parse
 
 import pytest
-from test_refusals import CUSTOM, LLM, LOCAL, SUPERVISOR, TARGET, USER, refused
+from test_refusals import CUSTOM, LLM, LOCAL, TARGET, USER, refused
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import undefined
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.kinds import MOST
