@@ -5,6 +5,8 @@
 """Writes what is derived from something else; with --check says what is stale and exits 1.
 
 * docs/variables.md: every variable of every role, from the roles' argument_specs
+* playbooks/NAME.meta.yml: the argument specs of the variables that the head of a playbook names. No play asks for them
+  (validate_argspec), because ansible-core before 2.20 refuses that keyword.
 """
 
 from __future__ import annotations
@@ -26,9 +28,8 @@ def variables_table() -> str:
         "Made by docs/generate.py from the roles' argument_specs, where each has its full text (`ansible-doc -t role`).",
     ]
     for role in ROLES:
-        specs = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text())["argument_specs"]
         lines += ["", f"## Role `{role}`", "", "| variable | type | default | what it is |", "|---|---|---|---|"]
-        for name, option in rows(specs["main"]["options"]):
+        for name, option in rows(options_of(role)):
             text = option.get("description", "")
             text = (text[0] if isinstance(text, list) else text).replace("|", "\\|").replace("\n", " ")
             text = plain(text)
@@ -42,6 +43,39 @@ def variables_table() -> str:
                 default = told if told != str(option["default"]) else f"`{told}`"
             lines.append(f"| `{name}` | {kind} | {default} | {text} |")
     return "\n".join(lines) + "\n"
+
+
+class Indented(yaml.SafeDumper):
+    """Lists are indented, as yamllint wants them."""
+
+    def increase_indent(self, flow=False, indentless=False):
+        return super().increase_indent(flow, False)
+
+
+def specs_of_playbook(playbook: Path) -> str:
+    known = {name: option for role in ROLES for name, option in options_of(role).items()}
+    head = head_of(playbook)
+    for other in re.findall(r"those of (\w+)[.]yml", head):
+        head += head_of(playbook.with_stem(other))
+    sentence = re.split(r"[.:;](?= |\n|$)", re.sub(r"\n#? ?", " ", head.removeprefix("# ")))[0]
+    # Lines of variables begin with a name; "or" names another one.
+    named = re.findall(r"^# +(?:-e )?([a-z_]+)", head, re.MULTILINE)
+    named += re.findall(r"^# +[a-z_]+ +or ([a-z_]+)", head, re.MULTILINE)
+    options = {name: known[name] for name in named if name in known}
+    spec = {"argument_specs": {playbook.stem: {"short_description": sentence, "options": options}}}
+    return (
+        f"---\n# Made by docs/generate.py from the head of {playbook.name} and the roles' argument_specs.\n"
+        + yaml.dump(spec, Dumper=Indented, sort_keys=False, width=110)
+    )
+
+
+def head_of(playbook: Path) -> str:
+    return re.match(r"---\n((?:#.*\n)+)", playbook.read_text())[1]
+
+
+def options_of(role: str) -> dict:
+    specs = yaml.safe_load((ROOT / "roles" / role / "meta/argument_specs.yml").read_text())
+    return specs["argument_specs"]["main"]["options"]
 
 
 def plain(text: str) -> str:
@@ -59,8 +93,12 @@ def rows(options: dict, prefix: str = ""):
 
 def main() -> int:
     stale = []
-    for path, make in (("docs/variables.md", variables_table),):
-        file, text = ROOT / path, make()
+    made = {"docs/variables.md": variables_table()}
+    for playbook in sorted((ROOT / "playbooks").glob("*.yml")):
+        if playbook.suffixes == [".yml"]:
+            made[f"playbooks/{playbook.stem}.meta.yml"] = specs_of_playbook(playbook)
+    for path, text in made.items():
+        file = ROOT / path
         if not file.exists() or file.read_text() != text:
             stale.append(path)
             if "--check" not in sys.argv:

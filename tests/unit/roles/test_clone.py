@@ -54,7 +54,9 @@ def test_site_runs_against_this_machine(clone, tmp_path):
 @pytest.mark.each_core("site.yml")
 @pytest.mark.parametrize("where", ["site.yml", "playbooks"])
 def test_every_playbook_finds_the_collection(clone, tmp_path, where):
-    names = [path.relative_to(clone) for path in sorted((clone / "playbooks").glob("*.yml"))]
+    names = [
+        path.relative_to(clone) for path in sorted((clone / "playbooks").glob("*.yml")) if path.suffixes == [".yml"]
+    ]
     named = names if where == "playbooks" else [where]
     code, out = run(["ansible-playbook", "--list-tasks", *named], clone, tmp_path)
     assert code == 0, out

@@ -19,7 +19,12 @@ ROOT = Path(__file__).resolve().parents[3]
 ROLES = sorted(path.name for path in (ROOT / "roles").iterdir() if path.is_dir())
 TASKS = sorted(path for path in ROOT.glob("roles/*/tasks/**/*.yml") if path.name != "main.yml")
 OF_ROLES = sorted(path for path in (ROOT / "roles").rglob("*") if path.suffix in (".yml", ".j2"))
-OF_PLAYBOOKS = sorted([*ROOT.glob("playbooks/*.yml"), *ROOT.glob("playbooks/templates/*.j2")])
+OF_PLAYBOOKS = sorted(
+    [
+        *(path for path in ROOT.glob("playbooks/*.yml") if path.suffixes == [".yml"]),
+        *ROOT.glob("playbooks/templates/*.j2"),
+    ]
+)
 FILTERS = sorted(path for path in ROOT.glob("plugins/filter/*.py") if path.name != "__init__.py")
 
 #: Metric -> its maximum. Lower a number when you have made it less; the goal is behind it.
