@@ -193,7 +193,8 @@ def test_every_secret_is_replaced_and_what_breaks_off_goes_on(server, file, play
     assert "the client key of cluster gpu1 exists since 2026-11-22 10:47:06 (UTC)" in out
     assert names(server) == {"client": file.read_text().strip()} != {"client": OLD}
     assert len(answers) > 10 and set(answers) == {(200,)}
-    assert len(turns) > 10 and set(turns) == {0}
+    # The three runs take as long as a few turns do.
+    assert len(turns) > 2 and set(turns) == {0}
 
 
 def test_the_administrator_gets_the_password_of_the_inventory(server, file, play, reconciler):
