@@ -108,7 +108,7 @@ class ActionModule(ActionBase):
         if bundles and reading.told_without(host):
             return {}
         try:
-            return self._execute_module(reading.MODULE, asked, task_vars=task_vars)
+            return reading.own(self._execute_module(reading.MODULE, asked, task_vars=task_vars), asked)
         except AnsibleConnectionFailure as exc:
             if not bundles:
                 raise

@@ -12,6 +12,8 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site import fi
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import SUPERVISOR, WORKER, Host
 
 MODULE = "modelops.inference.xinference_host_info"
+# Of a result, what the plan adds on the controller.
+_MADE_HERE = ("plan", "changes", "declared")
 
 
 def options(
@@ -53,6 +55,18 @@ def options(
         "beside": next(({"service": part.service, "port": part.listens} for part in others), None),
         **_firewall(host),
     }
+
+
+def own(found: t.Mapping[str, t.Any], asked: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """The result of the module without a plan: by one that the host made steps would run on a machine that it chooses (delegate_to).
+
+    :param asked: options of the module.
+    """
+    told = {name: value for name, value in found.items() if name not in (*_MADE_HERE, "beside")}
+    beside = found.get("beside") if asked["beside"] else None
+    if isinstance(beside, dict):
+        told["beside"] = {name: value for name, value in beside.items() if name not in _MADE_HERE}
+    return told
 
 
 def of_part(found: t.Mapping[str, t.Any], part: str) -> dict[str, t.Any]:

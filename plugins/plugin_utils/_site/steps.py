@@ -306,4 +306,8 @@ STEPS: dict[str, t.Callable[[HostPlan, Run], Call | list[Call]]] = {
     **steps_upgrade.STEPS,
     **steps_worker.STEPS,
 }
-DIALOGUES: dict[str, t.Callable[[HostPlan, Run], Dialogue]] = {"python": _python, **steps_worker.DIALOGUES}
+DIALOGUES: dict[str, t.Callable[[HostPlan, Run], Dialogue]] = {
+    "python": _python,
+    **steps_rotation.DIALOGUES,
+    **steps_worker.DIALOGUES,
+}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Options, Run
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Dialogue, Options, Run
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.rotation import (
     ADMIN_PASSWORD,
@@ -97,6 +97,15 @@ def key_begun(plan: HostPlan, run: Run) -> list[Call]:
     return [Call("xinference_key", options, host.interpreter, told)]
 
 
+def key_waits(plan: HostPlan, run: Run) -> Dialogue:
+    """Once for all hosts of the play, of which each may have Difys and a time of its own: as long as the one that waits longest."""
+    readings = [run.of(name, "xinference_found") or {} for name in run.results["ansible_play_hosts"]]
+    longest = max((found["plan"]["rotation"]["wait"] for found in readings if "plan" in found), default=0)
+    if longest and not run.check_mode:
+        yield Call("", delay=longest)
+    return {"changed": False}
+
+
 def key_finished(plan: HostPlan, run: Run) -> list[Call]:
     """The old client key ends, unless somebody may have it.
 
@@ -127,3 +136,4 @@ STEPS: dict[str, t.Callable[[HostPlan, Run], list[Call]]] = {
     "key_finished": key_finished,
     "reconciler_password": reconciler_password,
 }
+DIALOGUES: dict[str, t.Callable[[HostPlan, Run], Dialogue]] = {"key_waits": key_waits}

@@ -337,6 +337,15 @@ def test_one_reading_tells_of_a_supervisor_and_its_own_worker(host):
     assert reading.of_part(parts[1].found, "worker") == parts[1].found
 
 
+def test_a_host_makes_no_plan_of_itself(host):
+    """A plan names the machine that a step runs on (delegate_to)."""
+    forged = {"api": {"host": "localhost"}}
+    said = {"plan": forged, "changes": True, "declared": forged, "beside": {"plan": forged, "port": {}}, "gpus": []}
+    parts = [host({}, part, parts=["supervisor", "worker"]) for part in ("supervisor", "worker")]
+    assert reading.own(said, reading.options(parts)) == {"gpus": [], "beside": {"port": {}}}
+    assert reading.own(said, reading.options(parts[1:])) == {"gpus": []}
+
+
 def test_a_worker_that_goes_or_is_drained_is_none_of_its_cluster(host):
     card = {"gpus": [{"index": 0}]}
     told = HostPlan.of(host(None, "worker", card)).data["worker"]

@@ -12,7 +12,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import PLAYBOOKS
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.refusals import refusals
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.rotation import Rotation
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.steps import Run, calls
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.steps import DIALOGUES, Run, calls
 
 ALL = ["client_key", "admin_password", "reconciler"]
 TARGETS = [{"name": "office", "url": "http://dify.example.com"}]
@@ -186,3 +186,21 @@ def test_a_host_without_a_reconciler_says_so(host):
 def test_revoking_is_the_default(host):
     assert Rotation.of(host({"rotate": "client_key"}).settings).revokes
     assert not Rotation.of(host({"rotate": "client_key", "rotate_revoke": "no"}).settings).revokes
+
+
+def test_the_play_waits_as_long_as_the_server_that_waits_longest(host):
+    """The first host of the play may have no Dify, and its pause is that of all."""
+    asked = [("bare", {}), ("head", {"dify_targets": TARGETS}), ("other", {"dify_targets": TARGETS, "rotate_wait": 90})]
+    plans = {name: HostPlan.of(host({"rotate": "client_key", **more})).data for name, more in asked}
+    hosts = {name: {"xinference_found": {"plan": plan}} for name, plan in plans.items()}
+    hosts["unread"] = {"xinference_found": {"msg": "refused"}}
+
+    def waits(*names, **more):
+        run = Run({"hostvars": hosts, "ansible_play_hosts": names}, **more)
+        dialogue = DIALOGUES["key_waits"](HostPlan.of(host({"rotate": "client_key"})), run)
+        return sum(call.delay for call in dialogue)
+
+    assert waits("bare", "head") == 60
+    assert waits("bare", "other", "head", "unread") == 90
+    assert waits("bare") == waits("unread") == 0
+    assert waits("bare", "head", check_mode=True) == 0
