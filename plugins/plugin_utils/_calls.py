@@ -52,7 +52,7 @@ class CallingAction(ActionBase):
     def _executed(self, call: Call, known: dict[str, t.Any]) -> Result:
         """The result of the module, by its own action where it has one. Its options are in no result."""
         if not call.module:
-            return {"changed": False, **call.told}
+            return {"changed": False, **call.assumed, **call.told}
         name = call.module if "." in call.module else f"modelops.inference.{call.module}"
         if call.interpreter:
             known = _with_interpreter(known, call.interpreter, self._task.delegate_to)
@@ -72,7 +72,7 @@ class CallingAction(ActionBase):
         else:
             result = action.run(task_vars=known)
         result.pop("invocation", None)
-        return {**call.told, **result}
+        return {**call.assumed, **result, **call.told}
 
 
 def _with_interpreter(known: dict[str, t.Any], interpreter: str, delegate: str | None) -> dict[str, t.Any]:

@@ -18,7 +18,8 @@ class Call:
 
     :param module: its name in the collection; empty where there is only something to tell.
     :param interpreter: Python that runs it; empty for the one that Ansible takes.
-    :param told: what the result says beside what the module returns.
+    :param told: what the result says, whatever the module returns: a host that somebody else controls returns anything.
+    :param assumed: what the result says where the module does not.
     :param may_fail: whether the step goes on, and does not fail, where this one does.
     :param always: whether it is executed also where one before it failed.
     :param says: gives the text of its result for the person who runs the playbook; empty where there is none.
@@ -29,6 +30,7 @@ class Call:
     options: Options = field(default_factory=dict)
     interpreter: str = ""
     told: Options = field(default_factory=dict)
+    assumed: Options = field(default_factory=dict)
     may_fail: bool = False
     always: bool = False
     says: t.Callable[[t.Mapping[str, t.Any]], str] | None = None

@@ -54,13 +54,15 @@ def serves(plan: HostPlan, run: Run) -> list[Call]:
     """The reconciler; then administrator, users, keys, definitions, models and proof of a server, with what is told of it."""
     host = plan.host
     told, reconciler = serve.served(host), _reconciler(host)
+    # The server knows its own version, and what became of the models.
+    assumed = {name: told.pop(name) for name in ("version", "models")}
     if _cannot_be_asked(plan, run):
-        return [*reconciler, Call("", told=told)]
+        return [*reconciler, Call("", told=told, assumed=assumed)]
     # The users of a release that check mode would replace are another matter.
     replaced = run.check_mode and plan.service.differs
     accounts = {} if replaced else serve.accounts(host)
     options = {**_of_models(plan, run), **accounts, "definitions": host.value("xinference_definitions") or []}
-    return [*reconciler, Call("xinference_serve", options, _interpreter(plan), told)]
+    return [*reconciler, Call("xinference_serve", options, _interpreter(plan), told, assumed)]
 
 
 def _cannot_be_asked(plan: HostPlan, run: Run) -> bool:

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._calls import CallingAction
@@ -178,3 +180,25 @@ def test_a_call_that_may_fail_does_not_end_its_step():
     assert [(each["module"], each["failed"]) for each in results] == [
         ("fails", False), ("one", False), ("fails", True), ("last", False)
     ]  # fmt: skip
+
+
+class Answers(CallingAction):
+    """An action whose host answers whatever it likes."""
+
+    def __init__(self):
+        self._task = SimpleNamespace(copy=SimpleNamespace, delegate_to=None)
+        self._connection = self._play_context = self._loader = self._templar = None
+        self._shared_loader_obj = SimpleNamespace(action_loader=SimpleNamespace(get=lambda name, **options: None))
+
+    def run(self, tmp=None, task_vars=None):
+        raise NotImplementedError
+
+    def _execute_module(self, *args, **options):
+        return {"cluster": "another", "api_key_file": "/tmp/mine", "version": "4.2.0", "changed": True}
+
+
+def test_no_host_says_what_the_step_tells():
+    """Role dify registers keys by the cluster of such a result."""
+    told, assumed = {"cluster": "own", "api_key_file": "/opt/key"}, {"version": "4.1.0", "models": []}
+    (result,) = Answers().executed([Call("xinference_key", told=told, assumed=assumed)], {})
+    assert result == {**told, "version": "4.2.0", "models": [], "changed": True}

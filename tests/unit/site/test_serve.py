@@ -150,13 +150,13 @@ def test_a_key_of_the_inventory_is_told_to_the_server_and_to_nobody_else(host):
     given = host({"xinference_client_key": "xf-secret", "xinference_admin_password": "a-password"}, found=RUNS)
     call = step("serve", given)
     assert call.options["keys"][0]["key"] == "xf-secret"
-    assert "xf-secret" not in repr(call.told) and "a-password" not in repr(call.told)
+    assert "xf-secret" not in repr((call.told, call.assumed)) and "a-password" not in repr((call.told, call.assumed))
 
 
 def test_check_mode_asks_no_server_that_is_not_there_and_no_users_of_another_release(host):
     models = {"xinference_models": [MODEL]}
     stopped = step("serve", host(models, found={"services": RECONCILERS}), check=True)
-    assert stopped.module == "" and stopped.told["models"][0]["state"] == "unknown"
+    assert stopped.module == "" and stopped.assumed["models"][0]["state"] == "unknown"
     assert calls("models", HostPlan.of(host(models)), Run(check_mode=True), {}) == []
     replaced = step("serve", host(models, found={**RUNS, "current": "2.12.0-a"}), check=True)
     assert replaced.module == "xinference_serve" and "users" not in replaced.options
@@ -166,7 +166,10 @@ def test_check_mode_asks_no_server_that_is_not_there_and_no_users_of_another_rel
 
 
 def test_what_other_roles_are_told(host):
-    told = step("serve", host({"xinference_models": [MODEL], "models_reconcile": True}, found=RUNS)).told
+    call = step("serve", host({"xinference_models": [MODEL], "models_reconcile": True}, found=RUNS))
+    told = {**call.told, **call.assumed}
+    # Of these the server says more; no other one may come from its host.
+    assert set(call.assumed) == {"version", "models"}
     assert told == {
         "cluster": "gpu01",
         "version": "4.1.0",
