@@ -282,3 +282,13 @@ def test_why_an_old_key_stays():
     assert said.startswith(
         "gpu1: the old key of cluster one stays valid beside the new one: Dify lab: down. | Dify office: down. Mend"
     )
+
+
+def test_the_keys_of_all_servers_go_to_the_targets_of_any():
+    """The first server of the play may have no targets, and its key be in Difys of another one."""
+    target = {"name": "office", "password": "Orange-7-Kettle"}
+    known = {"first": {"dify_targets": []}, "second": {"dify_targets": [target]}, "third": {}}
+    play = Play([*known], [*known], {}, False, known.__getitem__)
+    assert rotate._of_another(types.SimpleNamespace(play=play)) == [target]
+    none = Play(["first", "third"], [], {}, False, known.__getitem__)
+    assert rotate._of_another(types.SimpleNamespace(play=none)) == []
