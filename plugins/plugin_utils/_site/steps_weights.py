@@ -51,6 +51,12 @@ def _seed(plan: HostPlan, run: Run) -> Options | None:
             f"{plan.host.who}: the weights must come from {seed}, which failed or is not in this batch (serial). Run again when it "
             'works, or with -e xinference_weights_seed="" to fetch them from their sources.'
         )
+    url = str(given["url"])
+    # A path would be one of this host, which a bundle has, and no other host may name. In check mode nothing is served.
+    if url and not url.startswith("http://"):
+        raise ModelopsError(
+            f"{plan.host.who}: {seed} serves weights by http, and says {url!r}. See whether {seed} is as it was installed."
+        )
     return {**given, "token": run.secret(seed)}
 
 

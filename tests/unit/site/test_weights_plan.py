@@ -100,6 +100,12 @@ def test_a_seed_that_failed_is_named(seeded, known):
         step("weights", seeded("gpu02", SOURCE), known)
 
 
+def test_a_seed_names_no_file_of_the_host_that_gets_weights(seeded):
+    known = run(gpu02={"seed": {"url": "/etc", "weights": {}}})
+    with pytest.raises(ModelopsError, match="gpu02 serves weights by http"):
+        step("weights", seeded("gpu02", SOURCE), known)
+
+
 def test_weights_of_a_bundle_come_before_their_sources(seeded):
     bundled = {"xinference_bundle_result": {"weights": {"url": "/b/weights", "token": "", "weights": {}}}}
     options = step("weights", seeded("gpu02", OTHER, xinference_bundle="/b"), Run(bundled))
