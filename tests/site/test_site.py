@@ -188,7 +188,7 @@ def test_wrong_input_is_refused_before_anything_changes(site):
 
 
 def test_wrong_targets_are_refused_before_anything_changes(site):
-    target = {"email": "a", "password": "b"}
+    target = {"email": "a@example.com", "password": "b"}
     wrong = [
         {**target, "name": "x", "url": "dify"},
         {**target, "name": "y", "url": "http://d", "server_url": "http://localhost:9997"},
