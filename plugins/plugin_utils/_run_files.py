@@ -33,7 +33,7 @@ def keep(kind: str, name: str, secret: str) -> None:
         file.write(secret)
 
 
-def kept(kind: str, name: str) -> str:
+def read(kind: str, name: str) -> str:
     """A secret that was kept; "" where none was."""
     with contextlib.suppress(FileNotFoundError), open(_path(kind, name), encoding="utf-8") as file:
         found = file.read()
@@ -44,7 +44,7 @@ def kept(kind: str, name: str) -> str:
 
 def random(name: str) -> str:
     """A random text that all hosts of this run have by its name. It is made by the one that asks first, before others ask."""
-    found = kept("random", name)
+    found = read("random", name)
     if not found:
         found = secrets.token_urlsafe(30)
         _secrets.hide(found)

@@ -48,6 +48,6 @@ def keep(host: str, key: str) -> None:
     _run_files.keep("keys", host, key)
 
 
-def kept(host: str) -> str:
+def read(host: str) -> str:
     """The key of a host's cluster; "" where none was kept."""
-    return _run_files.kept("keys", host)
+    return _run_files.read("keys", host)

@@ -110,7 +110,7 @@ def _cluster(host: str, source: t.Mapping[str, t.Any]) -> Result:
     """A cluster as an option of the module."""
     models = [{name: model[name] for name in _OF_MODEL if name in model} for model in source["models"]]
     about = {name: source[name] for name in ("cluster", "url", "api_key_file")}
-    return {**about, "models": models, "api_key": keys.kept(host)}
+    return {**about, "models": models, "api_key": keys.read(host)}
 
 
 def _incomplete(seen: Sight) -> str:

@@ -31,7 +31,7 @@ def rotate(task: Task) -> dict[str, t.Any]:
     targets = task.targets() or _of_another(task)
     rotated = {host: native(value) for host, value in task.play.having(ROTATED).items() if "old" in value}
     clusters = [
-        {"cluster": found["cluster"], "old": found["old"], "api_key": keys.kept(host)}
+        {"cluster": found["cluster"], "old": found["old"], "api_key": keys.read(host)}
         for host, found in rotated.items()
     ]
     answers, told = task.in_workspaces("replace_keys", targets, clusters)

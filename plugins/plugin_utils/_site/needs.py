@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import named, rotation
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import rotation, worker_stop
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
 
 
@@ -56,9 +56,9 @@ PLAYBOOKS: dict[str, PlaybookNeeds] = {
     "rotate": PlaybookNeeds(("xinference", "dify"), users=False, own=rotation.refusals),
     # The models of a server are captured, whatever the inventory declares. Of dify_targets the connection is enough.
     "capture": PlaybookNeeds(("xinference",), ("dify_capture_dest",), users=False),
-    "drain": _HOST._replace(own=named.refusals),
-    "undrain": _HOST._replace(own=named.refusals),
+    "drain": _HOST._replace(own=worker_stop.refusals),
+    "undrain": _HOST._replace(own=worker_stop.refusals),
     "reload": _HOST,
-    "decommission": _REMOVAL._replace(own=named.refusals),
+    "decommission": _REMOVAL._replace(own=worker_stop.refusals),
     "remove": _REMOVAL,
 }

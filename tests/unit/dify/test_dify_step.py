@@ -173,9 +173,9 @@ def test_a_key_is_kept_for_the_run_and_nobody_else(run_directory):
     assert (
         keys.fetch(connection, "/secrets/client_key") == "sk-0123" and not connection._connection._play_context.no_log
     )
-    assert keys.kept("gpu01") == ""
+    assert keys.read("gpu01") == ""
     keys.keep("gpu01", "sk-0123")
-    assert keys.kept("gpu01") == "sk-0123" and keys.kept("gpu02") == ""
+    assert keys.read("gpu01") == "sk-0123" and keys.read("gpu02") == ""
     (directory,) = run_directory.iterdir()
     assert [path.stat().st_mode & 0o777 for path in (directory, *directory.iterdir())] == [0o700, 0o600]
 
@@ -215,7 +215,7 @@ def test_the_key_is_read_where_a_dify_needs_it(run_directory, monkeypatch):
         "cluster": "one",
         "sheet": "/sheet",
     }
-    assert read == ["/k"] and keys.kept("gpu01") == "sk-0123"
+    assert read == ["/k"] and keys.read("gpu01") == "sk-0123"
     for served in (None, {**SERVED, "api_key_file": ""}, {**SERVED, "models": []}):
         register.cluster(Site(xinference_served=served, **wanted))
     assert read == ["/k"]
@@ -227,7 +227,7 @@ def test_check_mode_comes_before_there_is_a_key(run_directory, monkeypatch):
 
     monkeypatch.setattr(keys, "fetch", nowhere)
     wanted = {"dify_targets": [OFFICE], "dify_connection_sheet": "/sheet", "xinference_served": SERVED}
-    assert register.cluster(Site(check=True, **wanted))["cluster"] == "one" and keys.kept("gpu01") == ""
+    assert register.cluster(Site(check=True, **wanted))["cluster"] == "one" and keys.read("gpu01") == ""
     with pytest.raises(ModelopsError):
         register.cluster(Site(**wanted))
 
