@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 import typing as t
 
-from packaging.requirements import InvalidRequirement, Requirement
-
 from ansible_collections.modelops.inference.plugins.module_utils._address import PROXIES, address_problem, host_problem
 from ansible_collections.modelops.inference.plugins.module_utils._host.release import interpreters
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
@@ -46,6 +44,9 @@ def _requirements(settings: Settings) -> Refusals:
 
 
 def _requirement(line: str) -> bool:
+    # ansible-core requires it; a Python that only imports this module may lack it.
+    from packaging.requirements import InvalidRequirement, Requirement
+
     try:
         Requirement(line)
     except InvalidRequirement:

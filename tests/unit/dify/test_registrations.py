@@ -270,7 +270,7 @@ def test_server_urls_by_cluster_are_addresses():
 def test_why_a_loopback_address_is_refused_is_told_once():
     here = {**OFFICE, "server_url": "http://localhost:1"}
     found = refusals.refusals([source(served("m", "LLM"))], [here, {**here, "name": "lab"}])
-    assert [line.split(":")[0] for line in found[:2]] == ["office", "lab"] and found[2:] == [refusals.LOOPBACK]
+    assert [line.partition(":")[0] for line in found[:2]] == ["office", "lab"] and found[2:] == [refusals.LOOPBACK]
 
 
 def test_models_that_dify_does_not_get_need_no_url():

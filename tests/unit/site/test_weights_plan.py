@@ -37,7 +37,7 @@ def seeded(host):
     return make
 
 
-def run(of=None, batch=HOSTS, **results):
+def run(of=None, batch=tuple(HOSTS), **results):
     """A run in which hosts have these plans of their weights."""
     plans = {name: {"xinference_found": {"plan": {"weights": plan}}} for name, plan in (of or {}).items()}
     for name, result in results.items():
