@@ -12,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -29,6 +29,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.host impo
 )
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import PLAYBOOKS
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.weights import lost_files
 from ansible_collections.modelops.inference.plugins.plugin_utils._validation import validated
 from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables, native
 
@@ -81,7 +82,9 @@ class ActionModule(ActionBase):
             raise AnsibleActionFail(_secrets.redacted(str(exc))) from exc
         if not options["found"]:
             self._show(plans)
-        refusals = tuple(each for plan in plans for each in plan.refusals)
+        refusals = tuple(
+            each for plan in plans for each in (*plan.refusals, *lost_files(plan.host, plan.weights, self._has_file))
+        )
         return _refused(parts[0], refusals) or {**found, "changed": False, **_told(plans)}
 
     def _parts(self, variables: Variables, options: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> list[Host]:
@@ -102,6 +105,13 @@ class ActionModule(ActionBase):
             return None
         pretends = pretended(AcceleratorVariables(self._templar, variables.given))
         return accelerator.options(host.settings, controller=accelerator.controller_boot_id(), pretended=pretends)
+
+    def _has_file(self, name: str) -> bool:
+        """Whether the controller has a file, where xinference_weights looks for it, too."""
+        try:
+            return bool(self._find_needle("files", name))
+        except AnsibleError:
+            return False
 
     def _read(self, host: Host, asked: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         bundles = host.request.step == "bundle"

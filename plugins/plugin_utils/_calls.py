@@ -94,4 +94,12 @@ def merged(results: t.Sequence[Result]) -> Result:
         given = [each["diff"] for each in results if each.get("diff")]
         diffs = [part for diff in given for part in (diff if isinstance(diff, list) else [diff])]
         found.update({"diff": diffs} if diffs else {})
-    return found
+    return _of_failure(found) if found.get("failed") else found
+
+
+# Ansible prints every key of a failure, and the message has all that a person needs of the others.
+_KEPT = {"failed", "msg", "changed", "diff", "plan", "exception", "warnings", "deprecations", "rc", "stdout", "stderr"}
+
+
+def _of_failure(result: Result) -> Result:
+    return {key: value for key, value in result.items() if key in _KEPT or key.startswith(("_ansible", "module_"))}

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import refusals, sheet, summary
@@ -48,6 +50,9 @@ def check(task: Task, hosts: t.Container[str] | None = None) -> Result:
     :param hosts: hosts of the clusters that are registered; None for all.
     """
     targets = task.targets()
+    lacking = lacks_requests(task.get("dify_run_on"), task.get("dify_python")) if targets else ""
+    if lacking:
+        raise ModelopsError(lacking)
     found = {host: task.play.declared(host) for host in task.play.hosts if hosts is None or host in hosts}
     declared = {host: native(value) for host, value in found.items() if value is not None and value is not UNKNOWN}
     sources = list(declared.values())
@@ -62,6 +67,21 @@ def check(task: Task, hosts: t.Container[str] | None = None) -> Result:
             + " ".join(unknown)
         )
     return {"changed": False}
+
+
+def lacks_requests(run_on: str, python: str) -> str:
+    """Why Dify's modules cannot run in this process's own interpreter; empty where they can, or another one runs them.
+
+    :param run_on: the variable ``dify_run_on``.  :param python: ``dify_python``.
+    """
+    # Its default is told in words where the role's variables are not those of the play.
+    own = run_on == "localhost" and (python == sys.executable or not python.startswith("/"))
+    if not own or importlib.util.find_spec("requests"):
+        return ""
+    return (
+        f"dify_targets: the Python of this Ansible ({sys.executable}) has no package requests, by which Dify is reached. Install it "
+        f"({sys.executable} -m pip install requests), or name a Python that has it as dify_python. Nothing was changed."
+    )
 
 
 def register(task: Task) -> Result:

@@ -47,7 +47,7 @@ def summary(servers: Hosts, computing: Hosts, *, check: bool, undo: str) -> list
         for host, known in servers.items():
             if (known.get("xinference_served") or {}).get("version"):
                 lines += _server(host, known)
-    return [*lines, _field("undo", f"{undo}, with the same inventory")]
+    return [*lines, _field("undo", f"{undo}, with the same inventory and variables")]
 
 
 def undo_command(playbooks: str, bin_site: bool) -> str:

@@ -74,6 +74,21 @@ def seed(host: Host) -> str:
     return named if named in host.settings.inventory.play_hosts and not host.value("xinference_bundle") else ""
 
 
+def lost_files(host: Host, weights: Weights, there: t.Callable[[str], bool]) -> t.Iterator[str]:
+    """Refusals of files that the host lacks and the controller has not.
+
+    :param there: whether the controller has a file of this name.
+    """
+    if given_by(host, weights) or host.value("xinference_bundle"):
+        return
+    for source in weights.lacking.values():
+        if source.get("file") and not there(source["file"]):
+            yield (
+                f"xinference_models: source.file {source['file']} is not on the machine that runs Ansible, and this host lacks the "
+                "weights. Put the file there, or correct its path."
+            )
+
+
 def given_by(host: Host, weights: Weights) -> str:
     """The other host that gives this one the weights that it lacks; empty where none does."""
     named = seed(host)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import types
 
 import pytest
@@ -292,3 +293,12 @@ def test_the_keys_of_all_servers_go_to_the_targets_of_any():
     assert rotate._of_another(types.SimpleNamespace(play=play)) == [target]
     none = Play(["first", "third"], [], {}, False, known.__getitem__)
     assert rotate._of_another(types.SimpleNamespace(play=none)) == []
+
+
+def test_a_controller_without_requests_is_told_before_anything_changes(monkeypatch):
+    assert register.lacks_requests("localhost", sys.executable) == ""
+    monkeypatch.setattr(register.importlib.util, "find_spec", lambda name: None)
+    for python in (sys.executable, "The interpreter of Ansible itself"):
+        assert f"{sys.executable} -m pip install requests" in register.lacks_requests("localhost", python)
+    # Another machine or interpreter is asked when it runs.
+    assert register.lacks_requests("gpu01", "auto") == register.lacks_requests("localhost", "/opt/python") == ""

@@ -182,3 +182,10 @@ def test_a_file_of_the_controller(play, tmp_path):
         (weights,) = found[host].values()
         assert Path(weights["path"]).read_bytes() == MODEL and weights["path"].endswith("/house.gguf")
     assert not list(tmp_path.rglob("piece"))
+
+
+def test_a_file_that_is_not_there_is_refused_before_anything_changes(play, tmp_path):
+    source = {"file": str(tmp_path / "house.gguf"), "checksum": SHA}
+    code, output, _found = play(xinference_models=[{"uid": "house", "engine": "llama.cpp", "source": source}])
+    assert code and f"source.file {source['file']} is not on the machine that runs Ansible" in " ".join(output.split())
+    assert set(changed(output).values()) == {0}

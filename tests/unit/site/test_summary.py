@@ -47,7 +47,7 @@ def cards(*names, accelerator="nvidia"):
 def told(servers, computing=None, check=False):
     """The sections of the text, each a list of lines."""
     lines = summary(servers, computing or {}, check=check, undo="undo it")
-    assert lines[0] == "" and lines[-1] == "  undo               undo it, with the same inventory"
+    assert lines[0] == "" and lines[-1] == "  undo               undo it, with the same inventory and variables"
     return [section.splitlines() for section in "\n".join(lines[1:-1]).split("\n\n")]
 
 

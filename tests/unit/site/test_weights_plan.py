@@ -106,6 +106,19 @@ def test_a_seed_names_no_file_of_the_host_that_gets_weights(seeded):
         step("weights", seeded("gpu02", SOURCE), known)
 
 
+def test_a_file_that_the_controller_has_not_is_refused_where_the_host_lacks_it(seeded):
+    house = {"file": "house.gguf", "checksum": "sha256:" + "b" * 64}
+
+    def refused(host, there=()):
+        return list(weights.lost_files(host, HostPlan.of(host).weights, lambda name: name in there))
+
+    (line,) = refused(seeded("", house, SOURCE))
+    assert "source.file house.gguf is not on the machine that runs Ansible" in line
+    assert refused(seeded("", house), there=["house.gguf"]) == refused(seeded("", SOURCE)) == []
+    # Another host gives it, or the bundle has it.
+    assert refused(seeded("gpu02", house)) == refused(seeded("", house, xinference_bundle="/b")) == []
+
+
 def test_weights_of_a_bundle_come_before_their_sources(seeded):
     bundled = {"xinference_bundle_result": {"weights": {"url": "/b/weights", "token": "", "weights": {}}}}
     options = step("weights", seeded("gpu02", OTHER, xinference_bundle="/b"), Run(bundled))
