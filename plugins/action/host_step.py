@@ -14,7 +14,7 @@ from ansible.utils.display import Display
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.plugin_utils import _run_files
-from ansible_collections.modelops.inference.plugins.plugin_utils._calls import CallingAction, merged
+from ansible_collections.modelops.inference.plugins.plugin_utils._calls import CallingAction, merged, of_failure
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import reading, release
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Run
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Request
@@ -52,7 +52,7 @@ class ActionModule(CallingAction):
         result = _secrets.cleaned(result)
         for line in str(result.pop("said", "")).splitlines():
             display.display(line)
-        return result
+        return of_failure(result)
 
 
 def _planned(known: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -94,12 +94,15 @@ def merged(results: t.Sequence[Result]) -> Result:
         given = [each["diff"] for each in results if each.get("diff")]
         diffs = [part for diff in given for part in (diff if isinstance(diff, list) else [diff])]
         found.update({"diff": diffs} if diffs else {})
-    return _of_failure(found) if found.get("failed") else found
+    return found
 
 
 # Ansible prints every key of a failure, and the message has all that a person needs of the others.
 _KEPT = {"failed", "msg", "changed", "diff", "plan", "exception", "warnings", "deprecations", "rc", "stdout", "stderr"}
 
 
-def _of_failure(result: Result) -> Result:
+def of_failure(result: Result) -> Result:
+    """A result as it is, or of one that failed the part that people read."""
+    if not result.get("failed"):
+        return result
     return {key: value for key, value in result.items() if key in _KEPT or key.startswith(("_ansible", "module_"))}
