@@ -4,7 +4,7 @@
 """Renders what a command prints in a terminal as a picture, by rich (requirements/test.txt has it).
 
     ANSIBLE_FORCE_COLOR=1 bin/site >screen
-    tail -n 32 screen | .venvs/test/bin/python docs/picture.py bin/site docs/images/quickstart.svg
+    tail -n 38 screen | .venvs/test/bin/python docs/picture.py bin/site docs/images/quickstart.svg
 
 Its home directory stands as ~.
 """
@@ -21,7 +21,7 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
-WIDTH = 110
+WIDTH = 132
 # The reader's own font: the template would fetch one from a server.
 TEMPLATE = re.sub(r"@font-face {{.*?}}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 
