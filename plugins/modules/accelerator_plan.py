@@ -33,7 +33,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Read cards, driver, packages and kernel, and plan
+- name: Read the host and plan the changes
   modelops.inference.accelerator_plan:
   register: accelerator_found
 """

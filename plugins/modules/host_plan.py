@@ -75,7 +75,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Read the host, and plan
+- name: Read the host and plan the changes
   modelops.inference.host_plan:
     playbook: site
   register: xinference_found

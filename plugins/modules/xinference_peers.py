@@ -49,7 +49,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Try the network of the cluster
+- name: Test the network of the cluster
   modelops.inference.xinference_peers:
     cluster: paris
     members: "{{ xinference_clusters.paris }}"

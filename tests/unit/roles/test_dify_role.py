@@ -150,7 +150,7 @@ def test_registers_once_and_then_changes_nothing(newest, cluster, play):
     assert again.executed == ["dify_workspaces"]
     # Each task costs a run of the site on each host: who adds one says so here.
     tasks = re.findall(r"^TASK \[modelops.inference.dify : (.*)\]", again.out, re.M)
-    assert tasks[-2:] == ["Register the models", "Register the models with every Dify"] and len(tasks) == 6
+    assert tasks[-2:] == ["Register the models with Dify", "Register the models with every Dify"] and len(tasks) == 6
     assert len(newest.sent("POST", "/login")) == 1
     assert dict(cluster.server.counts) == {"GET": 1}
     for run in (first, again):

@@ -109,7 +109,7 @@ def test_one_host_fetches_and_gives_to_the_others(play, origin, tmp_path):
 
     code, output, _found = play(xinference_weights_seed=HOSTS[0])
     assert code == 0 and len(origin.asked) == 2
-    assert changed(output) == dict.fromkeys(HOSTS, 0) and "Fetch weights" not in output
+    assert changed(output) == dict.fromkeys(HOSTS, 0) and "Download weights" not in output
 
 
 def test_a_host_that_came_later_gets_them_from_the_first(play, origin, tmp_path):
