@@ -45,7 +45,9 @@ def test_the_readme_stays_short():
     assert len((ROOT / "README.md").read_text().splitlines()) < 150
 
 
-HOW_TO = "adopt accelerators bundle day2 dify fleet models modules secrets security shared-card tutorial upgrade".split()
+HOW_TO = (
+    "adopt accelerators bundle day2 dify fleet models modules secrets security shared-card tutorial upgrade".split()
+)
 
 
 @pytest.mark.parametrize("name", HOW_TO)
