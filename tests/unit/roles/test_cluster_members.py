@@ -9,7 +9,6 @@ import pytest
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.modelops.inference.plugins.filter.cluster_members import cluster_members
-from ansible_collections.modelops.inference.plugins.filter.known_hosts import known_hosts
 
 GROUPS = {
     "xinference_supervisors": ["a1", "b1"],
@@ -100,16 +99,3 @@ def test_a_cluster_that_is_named_by_a_number():
     assert [worker["host"] for worker in cluster_members(GROUPS, hostvars)["7"]["workers"]] == ["a1", "a2"]
     with pytest.raises(AnsibleFilterError, match="b2: its cluster 'default' has no supervisor.*supervisors of 7"):
         cluster_members({**GROUPS, "xinference_supervisors": ["a1"]}, hostvars)
-
-
-@pytest.mark.parametrize(
-    "pattern", ["a2", "a2,b2", "xinference_workers:!b2", "&xinference_workers,a*", "b[1:2]", "~a.|b.", ["a2", "b2"]]
-)
-def test_a_pattern_of_hosts_that_are_there(pattern):
-    assert known_hosts(pattern, GROUPS) == (pattern if isinstance(pattern, str) else "a2,b2")
-
-
-@pytest.mark.parametrize("pattern", ["a22", "a2,a22", "xinference_workers:!a22", ["a2", "a22"]])
-def test_a_pattern_that_names_a_host_that_is_not_there(pattern):
-    with pytest.raises(AnsibleFilterError, match="^a22: no host and no group of this inventory has that name"):
-        known_hosts(pattern, GROUPS)

@@ -88,6 +88,8 @@ def test_nobody_is_drained_by_itself(play, server):
     assert status and "gpu1 (cluster default): the host is no worker of a cluster" in said
     status, said = play("drain", "-e", "xinference_drain_hosts=gpu3,gpu33")
     assert status and "gpu33: no host and no group of this inventory has that name" in said
+    status, said = play("drain", "--limit", "gpu1")
+    assert status and "drain does not run on gpu1, which --limit names." in said
     assert not server.requests
 
 
@@ -97,7 +99,7 @@ def test_each_play_is_of_the_hosts_that_drain_asks_for():
     }
     asked = plays["drain"][0]["hosts"]
     assert "known_hosts" in asked
-    assert {each["hosts"] for name in plays for each in plays[name]} == {asked}
+    assert {each["hosts"].replace(name, "drain") for name in plays for each in plays[name]} == {asked}
 
 
 def test_a_wrong_variable_is_refused_of_every_host_before_the_first_is_drained(play, server):

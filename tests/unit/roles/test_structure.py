@@ -29,11 +29,11 @@ FILTERS = sorted(path for path in ROOT.glob("plugins/filter/*.py") if path.name 
 
 #: Metric -> its maximum. Lower a number when you have made it less; the goal is behind it.
 MOST = {
-    "expressions": 163,  # 350
+    "expressions": 161,  # 350
     "private variables": 7,  # 40
     "private variables that others read": 0,  # 0
     "public filters": 2,  # 3
-    "lines": 3252,  # 5,000
+    "lines": 3245,  # 5,000
     "files with a single task": 5,  # 0
 }
 RAISED = (
