@@ -198,6 +198,15 @@ class XinferenceServer:
         raise Refused(405 if known else 404, "Method Not Allowed" if known else "Not Found", plain=True)
 
 
+def _encoded(body: t.Any) -> tuple[str, bytes]:
+    """Content type and bytes of a body."""
+    if isinstance(body, bytes):
+        return "audio/wav", body
+    if isinstance(body, _Text):
+        return "text/plain; charset=utf-8", body.encode()
+    return "application/json", json.dumps(body).encode()
+
+
 def _handler(server: XinferenceServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -243,16 +252,14 @@ def _handler(server: XinferenceServer) -> type[BaseHTTPRequestHandler]:
                 return exc.status, {"detail": server.refusal(exc)}
 
         def _send(self, status: int, body: t.Any) -> None:
-            plain = isinstance(body, _Text)
-            data = body if isinstance(body, bytes) else body.encode() if plain else json.dumps(body).encode()
-            content = (
-                "audio/wav" if isinstance(body, bytes) else "text/plain; charset=utf-8" if plain else "application/json"
-            )
+            content, data = _encoded(body)
             self.send_response(status)
             self.send_header("Content-Type", content)
             self.send_header("Content-Length", str(len(data)))
             if status == 401:
                 self.send_header("WWW-Authenticate", "Bearer")
+            if self.close_connection:
+                self.send_header("Connection", "close")
             self.end_headers()
             with contextlib.suppress(BrokenPipeError):  # the client waited no longer
                 self.wfile.write(data)

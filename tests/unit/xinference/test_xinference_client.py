@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from servers.xinference import PASSWORD
@@ -19,6 +20,22 @@ def connected(server, check_mode=False):
     made = client.Client(_session.Session(server.url, check_mode=check_mode, retries=0), "admin", PASSWORD)
     made.login()
     return made
+
+
+@pytest.mark.parametrize(("url", "header"), [("http://10.0.0.5:9997", "close"), ("https://llm.example.com", None)])
+def test_a_connection_is_kept_where_a_new_one_costs_a_tls_handshake(url, header):
+    session = _session.Session(url)
+    client.Client(session, "admin", PASSWORD)
+    assert session.headers.get("Connection") == header
+
+
+def test_one_of_two_threads_renews_the_token(newest):
+    speaker = connected(newest)
+    speaker._fresh_until = 0.0
+    newest.forget()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _turn: speaker.get("/v1/models"), range(2)))
+    assert [path for _verb, path in newest.requests].count("/v1/auth/refresh") == 1
 
 
 def test_what_is_under_a_uid(xinference):

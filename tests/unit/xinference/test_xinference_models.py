@@ -22,7 +22,7 @@ from servers.xinference.models import Refused
 
 from ansible_collections.modelops.inference.plugins.module_utils import _directory, _disk, _session
 from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch, operations
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch, operations, proof
 
 NO_ANSWER = "http://127.0.0.1:9"
 # GET /status, /v1/cluster/auth, /v1/cluster/version, /v1/models, /v1/models/instances, /v1/autostart/models
@@ -75,6 +75,20 @@ def test_a_second_run_changes_nothing(apply, xinference, llm, embedding):
     assert result["plan"] == [] and result["progress"] == []
     assert [m["action"] for m in result["models"]] == ["none", "none"]
     assert xinference.changes() == []
+
+
+def test_proofs_do_not_wait_for_each_other(apply, newest, llm, embedding, monkeypatch):
+    both = threading.Barrier(2, timeout=10)
+    alone = proof.prove
+
+    def prove(*words):
+        both.wait()
+        return alone(*words)
+
+    monkeypatch.setattr(proof, "prove", prove)
+    result = apply(newest, [llm(), embedding()])
+    assert not result.failed, result["msg"]
+    assert [model["proof"]["ok"] for model in result["models"]] == [True, True]
 
 
 @pytest.mark.parametrize("count", [1, 10, 100])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
 import typing as t
 from email.utils import parsedate_to_datetime
@@ -67,6 +68,11 @@ class Access:
         self._refresh_token: str | None = None
         self._fresh_until: float | None = None
         self._version: str | None = None
+        self._renewal = threading.Lock()
+        # Xinference's sockets keep Nagle's algorithm, so each further request of a connection waits 40 ms for a delayed
+        # acknowledgement (4.1.0: 45 ms, and 3 ms on a new connection). A new TLS connection would cost as much.
+        if not session.base_url.startswith("https:"):
+            session.headers["Connection"] = "close"
         _secrets.hide(password)
 
     @property
@@ -241,8 +247,11 @@ class Access:
 
     def _keep_fresh(self) -> None:
         """Replaces a token before it ends, so that no request is ever sent with a dead one."""
-        if self._fresh_until is None or time.monotonic() < self._fresh_until:
-            return
+        with self._renewal:
+            if self._fresh_until is not None and time.monotonic() >= self._fresh_until:
+                self._renew_token()
+
+    def _renew_token(self) -> None:
         if self._refresh_token:
             answer = self.session.post(
                 "/v1/auth/refresh",

@@ -14,6 +14,7 @@ from __future__ import annotations
 import time
 import typing as t
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from ansible_collections.modelops.inference.plugins.module_utils import _locks as locks
@@ -366,20 +367,23 @@ class _Run:
                 self.warnings += unasked_vision(model, self.actual)
 
     def _prove(self, work: launch.Work) -> dict[str, proof.Proof]:
+        """One proof for each model that serves; several at a time, because each waits for another process."""
         settings = self.settings
         if settings.prove == "never":
             return {}
-        proofs = {}
+        asked = []
         for model, outcome in zip(self.wanted, work.outcomes):
             serves = model.present and outcome.phase in (READY, DIFFERS)
-            if not serves or (settings.prove == "changed" and outcome.action == "none"):
-                continue
+            if serves and (settings.prove == "always" or outcome.action != "none"):
+                asked.append(model)
+
+        def prove(model: models.Model) -> proof.Proof:
             dimensions = (model.options["definition"] or {}).get("dimensions")
             abilities = _abilities(model.uid, self.actual)
-            proofs[model.uid] = proof.prove(
-                self.client, model.uid, model.type, abilities, dimensions, settings.prove_timeout
-            )
-        return proofs
+            return proof.prove(self.client, model.uid, model.type, abilities, dimensions, settings.prove_timeout)
+
+        with ThreadPoolExecutor(max_workers=settings.parallel) as pool:
+            return {found.uid: found for found in pool.map(prove, asked)}
 
     def _report(self, work: launch.Work, proofs: t.Mapping[str, proof.Proof]) -> dict[str, t.Any]:
         rows = [row_of(m, o, self.actual, proofs.get(m.uid)) for m, o in zip(self.wanted, work.outcomes)]
