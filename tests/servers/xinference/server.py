@@ -207,6 +207,15 @@ def _encoded(body: t.Any) -> tuple[str, bytes]:
     return "application/json", json.dumps(body).encode()
 
 
+def _headers(status: int, content: str, length: int, closes: bool) -> dict[str, str]:
+    headers = {"Content-Type": content, "Content-Length": str(length)}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if closes:
+        headers["Connection"] = "close"
+    return headers
+
+
 def _handler(server: XinferenceServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -254,12 +263,8 @@ def _handler(server: XinferenceServer) -> type[BaseHTTPRequestHandler]:
         def _send(self, status: int, body: t.Any) -> None:
             content, data = _encoded(body)
             self.send_response(status)
-            self.send_header("Content-Type", content)
-            self.send_header("Content-Length", str(len(data)))
-            if status == 401:
-                self.send_header("WWW-Authenticate", "Bearer")
-            if self.close_connection:
-                self.send_header("Connection", "close")
+            for name, value in _headers(status, content, len(data), self.close_connection).items():
+                self.send_header(name, value)
             self.end_headers()
             with contextlib.suppress(BrokenPipeError):  # the client waited no longer
                 self.wfile.write(data)
