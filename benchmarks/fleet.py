@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What many hosts cost the controller: a no-change run of site.yml against `ansible -m ping` of the same hosts, forks 50.
+"""What many hosts cost the controller: a no-op run of site.yml against `ansible -m ping` of the same hosts, forks 50.
 
     .venv/bin/python benchmarks/fleet.py [--hosts 50 200] [--clusters 1]
 
@@ -88,7 +88,7 @@ def main():
     options = parser.parse_args()
     print(f"Load of the machine before: {os.getloadavg()[0]:.1f}, cores: {os.cpu_count()}\n")
     print(
-        "| hosts | ping, s | no-change run, s | run / ping | CPU of ping, s | CPU of run, s | ansible-playbook, MiB | all, MiB |"
+        "| hosts | ping, s | no-op run, s | run / ping | CPU of ping, s | CPU of run, s | ansible-playbook, MiB | all, MiB |"
     )
     print("|---|---|---|---|---|---|---|---|", flush=True)
     for count in options.hosts:

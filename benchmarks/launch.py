@@ -7,7 +7,7 @@
     python3 benchmarks/launch.py [--environment .venvs/xinference/releases/4.1.0] [--port 9995] [--models 2 4 8]
 
 Starts an Xinference from an environment that bin/test integration made, with a home of its own, launches the same models
-both ways on it, and counts the requests of a no-change run against the tests' own server. Prints the tables of
+both ways on it, and counts the requests of a no-op run against the tests' own server. Prints the tables of
 docs/benchmarks.md. Needs .venv, as bin/site makes it.
 """
 
@@ -119,7 +119,7 @@ def requests():
     )
     try:
         url = server.stdout.readline().split(" on ")[1].split(",")[0]
-        print("\n| models | requests of a no-change run | with `prove: always` | seconds |\n|---|---|---|---|")
+        print("\n| models | requests of a no-op run | with `prove: always` | seconds |\n|---|---|---|---|")
         for count in (1, 10, 100):
             models = [{"uid": f"model-{n}", "name": "bge-m3", "type": "embedding"} for n in range(count)]
             xinference_models(url, models)

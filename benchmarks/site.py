@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What bin/site costs on one host: cold, warm, and with nothing to change.
+"""What bin/site costs on one host: cold, warm, and as a no-op.
 
     python3 benchmarks/site.py [--port 9996] [--repeat 5]
 
@@ -60,7 +60,7 @@ def size(folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", default="9996", help="port of the server it starts")
-    parser.add_argument("--repeat", type=int, default=5, help="how often the no-change run and the ping are timed")
+    parser.add_argument("--repeat", type=int, default=5, help="how often the no-op run and the ping are timed")
     options = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="modelops-bench-")
     env = dict(os.environ, MODELOPS_DIR=f"{folder}/site")
@@ -86,17 +86,17 @@ def main():
     print(f"| controller environment (.venv) | {controller:.1f} |")
     print(f"| first, nothing there, uv's cache empty | {cold:.1f} |")
     print(f"| again after remove.yml that kept the data | {warm:.1f} |")
-    print(f"| nothing to change, median of {options.repeat} | {statistics.median(same):.2f} |")
+    print(f"| no-op, median of {options.repeat} | {statistics.median(same):.2f} |")
     print(f"| `ansible -m ping`, median of {options.repeat} | {statistics.median(pings):.2f} |")
-    print(f"\nNo-change run / ping: **{statistics.median(same) / statistics.median(pings):.2f}**\n")
+    print(f"\nNo-op run / ping: **{statistics.median(same) / statistics.median(pings):.2f}**\n")
     print("| phase of the first run | seconds |\n|---|---|")
     for name, seconds in phases(cold_lines).most_common():
         print(f"| {name} | {seconds:.1f} |")
-    print("\n| module execution of a no-change run | seconds |\n|---|---|")
+    print("\n| module execution of a no-op run | seconds |\n|---|---|")
     for line in lines:
         if line["kind"] == "module":
             print(f"| {line['name']} | {line['seconds']:.2f} |")
-    print("\n| API requests of a no-change run | |\n|---|---|")
+    print("\n| API requests of a no-op run | |\n|---|---|")
     for line in lines:
         if line["kind"] == "requests":
             print(f"| {line['name']} | {', '.join(f'{n} {verb}' for verb, n in sorted(line['counts'].items()))} |")
