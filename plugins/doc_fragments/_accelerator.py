@@ -11,56 +11,58 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   accelerator:
-    description: The accelerator to compute with. V(auto) takes what is there, and V(none) the CPU, whatever is there.
+    description: Accelerator on which the host computes. V(auto) uses the available cards. V(none) uses the CPU and ignores all cards.
     type: str
     choices: [auto, nvidia, amd, ascend, none]
     default: auto
   branch:
     description:
-      - Branch (V(580)) or exact version (V(580.95.05)) of NVIDIA's driver, in quotes.
-      - Empty keeps a driver that a build of PyTorch runs with, and otherwise takes the long-term branch that cards and CUDA need.
+      - Branch (V(580)) or exact version (V(580.95.05)) of NVIDIA's driver. Quote the value.
+      - If empty, an installed driver that a PyTorch build supports stays. Otherwise the plan selects the long-term branch that the cards
+        and CUDA need.
     type: str
     default: ""
   kernel_modules:
-    description: NVIDIA's open or proprietary kernel modules. V(auto) goes by the generation of the cards.
+    description: Flavor of NVIDIA's kernel modules, either open or proprietary. V(auto) selects it by the generation of the cards.
     type: str
     choices: [auto, open, proprietary]
     default: auto
   modules_from:
-    description: Whether the kernel module is compiled on the host, or comes compiled from the repository.
+    description: Whether the kernel module is compiled on the host or installed as a compiled package from the repository.
     type: str
     choices: [dkms, precompiled]
     default: dkms
   cuda:
     description:
-      - CUDA major of the build of PyTorch, such as V(13).
-      - V(0) takes the newest that cards, and a driver that may not be changed, can run.
+      - Major version of CUDA for the PyTorch build, such as V(13).
+      - V(0) selects the newest version that the cards support. If the driver must not change, it must also support that version.
     type: int
     default: 0
   torch:
     description:
-      - The build of PyTorch that is installed whatever the plan says, as PyTorch calls it, such as V(cu126), V(cpu) or V(default).
-      - It asks no more of a driver than it needs. V(auto) follows the plan.
+      - PyTorch build to install regardless of the plan, by PyTorch's name, such as V(cu126), V(cpu) or V(default).
+      - The driver must only meet the requirement of this build. V(auto) follows the plan.
     type: str
     default: auto
   manage:
-    description: Whether a driver may be installed or changed. Otherwise the plan says whether what is there will do.
+    description:
+      - Whether the plan may install or change a driver. If V(false), the plan only reports whether the installed driver is suitable.
     type: bool
     default: true
   source:
     description:
-      - Where NVIDIA's driver comes from. V(distribution) takes the newest that the distribution has, and a build of PyTorch
-        that runs with it; V(vendor) is NVIDIA's repository.
-      - V(auto) takes the distribution's where it has the branch that is wanted.
+      - Source of NVIDIA's driver. V(distribution) selects the newest branch of the distribution, with a PyTorch build that runs on it.
+        V(vendor) selects NVIDIA's repository.
+      - V(auto) selects the distribution if it has the requested branch.
     type: str
     choices: [auto, distribution, vendor]
     default: auto
   container_is_host:
-    description: Plans in a container as on a host, for tests of the packages. A container's driver is its host's.
+    description: Whether to plan in a container as on a host, for tests of the packages. A container normally uses its host's driver.
     type: bool
     default: false
   container_toolkit:
-    description: Whether nvidia-container-toolkit is wanted.
+    description: Whether nvidia-container-toolkit is required.
     type: bool
     default: false
   hold:
@@ -68,21 +70,22 @@ options:
     type: bool
     default: true
   ascend_files:
-    description: Which of Huawei's files are at hand.
+    description: Parts for which Huawei's installers are available.
     type: list
     elements: str
     choices: [driver, firmware, cann]
     default: []
   record:
-    description: File of the role's record where the connection is not by root, who has C(/var/lib/modelops/accelerator.json).
+    description: Path of the role's record if the connecting user is not root. Root uses C(/var/lib/modelops/accelerator.json).
     type: path
     default: ""
   root:
-    description: Directory that is read in place of C(/), such as a mounted image. Then no program is started.
+    description: Directory to read in place of C(/), such as a mounted image. With this option the module starts no program.
     type: path
     default: /
   role:
-    description: For the role accelerator alone, which declares here what it does beside the plan. C(role) is then returned.
+    description:
+      - Variables of the role accelerator that extend the plan. The module then also returns C(role). Only the role uses this option.
     type: dict
     suboptions:
       host:
@@ -90,29 +93,29 @@ options:
         type: str
         required: true
       groups:
-        description: Its groups in the inventory.
+        description: Inventory groups of the host.
         type: list
         elements: str
         default: []
       state:
-        description: Whether the driver is installed, or what the role installed is removed.
+        description: Whether the driver is installed. V(absent) removes the parts that the role installed.
         type: str
         choices: [present, absent]
         default: present
       kernel:
-        description: Whether the host's kernel is asked for anything. Tests in a container say no.
+        description: Whether the module may change the host's kernel. Tests in a container set V(false).
         type: bool
         default: true
       etc:
-        description: Directory that is written in place of C(/etc), for tests.
+        description: Directory to write in place of C(/etc), for tests.
         type: path
         default: /etc
       repositories:
-        description: Mirrors, by the name of the repository with C(url) and C(key).
+        description: Mirrors by name of the repository, each with C(url) and C(key).
         type: dict
         default: {}
       packages:
-        description: By vendor, what a driver's installation installs in place of the packages that the role knows, for tests.
+        description: Packages by vendor that replace the role's own list of driver packages, for tests.
         type: dict
         default: {}
       ascend_files:
@@ -121,44 +124,45 @@ options:
         elements: dict
         default: []
       huge_pages:
-        description: Number of huge pages of 2 MiB. V(0) leaves them as they are.
+        description: Number of huge pages of 2 MiB to reserve. V(0) leaves the setting unchanged.
         type: int
         default: 0
       governor:
-        description: Governor of the CPU's frequency. Empty leaves it as it is.
+        description: CPU frequency governor. Empty leaves the setting unchanged.
         type: str
         default: ""
       reboot_ok:
-        description: Whether the host may be started again.
+        description: Whether the role may restart the host.
         type: bool
         default: false
       controller:
-        description: C(/proc/sys/kernel/random/boot_id) of the controller, whose kernel is never started again.
+        description: Content of C(/proc/sys/kernel/random/boot_id) on the controller. The role never restarts this kernel.
         type: str
         default: ""
       service:
-        description: Name of Xinference's service. Empty for none.
+        description: Name of Xinference's service. Empty if no service exists.
         type: str
         default: ""
       user:
-        description: User that Xinference's service runs as. Empty for the one who connects.
+        description: User that runs Xinference's service. Empty uses the connecting user.
         type: str
         default: ""
       directory:
-        description: C(xinference_dir) of the host.
+        description: Value of C(xinference_dir) of the host.
         type: path
         default: /opt/xinference
       server_stops:
-        description: Whether Xinference is stopped before the driver is removed, so that its processes are in nobody's way.
+        description: Whether Xinference is stopped before the driver is removed, so that its processes do not block the removal.
         type: bool
         default: false
       after:
-        description: Event in the same run that this reading follows, a change or a restart of the host. C(role) tells the failures.
+        description:
+          - Event of the same run after which the module reads the host again, either a change or a restart. C(role) contains its failures.
         type: str
         choices: ["", changed, restarted]
         default: ""
       carried:
-        description: Reasons for a restart that a former reading of the same run returned.
+        description: Reasons for a restart that an earlier reading of the same run returned.
         type: list
         elements: str
         default: []
@@ -172,62 +176,65 @@ options:
     SUBOPTIONS = r"""
 options:
   accelerator:
-    description: What decides with which of its cards the host computes, see RV(accelerator). The options of
-      M(modelops.inference.accelerator_info).
+    description:
+      - Options that determine the cards on which the host computes, see RV(accelerator). They are the options of
+        M(modelops.inference.accelerator_info).
     type: dict
     default: {}
     suboptions:
       accelerator:
-        description: The accelerator to compute with. V(auto) takes what is there, and V(none) the CPU, whatever is there.
+        description: Accelerator on which the host computes. V(auto) uses the available cards. V(none) uses the CPU and ignores all cards.
         type: str
         choices: [auto, nvidia, amd, ascend, none]
         default: auto
       branch:
         description:
-          - Branch (V(580)) or exact version (V(580.95.05)) of NVIDIA's driver, in quotes.
-          - Empty keeps a driver that a build of PyTorch runs with, and otherwise takes the long-term branch that cards and CUDA need.
+          - Branch (V(580)) or exact version (V(580.95.05)) of NVIDIA's driver. Quote the value.
+          - If empty, an installed driver that a PyTorch build supports stays. Otherwise the plan selects the long-term branch that the
+            cards and CUDA need.
         type: str
         default: ""
       kernel_modules:
-        description: NVIDIA's open or proprietary kernel modules. V(auto) goes by the generation of the cards.
+        description: Flavor of NVIDIA's kernel modules, either open or proprietary. V(auto) selects it by the generation of the cards.
         type: str
         choices: [auto, open, proprietary]
         default: auto
       modules_from:
-        description: Whether the kernel module is compiled on the host, or comes compiled from the repository.
+        description: Whether the kernel module is compiled on the host or installed as a compiled package from the repository.
         type: str
         choices: [dkms, precompiled]
         default: dkms
       cuda:
         description:
-          - CUDA major of the build of PyTorch, such as V(13).
-          - V(0) takes the newest that cards, and a driver that may not be changed, can run.
+          - Major version of CUDA for the PyTorch build, such as V(13).
+          - V(0) selects the newest version that the cards support. If the driver must not change, it must also support that version.
         type: int
         default: 0
       torch:
         description:
-          - The build of PyTorch that is installed whatever the plan says, as PyTorch calls it, such as V(cu126), V(cpu) or V(default).
-          - It asks no more of a driver than it needs. V(auto) follows the plan.
+          - PyTorch build to install regardless of the plan, by PyTorch's name, such as V(cu126), V(cpu) or V(default).
+          - The driver must only meet the requirement of this build. V(auto) follows the plan.
         type: str
         default: auto
       manage:
-        description: Whether a driver may be installed or changed. Otherwise the plan says whether what is there will do.
+        description:
+          - Whether the plan may install or change a driver. If V(false), the plan only reports whether the installed driver is suitable.
         type: bool
         default: true
       source:
         description:
-          - Where NVIDIA's driver comes from. V(distribution) takes the newest that the distribution has, and a build of PyTorch
-            that runs with it; V(vendor) is NVIDIA's repository.
-          - V(auto) takes the distribution's where it has the branch that is wanted.
+          - Source of NVIDIA's driver. V(distribution) selects the newest branch of the distribution, with a PyTorch build that runs on it.
+            V(vendor) selects NVIDIA's repository.
+          - V(auto) selects the distribution if it has the requested branch.
         type: str
         choices: [auto, distribution, vendor]
         default: auto
       container_is_host:
-        description: Plans in a container as on a host, for tests of the packages. A container's driver is its host's.
+        description: Whether to plan in a container as on a host, for tests of the packages. A container normally uses its host's driver.
         type: bool
         default: false
       container_toolkit:
-        description: Whether nvidia-container-toolkit is wanted.
+        description: Whether nvidia-container-toolkit is required.
         type: bool
         default: false
       hold:
@@ -235,21 +242,22 @@ options:
         type: bool
         default: true
       ascend_files:
-        description: Which of Huawei's files are at hand.
+        description: Parts for which Huawei's installers are available.
         type: list
         elements: str
         choices: [driver, firmware, cann]
         default: []
       record:
-        description: File of the role's record where the connection is not by root, who has C(/var/lib/modelops/accelerator.json).
+        description: Path of the role's record if the connecting user is not root. Root uses C(/var/lib/modelops/accelerator.json).
         type: path
         default: ""
       root:
-        description: Directory that is read in place of C(/), such as a mounted image. Then no program is started.
+        description: Directory to read in place of C(/), such as a mounted image. With this option the module starts no program.
         type: path
         default: /
       role:
-        description: For the role accelerator alone, which declares here what it does beside the plan. C(role) is then returned.
+        description:
+          - Variables of the role accelerator that extend the plan. The module then also returns C(role). Only the role uses this option.
         type: dict
         suboptions:
           host:
@@ -257,29 +265,29 @@ options:
             type: str
             required: true
           groups:
-            description: Its groups in the inventory.
+            description: Inventory groups of the host.
             type: list
             elements: str
             default: []
           state:
-            description: Whether the driver is installed, or what the role installed is removed.
+            description: Whether the driver is installed. V(absent) removes the parts that the role installed.
             type: str
             choices: [present, absent]
             default: present
           kernel:
-            description: Whether the host's kernel is asked for anything. Tests in a container say no.
+            description: Whether the module may change the host's kernel. Tests in a container set V(false).
             type: bool
             default: true
           etc:
-            description: Directory that is written in place of C(/etc), for tests.
+            description: Directory to write in place of C(/etc), for tests.
             type: path
             default: /etc
           repositories:
-            description: Mirrors, by the name of the repository with C(url) and C(key).
+            description: Mirrors by name of the repository, each with C(url) and C(key).
             type: dict
             default: {}
           packages:
-            description: By vendor, what a driver's installation installs in place of the packages that the role knows, for tests.
+            description: Packages by vendor that replace the role's own list of driver packages, for tests.
             type: dict
             default: {}
           ascend_files:
@@ -288,44 +296,46 @@ options:
             elements: dict
             default: []
           huge_pages:
-            description: Number of huge pages of 2 MiB. V(0) leaves them as they are.
+            description: Number of huge pages of 2 MiB to reserve. V(0) leaves the setting unchanged.
             type: int
             default: 0
           governor:
-            description: Governor of the CPU's frequency. Empty leaves it as it is.
+            description: CPU frequency governor. Empty leaves the setting unchanged.
             type: str
             default: ""
           reboot_ok:
-            description: Whether the host may be started again.
+            description: Whether the role may restart the host.
             type: bool
             default: false
           controller:
-            description: C(/proc/sys/kernel/random/boot_id) of the controller, whose kernel is never started again.
+            description: Content of C(/proc/sys/kernel/random/boot_id) on the controller. The role never restarts this kernel.
             type: str
             default: ""
           service:
-            description: Name of Xinference's service. Empty for none.
+            description: Name of Xinference's service. Empty if no service exists.
             type: str
             default: ""
           user:
-            description: User that Xinference's service runs as. Empty for the one who connects.
+            description: User that runs Xinference's service. Empty uses the connecting user.
             type: str
             default: ""
           directory:
-            description: C(xinference_dir) of the host.
+            description: Value of C(xinference_dir) of the host.
             type: path
             default: /opt/xinference
           server_stops:
-            description: Whether Xinference is stopped before the driver is removed, so that its processes are in nobody's way.
+            description: Whether Xinference is stopped before the driver is removed, so that its processes do not block the removal.
             type: bool
             default: false
           after:
-            description: Event in the same run that this reading follows, a change or a restart of the host. C(role) tells the failures.
+            description:
+              - Event of the same run after which the module reads the host again, either a change or a restart. C(role) contains its
+                failures.
             type: str
             choices: ["", changed, restarted]
             default: ""
           carried:
-            description: Reasons for a restart that a former reading of the same run returned.
+            description: Reasons for a restart that an earlier reading of the same run returned.
             type: list
             elements: str
             default: []

@@ -10,13 +10,13 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   setup_token:
-    description: Setup token of a server of 4.x that nobody has claimed yet.
+    description: Setup token of a server of Xinference 4.x that has no administrator yet.
     type: str
   setup_log:
-    description: Log file of the server, on the machine that runs the module, to find the setup token in.
+    description: Path of the server's log file that contains the setup token, on the machine that runs the module.
     type: path
   users:
-    description: Users besides the administrator. Others are not touched.
+    description: Users in addition to the administrator. The module does not change other users.
     type: list
     elements: dict
     default: []
@@ -26,17 +26,19 @@ options:
         type: str
         required: true
       password:
-        description: Password, used only when the user is made.
+        description: Password of the user. The module uses it only when it creates the user.
         type: str
       password_path:
         description:
-          - File on the machine that runs the module with the password. Where it is missing, a password is made, the user's is
-            changed to it, and it is written with mode 0600; the file belongs to whoever owns its directory, which must exist.
+          - Path of a file with the password on the machine that runs the module. If the file is missing, the module generates a password,
+            sets it on the server and writes the file with mode 0600. The directory must exist. The file belongs to the owner of the
+            directory.
         type: path
       permissions:
         description:
-          - Exactly these permissions, such as V(models:list), V(models:read), V(models:write), V(models:register) or V(admin).
-          - Unset leaves those of an existing user alone.
+          - Complete list of the user's permissions, such as V(models:list), V(models:read), V(models:write), V(models:register) or
+            V(admin).
+          - If unset, the permissions of an existing user stay unchanged.
         type: list
         elements: str
       state:
@@ -45,7 +47,7 @@ options:
         choices: [present, absent]
         default: present
   keys:
-    description: API keys for clients. Others are not touched.
+    description: API keys for clients. The module does not change other keys.
     type: list
     elements: dict
     default: []
@@ -56,22 +58,24 @@ options:
         required: true
       path:
         description:
-          - File on the machine that runs the module that receives the key, with mode 0600. Its directory must exist.
-          - Where the file holds a key that works, nothing is changed. Where it is missing, or its key no longer works, the key of
-            this name is read back from the server, or made where the server has none.
+          - Path of a file, on the machine that runs the module, to which the module writes the key with mode 0600. The directory must
+            exist.
+          - If the file contains a valid key, nothing changes. If the file is missing or its key is no longer valid, the module reads the
+            key of this name from the server. If the server has no such key, the module creates one.
         type: path
       key:
         description:
-          - Text of a key that the server has already, such as one put in before its first start. It is only verified to work.
+          - Text of a key that already exists on the server, such as a key that was added before the first start. The module only verifies
+            that the key is valid.
         type: str
       description:
-        description: Text for people, used only when the key is made.
+        description: Free-text description. The module uses it only when it creates the key.
         type: str
       owner:
-        description: Name of the user that owns the key, used only when the key is made. Unset is the administrator.
+        description: Name of the user that owns the key. The module uses it only when it creates the key. The default is the administrator.
         type: str
       state:
-        description: Whether the key exists. V(absent) removes its file, too.
+        description: Whether the key exists. V(absent) also removes its file.
         type: str
         choices: [present, absent]
         default: present

@@ -10,13 +10,14 @@ class ModuleDocFragment:
 options: {}
 attributes:
   check_mode:
-    description: Can run in check mode and return what it would change, without sending or doing anything that changes it.
+    description:
+      - Can run in check mode and return the changes that it would make, without sending or running anything that changes the target.
     support: full
   diff_mode:
-    description: Returns what differs; secret values are hidden.
+    description: Returns the differences. Secret values are hidden.
     support: full
   platform:
-    description: Where the module can run.
+    description: Platforms on which the module can run.
     support: full
     platforms: posix
 """
@@ -26,7 +27,7 @@ attributes:
 options: {}
 attributes:
   idempotent:
-    description: A second run with the same options changes nothing and says so.
+    description: A second run with the same options changes nothing and reports no change.
     support: full
 """
 
@@ -35,16 +36,16 @@ attributes:
 options: {}
 attributes:
   check_mode:
-    description: Changes nothing, so check mode does the same.
+    description: Never changes anything, so check mode behaves the same.
     support: full
   diff_mode:
-    description: Changes nothing, so there is nothing to differ.
+    description: Never changes anything, so it returns no differences.
     support: N/A
   idempotent:
-    description: Changes nothing.
+    description: Never changes anything.
     support: full
   platform:
-    description: Where the module can run.
+    description: Platforms on which the module can run.
     support: full
     platforms: posix
 """
@@ -53,7 +54,7 @@ attributes:
 options: {}
 attributes:
   action_group:
-    description: Takes its connection options from C(module_defaults) of the group.
+    description: Reads its connection options from C(module_defaults) of the group.
     support: full
     membership: [modelops.inference.xinference]
 """
@@ -62,7 +63,7 @@ attributes:
 options: {}
 attributes:
   action_group:
-    description: Takes its connection options from C(module_defaults) of the group.
+    description: Reads its connection options from C(module_defaults) of the group.
     support: full
     membership: [modelops.inference.dify]
 """

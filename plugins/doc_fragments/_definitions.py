@@ -10,13 +10,13 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   definitions:
-    description: The custom models that the server must know, or must not know any more. Others are not touched.
+    description: Definitions of custom models that the server must have or must not have. The module does not change other definitions.
     type: list
     elements: dict
     required: true
     suboptions:
       name:
-        description: Name of the model. It cannot be that of a built-in model of its type.
+        description: Name of the model. It must differ from the names of built-in models of the same type.
         type: str
         required: true
       type:
@@ -26,122 +26,125 @@ options:
         default: LLM
       path:
         description:
-          - Absolute path of the weights on the machines that serve them. A directory, or the file itself for format
-            V(ggufv2). The server refuses a path that it does not find.
+          - Absolute path of the weights on the machines that serve them, either a directory, or a file for format V(ggufv2). The server
+            rejects a path that does not exist.
         type: str
       format:
-        description: Model format, such as V(pytorch), V(ggufv2), V(awq), V(gptq) or V(mlx), of an LLM, embedding or rerank
-          model. Unset is V(ggufv2) where O(definitions[].path) ends in C(.gguf), else V(pytorch).
+        description:
+          - Format of an LLM, embedding or rerank model, such as V(pytorch), V(ggufv2), V(awq), V(gptq) or V(mlx). The default is V(ggufv2)
+            if O(definitions[].path) ends in C(.gguf), otherwise V(pytorch).
         type: str
       size:
         description:
-          - Billions of parameters, such as V(7), V('1.7') or V('0_27'). An LLM needs it.
-          - Quote a number with an underscore. YAML reads C(1_7) as 17.
+          - Size in billions of parameters, such as V(7), V('1.7') or V('0_27'). An LLM requires it.
+          - Quote a number with an underscore, because YAML reads C(1_7) as 17.
         type: str
       quantization:
-        description: Quantization, such as V(Q4_K_M), V(Int4) or V(none). Format V(ggufv2) needs it, otherwise unset is V(none).
+        description:
+          - Quantization, such as V(Q4_K_M), V(Int4) or V(none). Format V(ggufv2) requires it. For other formats the default is V(none).
         type: str
       specs:
         description:
-          - The forms in which an LLM, embedding or rerank model is there, where there are several. Then they are the whole
-            list, and O(definitions[].path), O(definitions[].format), O(definitions[].size) and
-            O(definitions[].quantization) stand in each of them.
+          - Variants of an LLM, embedding or rerank model that has several formats, sizes or quantizations. The list must be complete. Each
+            item sets its own O(definitions[].path), O(definitions[].format), O(definitions[].size) and O(definitions[].quantization).
         type: list
         elements: dict
         suboptions:
           path:
-            description: As O(definitions[].path).
+            description: Path of the weights, as in O(definitions[].path).
             type: str
           format:
-            description: As O(definitions[].format).
+            description: Format of the variant, as in O(definitions[].format).
             type: str
           size:
-            description: As O(definitions[].size).
+            description: Size of the variant, as in O(definitions[].size).
             type: str
           quantization:
-            description: As O(definitions[].quantization).
+            description: Quantization of the variant, as in O(definitions[].quantization).
             type: str
           hub:
-            description: As O(definitions[].definition.hub).
+            description: Hub of the weights, as in O(definitions[].definition.hub).
             type: str
           hub_id:
-            description: As O(definitions[].definition.hub_id).
+            description: Repository on the hub, as in O(definitions[].definition.hub_id).
             type: str
           revision:
-            description: As O(definitions[].definition.revision).
+            description: Revision of the weights, as in O(definitions[].definition.revision).
             type: str
           file:
-            description: As O(definitions[].definition.file).
+            description: Name of the GGUF file, as in O(definitions[].definition.file).
             type: str
       definition:
-        description: What the model is, as in O(modelops.inference.xinference_models#module:models[].definition).
+        description: Properties of the model, as in O(modelops.inference.xinference_models#module:models[].definition).
         type: dict
         default: {}
         suboptions:
           abilities:
-            description: What the model can do. Of an LLM V(chat), V(generate), V(tools) and so on; unset is V([chat]).
+            description: Abilities of the model. An LLM has V(chat), V(generate), V(tools) and so on. The default for an LLM is V([chat]).
             type: list
             elements: str
           chat_template:
-            description: Jinja text of the chat template. Unset is the one of O(definitions[].definition.family).
+            description: Chat template as Jinja text. The default is the template of O(definitions[].definition.family).
             type: str
           context_length:
             description: Context length in tokens.
             type: int
           description:
-            description: Text for people.
+            description: Free-text description.
             type: str
           dimensions:
-            description: Length of the vectors of an embedding model, which needs it. The proof checks it.
+            description: Vector length of an embedding model, which requires it. The proof checks it.
             type: int
           extra:
-            description: Further keys of Xinference's own definition, such as C(controlnet) of an image model.
+            description: Additional keys of Xinference's own definition, such as C(controlnet) of an image model.
             type: dict
           family:
             description:
-              - Name of the built-in model that it derives from, which gives an LLM its chat template. An LLM, an image and an
-                audio model need it.
-              - The server adds the ability V(vision) to an LLM where this family has it, whatever the weights can. So name a
-                text family for a text model, such as V(gemma-3-1b-it) instead of V(gemma-3-it).
+              - Name of the built-in model from which this model derives. An LLM, an image model and an audio model require it. An LLM gets
+                its chat template from this family.
+              - If the family has the ability V(vision), the server adds this ability to the LLM, even if the weights do not support it.
+                Therefore use a text family for a text model, such as V(gemma-3-1b-it) instead of V(gemma-3-it).
             type: str
           file:
-            description: Name of the GGUF file in the repository O(definitions[].definition.hub_id), which format V(ggufv2) needs there.
+            description:
+              - Name of the GGUF file in the repository O(definitions[].definition.hub_id). Format V(ggufv2) requires it with that option.
             type: str
           hub:
-            description: Hub that O(definitions[].definition.hub_id) is on, such as V(huggingface) or V(modelscope).
+            description: Hub of O(definitions[].definition.hub_id), such as V(huggingface) or V(modelscope).
             type: str
           hub_id:
-            description: Repository of the weights on the hub, where O(definitions[].path) does not hold them.
+            description: Repository of the weights on the hub, if the weights are not in O(definitions[].path).
             type: str
           languages:
-            description: Languages of the model. Unset is V([en]).
+            description: Languages of the model. The default is V([en]).
             type: list
             elements: str
           launcher:
-            description: Python name of the launcher of a flexible model, such as C(xinference.model.flexible.launchers.transformers),
-              which needs one.
+            description:
+              - Python name of the launcher of a flexible model, such as C(xinference.model.flexible.launchers.transformers). A flexible
+                model requires it.
             type: str
           launcher_args:
-            description: What the launcher is given.
+            description: Arguments of the launcher.
             type: dict
           max_tokens:
-            description: Longest input in tokens, of an embedding model, which needs it, or a rerank model.
+            description: Maximum input length in tokens of an embedding or rerank model. An embedding model requires it.
             type: int
           reasoning_end_tag:
-            description: Text that ends the reasoning of an LLM. Counts only beside a C(chat_template) with a text.
+            description: Text that ends the reasoning of an LLM. It takes effect only if C(chat_template) is set to a text.
             type: str
           reasoning_start_tag:
-            description: Text that starts the reasoning of an LLM. Counts only beside a C(chat_template) with a text.
+            description: Text that starts the reasoning of an LLM. It takes effect only if C(chat_template) is set to a text.
             type: str
           revision:
             description: Revision of the weights on the hub.
             type: str
           stop:
-            description: Texts that end an answer of an LLM. Count only beside a C(chat_template) with a text.
+            description: Texts that end an answer of an LLM. They take effect only if C(chat_template) is set to a text.
             type: list
             elements: str
           stop_token_ids:
-            description: Tokens that end an answer of an LLM. Count only beside a C(chat_template) with a text.
+            description: Token IDs that end an answer of an LLM. They take effect only if C(chat_template) is set to a text.
             type: list
             elements: int
           tool_parser:
@@ -149,47 +152,47 @@ options:
             type: str
           virtual_env:
             description:
-              - The Python environment that the server makes for the model where it makes one.
-              - The server shows a definition to everyone who may list its models, so no credentials belong in it.
+              - Python environment that the server creates for the model, if it creates one.
+              - Do not put credentials into this dictionary, because the server shows a definition to everyone who may list its models.
             type: dict
             suboptions:
               packages:
-                description: Packages, as pip takes them.
+                description: Packages to install, in pip's syntax.
                 type: list
                 elements: str
                 required: true
               inherit_pip_config:
-                description: Whether what is not given here is taken from the configuration of pip on the worker. The server
-                  does by itself.
+                description: Whether unset values come from pip's configuration on the worker. The server's own default is true.
                 type: bool
               index_url:
-                description: Package index instead of PyPI.
+                description: URL of a package index that replaces PyPI.
                 type: str
               extra_index_urls:
-                description: Further indexes. Xinference 1.x takes one.
+                description: URLs of additional indexes. Xinference 1.x accepts one.
                 type: list
                 elements: str
               find_links:
-                description: Directories or pages with wheels. Xinference 1.x takes one.
+                description: Directories or pages that contain wheels. Xinference 1.x accepts one.
                 type: list
                 elements: str
               trusted_hosts:
-                description: Hosts whose certificate is not checked. Xinference 1.x takes one.
+                description: Hosts whose certificates are not verified. Xinference 1.x accepts one.
                 type: list
                 elements: str
               index_strategy:
-                description: How uv chooses between indexes, such as V(unsafe-best-match). Since Xinference 2.x.
+                description: Strategy by which uv selects an index, such as V(unsafe-best-match). It requires Xinference 2.x or later.
                 type: str
               no_build_isolation:
-                description: Whether packages are built without an environment of their own.
+                description: Whether packages are built without an isolated build environment.
                 type: bool
       worker:
         description:
-          - Address (IP address, or IP address and port) of the only worker that learns the model. Unset tells all of them.
-          - A server in local mode ignores it. Cannot be compared.
+          - Address (IP address, or IP address and port) of the only worker that receives the definition. If unset, all workers receive it.
+          - A server in local mode ignores this option. The module cannot compare it.
         type: str
       state:
-        description: V(present) registers the model, V(absent) unregisters it. A running model does not notice either.
+        description:
+          - Whether the model is registered. V(present) registers it, and V(absent) unregisters it. Neither affects a running model.
         type: str
         choices: [present, absent]
         default: present

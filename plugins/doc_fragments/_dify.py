@@ -10,41 +10,41 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   url:
-    description: Dify's address, as the machine that runs the module reaches it, without C(/console/api) and without a login in it.
+    description: URL of Dify as the machine that runs the module reaches it, without C(/console/api) and without credentials.
     type: str
     required: true
   email:
     description:
-      - E-mail address of an owner or administrator of the workspace.
-      - Either this and O(password), or O(admin_key), which works in workspaces that are named by their ID.
+      - Email address of an owner or admin of the workspace.
+      - Set either this option with O(password), or O(admin_key). An admin key requires the IDs of workspaces.
     type: str
   password:
     description:
-      - Its password. The task makes one attempt and never repeats it, because six failures lock the account for a day.
+      - Password of the account. The task makes one login attempt and never repeats it, because six failures lock the account for a day.
     type: str
   admin_key:
     description:
-      - Key that Dify's container C(api) has in C(ADMIN_API_KEY), with C(ADMIN_API_KEY_ENABLE=true). It acts as the owner of
-        a workspace, without a login and without switching the workspace of an account.
-      - Dify 1.9.2 to 1.10 do not accept it, which is told before it is sent.
+      - Value of C(ADMIN_API_KEY) in Dify's container C(api), with C(ADMIN_API_KEY_ENABLE=true). The key acts as the owner of a workspace.
+        It needs no login and does not switch the workspace of an account.
+      - Dify 1.9.2 to 1.10 do not accept an admin key. The module reports this before it sends the key.
     type: str
   workspace_file:
     description:
-      - File, on the machine that runs the module, that remembers by Dify and account, without any secret, which workspace
-        was named as the default one, and to which one the account belongs while the module has switched it to another.
-      - A run that was killed meanwhile leaves the account switched. The next one with the same file puts it back, except in
-        check mode, which fails. Keep the file between plays.
-      - It is made where there is something to remember.
+      - Path of a file on the machine that runs the module. For each Dify and account, the file stores the default workspace. While the
+        module has switched the account to another workspace, the file also stores the account's original workspace. It contains no secret.
+      - If a run is killed in that state, the account stays switched. The next run with the same file restores the workspace. In check mode
+        that run fails instead. Keep the file between plays.
+      - The module creates the file when it has data to store.
     type: path
   daemon_timeout:
     description:
-      - Seconds that a run waits while Dify's plugin daemon is down (from 1.0 on), as after a restart of Dify. Requests that
-        may be repeated are, with pauses. Before 1.4 Dify answers then with a 500 that says nothing; where its list of plugins
-        ends in one, too, it is taken for that.
+      - Time in seconds that a run waits while Dify's plugin daemon is down, such as after a restart of Dify (1.0 and later). The module
+        repeats idempotent requests with pauses. Dify before 1.4 answers such requests with status 500 and no reason. If its list of plugins
+        also fails with 500, the module concludes that the daemon is down.
     type: float
     default: 60
 notes:
-  - The module needs C(requests) and runs well on the controller (C(delegate_to=localhost)).
+  - The module needs C(requests). Run it on the controller (C(delegate_to=localhost)).
 """
 
     # Those that DIFY_OPTIONS has beside them.
@@ -52,27 +52,27 @@ notes:
 options:
   workspace:
     description:
-      - Name or ID of the workspace. Unset takes O(default_workspace), else the one that O(workspace_file) remembers, else the
-        account's current one.
-      - With O(admin_key) its ID, which is required.
-      - Which one is current Dify keeps for the account. Two runs at a time with one account must work in the same one; a
-        run that changed something fails where it finds the account in another one afterwards.
+      - Name or ID of the workspace. The default is O(default_workspace), or else the workspace that O(workspace_file) stores, or else the
+        account's current workspace.
+      - With O(admin_key) this option is required and must be an ID.
+      - Dify stores the current workspace for the account. Two simultaneous runs with one account must use the same workspace. A run that
+        made a change fails if it finds the account in another workspace afterwards.
     type: str
   default_workspace:
     description:
-      - Name or ID of the workspace that an unset O(workspace) means, wherever the account is at the moment.
-      - It is named once. O(workspace_file) then remembers its ID, also where it gets another name in Dify or this is unset
-        again. Another name here is looked up anew.
-      - Of an account, and not with O(admin_key).
+      - Name or ID of the workspace to use if O(workspace) is unset, regardless of the account's current workspace.
+      - The file O(workspace_file) stores its ID. Later runs use the stored ID even if the workspace is renamed in Dify or this option is
+        unset. If this option names another workspace, the module looks it up again.
+      - It applies to an account and cannot be combined with O(admin_key).
     type: str
   session_file:
     description:
-      - File, on the machine that runs the module, that keeps the login for other tasks, so that a play logs in once at
-        each Dify. It is made with mode 0600 where it does not exist, and holds tokens; put it into a directory of your
-        own that the play removes at its end.
-      - Content that cannot be used, that is older than 50 minutes or that Dify refuses is replaced. Tasks that run at the
-        same time wait for each other's login. Unused with O(admin_key).
-      - It also tells of an attempt that was refused, or whose answer was lost, and none is made with the same password for ten
-        minutes after it; without the file each task makes its own. Without O(workspace_file) it remembers the same, too.
+      - Path of a file, on the machine that runs the module, that shares one login per Dify between the tasks of a play. The module creates
+        the file with mode 0600. The file contains tokens, so put it into a private directory that the play removes at its end.
+      - The module replaces content that is invalid, older than 50 minutes, or rejected by Dify. Tasks that run at the same time wait for
+        each other's login. The module ignores this option with O(admin_key).
+      - The file also records a login attempt that was rejected or whose answer was lost. For ten minutes after that, the module does not
+        try the same password again. Without the file, each task makes its own attempt. Without O(workspace_file), this file also stores the
+        workspaces.
     type: path
 """

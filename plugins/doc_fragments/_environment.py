@@ -10,7 +10,7 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   path:
-    description: Directory that holds the releases.
+    description: Directory that contains the releases.
     type: path
     required: true
   version:
@@ -23,33 +23,34 @@ options:
     elements: str
     default: []
   packages:
-    description: Further requirements, as pip writes them.
+    description: Additional requirements, in pip's syntax.
     type: list
     elements: str
     default: []
   constraints:
-    description: Constraints, as pip writes them, beside those that the release of Xinference is known to need.
+    description: Constraints in pip's syntax, in addition to the known constraints of the Xinference release.
     type: list
     elements: str
     default: []
   python:
-    description: Python to use, a range such as V(>=3.10,<3.14), a version such as V(3.11), or the path of an interpreter.
+    description: Python of the environment, as a range such as V(>=3.10,<3.14), a version such as V(3.11), or the path of an interpreter.
     type: str
     default: ">=3.10,<3.14"
   python_source:
     description:
-      - V(auto) takes the first Python of the host in the range O(python) for which a build of O(torch) exists where packages come
-        from. Where there is none uv fetches one into C(python) below O(path).
-      - V(host) fetches none, V(uv) takes none of the host. The path of an interpreter is taken whatever this says.
+      - Source of the environment's Python. V(auto) selects the first Python of the host in the range O(python) for which the package
+        sources have a build of O(torch). If none exists, uv fetches a Python into C(python) below O(path).
+      - V(host) never fetches a Python. V(uv) never uses a Python of the host. If O(python) is the path of an interpreter, the module
+        ignores this option.
     type: str
     choices: [auto, host, uv]
     default: auto
   uv:
-    description: Requirement of the installer itself.
+    description: Requirement that installs the installer (uv).
     type: str
     required: true
   cache:
-    description: Directory of uv's cache.
+    description: Cache directory of uv.
     type: path
     required: true
 """

@@ -10,24 +10,24 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   ca_path:
-    description: Certificate bundle (PEM) that the server's certificate is checked against, instead of the system's.
+    description: Path of a certificate bundle (PEM) that verifies the server's certificate. It replaces the system's bundle.
     type: path
   validate_certs:
-    description: V(false) accepts any certificate. Give O(ca_path) instead where you can.
+    description: Whether to verify the server's certificate. Prefer O(ca_path) to V(false).
     type: bool
     default: true
   proxy:
     description:
-      - Proxy for the requests of this module, with its scheme.
-      - An empty string uses none, even where the environment names one. Unset leaves it to the environment, but
-        requests to this host itself use none.
+      - URL of the proxy for the module's requests, with its scheme.
+      - An empty string disables the proxy, even if the environment sets one. If unset, the environment decides, but requests to this host
+        never use a proxy.
     type: str
   connect_timeout:
-    description: Seconds to wait for a connection.
+    description: Time in seconds to wait for a connection.
     type: float
     default: 10
   request_timeout:
-    description: Seconds to wait for an answer to a single request.
+    description: Time in seconds to wait for an answer to one request.
     type: float
     default: 60
 requirements:

@@ -10,53 +10,53 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   index:
-    description: Where packages come from. What is not given is taken from pip's configuration on the host.
+    description: Sources of packages. Unset values come from pip's configuration on the host.
     type: dict
     default: {}
     suboptions:
       index_url:
-        description: Package index instead of PyPI.
+        description: URL of a package index that replaces PyPI.
         type: str
       extra_index_urls:
-        description: Further indexes.
+        description: URLs of additional indexes.
         type: list
         elements: str
       find_links:
-        description: Directories or pages with wheels.
+        description: Directories or pages that contain wheels.
         type: list
         elements: str
       constraints:
-        description: Constraints for everything that is installed on this host.
+        description: Constraints for all packages that are installed on this host.
         type: list
         elements: str
       ca_path:
-        description: Certificate bundle (PEM).
+        description: Path of a certificate bundle (PEM).
         type: path
       proxy:
-        description: Proxy, with its scheme.
+        description: URL of the proxy, with its scheme.
         type: str
       no_proxy:
-        description: Hosts reached without the proxy, separated by commas.
+        description: Comma-separated list of hosts to reach without the proxy.
         type: str
       trusted_hosts:
-        description: Hosts whose certificate is not checked.
+        description: Hosts whose certificates are not verified.
         type: list
         elements: str
       timeout:
-        description: Seconds to wait for an answer of the index.
+        description: Time in seconds to wait for an answer of the index.
         type: int
       no_index:
-        description: Take packages from O(index.find_links) only.
+        description: Whether to install packages from O(index.find_links) only.
         type: bool
       python_mirror:
         description:
-          - Where uv fetches a Python from, a URL or the path of a directory on this host, with the files and folders of the releases
-            of python-build-standalone. Unset is uv's own place, or what uv's configuration on the host names.
+          - URL, or path of a directory on this host, from which uv fetches a Python. It must contain the folders and files of
+            python-build-standalone's releases. The default is uv's own source, or the source in uv's configuration on the host.
         type: str
       denied:
         description:
-          - Packages that are not installed, V(name==version), or V(name) for every version. Releases that are known to be malicious never
-            are.
+          - Packages that are never installed. V(name==version) denies one version, and V(name) denies all versions. Releases that are known
+            to be malicious are always denied.
         type: list
         elements: str
 """

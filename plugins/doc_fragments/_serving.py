@@ -15,149 +15,158 @@ options:
     default: {}
   replace:
     description:
-      - How to change a model that runs with other launch-time fields than declared.
-      - V(false) leaves it alone, and a warning says what differs.
-      - V(true) replaces it. Since 3.2 a model with more than one replica that differs only in O(models[].definition) (with path,
-        format, size and quantization of a custom model), in its worker or its GPUs is replaced replica by replica, so that it
-        answers all the time. Any other is terminated and launched anew. Where that fails, what ran before is launched again.
-      - V(surge) starts each new replica before it ends an old one, which takes memory for one more. Refused where something
-        else differs, because Xinference gives all replicas of a model the same launch options.
-      - Compared are name, type, engine (since 3.x for all types), format, size, quantization, replicas, the worker, and the
-        definition, as the server reports them; everything else with what O(remember) holds of the launch.
-      - The number of replicas alone is changed in place since 3.2, whatever is given here.
+      - How the module changes a model that runs with launch-time fields that differ from the declaration.
+      - V(false) does not change the model. A warning lists the differences.
+      - V(true) replaces the model. If the model has several replicas and Xinference is 3.2 or later, the module replaces them one by one,
+        so that the model always answers. This requires that the model differs only in O(models[].definition) (with path, format, size and
+        quantization of a custom model), in its worker or in its GPUs. Any other model is terminated and launched again. If that launch
+        fails, the module launches the previous model again.
+      - V(surge) starts each new replica before it ends an old one, which requires memory for one more replica. The module refuses V(surge)
+        if other fields differ, because Xinference starts all replicas of a model with the same launch options.
+      - The module compares name, type, engine (all types with Xinference 3.x and later), format, size, quantization, replicas, worker and
+        definition with the server's report. It compares all other fields with the launch request that O(remember) stores.
+      - With Xinference 3.2 and later, the module changes the number of replicas in place, regardless of this option.
     type: str
     choices: ["false", "true", surge]
     default: "false"
   prune:
     description:
-      - Whether models that this collection launched and that are not in O(models) any more are terminated. Needs O(remember).
-      - Models that somebody else launched are never touched.
+      - Whether to terminate models that this collection launched and that are no longer in O(models). It requires O(remember).
+      - The module never changes models that others launched.
     type: bool
     default: false
   remember:
     description:
-      - File on the machine that runs the module in which it keeps what it launched. Its directory must exist; the file belongs
-        to the owner of the directory, with mode 0600, because it holds the environment variables of models.
-      - By it the reconciler knows what to bring back, O(prune) what is its own, and a run what the server does not report.
+      - Path of a file, on the machine that runs the module, in which the module stores its launch requests. The directory must exist. The
+        file belongs to the owner of the directory and has mode 0600, because it contains environment variables of models.
+      - The reconciler reads from it which models to launch. O(prune) reads from it which models this collection launched. The module reads
+        from it the fields that the server does not report.
     type: path
   workers:
     description:
-      - Addresses (host:port) of the workers that must have registered before anything is placed; waited for as long as
-        O(ready_timeout). Where there are any, the weights are taken to be on them, and no path is looked for on the machine that
-        runs the module.
+      - Addresses (host:port) of the workers that must be registered before the module places models. The module waits for them up to
+        O(ready_timeout). With workers, the module assumes that the weights are on the workers and does not look for paths on the machine on
+        which it runs.
     type: list
     elements: str
     default: []
   new_workers:
     description:
-      - Addresses (host:port) of workers that were started since the last run. Definitions of custom models are registered again where
-        there are any, because Xinference tells a worker that joins, or was away, of none. Running models do not notice.
+      - Addresses (host:port) of workers that were started since the last run. If custom models are declared, the module registers their
+        definitions again, because Xinference does not send definitions to a worker that joins or was disconnected. This does not affect
+        running models.
     type: list
     elements: str
     default: []
   cluster:
     description:
-      - Whether the server is the supervisor of a cluster. Unset is V(true) where there are O(workers).
-      - The server's own autostart is not used in a cluster, where it does harm. A supervisor of 4.1.0 that restarts launches what its
-        autostart names anew, although the workers that reconnect still run it, and then knows the older replicas no more. So no entry
-        is written, and those of models that this collection launched are removed; the reconciler brings back what is missing. Entries
-        of models that somebody else launched are left.
-      - A worker that was not there when a definition was registered (by O(remember)) is told of it like one of O(new_workers).
+      - Whether the server is the supervisor of a cluster. The default is V(true) if O(workers) is not empty.
+      - The module does not use the server's own autostart in a cluster, because it causes duplicate launches. When a supervisor of 4.1.0
+        restarts, autostart launches its models again although the reconnected workers still run them. The supervisor then loses track of
+        the older replicas. Therefore the module writes no entries and removes the entries of models that this collection launched. The
+        reconciler launches missing models. The module keeps entries of models that others launched.
+      - The module registers a definition again on a worker that was absent at its registration (according to O(remember)), as for a worker
+        in O(new_workers).
     type: bool
   devices:
     description:
-      - GPUs of the workers, against which the models are placed before anything changes. Cards that are not named here are what the
-        server says of itself, which is the number and the sum of the memory of a worker's cards.
-      - The C(gpus) that M(modelops.inference.xinference_host_info) returns are in this form.
+      - GPUs of the workers. The module checks the placement of the models on them before anything changes. For workers without an entry,
+        the module uses the server's report, which contains the number of cards and the sum of their memory.
+      - M(modelops.inference.xinference_host_info) returns C(gpus) in this format.
     type: list
     elements: dict
     default: []
     suboptions:
       worker:
-        description: Address of the worker. Unset is the machine that runs the module.
+        description: Address of the worker. The default is the machine that runs the module.
         type: str
       vendor:
-        description: Maker of the card.
+        description: Vendor of the card.
         type: str
       index:
-        description: Its index.
+        description: Index of the card.
         type: int
         required: true
       name:
-        description: Its name.
+        description: Name of the card.
         type: str
       memory_bytes:
-        description: Its memory in bytes.
+        description: Memory of the card in bytes.
         type: int
       free_bytes:
-        description: What is free of it, in bytes.
+        description: Free memory of the card in bytes.
         type: int
       driver:
-        description: Release of its driver.
+        description: Version of the card's driver.
         type: str
       compute_capability:
-        description: Its compute capability, of a card of NVIDIA.
+        description: Compute capability of an NVIDIA card.
         type: str
       llama_cpp:
         description:
-          - The llama.cpp of its worker, as RV(modelops.inference.xinference_release#module:release) has it. A model whose build is for
-            the CPU is placed there, with a warning, and refused where it names GPUs.
+          - Build of llama.cpp on the worker, as in RV(modelops.inference.xinference_release#module:release). If the build supports only the
+            CPU, the module places a model on the CPU with a warning, and rejects a model that specifies GPUs.
         type: dict
         suboptions:
           build:
-            description: V(cpu), V(cuda), V(rocm), V(vulkan), or empty where there is none. Unset is not known.
+            description:
+              - Device of the build, one of V(cpu), V(cuda), V(rocm) and V(vulkan), or empty if llama.cpp is not installed. Unset means
+                unknown.
             type: str
           index:
-            description: Where Xinference takes a build for GPUs from, into the virtual environment of a model. Empty is nowhere.
+            description:
+              - Index from which Xinference installs a build for GPUs into the virtual environment of a model. Empty means that no index is
+                set.
             type: str
           virtual_env:
-            description: Whether a model gets a virtual environment that does not say.
+            description: Whether a model gets a virtual environment by default.
             type: bool
   downloads:
     description:
-      - Directory on the machine that runs the module into which the server downloads models. Its free space is compared with
-        the size of the download, as far as that is known.
+      - Directory, on the machine that runs the module, into which the server downloads models. The module compares its free space with the
+        size of the download if the size is known.
     type: path
   gpu_sharing:
-    description: Whether the workers let several models share a GPU (C(XINFERENCE_ALLOW_MULTI_REPLICA_PER_GPU)).
+    description: Whether the workers allow several models on one GPU (C(XINFERENCE_ALLOW_MULTI_REPLICA_PER_GPU)).
     type: bool
     default: true
   parallel:
     description:
-      - How many models are launched at the same time for each worker, at least 1. The server's own limit is its
+      - Number of models that each worker launches at the same time. The minimum is 1. The server's own limit is
         C(XINFERENCE_MAX_CONCURRENT_LAUNCHES).
     type: int
     default: 5
   launch_timeout:
-    description: Seconds that the launch of a model may take, download included. After that it is cancelled.
+    description: Maximum time in seconds for the launch of a model, including the download. After that time the module cancels the launch.
     type: int
     default: 1800
   ready_timeout:
-    description: Seconds to wait for the server to answer and for a worker to register with it.
+    description: Time in seconds to wait until the server answers, and until a worker registers with it.
     type: int
     default: 300
   prove:
     description:
-      - Which models are asked a question to prove that they serve. V(always) every one with state present, V(changed)
-        those that this run launched, V(never) none.
-      - Not done in check mode.
+      - Models to prove with a typed request. V(always) proves all models with state present, V(changed) proves the models that this run
+        launched, and V(never) proves none.
+      - In check mode the module sends no such requests.
     type: str
     choices: [never, changed, always]
     default: always
   prove_timeout:
-    description: Seconds that a model may take to answer. One that paints or speaks may take five times as many.
+    description:
+      - Maximum time in seconds for a model to answer. The limit for models that generate images, video or speech is five times as long.
     type: int
     default: 60
   log_path:
     description:
-      - Log file of the server, on the machine that runs the module. Its last lines are added to the error where the server
-        does not answer or a launch fails. Tokens and keys in them are hidden.
-      - Where the server gives no reason for a failure, the error names this file, and the worker on whose host it lies.
+      - Path of the server's log file on the machine that runs the module. If the server does not answer or a launch fails, the error
+        includes its last lines. The module hides tokens and keys in them.
+      - If the server reports no reason for a failure, the error names this file and the worker whose host contains it.
     type: path
   wait:
     description:
-      - Seconds to wait for launches before returning with RV(pending=true). V(0) only starts them.
-      - Unset waits for the end, in slices, so that the progress can be shown.
-      - A later run waits for what still loads.
+      - Time in seconds to wait for launches before the module returns with RV(pending=true). V(0) only starts the launches.
+      - If unset, the module waits until all launches end. It waits in slices so that Ansible can show the progress.
+      - A later run waits for models that are still loading.
     type: int
 """

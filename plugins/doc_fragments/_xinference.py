@@ -10,22 +10,23 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   endpoint:
-    description: URL of the Xinference API, as the machine that runs the module reaches it, without a login in it.
+    description: URL of the Xinference API as the machine that runs the module reaches it, without credentials.
     type: str
     default: http://127.0.0.1:9997
   username:
-    description: Administrator's name. Not used where the server has no authentication.
+    description: User name of the administrator. The module ignores it if the server has no authentication.
     type: str
     default: admin
   password:
     description:
-      - Administrator's password. Managing needs it, an API key of 3.0 and later can only list, describe and infer.
-      - One attempt is made and never repeated, because ten bad tokens ban the address for an hour.
+      - Password of the administrator. Management requires it, because an API key of Xinference 3.0 and later can only list, describe and
+        infer.
+      - The module makes one login attempt and never repeats it, because the server bans an address for an hour after ten invalid tokens.
     type: str
   password_file:
-    description: File that holds the password, on the machine that runs the module. Used where O(password) is unset.
+    description: Path of a file with the password, on the machine that runs the module. The module uses it if O(password) is unset.
     type: path
 notes:
-  - The module needs C(requests). On a host, run it with the interpreter of the Xinference environment,
-    C(<xinference_dir>/current/bin/python); on the controller with the one that runs Ansible.
+  - The module needs C(requests). On a managed host, run it with the interpreter of the Xinference environment,
+    C(<xinference_dir>/current/bin/python). On the controller, run it with the Python that runs Ansible.
 """

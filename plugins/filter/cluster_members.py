@@ -13,33 +13,34 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site import cl
 
 DOCUMENTATION = r"""
 name: cluster_members
-short_description: Supervisor and workers of each cluster of an inventory
+short_description: Return the supervisor and workers of each cluster in an inventory
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Hosts of the groups C(xinference_supervisors) and C(xinference_workers) with the same C(xinference_cluster) are a cluster.
-  - Fails where a cluster has no supervisor or several of them, and where a host of a cluster is in C(xinference_local), too.
+  - Hosts of the groups C(xinference_supervisors) and C(xinference_workers) with the same C(xinference_cluster) form a cluster.
+  - The filter fails if a cluster has no supervisor or several supervisors, and if a host of a cluster is also in C(xinference_local).
 positional: _input, hostvars
 options:
   _input:
-    description: The inventory's groups, as C(groups) has them.
+    description: Groups of the inventory, as in C(groups).
     type: dict
     required: true
   hostvars:
     description:
-      - The variables of all hosts. Of each host C(xinference_cluster), C(xinference_host), C(xinference_port),
-        C(xinference_supervisor_port), C(xinference_worker_port) and C(ansible_host) are read, with the defaults of the role C(xinference).
+      - Variables of all hosts. For each host, the filter reads C(xinference_cluster), C(xinference_host), C(xinference_port),
+        C(xinference_supervisor_port), C(xinference_worker_port) and C(ansible_host), with the defaults of the role C(xinference).
     type: dict
     required: true
   strict:
-    description: Whether an inventory without valid clusters fails. With V(false) the result is then empty, for plays that validate the
-      variables of each host after this.
+    description:
+      - Whether the filter fails if the clusters of the inventory are invalid. With V(false), the result is empty then. Use V(false) in
+        plays that validate the variables of each host afterwards.
     type: bool
     default: true
 """
 
 EXAMPLES = r"""
-- name: Who belongs together
+- name: Show the hosts of each cluster
   ansible.builtin.set_fact:
     xinference_clusters: "{{ groups | modelops.inference.cluster_members(hostvars) }}"
   run_once: true
@@ -48,10 +49,10 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - By name of the cluster its C(supervisor) and its C(workers), each with the C(host)'s name in the inventory, the C(address) by
-      which the other hosts reach it, and the C(port) of the API, or of the worker.
-    - C(hosts) has each of them once, with its C(name), its C(address) and all its C(ports), as
-      O(modelops.inference.xinference_network_info#module:peers) takes them.
+    - For each cluster name, its C(supervisor) and its C(workers). Each has C(host), the name in the inventory, C(address), by which the
+      other hosts reach it, and C(port), of the API or of the worker.
+    - C(hosts) contains each host once, with its C(name), its C(address) and all its C(ports), as in
+      O(modelops.inference.xinference_network_info#module:peers).
   type: dict
   sample:
     default:

@@ -13,23 +13,24 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site import se
 
 DOCUMENTATION = r"""
 name: known_hosts
-short_description: A pattern of hosts, refused where the inventory does not have the named hosts
+short_description: Reject a host pattern with names that are not in the inventory
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Ansible only warns of a name in C(hosts) that the inventory does not have, and ends well. Somebody who then switches that host off has
-    drained nothing. So a misspelled name is an error here. Wildcards, ranges and regular expressions are left to Ansible.
-  - With O(playbook), the filter also refuses a command line of that playbook that selects no host or no task, by C(--limit), C(--tags) or
-    C(--skip-tags). A playbook that another one imports skips its plays then, as Ansible does.
+  - If C(hosts) contains an unknown name, Ansible only warns, and the play succeeds. A person who then switches that host off has drained
+    nothing. This filter therefore fails for a misspelled name. It does not check wildcards, ranges and regular expressions.
+  - With O(playbook), the filter also rejects a command line of that playbook that selects no host or no task through C(--limit), C(--tags)
+    or C(--skip-tags). If another playbook imports that playbook, its plays are skipped instead, as in Ansible.
 positional: _input, groups
 options:
   _input:
-    description: The pattern, as C(hosts) of a play takes it, or a list of names. Of a list, groups of this collection that the inventory
-      does not have are left out.
+    description:
+      - Host pattern, as in C(hosts) of a play, or a list of names. The filter omits names of this collection's groups in a list that the
+        inventory does not have.
     type: raw
     required: true
   groups:
-    description: The groups of the inventory, with the names of their hosts.
+    description: Groups of the inventory, with the names of their hosts.
     type: dict
     required: true
   playbook:
@@ -39,13 +40,13 @@ options:
 """
 
 EXAMPLES = r"""
-- name: Two workers
+- name: Select two workers
   hosts: "{{ 'gpu02,gpu03' | modelops.inference.known_hosts(groups) }}"
 """
 
 RETURN = r"""
 _value:
-  description: The same pattern.
+  description: Unchanged pattern.
   type: str
   sample: gpu02,gpu03
 """

@@ -11,57 +11,59 @@ short_description: Compute on every device with the PyTorch of an environment
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Multiplies two matrices on each device and compares the product with the CPU's, in double precision.
-  - Fails where there are fewer devices than there should be, where one fails, hangs or computes wrongly, and names it.
-  - Changes nothing but the record of what was proven, where it is told to keep one.
+  - Multiplies two matrices on each device and compares the product with the CPU's result, in double precision.
+  - Fails if devices are missing, or if a device fails, hangs or returns a wrong result. The error names the device.
+  - Changes only the record of the proof (O(record)).
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.info
 options:
   python:
-    description: Interpreter of the environment.
+    description: Python interpreter of the environment.
     type: path
     required: true
   kind:
-    description: The accelerator to compute with, C(plan.torch.kind) of M(modelops.inference.accelerator_info).
+    description: Accelerator on which to compute, from C(plan.torch.kind) of M(modelops.inference.accelerator_info).
     type: str
     choices: [cuda, rocm, ascend, cpu]
     required: true
   devices:
-    description: How many devices there must be at least.
+    description: Minimum number of devices.
     type: int
     default: 1
   used:
     description:
-      - Whether programs have cards open. Then a device without room for the computation (out of memory, busy) is not broken but not
-        proven, which is a warning, and nothing is recorded.
+      - Whether programs use the cards. If V(true), a device without free memory for the computation (out of memory, busy) is reported as
+        unproven with a warning, and the module records no proof.
     type: bool
     default: false
   timeout:
-    description: Seconds for all of it.
+    description: Maximum time in seconds for all computations.
     type: int
     default: 120
   user:
-    description: Whose rights it has, where the connection is by root. Empty for the connecting user.
+    description: User that runs the computation if Ansible connects as root. Empty uses the connecting user.
     type: str
     default: ""
   groups:
-    description: Further groups of that user's process, such as V(render) and V(video) for AMD's cards.
+    description: Additional groups of the user's process, such as V(render) and V(video) for AMD's cards.
     type: list
     elements: str
     default: []
   record:
-    description: JSON file of the role accelerator in which O(proves) is kept as C(proven), once it is proven. Empty keeps nothing.
+    description:
+      - Path of the JSON file of the role accelerator in which a successful proof is stored as C(proven) with the value of O(proves). Empty
+        stores nothing.
     type: path
     default: ""
   proves:
-    description: What the proof depends on, for the role to tell whether it still holds.
+    description: Conditions of the proof. The role compares them to decide whether the proof is still valid.
     type: dict
     default: {}
 """
 
 EXAMPLES = r"""
-- name: Eight cards compute
+- name: Compute on eight cards
   modelops.inference.accelerator_proof:
     python: /opt/xinference/current/bin/python
     kind: cuda
@@ -75,19 +77,19 @@ torch:
   type: str
   sample: 2.15.0+cu130
 build:
-  description: CUDA's or HIP's version that it was built for, or V(cpu).
+  description: CUDA or HIP version of the PyTorch build, or V(cpu).
   returned: success
   type: str
   sample: "13.0"
 taken:
-  description: Devices that are not proven, because programs have all of them.
+  description: Devices that were not proven because programs use all their memory.
   returned: success
   type: list
   elements: str
   sample: []
 devices:
-  description: Each device with its C(name), C(error) (largest difference, as a part of the largest element) and C(seconds), or
-    C(failed).
+  description:
+    - Devices, each with its C(name), C(error) (largest difference relative to the largest element) and C(seconds), or with C(failed).
   returned: success
   type: list
   elements: dict

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: accelerator_prove
-short_description: Prove a host's accelerators once for each driver, set of cards and environment
+short_description: Prove the accelerators once for each driver, set of cards and environment
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Runs M(modelops.inference.accelerator_proof) with what the plan and the variables of the role C(accelerator) say. It is skipped where
-    the role's record has that proof, in check mode, and while the host must start again.
-  - It is for this role alone, whose plan is registered as C(accelerator_found).
+  - Runs M(modelops.inference.accelerator_proof) with the plan and the variables of the role C(accelerator). The module skips the proof if
+    the role's record already contains it, in check mode, and while the host waits for a restart.
+  - Only the role C(accelerator) uses this module. The role registers its plan as C(accelerator_found).
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.info

@@ -7,28 +7,29 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: accelerator_record
-short_description: Remember what the role accelerator installed
+short_description: Record the packages that the role accelerator installed
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Adds to the file by which the role C(accelerator) knows one day what is its own to remove. It is for this role alone, and is called
-    also where an installation broke off.
+  - Updates the file that tells the role C(accelerator) which parts it may remove later. Only this role uses the module. The role also calls
+    it after an interrupted installation.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
 options:
   path:
-    description: The file.
+    description: Path of the record.
     type: path
     required: true
   state:
-    description: V(absent) removes the file, and its directory where nothing else is in it. V(listed) leaves it, and returns the packages
-      that are installed.
+    description:
+      - State of the record. V(absent) removes the file, and its directory if it is empty. V(listed) does not change the record and returns
+        the installed packages.
     type: str
     choices: [present, absent, listed]
     default: present
   planned:
-    description: The record as far as the plan determines it.
+    description: Part of the record that the plan determines.
     type: dict
     default: {}
   before:
@@ -36,11 +37,13 @@ options:
     type: list
     elements: str
   now:
-    description: Packages after it. Those not among O(before) came with it. Where O(before) is given, O(list) reads them by default.
+    description:
+      - Packages after the installation. The module records packages that are not in O(before) as installed with the driver. If O(before) is
+        set, the default is the output of O(list).
     type: list
     elements: str
   list:
-    description: Command that lists the names of all installed packages, a line each.
+    description: Command that prints the names of all installed packages, one for each line.
     type: list
     elements: str
     default: []
@@ -50,17 +53,17 @@ options:
     elements: str
     default: []
   parts:
-    description: Parts of Huawei's that are installed now.
+    description: Parts of Huawei's software that are now installed.
     type: list
     elements: str
   held:
-    description: Packages whose hold is the role's own.
+    description: Packages that the role holds.
     type: list
     elements: str
 """
 
 EXAMPLES = r"""
-- name: Record what came with the driver
+- name: Record the packages that were installed with the driver
   modelops.inference.accelerator_record:
     path: /var/lib/modelops/accelerator.json
     planned: {asked: [/opt/xinference], parts: [], users: [], packages: [], wanted: [nvidia-driver-cuda], held: [], files: []}
@@ -70,7 +73,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 record:
-  description: The record.
+  description: Content of the record.
   returned: success
   type: dict
   sample: {asked: [/opt/xinference], parts: [], users: [], packages: [nvidia-driver-cuda], wanted: [nvidia-driver-cuda], held: [],

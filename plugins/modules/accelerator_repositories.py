@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: accelerator_repositories
-short_description: Add package repositories, or leave the host's sources as they were
+short_description: Add package repositories and restore the previous sources on failure
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Writes keys and sources of the package manager, reads all sources together, and gets the index of those that changed. Where one of them
-    cannot be used, all files are put back as they were, as such a source would break every later run of the package manager.
-  - It is for the role C(accelerator) alone.
+  - Writes keys and sources of the package manager, reads all sources together, and updates the index of each changed source. If a source is
+    unusable, the module restores all files, because such a source would break every later run of the package manager.
+  - Only the role C(accelerator) uses this module.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
@@ -29,21 +29,21 @@ options:
     default: []
     suboptions:
       path:
-        description: The file.
+        description: Path of the record.
         type: path
         required: true
       content:
-        description: Its text.
+        description: Text of the key.
         type: str
       url:
-        description: Where it comes from, instead of C(content).
+        description: URL of the key. It replaces C(content).
         type: str
       about:
-        description: The repository in messages.
+        description: Name of the repository in messages.
         type: str
         required: true
       advice:
-        description: What to do where it cannot be used.
+        description: Advice in the error if the key or the repository is unusable.
         type: str
         required: true
   sources:
@@ -53,37 +53,37 @@ options:
     default: []
     suboptions:
       path:
-        description: The file.
+        description: Path of the record.
         type: path
         required: true
       content:
-        description: Its text.
+        description: Text of the key.
         type: str
         required: true
       index:
-        description: The command that gets the index of this repository alone.
+        description: Command that updates the index of this repository only.
         type: list
         elements: str
         default: []
       about:
-        description: The repository in messages.
+        description: Name of the repository in messages.
         type: str
         required: true
       advice:
-        description: What to do where it cannot be used.
+        description: Advice in the error if the key or the repository is unusable.
         type: str
         required: true
   check:
-    description: The command that reads all sources together. Empty for none.
+    description: Command that reads all sources together. Empty runs no command.
     type: list
     elements: str
     default: []
   about:
-    description: All of them in messages.
+    description: Name of all repositories in messages.
     type: str
     default: ""
   advice:
-    description: What to do where they contradict each other.
+    description: Advice in the error if the repositories contradict each other.
     type: str
     default: ""
 """

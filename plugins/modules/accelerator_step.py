@@ -7,18 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: accelerator_step
-short_description: Do one step of the plan of the role accelerator
+short_description: Run one step of the plan of the role accelerator
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Runs the modules of the step, most of them of ansible-core, with options that follow from the plan.
-  - It is for this role alone, whose plan is registered as C(accelerator_found).
+  - Runs the modules of the step, most of which belong to ansible-core, with options derived from the plan.
+  - Only the role C(accelerator) uses this module. The role registers its plan as C(accelerator_found).
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
 options:
   step:
-    description: The step, such as V(packages).
+    description: Name of the step, such as V(packages).
     type: str
     required: true
 """

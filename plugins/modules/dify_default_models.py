@@ -11,10 +11,10 @@ short_description: Set the default models of a Dify workspace
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Sets which model of each type a Dify workspace takes where an application or a knowledge base names none.
-  - A model that is not active in the workspace is refused, with the list of those that are.
-  - Each type is set with a request of its own and read back, because Dify keeps the first of several when a later one
-    fails. One that fails does not keep the others from being set.
+  - Sets the default model of each type in a Dify workspace. Dify uses it for applications and knowledge bases that select no model.
+  - The module rejects a model that is not active in the workspace and lists the active models.
+  - The module sets each type with a separate request and reads it back, because Dify keeps the first of several changes if a later one
+    fails. A failed type does not block the others.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
@@ -26,34 +26,33 @@ attributes:
   check_mode:
     support: partial
     details:
-      - Reading a default changes Dify where none is set; it then chooses the first active model of the type and stores
-        it, and no other request tells a default. So check mode reads a default only where the type has no active model,
-        when Dify has nothing to choose. A model in O(pending) that is not active yet cannot be the default, and is told as
-        V(set). For every other type it checks that the declared model is active, warns, and says in RV(not_compared) that
-        it was not compared.
-      - Where O(workspace) is another than the account's current one, check mode does not switch to it and compares nothing.
+      - In Dify, reading an unset default is a change, because Dify then selects and stores the first active model of the type. No other
+        request returns a default. Therefore check mode reads a default only if the type has no active model and Dify cannot select one. In
+        that case a model in O(pending) counts as a change and is reported as V(set). For every other type, check mode verifies that the
+        declared model is active, warns, and lists the type in RV(not_compared).
+      - If O(workspace) is not the account's current workspace, check mode does not switch to it and compares nothing.
   idempotent:
     details:
-      - Where no default was set and Dify chooses the declared model when it is read, nothing is left to change, and none
-        is reported.
+      - If no default is set and Dify selects the declared model when the module reads it, no change remains, and the module reports none.
 options:
   defaults:
     description:
-      - The default of each model type, which is V(llm), V(text-embedding), V(rerank), V(speech2text), V(tts) or
-        V(moderation). Types that are not named are left alone.
+      - Default models by model type, which is V(llm), V(text-embedding), V(rerank), V(speech2text), V(tts) or V(moderation). The module
+        does not change types that are not listed.
       - A value is the model's name in Dify, or a dictionary with its C(name) and its C(provider).
     type: dict
     required: true
   provider:
     description:
-      - Provider of the models that name none.
-      - Unset takes Xinference's of the release, V(xinference) before 1.0 and V(langgenius/xinference/xinference) from then
-        on.
+      - Provider of the models for which no provider is set.
+      - The default is Xinference's provider in the Dify release, V(xinference) before 1.0 and V(langgenius/xinference/xinference) since
+        1.0.
     type: str
   pending:
     description:
-      - Models that an earlier task of the same play registers. In check mode, in which it does not, they count as active.
-      - Outside check mode it has no effect.
+      - Models that an earlier task of the same play registers. In check mode they count as active, because that task does not register them
+        then.
+      - Outside check mode this option has no effect.
     type: list
     elements: dict
     default: []
@@ -63,19 +62,19 @@ options:
         type: str
         required: true
       name:
-        description: Its name in Dify.
+        description: Name of the model in Dify.
         type: str
         required: true
 notes:
-  - A run that changes nothing sends 3 requests without O(session_file), and two for each type. A changed default costs two
-    more.
+  - A run that changes nothing sends 3 requests without O(session_file), and two for each type. A changed default requires two more
+    requests.
 seealso:
   - module: modelops.inference.dify_models
   - module: modelops.inference.dify_info
 """
 
 EXAMPLES = r"""
-- name: Set the defaults of a workspace
+- name: Set the default models of a workspace
   modelops.inference.dify_default_models:
     url: https://dify.example.com
     email: ops@example.com
@@ -92,47 +91,49 @@ EXAMPLES = r"""
 
 RETURN = r"""
 version:
-  description: Dify's version.
+  description: Version of Dify.
   returned: when the workspace was read
   type: str
   sample: 1.12.1
 workspace:
-  description: The workspace worked in.
+  description: Workspace that the module used.
   returned: when the workspace was read
   type: dict
   contains:
     id:
-      description: Its ID, a UUID.
+      description: ID of the workspace, a UUID.
       type: str
       sample: 5a0c8f1e-1b54-4f7e-9d43-9f4f0a3f4b11
     name:
-      description: Its name.
+      description: Name of the card.
       type: str
       sample: Research
 defaults:
-  description: What became of each default, in Dify's order of the types.
+  description: Result for each default, in Dify's order of the types.
   returned: when the workspace was read
   type: list
   elements: dict
   contains:
     type:
-      description: The model type.
+      description: Model type.
       type: str
       sample: llm
     name:
-      description: As declared.
+      description: Name as declared.
       type: str
       sample: qwen3-8b
     provider:
-      description: As declared, or the default one.
+      description: Provider as declared, or the default provider.
       type: str
       sample: langgenius/xinference/xinference
     action:
-      description: What was done, or in check mode would be done, V(none) or V(set); V(unknown) where it was not compared.
+      description:
+        - Change that the module made, or would make in check mode, either V(none) or V(set). V(unknown) if the module did not compare the
+          default.
       type: str
       sample: set
     error:
-      description: Why it failed, with what to do. Only there where it did.
+      description: Reason of the failure and its remedy. Returned only on failure.
       type: str
 plan:
   description: One line for each change.
@@ -141,11 +142,11 @@ plan:
   elements: str
   sample: ["~ set default llm (name qwen2.5 -> qwen3-8b)"]
 not_compared:
-  description: What was not compared, and why. Only there in check mode.
+  description: Types that the module did not compare, with the reason. Returned only in check mode.
   returned: check mode
   type: str
 requests:
-  description: Number of requests sent, by verb.
+  description: Number of requests by HTTP method.
   returned: when the workspace was read
   type: dict
   sample: {"GET": 6, "POST": 1}

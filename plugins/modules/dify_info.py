@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: dify_info
-short_description: Tell what a Dify workspace has of Xinference
+short_description: Read the Xinference models of a Dify workspace
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Tells a Dify's version and ways of authentication, the account's workspaces, and of one workspace the Xinference plugin,
-    the provider's models and the default models. All of it with one login; none of it is secret.
-  - An account that may only read is enough.
+  - Returns Dify's version and authentication methods and the account's workspaces. For one workspace, it returns the Xinference plugin, the
+    provider's models and the default models. The module logs in once and returns no secrets.
+  - An account with read access is sufficient.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.info
@@ -23,36 +23,36 @@ extends_documentation_fragment:
   - modelops.inference._http
 attributes:
   check_mode:
-    description: Reads what can be read without changing anything.
+    description: Reads all data that is readable without a change.
     support: partial
     details:
-      - Check mode does not read the defaults, because Dify chooses and stores one where none is set, and nothing of another
-        workspace than the account's current one, because that takes a switch. RV(not_read) says so.
+      - Check mode does not read the default models, because Dify selects and stores an unset default when it is read. Check mode reads only
+        the account's current workspace, because another workspace requires a switch. RV(not_read) lists the omitted data.
 options:
   provider:
     description:
-      - The provider whose models are told.
-      - Unset takes Xinference's of the release, V(xinference) before 1.0 and V(langgenius/xinference/xinference) from then
-        on.
+      - Provider whose models the module returns.
+      - The default is Xinference's provider in the Dify release, V(xinference) before 1.0 and V(langgenius/xinference/xinference) since
+        1.0.
     type: str
   plugin:
-    description: ID of the plugin that is told.
+    description: ID of the plugin that the module returns.
     type: str
     default: langgenius/xinference
   credentials:
-    description: Also tell of each model what its credential holds, without what is secret. One request for each model.
+    description: Whether to return the fields of each model's credential, without secrets. This requires one request for each model.
     type: bool
     default: false
   defaults:
     description:
-      - Also tell the default models. One request for each model type.
-      - Where a type has no default, Dify takes the question as the order to choose its first active model, and stores it.
+      - Whether to return the default models. This requires one request for each model type.
+      - If a type has no default, Dify selects its first active model on this request and stores it.
     type: bool
     default: false
 notes:
-  - Sends 6 requests without O(session_file), O(credentials) and O(defaults); one less before Dify 1.0.
-  - Where O(workspace) is another than the account's current one, it is switched to and back, for people logged in with the
-    account too. Use an account of its own for automation.
+  - The module sends 6 requests without O(session_file), O(credentials) and O(defaults), and one less before Dify 1.0.
+  - If O(workspace) is not the account's current workspace, the module switches the account to it and back. This also affects people who are
+    logged in with the account. Use a dedicated account for automation.
 seealso:
   - module: modelops.inference.dify_models
   - module: modelops.inference.dify_plugin
@@ -60,7 +60,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Read what a workspace has
+- name: Read the models of a workspace
   modelops.inference.dify_info:
     url: https://dify.example.com
     email: ops@example.com
@@ -70,76 +70,76 @@ EXAMPLES = r"""
   register: research
   delegate_to: localhost
 
-- name: Show the models that cannot be used
+- name: Show the unusable models
   ansible.builtin.debug:
     msg: "{{ research.models | rejectattr('state', 'eq', 'active') }}"
 """
 
 RETURN = r"""
 version:
-  description: Dify's version.
+  description: Version of Dify.
   returned: success
   type: str
   sample: 1.12.1
 auth:
-  description: How this release wants to be spoken to.
+  description: Authentication methods of this release.
   returned: success
   type: dict
   contains:
     session:
-      description: V(bearer), a token in a header; or V(cookies), with a CSRF token (1.9.2 and later).
+      description: V(bearer), a token in a header, or V(cookies), with a CSRF token (1.9.2 and later).
       type: str
       sample: cookies
     password:
-      description: How the password travels at the login, V(plain) or V(base64) (1.11.2 and later).
+      description: Encoding of the password at login, V(plain) or V(base64) (1.11.2 and later).
       type: str
       sample: base64
     admin_key:
-      description: Whether the release accepts an ADMIN_API_KEY, where one is set.
+      description: Whether the release accepts an ADMIN_API_KEY if one is set.
       type: bool
       sample: true
 workspaces:
-  description: The account's workspaces.
+  description: Workspaces of the account.
   returned: success
   type: list
   elements: dict
   contains:
     id:
-      description: Its ID, a UUID.
+      description: ID of the workspace, a UUID.
       type: str
       sample: 5a0c8f1e-1b54-4f7e-9d43-9f4f0a3f4b11
     name:
-      description: Its name.
+      description: Name of the card.
       type: str
       sample: Research
     current:
-      description: Whether it is the account's current one.
+      description: Whether this is the account's current workspace.
       type: bool
       sample: true
 workspace:
-  description: The workspace that the rest is about.
+  description: Workspace to which the other values belong.
   returned: success
   type: dict
   contains:
     id:
-      description: Its ID, a UUID.
+      description: ID of the workspace, a UUID.
       type: str
       sample: 5a0c8f1e-1b54-4f7e-9d43-9f4f0a3f4b11
     name:
-      description: Its name.
+      description: Name of the card.
       type: str
       sample: Research
     role:
-      description: The account's role in it, such as V(owner), V(admin) or V(editor); empty where Dify does not tell.
+      description: Role of the account in the workspace, such as V(owner), V(admin) or V(editor). Empty if Dify does not report it.
       type: str
       sample: owner
 plugin:
-  description: The plugin; null where it was not read.
+  description: Plugin, or null if it was not read.
   returned: success
   type: dict
   contains:
     id:
-      description: As given.
+      description: ID of the plugin as given.
       type: str
       sample: langgenius/xinference
     state:
@@ -147,19 +147,19 @@ plugin:
       type: str
       sample: installed
     version:
-      description: Its version. Only there where it is installed.
+      description: Version of the plugin. Returned only if it is installed.
       type: str
       sample: 0.0.15
     identifier:
-      description: Its identifier. Only there where it is installed.
+      description: Identifier of the plugin. Returned only if it is installed.
       type: str
       sample: "langgenius/xinference:0.0.15@af77a6d6bd0712a9b4c3def73219bbc88b18782b863ae410b1f27bea62214a64"
     source:
-      description: Where it came from, such as V(marketplace) or V(package). Only there where it is installed.
+      description: Source of the plugin, such as V(marketplace) or V(package). Returned only if it is installed.
       type: str
       sample: marketplace
 models:
-  description: The provider's models; null where they were not read.
+  description: Models of the provider, or null if they were not read.
   returned: success
   type: list
   elements: dict
@@ -169,52 +169,52 @@ models:
       type: str
       sample: qwen3-8b
     type:
-      description: Its type.
+      description: Type of the model.
       type: str
       sample: llm
     state:
-      description: As Dify lists it, such as V(active), V(disabled), V(no-configure) or V(credential-removed).
+      description: State as Dify lists it, such as V(active), V(disabled), V(no-configure) or V(credential-removed).
       type: str
       sample: active
     fields:
       description:
-        - What its active credential holds, as Dify shows it, without the API key and whatever else Dify hides. Dify before
-          1.0, and the plugin up to 0.0.4, hide most of C(server_url), too. A user and a password in it are told as C(***).
+        - Fields of the active credential as Dify shows them, without the API key and other hidden values. Dify before 1.0, and the plugin
+          up to 0.0.4, also hide most of C(server_url). A user and a password in the URL are replaced by C(***).
       returned: with O(credentials)
       type: dict
       sample: {"server_url": "http://10.1.2.3:9997", "model_uid": "qwen3-8b", "invoke_timeout": "60", "max_retries": "3"}
     has_api_key:
-      description: Whether its active credential holds an API key.
+      description: Whether the active credential contains an API key.
       returned: with O(credentials)
       type: bool
       sample: true
     credential_id:
-      description: ID of the active credential; null before Dify 1.8.
+      description: ID of the active credential. Null before Dify 1.8.
       returned: with O(credentials)
       type: str
       sample: 0197c1a4-6f6b-7a52-9a3e-3f1f0c9c8a77
     credential_name:
-      description: Its name; null before Dify 1.8.
+      description: Name of the active credential. Null before Dify 1.8.
       returned: with O(credentials)
       type: str
       sample: modelops.inference
     credential_names:
-      description: Names of all credentials that Dify keeps for the model, the active one too; empty before Dify 1.8.
+      description: Names of all credentials that Dify keeps for the model, including the active one. Empty before Dify 1.8.
       returned: with O(credentials)
       type: list
       elements: str
       sample: [modelops.inference]
 defaults:
-  description: By model type its default model, with C(name) and C(provider), or null where it has none.
+  description: Default model by model type, with C(name) and C(provider), or null if the type has no default.
   returned: with O(defaults), outside check mode
   type: dict
   sample: {"llm": {"name": "qwen3-8b", "provider": "langgenius/xinference/xinference"}, "tts": null}
 not_read:
-  description: What was not read, and why. Only there in check mode.
+  description: Data that was not read, with the reason. Returned only in check mode.
   returned: check mode
   type: str
 requests:
-  description: Number of requests sent, by verb.
+  description: Number of requests by HTTP method.
   returned: success
   type: dict
   sample: {"GET": 4, "POST": 2}

@@ -11,13 +11,13 @@ short_description: Replace a key in the Xinference models of a Dify workspace
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Finds each credential of the provider's models that holds an old key, whoever registered the model, and stores the new key in it.
-    All else of the credential stays as it is.
-  - Dify shows the first six characters of a key. By these a credential is found.
-  - From Dify 1.8 on it replaces the key in credentials that are not active, too, because people and Dify's load balancing can change to
-    them. Before 1.8 the keys of load balancing are not shown, and stay.
-  - Dify tries the model before it stores a key, and the module reads the key back.
-  - One model that fails does not keep the others from getting the new key. The module then fails at the end.
+  - Finds each credential of the provider's models that contains an old key, whoever registered the model, and stores the new key in it. The
+    other values of the credential stay unchanged.
+  - Dify shows the first six characters of a key. The module finds the credentials by these characters.
+  - In Dify 1.8 and later, the module also replaces the key in inactive credentials, because users and Dify's load balancing can switch to
+    them. Dify before 1.8 does not show the keys of load balancing, so they stay unchanged.
+  - Dify tests the model before it stores a key, and the module reads the key back.
+  - A failed model does not block the others. The module then fails at its end.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
@@ -28,34 +28,34 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     details:
-      - Which workspace is current is state that Dify keeps for the account. Where O(workspace) is another than the
-        current one, check mode does not switch to it, compares nothing, warns, and says so in RV(not_compared).
+      - The current workspace is a state that Dify keeps for the account. If O(workspace) is not the current one, check mode does not switch
+        to it and compares nothing. It warns and sets RV(not_compared).
 options:
   provider:
-    description: The provider's ID in Dify. Unset takes the one of the release, as M(modelops.inference.dify_models) does.
+    description: ID of the provider in Dify. The default depends on the release, as in M(modelops.inference.dify_models).
     type: str
   keys:
-    description: The keys that are replaced, one item for each Xinference.
+    description: Keys to replace, one item for each Xinference server or cluster.
     type: list
     elements: dict
     required: true
     suboptions:
       cluster:
-        description: Name of the Xinference, for RV(models).
+        description: Name of the cluster or server, for RV(models).
         type: str
         required: true
       old:
-        description: First characters of its old keys, at least six, as M(modelops.inference.xinference_key) returns them.
+        description: First characters of the old keys, at least six, as M(modelops.inference.xinference_key) returns them.
         type: list
         elements: str
         required: true
       new:
-        description: Its new key. Required outside check mode.
+        description: New key. Required outside check mode.
         type: str
 """
 
 EXAMPLES = r"""
-- name: Give a workspace the new key
+- name: Store the new key in a workspace
   modelops.inference.dify_key:
     url: https://dify.example.com
     email: ops@example.com
@@ -69,16 +69,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 version:
-  description: Dify's version.
+  description: Version of Dify.
   returned: when the models were read
   type: str
   sample: 1.12.1
 workspace:
-  description: The workspace worked in, with C(id) and C(name).
+  description: Workspace that the module used, with C(id) and C(name).
   returned: when the models were read
   type: dict
 models:
-  description: A row for each credential that held an old key, and for each model that could not be read.
+  description: One row for each credential that contained an old key, and for each model that could not be read.
   returned: when the models were read
   type: list
   elements: dict
@@ -88,32 +88,32 @@ models:
       type: str
       sample: qwen3-8b
     type:
-      description: Its type in Dify.
+      description: Type of the model in Dify.
       type: str
       sample: llm
     cluster:
-      description: Whose key it held, V(null) where the model could not be read.
+      description: Cluster or server of the old key, or V(null) if the model could not be read.
       type: str
       sample: gpu01
     action:
-      description: V(update), or V(unknown) where the model could not be read.
+      description: V(update), or V(unknown) if the model could not be read.
       type: str
       sample: update
     error:
-      description: Why the old key may still be there. Only there where it may.
+      description: Reason why the old key may still be in use. Returned only in that case.
       type: str
 plan:
-  description: One line for each change. Outside check mode those that were made.
+  description: One line for each change. Outside check mode, the changes that were made.
   returned: when the models were read
   type: list
   elements: str
   sample: ["~ update llm qwen3-8b (credential 'modelops.inference', api_key (hidden))"]
 not_compared:
-  description: Why nothing was compared. Only there in check mode, with another workspace than the current one.
+  description: Reason why nothing was compared. Returned only in check mode with a workspace that is not the current one.
   returned: check mode
   type: str
 requests:
-  description: Number of requests sent, by verb.
+  description: Number of requests by HTTP method.
   returned: when the models were read
   type: dict
   sample: {"GET": 5, "POST": 1, "PUT": 1}

@@ -7,31 +7,31 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: dify_models
-short_description: Register Xinference models with a Dify workspace
+short_description: Register Xinference models in a Dify workspace
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Makes a list of models of one Dify workspace what is declared, in one call and with one login.
-  - Works with Dify 0.15 (built-in provider), 1.0 to 1.7 (plugin), 1.8 and later (named credentials), 1.9.2 and later
-    (cookies and CSRF token) and 1.11.2 and later (encoded password). The release is read from the header
-    C(X-Version) of an answer that needs no login; nothing is tried out. Older ones back to 0.4 are spoken to as 0.15.
-  - A model is known by O(models[].name) and O(models[].type). Where it exists, its active credential is updated and
-    keeps its ID and name. Where none is active, one that was left over is taken if it has O(models[].credential_name), or
-    O(models[].server_url) and O(models[].model_uid); its key stays where none is given. Else one is added. Credentials that
-    others added stay, unless O(clean_credentials=true). A new key replaces the old one in place, so that the model is never missing.
-  - Two runs at the same time end with one credential. An answer that got lost is read back before anything is repeated.
-  - Before it stores a model Dify tries it, from its container C(plugin_daemon) (C(api) before 1.0); embedding, rerank,
-    speech2text and tts models are really invoked. It remembers for five minutes, by model UID alone, that one worked,
-    so its consent is no proof of O(models[].server_url); M(modelops.inference.xinference_probe) gives one.
-  - Where it registered, updated or enabled models, it asks Dify at the end for the active models of their types, and one of
-    them that is not there fails. A model that is disabled, by O(models[].enabled) or by people where that is unset, is not to
-    be there.
-  - One model that fails, or that Dify cannot read, does not keep the others from being registered. The module then fails at
-    the end, and RV(models), RV(plan) and C(diff) tell what happened.
-  - Just after a restart Dify lists too few models. Where it has a declared one and does not list it, the list is read again
-    until O(daemon_timeout) is over; then it is an error, and in check mode a warning.
-  - Load balancing that somebody set up for a model (licensed Dify) stays. Dify before 1.8 stores a credential only where it
-    switches that off, for this model; the module switches it on again as it was, also where Dify refused the credential.
+  - Ensures that a list of models in one Dify workspace matches the declaration, in one call and with one login.
+  - The module supports Dify 0.15 (built-in provider), 1.0 to 1.7 (plugin), 1.8 and later (named credentials), 1.9.2 and later (cookies and
+    CSRF token) and 1.11.2 and later (encoded password). It reads the release from the header C(X-Version) of an answer that needs no login,
+    and does not probe for features. It uses the API of 0.15 for releases back to 0.4.
+  - The module identifies a model by O(models[].name) and O(models[].type). If the model exists, the module updates its active credential,
+    which keeps its ID and name. If no credential is active, the module reuses an inactive credential with O(models[].credential_name), or
+    with O(models[].server_url) and O(models[].model_uid). That credential keeps its key if no key is declared. Otherwise the module adds a
+    credential. Credentials that others added stay unless O(clean_credentials=true). A new key replaces the old one in place, so that the
+    model stays available.
+  - Two simultaneous runs result in one credential. If a response is lost, the module reads the state before it repeats a request.
+  - Dify tests a model from its container C(plugin_daemon) (C(api) before 1.0) before it stores the model. It invokes embedding, rerank,
+    speech2text and tts models. Dify caches a successful test for five minutes by model UID only, so its acceptance does not prove
+    O(models[].server_url). Use M(modelops.inference.xinference_probe) for a proof.
+  - After the module registers, updates or enables models, it reads Dify's active models of their types. A missing model is an error.
+    Disabled models are exempt, whether O(models[].enabled) or a user disabled them.
+  - A model that fails, or that Dify cannot read, does not block the others. The module then fails at its end, and RV(models), RV(plan) and
+    C(diff) contain the results.
+  - Directly after a restart, Dify lists too few models. If a declared model exists but is not listed, the module reads the list again until
+    O(daemon_timeout) expires. After that it reports an error, or a warning in check mode.
+  - Load balancing that a user configured for a model (licensed Dify) stays. Dify before 1.8 stores a credential only if that also disables
+    load balancing for the model. In this case the module enables it again with the previous settings, also if Dify rejected the credential.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.actiongroup_dify
@@ -41,169 +41,164 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     details:
-      - Which workspace is current is state that Dify keeps for the account. Where O(workspace) is another than the
-        current one, check mode does not switch to it, compares nothing, warns, and says so in RV(not_compared).
+      - The current workspace is a state that Dify keeps for the account. If O(workspace) is not the current one, check mode does not switch
+        to it and compares nothing. It warns and sets RV(not_compared).
   idempotent:
-    description: A second run with the same options changes nothing and says so.
+    description: A second run with the same options changes nothing and reports no change.
     support: partial
-    details:
-      - Not with O(update_secret=always).
+    details: Not idempotent with O(update_secret=always).
 options:
   provider:
     description:
-      - The provider's ID in Dify.
-      - Unset takes the one of the release, V(xinference) before 1.0 and V(langgenius/xinference/xinference) from then on.
+      - ID of the provider in Dify.
+      - The default depends on the release, V(xinference) before 1.0 and V(langgenius/xinference/xinference) since 1.0.
     type: str
   models:
-    description: The models. Others that the workspace has are left alone, unless O(prune=true).
+    description: Models to register or remove. The module does not change other models of the workspace unless O(prune=true).
     type: list
     elements: dict
     required: true
     suboptions:
       name:
-        description: Name under which Dify shows the model.
+        description: Name of the model in Dify.
         type: str
         required: true
       type:
         description:
-          - Type of the model in Dify, or in Xinference. V(LLM) becomes V(llm), V(embedding) V(text-embedding), and V(audio)
-            by O(models[].abilities) V(speech2text) or V(tts).
-          - Dify has no type for V(image), V(video) and V(flexible) models, nor for audio models without one of those
-            abilities. They are skipped, and RV(models) says so.
+          - Type of the model in Dify or in Xinference. V(LLM) becomes V(llm), and V(embedding) becomes V(text-embedding). V(audio) becomes
+            V(speech2text) or V(tts), depending on O(models[].abilities).
+          - Dify has no type for V(image), V(video) and V(flexible) models, nor for audio models without one of those abilities. The module
+            skips such models and reports them in RV(models).
         type: str
         required: true
         choices: [llm, text-embedding, rerank, speech2text, tts, LLM, embedding, audio, image, video, flexible]
       abilities:
         description:
-          - What Xinference says that a model of type V(audio) can do, C(audio2text) (V(speech2text)) or C(text2audio)
-            (V(tts)).
+          - Abilities that Xinference reports for a model of type V(audio), C(audio2text) (V(speech2text)) or C(text2audio) (V(tts)).
         type: list
         elements: str
         default: []
       server_url:
         description:
-          - Xinference's address as Dify's containers reach it, with scheme and port and without C(/v1).
-          - Required where the model must be present.
+          - URL of Xinference as Dify's containers reach it, with scheme and port and without C(/v1).
+          - Required if the model must be present.
         type: str
       model_uid:
         description:
-          - UID of the model in Xinference. Dify's plugin refuses a slash, a question mark and a number sign in it.
-          - Required where the model must be present.
+          - UID of the model in Xinference. Dify's plugin rejects a UID with a slash, a question mark or a number sign.
+          - Required if the model must be present.
         type: str
       api_key:
         description:
-          - Key that Xinference wants. Unset leaves what Dify has.
-          - Dify 0.15 wants one for V(tts) models even where Xinference does not; any value does.
+          - API key for Xinference. If unset, the key in Dify stays.
+          - Dify 0.15 requires a key for V(tts) models even if Xinference does not. Any value is valid.
         type: str
       api_key_file:
-        description: File that holds the key, on the machine that runs the module. Used where O(models[].api_key) is unset.
+        description: Path of a file with the key, on the machine that runs the module. The module uses it if O(models[].api_key) is unset.
         type: path
       invoke_timeout:
-        description: Seconds that Dify waits for the model.
+        description: Time in seconds that Dify waits for an answer of the model.
         type: int
         default: 60
       max_retries:
-        description: How often Dify repeats a failed invocation.
+        description: Number of times that Dify repeats a failed invocation.
         type: int
         default: 3
       credential_name:
         description:
-          - Name of a credential that the module adds, at most 30 characters. An existing one keeps its own. From Dify 1.8 on.
-          - For O(prune) to know it as this site's it is O(prune_prefix), or begins with that and a space.
+          - Name of a credential that the module adds, at most 30 characters. An existing credential keeps its name. It requires Dify 1.8 or
+            later.
+          - O(prune) recognizes the credential as this site's only if the name is O(prune_prefix), or starts with O(prune_prefix) and a
+            space.
         type: str
         default: modelops.inference
       context_length:
         description:
-          - Tokens that a model of type V(llm) takes in one go, as Xinference serves it now. Dify learns it when a model is
-            saved, and keeps it when Xinference launches the model with another one.
-          - Where Dify has another one, the model is saved again. Unset does not compare it.
-          - Dify's plugin remembers for five minutes what a model UID can do, so that it may store the old value once more.
-            The module then warns; a run after that puts it right.
+          - Context length in tokens of a model of type V(llm), as Xinference serves it now. Dify reads the value when it saves a model, and
+            keeps it if Xinference later launches the model with another one.
+          - If Dify has another value, the module saves the model again. If unset, the module does not compare the value.
+          - Dify's plugin caches the abilities of a model UID for five minutes, so Dify may store the old value again. The module then
+            warns, and a later run corrects the value.
         type: int
       enabled:
         description:
-          - V(false) disables the model in Dify, V(true) enables it. Unset leaves that to people.
-          - Dify remembers that a model was disabled when it is removed. One that is registered anew is enabled, unless this
-            is V(false).
+          - Whether the model is enabled in Dify. If unset, users of Dify decide.
+          - Dify remembers a disabled model after its removal. The module enables a model that it registers again, unless this option is
+            V(false).
         type: bool
       state:
         description:
-          - V(absent) removes the model and then every credential that Dify keeps for it.
-          - V(present_with_defaults) registers the model where it is missing. One that is there is left as it is, whatever
-            people have set.
-          - V(ignored) does nothing with the model, and keeps O(prune=true) from removing it.
-          - V(pending) is of a model that must be registered and cannot be now, because Xinference does not serve it. Nothing is
-            done with it, and O(prune=true) removes nothing from the workspace, as an older name of the model may be all that
-            people have.
+          - State of the model in Dify. V(absent) removes the model, and then every credential that Dify keeps for it.
+          - V(present_with_defaults) registers a missing model. It does not change a registered model.
+          - V(ignored) does not change the model and exempts it from O(prune=true).
+          - V(pending) marks a model that should be registered but that Xinference does not serve now. The module does not change it.
+            O(prune=true) then removes nothing from the workspace, because an older name of the model may still be in use.
         type: str
         choices: [present, present_with_defaults, absent, ignored, pending]
         default: present
   update_secret:
     description:
-      - When the key of an existing model is sent. Dify shows of a stored key its first six and last two characters, and
-        nothing of one with up to eight.
-      - V(when_changed) sends it where what Dify shows differs. A new key that differs only in between is not noticed.
-      - Dify before 1.0, and its Xinference plugin up to 0.0.4, hide O(models[].server_url) in the same way, so that
-        another host with the same port looks the same there.
-      - V(always) sends what is hidden in every run, which then reports a change.
-      - V(on_create) never sends it again.
+      - When the module sends the key of an existing model. Dify shows the first six and last two characters of a stored key, and no
+        characters of a key with up to eight.
+      - V(when_changed) sends the key if the visible characters differ. It does not detect a new key that differs only in the hidden
+        characters.
+      - Dify before 1.0, and its Xinference plugin up to 0.0.4, hide O(models[].server_url) in the same way. There, another host with the
+        same port can look identical.
+      - V(always) sends all hidden values in every run. Each run then reports a change.
+      - V(on_create) never sends the key again.
     type: str
     choices: [on_create, always, when_changed]
     default: when_changed
   clean_credentials:
     description:
-      - V(true) removes the credentials of a declared model, from Dify 1.8 on, that are not its active one, whoever added
-        them. Runs that post the same model again and again leave such. Those that its load balancing uses stay.
-      - Not of models with O(models[].state=present_with_defaults).
+      - Whether to remove all but the active credential of each declared model, including credentials that others added (Dify 1.8 and
+        later). Repeated registration of the same model leaves such credentials. Credentials that Dify's load balancing uses stay.
+      - It does not apply to models with O(models[].state=present_with_defaults).
     type: bool
     default: false
   prune:
     description:
-      - V(true) removes models of the provider that are not in O(models) and that this collection has registered.
-      - They go at the end. Where a model failed, is V(pending) (O(models[].state)) or cannot be read, none goes, so that people
-        keep what they have. One whose C(model_uid) is in O(models) under another name stays until that one is registered and
-        active. A warning and RV(models[].why) tell what stays.
-      - From Dify 1.8 on these are the models all of whose credentials are named O(prune_prefix), or O(prune_prefix) with a
-        space and more behind it. One to which a person added a credential stays.
-      - Dify's upgrade to 1.8 gives the credentials that are there names of its own (C(API_KEY1)). By those nobody knows
-        whose they are. A model that is not in O(models) and has a server URL of O(models) or O(prune_server_urls) is then
-        not removed, and named in a warning.
-      - Before 1.8 a credential has no name. Then it is the models with a server URL that is in O(models) or in
-        O(prune_server_urls). Dify 0.x and its Xinference plugin up to 0.0.4 show only the ends of a server URL; there
-        nothing is pruned.
+      - Whether to remove models of the provider that this collection registered and that are not in O(models).
+      - The module removes them at its end. If a model failed, is V(pending) (O(models[].state)) or cannot be read, the module removes none.
+        If O(models) contains the C(model_uid) of such a model under another name, the model stays until the new name is registered and
+        active. A warning and RV(models[].why) list the models that stay.
+      - In Dify 1.8 and later, the module removes models if all their credentials are named O(prune_prefix), or O(prune_prefix) followed by
+        a space and a suffix. A model to which a user added a credential stays.
+      - Dify's upgrade to 1.8 renames existing credentials (C(API_KEY1)), so their owner is unknown. The module does not remove an
+        undeclared model with such credentials if its server URL is in O(models) or O(prune_server_urls). A warning names the model.
+      - Dify before 1.8 has no credential names. There, the module removes models whose server URL is in O(models) or in
+        O(prune_server_urls). Dify 0.x and its Xinference plugin up to 0.0.4 show only the ends of a server URL, so the module removes
+        nothing there.
     type: bool
     default: false
   prune_prefix:
     description:
-      - Name of this site's credentials, or what stands before a space in their names. V(site) is V(site) and V(site a), and
-        not V(site-a). Two sites that register with one workspace need different ones here and in
-        O(models[].credential_name).
-      - With O(prune=true) it may not be empty.
+      - Name of this site's credentials, or the part before a space in their names. V(site) matches V(site) and V(site a), but not
+        V(site-a). If two sites register models in one workspace, each needs a different value here and in O(models[].credential_name).
+      - It must not be empty with O(prune=true).
     type: str
     default: modelops.inference
   prune_server_urls:
-    description:
-      - Server URLs that nobody but this site registers. For O(prune=true) before Dify 1.8, and from then on for its
-        warning.
+    description: Server URLs that only this site registers. O(prune=true) uses them before Dify 1.8, and for its warning in later releases.
     type: list
     elements: str
     default: []
   allow_loopback:
     description:
-      - V(true) accepts a loopback address as O(models[].server_url). Right only where Dify runs on Xinference's machine
-        outside containers; in a container the address means the container.
+      - Whether to accept a loopback address as O(models[].server_url). This is valid only if Dify runs on Xinference's machine outside
+        containers. Inside a container, a loopback address refers to the container.
     type: bool
     default: false
 notes:
-  - A run that changes nothing sends 4 requests and one per model that is not ignored (54 for 50 models), as no release lists credentials
-    without telling their keys. With a login in O(session_file) it is one less, and with O(admin_key). A name as O(workspace)
-    costs one more, another workspace than the account's current one three. A changed model costs two to three more, all
-    together two more and one for each of their types, and those that O(prune) removes one more. A model without an active
-    credential costs one for each that is left over, and O(prune) one for each model that is not declared.
-  - A change of O(workspace) switches the account's current workspace in Dify, for people logged in with it too, and
-    switches it back at the end, also after a failure, SIGINT and SIGTERM. Before each change the module then looks whether the account
-    is still there, and fails where another run or a person switched it (one more request a change). A run that was killed leaves it
-    switched; the next one with the same O(workspace_file) puts it back. Use an account of its own for automation.
+  - A run that changes nothing sends 4 requests and one for each model that is not ignored (54 for 50 models), because no release lists
+    credentials without returning their keys. A login in O(session_file) or O(admin_key) saves one request. A name as O(workspace) costs one
+    more request, and a workspace other than the account's current one costs three more. A changed model costs two to three more requests.
+    All changed models together cost two more and one for each of their types. Each model that O(prune) removes costs one more. A model
+    without an active credential costs one for each inactive credential, and O(prune) costs one for each undeclared model.
+  - A change in O(workspace) switches the account's current workspace in Dify, also for people who are logged in with the account. The
+    module switches it back at its end, also after a failure, SIGINT and SIGTERM. Before each change in a switched workspace, the module
+    checks the account's current workspace with one more request, and fails if another run or a person switched it. A killed run leaves the
+    account switched. The next run with the same O(workspace_file) restores it. Use a dedicated account for automation.
 seealso:
   - module: modelops.inference.xinference_models
   - module: modelops.inference.xinference_probe
@@ -229,7 +224,7 @@ EXAMPLES = r"""
         api_key: "{{ vault_xinference_client_key }}"
   delegate_to: localhost
 
-- name: Have exactly the declared models of this site, without the credentials that others piled up
+- name: Register exactly the declared models of this site and remove other credentials
   modelops.inference.dify_models:
     url: https://dify.example.com
     admin_key: "{{ vault_dify_admin_key }}"
@@ -259,79 +254,79 @@ EXAMPLES = r"""
 
 RETURN = r"""
 version:
-  description: Dify's version.
+  description: Version of Dify.
   returned: when the models were read
   type: str
   sample: 1.12.1
 workspace:
-  description: The workspace worked in.
+  description: Workspace that the module used.
   returned: when the models were read
   type: dict
   contains:
     id:
-      description: Its ID, a UUID.
+      description: ID of the workspace, a UUID.
       type: str
       sample: 5a0c8f1e-1b54-4f7e-9d43-9f4f0a3f4b11
     name:
-      description: Its name.
+      description: Name of the card.
       type: str
       sample: Research
 models:
-  description: What became of each model, in the order of O(models); then those that O(prune) found.
+  description: Result for each model, in the order of O(models), followed by the models that O(prune) found.
   returned: when the models were read
   type: list
   elements: dict
   contains:
     name:
-      description: As declared.
+      description: Name as declared.
       type: str
       sample: qwen3-8b
     type:
-      description: As declared.
+      description: Name as declared.
       type: str
       sample: llm
     action:
       description:
-        - What was done, or in check mode would be done, V(none), V(register), V(update) or V(remove). With C(error) what was
-          tried.
-        - V(unknown) where check mode could not compare or the model could not be read, V(skip) for a model that Dify has
-          no type for.
+        - Change that the module made, or would make in check mode, either V(none), V(register), V(update) or V(remove). With C(error), the
+          change that failed.
+        - V(unknown) if check mode could not compare the model or the model could not be read. V(skip) if Dify has no type for the model.
       type: str
       sample: register
     state:
       description:
-        - As Dify lists the model at the end (in check mode, now), such as V(active), V(disabled) or V(no-configure).
-        - V(absent) where it does not have it, V(unknown) where it has it and does not list it, or where check mode could
-          not compare, V(skipped) of a skipped one.
+        - State in which Dify lists the model at the end of the module (in check mode, the current state), such as V(active), V(disabled) or
+          V(no-configure).
+        - V(absent) if the model does not exist. V(unknown) if the model exists but is not listed, or if check mode could not compare it.
+          V(skipped) for a skipped model.
       type: str
       sample: active
     credential_id:
-      description: ID of the active credential; none before Dify 1.8, nor of an ignored model.
+      description: ID of the active credential. Absent before Dify 1.8 and for an ignored model.
       type: str
       sample: 0197c1a4-6f6b-7a52-9a3e-3f1f0c9c8a77
     credential_name:
-      description: Its name; none before Dify 1.8.
+      description: Name of the active credential. Absent before Dify 1.8.
       type: str
       sample: modelops.inference
     why:
-      description: Why it was skipped, or not pruned. Only there where it was.
+      description: Reason why the module skipped or did not prune the model. Returned only in these cases.
       type: str
       sample: Dify has no type for image models
     error:
-      description: Why it failed, with what to do. Only there where it did.
+      description: Reason of the failure and its remedy. Returned only on failure.
       type: str
 plan:
-  description: One line for each change. Outside check mode those that were made, also where the module fails.
+  description: One line for each change. Outside check mode, the changes that were made, also if the module fails.
   returned: when the models were read
   type: list
   elements: str
   sample: ["+ register llm qwen3-8b"]
 not_compared:
-  description: Why nothing was compared. Only there in check mode, with another workspace than the current one.
+  description: Reason why nothing was compared. Returned only in check mode with a workspace that is not the current one.
   returned: check mode
   type: str
 requests:
-  description: Number of requests sent, by verb.
+  description: Number of requests by HTTP method.
   returned: when the models were read
   type: dict
   sample: {"GET": 4, "POST": 2}

@@ -11,14 +11,14 @@ short_description: Install, upgrade or remove the Xinference plugin of a Dify wo
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - From Dify 1.0 on Xinference is a plugin, which every workspace installs for itself. The module sees to it, from Dify's
-    marketplace or from a file, and waits until it is installed.
-  - Before Dify 1.0 the provider is built in. There O(state=present) and O(state=latest) change nothing and say so, and
-    O(state=absent) is refused.
-  - Dify never upgrades a plugin by installing another version, so the module asks for the upgrade. It is done in place
-    where the old and the new version come from the marketplace. Otherwise the plugin is removed and installed anew, as
-    Dify's own console does it; for that time its models are not there, and afterwards they are back with their
-    credentials. If the new version cannot be installed, the old one is installed again.
+  - In Dify 1.0 and later, Xinference is a plugin that each workspace installs separately. The module installs it from Dify's marketplace or
+    from a file, and waits for the installation.
+  - Before Dify 1.0 the provider is built in. There, O(state=present) and O(state=latest) report this and change nothing, and
+    O(state=absent) is rejected.
+  - Dify does not upgrade a plugin when another version is installed, so the module requests an upgrade. If both versions come from the
+    marketplace, Dify upgrades the plugin in place. Otherwise the module removes the plugin and installs it again, as Dify's own console
+    does. The models are unavailable during that time and return with their credentials afterwards. If the installation of the new version
+    fails, the module installs the old version again.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
@@ -29,52 +29,51 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     details:
-      - Where O(workspace) is another than the account's current one, check mode does not switch to it, compares nothing,
-        warns, and says so in RV(not_compared).
+      - If O(workspace) is not the account's current workspace, check mode does not switch to it and compares nothing. It warns and sets
+        RV(not_compared).
 options:
   plugin:
-    description: ID of the plugin, its author and name.
+    description: ID of the plugin, which consists of its author and name.
     type: str
     default: langgenius/xinference
   state:
     description:
-      - V(present) installs the plugin where it is missing, and with O(version), O(identifier) or O(package) changes it to
-        that version, be it newer or older.
-      - V(latest) also upgrades it to what the marketplace has (Dify 1.4 and later), and leaves a newer one.
-      - V(absent) removes it. Its models and their credentials stay in Dify's database and come back with the plugin.
+      - State of the plugin. V(present) installs a missing plugin. With O(version), O(identifier) or O(package), it also upgrades or
+        downgrades the plugin to that version.
+      - V(latest) also upgrades the plugin to the latest version in the marketplace (Dify 1.4 and later). It keeps a newer version.
+      - V(absent) removes the plugin. Dify's database keeps its models and their credentials, which return when the plugin is reinstalled.
     type: str
     choices: [present, latest, absent]
     default: present
   version:
     description:
-      - Exact version. Dify can only tell how to install the marketplace's latest one; for any other that is not
-        installed already give O(identifier) or O(package).
+      - Exact version of the plugin. Dify can look up only the marketplace's latest version. For any other version that is not yet
+        installed, set O(identifier) or O(package).
     type: str
   identifier:
-    description:
-      - The plugin's identifier in the marketplace, V(author/name:version@digest) with a digest of 64 hexadecimal digits.
+    description: Identifier of the plugin in the marketplace, V(author/name:version@digest) with a digest of 64 hexadecimal digits.
     type: str
   package:
     description:
-      - A C(.difypkg) file on the machine that runs the module, to install it without the marketplace.
-      - It is compared with what is installed by its contents, and only sent where that differs.
-      - The daemon installs the Python packages that the plugin needs from a package index, also for a file. Where it
-        reaches none, the file must have them inside, or C(PIP_MIRROR_URL) of the container C(plugin_daemon) names one.
+      - Path of a C(.difypkg) file on the machine that runs the module, for an installation without the marketplace.
+      - The module compares the contents of the file with the installed plugin and sends the file only if they differ.
+      - The plugin daemon installs the plugin's Python packages from a package index, also for a file. If it cannot reach an index, the file
+        must contain the packages, or C(PIP_MIRROR_URL) of the container C(plugin_daemon) must point to a mirror.
     type: path
   timeout:
-    description: Seconds to wait for an installation, which goes on by itself after that.
+    description: Time in seconds to wait for an installation. The installation continues after that time.
     type: float
     default: 600
 notes:
-  - O(version), O(identifier) and O(package) exclude each other, and are for O(state=present).
-  - A run that changes nothing sends 4 requests without O(session_file), one more for the latest version.
+  - O(version), O(identifier) and O(package) are mutually exclusive. They require O(state=present).
+  - A run that changes nothing sends 4 requests without O(session_file), and one more for the latest version.
 seealso:
   - module: modelops.inference.dify_models
   - module: modelops.inference.dify_info
 """
 
 EXAMPLES = r"""
-- name: Have the Xinference plugin, of whatever version
+- name: Install the Xinference plugin in any version
   modelops.inference.dify_plugin:
     url: https://dify.example.com
     email: ops@example.com
@@ -82,7 +81,7 @@ EXAMPLES = r"""
     workspace: Research
   delegate_to: localhost
 
-- name: Install it where Dify has no way to the marketplace
+- name: Install the plugin in a Dify that cannot reach the marketplace
   modelops.inference.dify_plugin:
     url: https://dify.example.com
     email: ops@example.com
@@ -90,7 +89,7 @@ EXAMPLES = r"""
     package: files/langgenius-xinference_0.0.15.difypkg
   delegate_to: localhost
 
-- name: Upgrade it
+- name: Upgrade the plugin
   modelops.inference.dify_plugin:
     url: https://dify.example.com
     email: ops@example.com
@@ -101,55 +100,54 @@ EXAMPLES = r"""
 
 RETURN = r"""
 version:
-  description: Dify's version.
+  description: Version of Dify.
   returned: when the workspace was read
   type: str
   sample: 1.12.1
 workspace:
-  description: The workspace worked in.
+  description: Workspace that the module used.
   returned: when the workspace was read
   type: dict
   contains:
     id:
-      description: Its ID, a UUID.
+      description: ID of the workspace, a UUID.
       type: str
       sample: 5a0c8f1e-1b54-4f7e-9d43-9f4f0a3f4b11
     name:
-      description: Its name.
+      description: Name of the card.
       type: str
       sample: Research
 action:
   description:
-    - What was done, or in check mode would be done, V(none), V(install), V(upgrade) (in place), V(replace) (removed and
-      installed anew) or V(remove).
-    - V(unknown) where check mode could not compare.
+    - Change that the module made, or would make in check mode, either V(none), V(install), V(upgrade) (in place), V(replace) (removed and
+      installed again) or V(remove).
+    - V(unknown) if check mode could not compare the plugin.
   returned: when the workspace was read
   type: str
   sample: upgrade
 plugin:
-  description: The plugin as it is at the end (in check mode, now).
+  description: Plugin at the end of the module (in check mode, the current state).
   returned: when the workspace was read
   type: dict
   contains:
     id:
-      description: As given.
+      description: ID of the plugin as given.
       type: str
       sample: langgenius/xinference
     state:
-      description: >-
-        V(installed), V(absent), V(built_in) before Dify 1.0, or V(unknown) where check mode could not compare.
+      description: V(installed), V(absent), V(built_in) before Dify 1.0, or V(unknown) if check mode could not compare the plugin.
       type: str
       sample: installed
     version:
-      description: Its version. Only there where it is installed.
+      description: Version of the plugin. Returned only if it is installed.
       type: str
       sample: 0.0.15
     identifier:
-      description: Its identifier. Only there where it is installed.
+      description: Identifier of the plugin. Returned only if it is installed.
       type: str
       sample: "langgenius/xinference:0.0.15@af77a6d6bd0712a9b4c3def73219bbc88b18782b863ae410b1f27bea62214a64"
     source:
-      description: Where it came from, such as V(marketplace) or V(package). Only there where it is installed.
+      description: Source of the plugin, such as V(marketplace) or V(package). Returned only if it is installed.
       type: str
       sample: marketplace
 plan:
@@ -159,11 +157,11 @@ plan:
   elements: str
   sample: ["~ upgrade plugin langgenius/xinference (version 0.0.9 -> 0.0.15)"]
 not_compared:
-  description: Why nothing was compared. Only there in check mode, with another workspace than the current one.
+  description: Reason why nothing was compared. Returned only in check mode with a workspace that is not the current one.
   returned: check mode
   type: str
 requests:
-  description: Number of requests sent, by verb.
+  description: Number of requests by HTTP method.
   returned: when the workspace was read
   type: dict
   sample: {"GET": 2, "POST": 2}

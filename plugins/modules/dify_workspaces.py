@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: dify_workspaces
-short_description: Make all workspaces of a Dify have what clusters serve
+short_description: Register the models of clusters in all workspaces of a Dify
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Does with one login, and in one call, what M(modelops.inference.dify_plugin), M(modelops.inference.dify_models) and
-    M(modelops.inference.dify_default_models) do in each workspace of an account. Before that it asks Xinference at the addresses
-    that this Dify uses, as M(modelops.inference.xinference_probe) does.
-  - O(task) makes it read the workspaces instead, as M(modelops.inference.dify_info) does, or replace keys in them, as
+  - Combines M(modelops.inference.dify_plugin), M(modelops.inference.dify_models) and M(modelops.inference.dify_default_models) for all
+    workspaces of an account, in one call and with one login. Before that, it verifies Xinference at the addresses that this Dify uses, as
+    M(modelops.inference.xinference_probe) does.
+  - With O(task), the module can also read the workspaces, as M(modelops.inference.dify_info) does, or replace keys, as
     M(modelops.inference.dify_key) does.
-  - It does not fail where a workspace does, so that the others are done. RV(workspaces) has the reason.
-  - The role P(modelops.inference.dify#role) calls it once for each Dify, and judges the result.
+  - A failed workspace does not block the others and does not fail the module. RV(workspaces) contains the reason.
+  - The role P(modelops.inference.dify#role) calls the module once for each Dify and evaluates the result.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
@@ -27,23 +27,24 @@ extends_documentation_fragment:
 attributes:
   check_mode:
     support: partial
-    details:
-      - As the modules that it does the work of. Of another workspace than the account's current one nothing is compared.
+    details: Behaves like the modules that it combines. It does not compare workspaces other than the account's current one.
 options:
   task:
-    description: V(register) has plugin, models and defaults in each workspace, V(read) and V(replace_keys) do what they say.
+    description:
+      - Task to run. V(register) ensures the plugin, models and defaults in each workspace. V(read) reads the workspaces, and
+        V(replace_keys) replaces keys.
     type: str
     choices: [register, read, replace_keys]
     default: register
   targets:
     description:
-      - Items of C(dify_targets) of the role P(modelops.inference.dify#role) that have this Dify and this account, without the
-        connection and the login.
+      - Items of C(dify_targets) of the role P(modelops.inference.dify#role) for this Dify and this account, without the connection and
+        login options.
     type: list
     elements: dict
     required: true
   clusters:
-    description: The clusters that the Dify gets models of.
+    description: Clusters whose models are registered in this Dify.
     type: list
     elements: dict
     default: []
@@ -53,28 +54,30 @@ options:
         type: str
         required: true
       url:
-        description: Address of its Xinference as other machines see it.
+        description: URL of the cluster's Xinference as other machines reach it.
         type: str
         default: ""
       api_key_file:
-        description: File on its host that holds the key for clients. It is not read; empty says that the server needs none.
+        description:
+          - Path of the client key file on the cluster's host. The module does not read the file. Empty means that the server requires no
+            key.
         type: str
         default: ""
       api_key:
-        description: Its key for clients, for V(replace_keys) the new one.
+        description: Client key of the cluster. For V(replace_keys), the new key.
         type: str
       models:
-        description: Its models, as C(models) of C(xinference_served) has them; see docs/dify.md.
+        description: Models of the cluster, as C(models) of C(xinference_served). See docs/dify.md.
         type: list
         elements: dict
         default: []
       old:
-        description: For V(replace_keys), the first characters of its old keys.
+        description: First characters of the old keys, for V(replace_keys).
         type: list
         elements: str
         default: []
   complete:
-    description: Whether O(clusters) are all clusters of the site. Models are only removed where they are.
+    description: Whether O(clusters) contains all clusters of the site. Models are removed only if this is V(true).
     type: bool
     default: false
   asked_on:
@@ -103,15 +106,16 @@ EXAMPLES = r"""
 RETURN = r"""
 workspaces:
   description:
-    - For each workspace of each target a row with the name of the C(target), the C(workspace) as it was given, and the results of
-      the modules as C(plugin), C(models) and C(defaults), as C(read), or as C(keys).
-    - A result with C(msg) is of a step that failed, one with C(skipped) of a step that was not wanted or not tried.
+    - One row for each workspace of each target. It contains the name of the C(target), the C(workspace) as given, and the results of the
+      modules as C(plugin), C(models) and C(defaults), as C(read), or as C(keys).
+    - A result with C(msg) belongs to a failed step. A result with C(skipped) belongs to a step that was not requested or not attempted.
   returned: success
   type: list
   elements: dict
 proofs:
-  description: Whether Xinference serves the models at the addresses that the Dify uses, as rows with C(dify), C(url) (without a login),
-    C(cluster), C(uid), C(ok) and C(why).
+  description:
+    - Whether Xinference serves the models at the addresses that the Dify uses, as rows with C(dify), C(url) (without credentials),
+      C(cluster), C(uid), C(ok) and C(why).
   returned: success
   type: list
   elements: dict

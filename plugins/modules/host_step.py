@@ -7,24 +7,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_step
-short_description: Do one step of a host's plan
+short_description: Run one step of a host's plan
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Runs the module of the step with options that follow from the variables of the roles and from the plan that
-    M(modelops.inference.host_plan) made, which is registered as C(xinference_found).
-  - The options may hold secrets. They are in no variable and in no result.
-  - A step may run several modules, and one after another's result. Some steps return only what others need to know, such as V(worker).
+  - Runs the module of the step. The options derive from the variables of the roles and from the plan of M(modelops.inference.host_plan),
+    which is registered as C(xinference_found).
+  - The options may contain secrets. They are not stored in variables or results.
+  - A step may run several modules, where one uses the result of another. Some steps only return data for other steps, such as V(worker).
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
 options:
   step:
-    description: The step. There may be steps that no plan has, such as V(stop).
+    description: Name of the step. It can be a step that no plan contains, such as V(stop).
     type: str
     required: true
   options:
-    description: Options of the step's module beside those that follow from the plan, or instead of them.
+    description: Options of the step's module that extend or override the options derived from the plan.
     type: dict
     default: {}
 """
@@ -37,7 +37,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan:
-  description: What the step's module returns, of which this is what most of them have.
+  description: Return value that most modules of steps share. Other return values depend on the module.
   returned: success
   type: list
   elements: str

@@ -7,23 +7,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: report
-short_description: Show a text on the screen as it is
+short_description: Print a text unchanged
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Prints lines for a person to read, such as the table at the end of a run. It runs on the controller only.
+  - Prints lines for people, such as the table at the end of a playbook run. It runs on the controller only.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.info
 options:
   text:
-    description: The text, with its line breaks.
+    description: Text to print, with its line breaks.
     type: str
     required: true
 """
 
 EXAMPLES = r"""
-- name: What was done
+- name: Print the changes
   modelops.inference.report:
     text: "{{ lookup('ansible.builtin.template', 'summary.txt.j2') }}"
 """

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: site_bundle
-short_description: Gather what the hosts of a play are installed from
+short_description: Gather a bundle for the hosts of a play
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Calls M(modelops.inference.xinference_weights) and M(modelops.inference.xinference_bundle) on the controller, with what the variables
-    of all hosts of the play say, and what M(modelops.inference.host_plan) with C(step=bundle) registered of them as C(xinference_found).
-  - Fails where a host of the play has failed before. The bundle would lose what an earlier run gathered for it.
+  - Calls M(modelops.inference.xinference_weights) and M(modelops.inference.xinference_bundle) on the controller, with the variables of all
+    hosts of the play and the results that M(modelops.inference.host_plan) with C(step=bundle) registered as C(xinference_found).
+  - Fails if a host of the play failed before, because the bundle would lose the files that an earlier run gathered for that host.
   - Run it once, delegated to C(localhost).
 extends_documentation_fragment:
   - modelops.inference._attributes
@@ -35,11 +35,11 @@ plan:
   elements: str
   sample: ["+ gather 4.1.0-1f0a9c33d2ab for Python 3.11 on x86_64-manylinux_2_28"]
 files:
-  description: Number of files of the bundle.
+  description: Number of files in the bundle.
   returned: success
   type: int
 bytes:
-  description: Their size.
+  description: Size of the files in bytes.
   returned: success
   type: int
 """

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: site_summary
-short_description: Show what a run of the playbook site did and what serves
+short_description: Print the changes of a run of the playbook site and the served models
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Prints, once for all hosts of the play, what was done, a table of models and of their registrations with Dify, and for each server
-    where it is and how to stop it. It reads variables that the roles C(xinference), C(models), C(dify) and C(accelerator) leave, and runs
-    on the controller only.
+  - Prints one summary for all hosts of the play. It contains the changes, a table of the models and their registrations in Dify, and for
+    each server its address and the command that stops it. The module reads variables that the roles C(xinference), C(models), C(dify) and
+    C(accelerator) set, and runs on the controller only.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.info
 """
 
 EXAMPLES = r"""
-- name: Summary
+- name: Print the summary
   modelops.inference.site_summary:
   run_once: true
 """

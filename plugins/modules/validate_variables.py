@@ -7,50 +7,51 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: validate_variables
-short_description: Refuse variables of the collection's roles that cannot be right
+short_description: Validate the variables of the collection's roles
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Validates the host's variables for the roles, before anything is asked or changed. Fails with a line for each mistake, with the host and
-    its cluster, the variable, what is wrong and what to do.
-  - Refused are names that are one letter away from a known one, or close to it; values of another type, and those that are none of the
-    choices; unknown and missing keys; and values of the right type that cannot work, such as a port that is none, a directory in another
-    one, a name of an environment variable with a blank, a UID that no URL can carry, a definition that the server would take without a
-    word, or an address at which no Dify finds Xinference.
-  - A template that needs a variable which is defined nowhere is refused with the name of that variable and, where Ansible tells it (since
-    ansible-core 2.19), file and line of the template.
-  - Ansible's own validation, where a role begins, would refuse values of another type, too, but prints the whole argument spec for each
+  - Validates the host's variables for the roles before the play connects to a host or changes anything. It fails with one line for each
+    error. The line contains the host and its cluster, the variable, the problem and its remedy.
+  - The module rejects variable names that closely resemble a known name, values of the wrong type or outside the choices, and unknown or
+    missing keys. It also rejects values of the right type that cannot work. Examples are an invalid port, a directory inside another one,
+    an environment variable name with a space, a UID that no URL can contain, a definition that the server would silently accept, or a URL
+    at which no Dify can reach Xinference.
+  - If a template needs an undefined variable, the error names that variable. With ansible-core 2.19 and later, it also names the file and
+    line of the template.
+  - Ansible's own validation at the start of a role also rejects values of the wrong type, but it prints the whole argument spec for each
     host.
-  - Defaults are not judged, nor templates of what the roles find out later. Of a secret, a list or a dict the type is printed, not the
-    value.
-  - It runs on the controller only. Files that variables name there are looked for.
+  - The module does not validate default values, or templates whose variables the roles set later. For a secret, a list or a dictionary, the
+    error contains the type and not the value.
+  - The module runs on the controller only. It checks that files exist if a variable names a file on the controller.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.info
 options:
   playbook:
     description:
-      - The playbook of this collection that runs. Only the variables that it needs are validated, so a wrong list of models does not keep a
-        worker from being drained. docs/fleet.md has the table.
+      - Playbook of this collection to validate for. The module validates only the variables that this playbook needs, so an invalid list of
+        models does not block the drain of a worker. See the table in docs/fleet.md.
     type: str
     choices: [bundle, capture, decommission, drain, reload, remove, restart, rollback, rotate, site, undrain, upgrade]
   roles:
-    description: Roles of this collection whose variables are validated, in the place of O(playbook).
+    description: Roles of this collection whose variables the module validates, as an alternative to O(playbook).
     type: list
     elements: str
     choices: [accelerator, xinference, models, dify]
   installs:
-    description: With O(roles), whether the play installs a release, so that requirements are refused that are known to be malicious.
+    description:
+      - Whether the play installs a release. If V(true), the module rejects requirements that are known to be malicious, with O(roles).
     type: bool
     default: false
   users:
-    description: With O(roles), whether the play makes the users of C(xinference_users), so that these are validated.
+    description: Whether the play creates the users of C(xinference_users). If V(true), the module validates these users, with O(roles).
     type: bool
     default: true
 """
 
 EXAMPLES = r"""
-- name: Refuse what cannot be right, before a host is touched
+- name: Validate the variables before the play connects to a host
   modelops.inference.validate_variables:
     playbook: site
 
@@ -61,7 +62,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 models:
-  description: A row for each declared model, where the role C(models) is judged and the host says what its cluster serves.
+  description: One row for each declared model, if the module validates the role C(models) and the host declares the models of its cluster.
   returned: success
   type: list
   elements: dict

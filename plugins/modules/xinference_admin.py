@@ -7,21 +7,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_admin
-short_description: Claim an Xinference, and keep its users and client keys
+short_description: Claim an Xinference server and manage its users and client keys
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Waits for a running Xinference and makes sure that its administrator is the one given. A server that nobody has claimed
-    is claimed. On one that is claimed the password is tried once.
-  - Keeps users, and API keys for clients such as Dify. Such a key can list, describe and infer.
-  - A server without authentication (E(XINFERENCE_AUTH_ADVANCED) is C(0), or 1.x and 2.x without C(--auth-config)) is
-    reported as it is.
+  - Waits for a running Xinference server and ensures that its administrator is the declared one. The module claims an unclaimed server. On
+    a claimed server, it tests the password once.
+  - Manages users, and API keys for clients such as Dify. Such a key can list, describe and infer.
+  - If a server has no authentication (E(XINFERENCE_AUTH_ADVANCED) is C(0), or 1.x and 2.x without C(--auth-config)), the module reports
+    this and changes nothing.
 notes:
-  - A run that changes nothing sends C(GET /v1/cluster/auth), C(GET /v1/admin/setup/status), C(POST /token),
-    C(GET /v1/cluster/version), and C(GET /v1/models) with each key; C(GET /v1/admin/users) where O(users) are declared.
-  - Since 3.0 authentication is on, and whoever claims first is the administrator. 3.x asks for nothing else, 4.x for the setup
-    token of its log. Until it is claimed, let the server listen on loopback only.
-  - The text of a key is never returned. It is in the file that O(keys[].path) names.
+  - A run that changes nothing sends C(GET /v1/cluster/auth), C(GET /v1/admin/setup/status), C(POST /token), C(GET /v1/cluster/version), and
+    C(GET /v1/models) with each key. If O(users) are declared, it also sends C(GET /v1/admin/users).
+  - In Xinference 3.0 and later, authentication is enabled, and the first user who claims the server becomes the administrator. Xinference
+    3.x requires no proof for a claim. Xinference 4.x requires the setup token of its log. Bind an unclaimed server to loopback only.
+  - The module never returns the text of a key. The file O(keys[].path) contains it.
 extends_documentation_fragment:
   - modelops.inference._xinference
   - modelops.inference._accounts
@@ -31,18 +31,18 @@ extends_documentation_fragment:
   - modelops.inference._attributes.actiongroup_xinference
 options:
   ready_timeout:
-    description: Seconds to wait for the server to answer.
+    description: Time in seconds to wait for the server to answer.
     type: int
     default: 300
   log_path:
     description:
-      - Log file of the server, on the machine that runs the module. Its last lines are added to the error where the server
-        does not answer. Tokens and keys in them are hidden.
+      - Path of the server's log file on the machine that runs the module. If the server does not answer, the error includes its last lines.
+        The module hides tokens and keys in them.
     type: path
 """
 
 EXAMPLES = r"""
-- name: Claim the server and make a key for Dify
+- name: Claim the server and create a key for Dify
   modelops.inference.xinference_admin:
     password_file: /opt/xinference/secrets/admin_password
     setup_log: /opt/xinference/home/logs/xinference.log
@@ -50,7 +50,7 @@ EXAMPLES = r"""
       - name: dify
         path: /opt/xinference/secrets/client_key
 
-- name: Verify a key that was put in before the first start, and keep a user who may only look
+- name: Verify a key that was added before the first start and manage a read-only user
   modelops.inference.xinference_admin:
     password: "{{ vault_xinference_admin_password }}"
     keys:
@@ -64,7 +64,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 version:
-  description: Release of the server. V(null) in check mode on a server that nobody has claimed.
+  description: Release of the server. V(null) in check mode on an unclaimed server.
   returned: always
   type: str
   sample: 4.1.0
@@ -73,21 +73,21 @@ auth:
   returned: always
   type: str
 claimed:
-  description: Whether the administrator given is the server's. V(false) where it has no authentication.
+  description: Whether the declared administrator is the server's administrator. V(false) if the server has no authentication.
   returned: always
   type: bool
 needs_setup:
-  description: Whether the server still waits to be claimed, which it does after check mode only.
+  description: Whether the server is still unclaimed. This is possible only after check mode.
   returned: always
   type: bool
 plan:
-  description: One line for each thing that differed, with C(+), C(~) or C(-).
+  description: One line for each difference, prefixed by C(+), C(~) or C(-).
   returned: always
   type: list
   elements: str
   sample: ["+ claim administrator admin", "+ create key dify"]
 client_keys:
-  description: The declared keys.
+  description: Declared keys.
   returned: always
   type: list
   elements: dict
@@ -96,13 +96,13 @@ client_keys:
       description: Name of the key.
       type: str
     path:
-      description: File that holds it.
+      description: Path of the file that contains the key.
       type: str
     state:
-      description: V(present) or V(absent), as it is after the run.
+      description: V(present) or V(absent), the state after the run.
       type: str
 requests:
-  description: Number of HTTP requests by verb.
+  description: Number of requests by HTTP method.
   returned: always
   type: dict
   sample: {GET: 4, POST: 1}

@@ -7,26 +7,27 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_backup
-short_description: Keep what an Xinference server remembers, before another release may change it
+short_description: Back up and restore the data of an Xinference server
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Copies users, keys and their encryption key, registrations, the server's autostart and other databases, and O(files), to a new
-    directory C(<time>-<release>) of mode 0700. Databases are copied as of one moment, while the server runs.
-  - With O(state=restored) puts back what O(release) can no longer read, a database whose tables were changed since, or a file that is
-    gone. What was only written to since stays. The service must be stopped.
-  - Symbolic links below O(home) are not followed, as the service's user could have them point anywhere, and a file that this user could
-    not read is left out. Where something would be put back through a link, it fails and puts back nothing.
-  - A database is copied from open files to a directory of the module's own before it is opened, because SQLite goes by names.
+  - Backs up the server's data before another release may change it. The module copies users, keys and their encryption key, registrations,
+    the server's autostart and other databases, and O(files), to a new directory C(<time>-<release>) of mode 0700. It copies each database
+    as a consistent snapshot while the server runs.
+  - O(state=restored) restores databases whose tables changed since the backup, because O(release) can no longer read them, and files that
+    no longer exist. Data that was only written to since then stays. Stop the service first.
+  - The module does not follow symbolic links below O(home), because the service's user could point them anywhere. It omits files that this
+    user cannot read. If a restore would write through a link, the module fails and restores nothing.
+  - The module copies the open files of a database to a private directory before it opens the database, because SQLite opens files by name.
 extends_documentation_fragment:
   - modelops.inference._attributes
 options:
   path:
-    description: Directory of the backups, made with mode 0700.
+    description: Directory of the backups. The module creates it with mode 0700.
     type: path
     required: true
   home:
-    description: XINFERENCE_HOME of the server.
+    description: Value of C(XINFERENCE_HOME) of the server.
     type: path
     required: true
   release:
@@ -34,28 +35,28 @@ options:
     type: str
     required: true
   files:
-    description: Further files to keep, by their names. Those that are not there are left out.
+    description: Additional files to back up, by name. The module omits missing files.
     type: list
     elements: path
     default: []
   state:
-    description: V(present) makes a backup, V(restored) puts back from the newest one of O(release).
+    description: Action of the module. V(present) creates a backup, and V(restored) restores the newest backup of O(release).
     type: str
     choices: [present, restored]
     default: present
   keep:
-    description: Number of backups to keep, the new one included.
+    description: Number of backups to keep, including the new one.
     type: int
     default: 5
   releases:
-    description: Names of the releases that are on the host. The newest backup of each is kept, however old it is.
+    description: Names of the releases on the host. The module keeps the newest backup of each, regardless of its age.
     type: list
     elements: str
     default: []
 """
 
 EXAMPLES = r"""
-- name: Keep what the server remembers
+- name: Back up the server's data
   modelops.inference.xinference_backup:
     path: /opt/xinference/backups
     home: /opt/xinference/home
@@ -71,7 +72,7 @@ plan:
   elements: str
   sample: ["+ back up 20260812T101500Z-4.0.1-1f0a9c33 (7 files)"]
 backup:
-  description: Directory of the backup; empty where there is none to restore from.
+  description: Directory of the backup. Empty if there is no backup to restore.
   returned: success
   type: str
   sample: /opt/xinference/backups/20260812T101500Z-4.0.1-1f0a9c33

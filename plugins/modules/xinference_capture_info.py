@@ -7,27 +7,27 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_capture_info
-short_description: Write down what an Xinference serves as an inventory
+short_description: Return the models of an Xinference server as an inventory
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Reads which models run, how they were launched and which custom models are registered, and returns them as
-    M(modelops.inference.xinference_models) and M(modelops.inference.xinference_registration) take them. A following run with
-    them changes nothing.
-  - The way in for a server whose models were launched by hand, and a record before an upgrade. The playbook
+  - Reads the running models, their launch options and the registered custom models. It returns them in the format of
+    M(modelops.inference.xinference_models) and M(modelops.inference.xinference_registration). A later run with these variables changes
+    nothing.
+  - Use the module to adopt a server whose models were launched by hand, and to record the models before an upgrade. The playbook
     C(modelops.inference.capture) writes the file.
-  - Changes nothing.
+  - The module changes nothing.
 notes:
-  - "The API does not tell how a running model was launched. These do, in the order in which they are believed: what this
-    collection remembers (O(remember)), the server's autostart (since 2.x, values that may be secret hidden), the launch
-    arguments that each worker keeps in C(worker_recovery) of its O(home) (since 2.x), the history of the web interface (since
-    2.x). A source that says otherwise than what runs is not used."
-  - Of a model of which none of them tells, engine options, environment variables and virtual environment are not known. That
-    is said in a warning and in the text, and nothing is invented.
-  - An environment variable, engine option or setting of a definition that is a secret by its name or by its form becomes a
-    reference to a variable, listed in RV(variables). Its value is neither returned nor logged. Look over the text before you
-    share it, because a secret in an unusual place is not known as one.
-  - Models that load, failed or are missing are not captured. They are named in a warning, in the text and in RV(unsettled).
+  - The API does not report how a running model was launched. The module uses the following sources, in order of precedence - the launch
+    requests that this collection stored (O(remember)), the server's autostart (2.x and later, with possible secrets hidden), the launch
+    arguments that each worker keeps in C(worker_recovery) of its O(home) (2.x and later), and the history of the web interface (2.x and
+    later). It ignores a source that contradicts the running model.
+  - If no source describes a model, its engine options, environment variables and virtual environment are unknown. A warning and the text
+    report this. The module does not guess values.
+  - An environment variable, engine option or definition setting whose name or format indicates a secret becomes a reference to a variable
+    in RV(variables). The module does not return or log its value. Review the text before you share it, because the module cannot recognize
+    every secret.
+  - The module does not capture models that load, failed or are missing. A warning, the text and RV(unsettled) name them.
   - Works with Xinference 1.17, 2.12, 3.x and 4.x.
 extends_documentation_fragment:
   - modelops.inference._xinference
@@ -37,26 +37,26 @@ extends_documentation_fragment:
 options:
   home:
     description:
-      - C(XINFERENCE_HOME) of the workers on the machine that runs the module, as root or as their user. Unset does without their
-        files.
+      - Value of C(XINFERENCE_HOME) of the workers on the machine that runs the module. Reading it requires root or the workers' user. If
+        unset, the module does not read their files.
     type: path
   remember:
-    description: The file that O(modelops.inference.xinference_models#module:remember) names. Unset does without it.
+    description: Path of the file of O(modelops.inference.xinference_models#module:remember). If unset, the module does not use this source.
     type: path
   ready_timeout:
-    description: Seconds to wait for the server to answer and for a worker to register with it.
+    description: Time in seconds to wait until the server answers, and until a worker registers with it.
     type: int
     default: 30
 """
 
 EXAMPLES = r"""
-- name: What runs here?
+- name: Read the running models
   modelops.inference.xinference_capture_info:
     endpoint: http://10.1.2.3:9997
     password: "{{ vault_xinference_admin_password }}"
   register: captured
 
-- name: Would a run with it change anything?
+- name: Check that a run with the result changes nothing
   modelops.inference.xinference_models:
     endpoint: http://10.1.2.3:9997
     password: "{{ vault_xinference_admin_password }}"
@@ -71,40 +71,40 @@ version:
   type: str
   sample: 4.1.0
 models:
-  description: What runs, as O(modelops.inference.xinference_models#module:models) takes it.
+  description: Running models in the format of O(modelops.inference.xinference_models#module:models).
   returned: always
   type: list
   elements: dict
   sample: [{uid: bge-m3, type: embedding, engine: sentence_transformers, autostart: false}]
 definitions:
   description:
-    - Custom models of which none runs, or which have several forms, as
-      O(modelops.inference.xinference_registration#module:definitions) takes them. The others are part of RV(models).
+    - Custom models that do not run or that have several variants, in the format of
+      O(modelops.inference.xinference_registration#module:definitions). RV(models) contains the definitions of the others.
   returned: always
   type: list
   elements: dict
 variables:
-  description: Name of each variable that RV(models) and RV(definitions) refer to, and what it must hold.
+  description: Name of each variable to which RV(models) and RV(definitions) refer, with a description of its value.
   returned: always
   type: dict
   sample: {vault_xinference_qwen3_hf_token: environment variable HF_TOKEN of qwen3}
 notes:
-  description: What is not told of a model, by its UID.
+  description: Properties of each model that are unknown, by UID.
   returned: always
   type: dict
 unsettled:
   description:
-    - UID of each model that does not run and is not captured, and why. V(loading), V(failed), or V(missing) where O(remember) or
-      the server's autostart has it.
+    - Models that were not captured, by UID, with V(loading), V(failed), or V(missing) for a model that only O(remember) or the server's
+      autostart contains.
   returned: always
   type: dict
   sample: {qwen3: loading}
 text:
-  description: The inventory file, with the variables C(xinference_models) and C(xinference_definitions).
+  description: Inventory file with the variables C(xinference_models) and C(xinference_definitions).
   returned: always
   type: str
 requests:
-  description: Number of HTTP requests by verb.
+  description: Number of requests by HTTP method.
   returned: always
   type: dict
   sample: {GET: 14, POST: 1}

@@ -7,21 +7,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_catalog_info
-short_description: List the models that an Xinference knows and tell whether it can serve one
+short_description: List the models that an Xinference server supports
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Lists the built-in and custom models of the running server with their formats, sizes and quantizations, and the engines
-    that run them there.
-  - With O(require) it tells for each wanted model whether this server can serve it, why not, and how it is declared in
-    M(modelops.inference.xinference_models).
-  - Changes nothing.
+  - Lists the built-in and custom models of the running server with their formats, sizes and quantizations, and the engines that can run
+    them there.
+  - With O(require), the module returns for each required model whether this server can serve it, the reason if it cannot, and the
+    declaration for M(modelops.inference.xinference_models).
+  - The module changes nothing.
 notes:
-  - A run sends C(GET /status), C(GET /v1/cluster/auth), C(POST /token) where there is authentication,
-    C(GET /v1/cluster/version); for the list one request for each type, and one for the engines of each model that is left
-    where those are at most O(engines_limit); and one or two for each model of O(require).
-  - The server judges engines by what is installed and by its hardware, not by free memory. The preflight of
-    M(modelops.inference.xinference_models) does that.
+  - A run sends C(GET /status), C(GET /v1/cluster/auth), C(POST /token) with authentication, and C(GET /v1/cluster/version). For the list,
+    it sends one request for each type. If the filters match at most O(engines_limit) models, it sends one request for the engines of each
+    model. For each model of O(require), it sends one or two requests.
+  - The server checks an engine against its installed packages and hardware, not against free memory. The preflight of
+    M(modelops.inference.xinference_models) checks memory.
   - Works with Xinference 1.17, 2.12, 3.x and 4.x.
 extends_documentation_fragment:
   - modelops.inference._xinference
@@ -30,46 +30,46 @@ extends_documentation_fragment:
   - modelops.inference._attributes.actiongroup_xinference
 options:
   name:
-    description: Only models of this name, in any case. V(*) stands for any characters.
+    description: Return only models with this name. The name is case-insensitive. V(*) matches any characters.
     type: str
   type:
-    description: Only models of these types. Unset is all of them.
+    description: Return only models of these types. The default is all types.
     type: list
     elements: str
     choices: [LLM, embedding, rerank, image, audio, video, flexible]
   engine:
-    description: Only models that this engine can run here, installed or by a virtual environment.
+    description: Return only models that this engine can run on the server, either installed or through a virtual environment.
     type: str
   format:
-    description: Only models that are there in this format, such as V(ggufv2).
+    description: Return only models that are available in this format, such as V(ggufv2).
     type: str
   size:
-    description: Only models that are there with so many billions of parameters, such as V(7) or V('1.7').
+    description: Return only models that are available in this size in billions of parameters, such as V(7) or V('1.7').
     type: str
   quantization:
-    description: Only models that are there in this quantization, such as V(Q4_K_M).
+    description: Return only models that are available in this quantization, such as V(Q4_K_M).
     type: str
   ability:
-    description: Only models that can do this, such as V(chat), V(tools), V(vision), V(embed) or V(rerank).
+    description: Return only models with this ability, such as V(chat), V(tools), V(vision), V(embed) or V(rerank).
     type: str
   custom:
-    description: V(true) lists only user-defined models, V(false) only built-in ones. Unset lists both.
+    description: Whether to return only custom models (V(true)) or only built-in models (V(false)). The default is both.
     type: bool
   engines_limit:
     description:
-      - The server tells engines for one model at a time. With more models than this left they are not asked for, and
-        RV(models[].engines) is V(null); with O(engine) the task fails instead.
+      - Maximum number of matching models for which the module requests the engines, because the server returns the engines of only one
+        model per request. With more models, RV(models[].engines) is V(null), and with O(engine) the task fails.
     type: int
     default: 25
   require:
     description:
-      - Models that this server is wanted to serve.
-      - Where no filter is given beside it, RV(models) is not read.
+      - Models that this server must be able to serve.
+      - If no filter is set, the module does not read RV(models).
     type: list
     elements: dict
     suboptions:
       name:
-        description: Name of the model, as Xinference knows it.
+        description: Name of the model in Xinference.
         type: str
         required: true
       type:
@@ -78,32 +78,33 @@ options:
         choices: [LLM, embedding, rerank, image, audio, video, flexible]
         default: LLM
       engine:
-        description: Inference engine, in any case. Unset takes one that fits, preferably an installed one.
+        description:
+          - Inference engine. The name is case-insensitive. If unset, the module selects a suitable engine, preferably an installed one.
         type: str
       format:
-        description: Model format. Unset takes any.
+        description: Model format. If unset, any format is suitable.
         type: str
       size:
-        description: Billions of parameters, such as V(7) or V('1.7'). Unset takes the smallest.
+        description: Size in billions of parameters, such as V(7) or V('1.7'). If unset, the module selects the smallest size.
         type: str
       quantization:
-        description: Quantization. Unset takes a usual one.
+        description: Quantization. If unset, the module selects a common one.
         type: str
       virtual_env:
-        description: Whether the model may get a Python environment of its own. With V(false) the engine must be installed.
+        description: Whether the model may use a separate Python environment. With V(false) the engine must be installed.
         type: bool
   fail:
-    description: Whether the task fails where a model of O(require) cannot be served. V(false) only reports it.
+    description: Whether the task fails if the server cannot serve a model of O(require). V(false) only reports it.
     type: bool
     default: false
   ready_timeout:
-    description: Seconds to wait for the server to answer and for a worker to register with it.
+    description: Time in seconds to wait until the server answers, and until a worker registers with it.
     type: int
     default: 30
 """
 
 EXAMPLES = r"""
-- name: Can this cluster serve these two?
+- name: Check that this cluster can serve two models
   modelops.inference.xinference_catalog_info:
     password_file: /opt/xinference/secrets/admin_password
     require:
@@ -112,11 +113,11 @@ EXAMPLES = r"""
     fail: true
   register: catalog
 
-- name: What to write into xinference_models
+- name: Show the declaration for xinference_models
   ansible.builtin.debug:
     var: catalog.require | map(attribute='how')
 
-- name: GGUF chat models that llama.cpp runs here
+- name: List GGUF chat models that llama.cpp runs on this server
   modelops.inference.xinference_catalog_info:
     password: "{{ vault_xinference_admin_password }}"
     name: qwen*
@@ -132,7 +133,7 @@ version:
   type: str
   sample: 4.1.0
 models:
-  description: The models that the filters left, by type and name. Empty where only O(require) is given.
+  description: Models that match the filters, ordered by type and name. Empty if only O(require) is set.
   returned: always
   type: list
   elements: dict
@@ -144,35 +145,35 @@ models:
       description: Type of the model.
       type: str
     custom:
-      description: Whether a user defined it.
+      description: Whether this is a custom model.
       type: bool
     abilities:
-      description: What the model can do.
+      description: Abilities of the model.
       type: list
       elements: str
     context_length:
-      description: Context length in tokens, of an LLM.
+      description: Context length of an LLM in tokens.
       type: int
     dimensions:
-      description: Length of the vectors, of an embedding model.
+      description: Vector length of an embedding model.
       type: int
     languages:
       description: Languages of the model.
       type: list
       elements: str
     specs:
-      description: The forms in which it is there, each with C(format), C(size) and C(quantization).
+      description: Available variants, each with C(format), C(size) and C(quantization).
       type: list
       elements: dict
       sample: [{format: ggufv2, size: "7", quantization: Q4_K_M}]
     engines:
       description:
-        - Engine and whether it is C(installed), C(why_not) otherwise, and the C(specs) of the model that it runs. One that
-          is not installed and has specs comes with a virtual environment.
-        - V(null) where the server was not asked or does not tell.
+        - Engines, each with whether it is C(installed), otherwise the reason as C(why_not), and the C(specs) of the model that it can run.
+          An engine that is not installed but has specs runs in a virtual environment.
+        - V(null) if the module did not request the engines or the server does not report them.
       type: dict
 require:
-  description: The models of O(require), in their order.
+  description: Models of O(require), in the same order.
   returned: always
   type: list
   elements: dict
@@ -184,26 +185,26 @@ require:
       description: Type of the model.
       type: str
     can:
-      description: Whether the server can serve it.
+      description: Whether the server can serve the model.
       type: bool
     why_not:
-      description: Why not, with the nearest names or what there is instead.
+      description: Reason why it cannot, with the most similar names or the available alternatives.
       type: str
     how:
       description:
-        - The model as an item of O(modelops.inference.xinference_models#module:models), with a definite format, size and
-          quantization. C(virtual_env) is V(true) where the engine is not installed.
+        - Model as an item of O(modelops.inference.xinference_models#module:models), with an exact format, size and quantization.
+          C(virtual_env) is V(true) if the engine is not installed.
       type: dict
       sample: {uid: qwen3, type: LLM, engine: llama.cpp, format: ggufv2, size: "0_6", quantization: Q4_K_M}
     engines:
-      description: As RV(models[].engines).
+      description: Engines, as in RV(models[].engines).
       type: dict
 can:
   description: Whether the server can serve all models of O(require).
   returned: always
   type: bool
 requests:
-  description: Number of HTTP requests by verb.
+  description: Number of requests by HTTP method.
   returned: always
   type: dict
   sample: {GET: 5, POST: 1}

@@ -7,49 +7,50 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_directory
-short_description: Make, hand over or remove directories of an Xinference server's user
+short_description: Manage directories of an Xinference server's user
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Works as root in directories of another user, who can swap what is there for links at any moment. It goes from one open directory to
-    the next and follows no link in them, which M(ansible.builtin.file) with C(recurse) does not guarantee.
-  - A link in a directory of root's, such as one to another disk, is followed.
+  - Runs as root in directories of another user, who can replace their content with links at any moment. The module opens one directory from
+    the next and does not follow links in them. M(ansible.builtin.file) with C(recurse) does not guarantee this.
+  - The module follows a link in a directory of root, such as a link to another disk.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
 options:
   paths:
-    description: The directories. Of V(absent) also files.
+    description: Paths of the directories. With V(absent), also paths of files.
     type: list
     elements: path
     required: true
   state:
     description:
-      - V(present) makes directories where they are missing, with O(mode), O(owner) and O(group), and sets these where they differ.
-        Directories above them are made with mode 0755.
-      - V(absent) removes them with all that is in them.
+      - State of the directories. V(present) creates missing directories with O(mode), O(owner) and O(group), and corrects these attributes.
+        It creates parent directories with mode 0755.
+      - V(absent) removes the directories with their content.
     type: str
     choices: [present, absent]
     default: present
   mode:
-    description: Mode of the directories, in octal digits. Unset leaves it.
+    description: Mode of the directories, in octal digits. If unset, the mode stays unchanged.
     type: str
   owner:
-    description: Owner of the directories, a name. Unset leaves it.
+    description: Name of the directories' owner. If unset, the owner stays unchanged.
     type: str
   group:
-    description: Group of the directories, a name. Unset is the primary group of O(owner).
+    description: Name of the directories' group. The default is the primary group of O(owner).
     type: str
   recurse:
     description:
-      - Where a directory is another user's, hand over the directories and files that are in it, too. Modes and links stay.
-      - What belongs neither to that user nor to O(owner) and is not readable for everybody stays as it is, with a warning.
+      - Whether to also change the owner of the content if a directory belongs to another user. Modes and links stay unchanged.
+      - The module does not change content that belongs neither to that user nor to O(owner) if not everybody can read it. It warns about
+        such content.
     type: bool
     default: false
 """
 
 EXAMPLES = r"""
-- name: Data of the service, which may have run as another user
+- name: Change the owner of the service's data after a change of its user
   modelops.inference.xinference_directory:
     paths: [/opt/xinference/home]
     mode: "0750"

@@ -7,32 +7,33 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_drain
-short_description: Serve elsewhere what a worker of an Xinference cluster serves, before it ends
+short_description: Move the models of a worker of an Xinference cluster before it stops
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - A worker that ends takes its replicas with it. With O(state=drained) each of them gets a successor on another worker first, where
-    there is room, whoever launched the model, and the model must answer. The worker itself goes on until its service is stopped.
-  - Then, with O(state=leaving), the server gives the worker no more requests for models that serve elsewhere, too, and those that it has
-    are answered. With O(state=left), after the service was stopped, the server is waited for to have forgotten the worker, and what is
-    left of its replicas is cleared.
-  - Refused, before anything is changed, where a model would stop (O(force)) or would not answer for a while (O(gaps)). A model that has
-    replicas elsewhere goes on with those, with a warning, where there is no room for more.
-  - A worker that comes back (O(state=undrained)) gets the replicas that went with it, and each model that gets one must answer. Where
-    nothing comes back to it, one of the models that it had, the one that loads the fastest, is launched there for a moment under a UID of
-    its own (C(modelops-try-) and the worker's address), must answer, and is ended; nobody else sees it. What a run that broke off
-    left of that is ended by the next one, or by M(modelops.inference.xinference_models) with the same O(remember).
-  - What is declared for this worker (O(modelops.inference.xinference_models#module:models[].worker)) is not served elsewhere.
-  - Run it on the supervisor's host.
+  - A worker that ends stops its replicas. With O(state=drained), the module first starts a successor of each replica on another worker that
+    has room, whoever launched the model. The model must answer. The worker itself continues to run until its service is stopped.
+  - Then run the module with O(state=leaving). The server stops routing requests to the worker, also for models that serve on other workers,
+    and running requests complete. Stop the service, and run the module with O(state=left). It waits until the server deregisters the
+    worker, and clears the remaining records of its replicas.
+  - The module refuses before it changes anything if a model would stop (O(force)) or would not answer for a while (O(gaps)). If a model has
+    replicas elsewhere and there is no room for more, it continues with those replicas, and the module warns.
+  - With O(state=undrained), a worker that returns gets back the replicas that it had, and each of these models must answer. If the worker
+    gets no replicas back, the module proves it with the model that it had and that loads the fastest. It launches that model on the worker
+    under a separate UID (C(modelops-try-) and the worker's address), waits for its answer, and terminates it. Other users do not see the
+    model. If a run is interrupted, the next run or M(modelops.inference.xinference_models) with the same O(remember) terminates it.
+  - The module does not move models that are declared for this worker (O(modelops.inference.xinference_models#module:models[].worker)).
+  - Run the module on the supervisor's host.
 notes:
-  - Stop the worker with O(modelops.inference.xinference_service#module:leaves=true). Then the server gives it no more requests before its
-    processes end.
-  - O(state=leaving) calls the server's processes as they call each other, so it needs the Python of the server's environment
-    (C(ansible_python_interpreter)). Before Xinference 3.5 it does nothing.
-  - Replicas are added by Xinference 3.2 and later. Before, a model is ended and launched elsewhere, which is a gap of some seconds
-    to minutes; Xinference 2.12 and later goes on with replicas that a model has on other workers.
-  - Run again after a failure, it goes on with what is left, by the number of replicas that a model had before the first run. So a worker
-    that an upgrade (O(returns)) left stopped can be drained for good. What went with it is served elsewhere then, where there is room.
+  - Stop the worker with O(modelops.inference.xinference_service#module:leaves=true). The server then stops routing requests to it before
+    its processes end.
+  - O(state=leaving) uses the internal calls of the server's processes, so it requires the Python of the server's environment
+    (C(ansible_python_interpreter)). With Xinference before 3.5 it does nothing.
+  - Xinference 3.2 and later can add replicas. Earlier versions end a model and launch it elsewhere, which is a gap of some seconds to
+    minutes. Xinference 2.12 and later continues with replicas that a model has on other workers.
+  - After a failure, run the module again. It continues with the remaining work, based on the number of replicas before the first run. A
+    worker that an upgrade (O(returns)) left stopped can therefore be drained permanently. Its replicas are then started elsewhere if there
+    is room.
 extends_documentation_fragment:
   - modelops.inference._xinference
   - modelops.inference._http
@@ -41,44 +42,47 @@ extends_documentation_fragment:
   - modelops.inference._attributes.actiongroup_xinference
 options:
   worker:
-    description: Address (IP address and port) of the worker, as C(GET /status) has it.
+    description: Address (IP address and port) of the worker, as in C(GET /status).
     type: str
     required: true
   state:
     description:
-      - V(drained) serves elsewhere what the worker serves, and has the reconciler leave out what belongs on it.
-      - V(leaving) has the server give the worker no more requests, and waits for those that it has, for O(requests_timeout). The service
-        must be stopped next. Where it fails that is a warning. Check mode does nothing.
-      - V(left) waits until the server no longer has the worker, whose service was stopped, and clears what is left of its replicas.
-      - V(undrained), after the worker has joined again, launches the declared models that were stopped for it, adds the replicas that
-        went with it of models that run and are not complete, proves that it serves, and lets the reconciler use it. A model that loads is
-        waited for before, as none can be added to it; one that does not get ready goes on without them, with a warning. It fails where
-        something does not come up or answer there; what was added and does not answer is removed. Of a worker that had nothing it
-        sends no request, and of one that never left it only forgets the drain.
+      - Step of the drain. V(drained) moves the worker's replicas to other workers. The reconciler then omits models that belong to this
+        worker.
+      - V(leaving) stops new requests to the worker and waits for running requests, up to O(requests_timeout). Stop the service next. A
+        failure of this step is only a warning. In check mode it does nothing.
+      - V(left) waits until the server deregisters the worker, whose service was stopped, and clears the remaining records of its replicas.
+      - V(undrained) restores the worker after it has registered again. It launches the declared models that were stopped for it, and adds
+        the replicas that it had to running models that lack them. Then it proves that the worker serves, and allows the reconciler to use
+        it.
+      - For V(undrained), the module first waits for a model that is loading, because no replica can be added to it. If the model does not
+        become ready, the module continues without it and warns. It fails if a launch fails or a model does not answer on the worker, and
+        removes the replicas that it added and that do not answer. If the worker had no replicas, the module sends it no request. If the
+        worker never left, the module only clears the drain.
     type: str
     choices: [drained, leaving, left, undrained]
     default: drained
   force:
-    description: Lets models stop that have no place elsewhere. Implies O(gaps).
+    description: Whether to stop models that fit on no other worker. Implies O(gaps).
     type: bool
     default: false
   gaps:
-    description: Lets models be ended and launched elsewhere, where a replica cannot be added.
+    description: Whether to end a model and launch it elsewhere if no replica can be added.
     type: bool
     default: false
   returns:
     description:
-      - Whether the worker comes back soon, as in an upgrade. Then with O(state=drained) a model that has ready replicas on workers that
-        stay goes on with those (since Xinference 2.12), and gets back what went with O(state=undrained).
+      - Whether the worker returns soon, as in an upgrade. If V(true), with O(state=drained), a model with ready replicas on the remaining
+        workers continues with those (Xinference 2.12 and later). O(state=undrained) restores the missing replicas.
     type: bool
     default: false
   remember:
     description:
-      - File in which M(modelops.inference.xinference_models) remembers what it launched, by its option of the same name.
-      - Without it only what the server tells of a model is known, and a worker that comes back gets nothing.
+      - Path of the file in which M(modelops.inference.xinference_models) stores its launch requests (its option C(remember)).
+      - Without this file, the module knows only the server's report of a model, and a worker that returns gets no replicas back.
     type: path
   devices:
-    description: GPUs of the workers, as O(modelops.inference.xinference_models#module:devices) takes them.
+    description: GPUs of the workers, as in O(modelops.inference.xinference_models#module:devices).
     type: list
     elements: dict
     default: []
@@ -87,37 +91,39 @@ options:
     type: bool
     default: true
   launch_timeout:
-    description: Seconds that a replica, or a model that is waited for, may take to load, where it declares no time of its own.
+    description: Maximum time in seconds for a replica or a model to load, if the model does not declare its own limit.
     type: int
     default: 1800
   ready_timeout:
-    description: Seconds to wait for the server to answer, and with O(state=left) to forget the worker.
+    description: Time in seconds to wait for the server to answer, and with O(state=left) for the server to deregister the worker.
     type: int
     default: 300
   prove_timeout:
-    description: Seconds that a model may take to answer. One that paints or speaks may take five times as many.
+    description:
+      - Maximum time in seconds for a model to answer. The limit for models that generate images, video or speech is five times as long.
     type: int
     default: 60
   requests_timeout:
-    description: Seconds that requests may take to be answered with O(state=leaving). Those that take longer fail as the worker ends.
+    description:
+      - Maximum time in seconds for running requests to complete with O(state=leaving). Requests that take longer fail when the worker ends.
     type: int
     default: 60
   log_path:
     description:
-      - The server's log file on this host, whose last lines end up in errors that it may explain.
-      - Where the server gives no reason for a failure, the error names this file, and the worker on whose host it is.
+      - Path of the server's log file on this host. Errors that it may explain include its last lines.
+      - If the server reports no reason for a failure, the error names this file and the worker whose host contains it.
     type: path
 """
 
 EXAMPLES = r"""
-- name: Serve elsewhere what gpu03 serves
+- name: Move the models of gpu03 to other workers
   modelops.inference.xinference_drain:
     endpoint: http://10.1.2.3:9997
     password_file: /opt/xinference/secrets/admin_password
     worker: 10.1.2.6:9998
     remember: /opt/xinference/reconciler/declared.json
 
-- name: It gets no more requests
+- name: Stop new requests to gpu03
   modelops.inference.xinference_drain:
     endpoint: http://10.1.2.3:9997
     password_file: /opt/xinference/secrets/admin_password
@@ -127,7 +133,7 @@ EXAMPLES = r"""
   vars:
     ansible_python_interpreter: /opt/xinference/current/bin/python
 
-- name: After its service was stopped
+- name: Clear the records of gpu03 after its service was stopped
   modelops.inference.xinference_drain:
     endpoint: http://10.1.2.3:9997
     password_file: /opt/xinference/secrets/admin_password
@@ -138,25 +144,26 @@ EXAMPLES = r"""
 
 RETURN = r"""
 version:
-  description: Release of the server. Empty where it was not asked.
+  description: Release of the server. Empty if the module did not connect to the server.
   returned: always
   type: str
   sample: 4.1.0
 plan:
-  description: One line for each thing that was done, or in check mode would be.
+  description: One line for each change that the module made, or would make in check mode.
   returned: always
   type: list
   elements: str
   sample: ["+ add replica bge-m3 (on 10.1.2.5:9998)", "- stop qwen3 (it is declared for this worker (worker))"]
 progress:
-  description: What was done, one line for each replica.
+  description: One line for each replica that was moved.
   returned: success
   type: list
   elements: str
   sample: ["bge-m3  another replica on 10.1.2.5:9998 ready after 12 s"]
 models:
-  description: The models that the worker served, those that lack replicas that an earlier run let go with it, and with
-    O(state=undrained) those of which replicas went with it.
+  description:
+    - Models that the worker served, and models that lack replicas since an earlier run. With O(state=undrained), the models whose replicas
+      the worker had.
   returned: always
   type: list
   elements: dict
@@ -165,24 +172,24 @@ models:
       description: Model UID.
       type: str
     action:
-      description: >-
-        V(add) (replicas were added elsewhere), V(relaunch) (launched elsewhere, with a gap), V(fewer) (goes on with the replicas that
-        it has elsewhere, for good or until the worker is back), V(stop) (ends with the worker) or V(moved) (an earlier run did that,
-        and the worker has not left yet).
+      description:
+        - V(add) (replicas were added elsewhere), V(relaunch) (launched elsewhere, with a gap), V(fewer) (continues with its replicas
+          elsewhere, permanently or until the worker returns), V(stop) (ends with the worker) or V(moved) (an earlier run moved it, and the
+          worker has not left yet).
       type: str
     replicas:
-      description: Numbers of its replicas before, on the worker (C(here)) and C(elsewhere).
+      description: Number of replicas before the drain, on the worker (C(here)) and C(elsewhere).
       type: dict
       sample: {here: 1, elsewhere: 0}
     places:
-      description: Addresses of the workers that got a replica.
+      description: Addresses of the workers on which replicas were added.
       type: list
       elements: str
     why:
-      description: Why nothing better was possible.
+      description: Reason why no better action was possible.
       type: str
 requests:
-  description: Number of HTTP requests by verb.
+  description: Number of requests by HTTP method.
   returned: success
   type: dict
   sample: {GET: 9, POST: 2}

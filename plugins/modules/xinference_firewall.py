@@ -7,27 +7,26 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_firewall
-short_description: Let a cluster's hosts reach one another, and nobody else
+short_description: Restrict the ports of a cluster to its hosts
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Beside its API, Xinference listens on fixed and on random TCP ports without authentication. This lets the hosts of a cluster
-    reach all of them, lets O(api_networks) reach O(api_port), and drops what others open on these ports. Everything else
-    of the host's firewall stays as it is.
-  - The rules are known by C(modelops-<name>). Another list replaces them, and O(state=absent) removes exactly them.
-  - They survive a reboot. Under nftables a table of their own is loaded by a service of their own,
-    C(modelops-firewall-<name>), and again whenever C(nftables.service) flushed all tables, by a drop-in; no file of others is
-    edited. Under firewalld they are a policy and ipsets of their own in the permanent configuration, under ufw rules with a
-    comment.
-  - Rules of ours in a firewall that is no longer in charge are removed.
+  - In addition to its API, Xinference listens on fixed and random TCP ports without authentication. The module allows the hosts of the
+    cluster to reach all these ports, allows O(api_networks) to reach O(api_port), and drops other connections to these ports. All other
+    rules of the host's firewall stay unchanged.
+  - The module identifies its rules by C(modelops-<name>). It replaces rules that differ, and O(state=absent) removes exactly these rules.
+  - The rules survive a reboot. With nftables, the rules are in a separate table that the service C(modelops-firewall-<name>) loads. A
+    drop-in loads the table again after C(nftables.service) flushes all tables. The module edits no other files. With firewalld, the rules
+    are a separate policy and ipsets in the permanent configuration. With ufw, they are rules with a comment.
+  - The module removes its rules from a firewall that is no longer active.
 notes:
-  - Needs root.
-  - In nftables no table can let in what another one drops. Where the host has a chain that drops by default, the module fails
-    and says which rules it needs; it takes rules with its comment as done.
-  - firewalld needs version 0.9, and reloads its configuration. Where rules of others are not permanent the module fails, as
-    the reload would lose them.
-  - ufw takes a command for each peer that cannot be joined with others into a network. It must be active.
-  - Published ports of containers do not come through the host's input, and are not concerned.
+  - The module requires root.
+  - In nftables, a table cannot allow packets that another table drops. If the host has a chain that drops by default, the module fails and
+    reports the required rules. It accepts rules that have its comment.
+  - firewalld must be version 0.9 or later. The module reloads its configuration. If other rules are not permanent, the module fails,
+    because the reload would delete them.
+  - ufw requires one command for each peer that cannot be merged with others into a network. It must be active.
+  - The rules do not affect published ports of containers, because these do not pass through the host's input chain.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
@@ -35,7 +34,7 @@ extends_documentation_fragment:
 """
 
 EXAMPLES = r"""
-- name: Only the cluster's hosts reach one another, and one network the API
+- name: Allow only the cluster's hosts, and one network to the API
   modelops.inference.xinference_firewall:
     name: berlin
     peers: [10.1.0.1, 10.1.0.2, 10.1.0.3]
@@ -43,7 +42,7 @@ EXAMPLES = r"""
     api_port: 9997
     api_networks: [10.2.0.0/16]
 
-- name: A host leaves
+- name: Remove the rules from a host
   modelops.inference.xinference_firewall:
     name: berlin
     state: absent
@@ -51,25 +50,25 @@ EXAMPLES = r"""
 
 RETURN = r"""
 manager:
-  description: The firewall that was used; V(none) with O(state=absent) where there is none.
+  description: Firewall that the module used. V(none) with O(state=absent) if the host has no firewall.
   returned: success
   type: str
   sample: nftables
 rules:
-  description: The rules, in words. Empty with O(state=absent).
+  description: Rules in words. Empty with O(state=absent).
   returned: success
   type: list
   elements: str
   sample: ["accept TCP 9997, 9999, 32768-60999 from 10.1.0.1, 10.1.0.2/31", "accept TCP 9997 from 10.2.0.0/16",
            "drop TCP 9997, 9999, 32768-60999 from others"]
 ephemeral_range:
-  description: The range of ports that V(ephemeral) stands for.
+  description: Port range that V(ephemeral) stands for.
   returned: success
   type: list
   elements: int
   sample: [32768, 60999]
 plan:
-  description: One line for each change, with the commands.
+  description: One line for each change, with its commands.
   returned: success
   type: list
   elements: str

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_key
-short_description: Replace a client key of an Xinference while clients use it
+short_description: Replace a client key of an Xinference server while clients use it
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Works in two steps, O(state=begun) and O(state=finished). Between them both keys are valid, so that each client can get the new one
-    while it sends requests.
-  - The state of the server and of the file decides what is done, so an interrupted run can be run again, and continues.
-  - The new key belongs to the user of the old one and has its model permissions. It does not expire.
-  - Needs Xinference 3.0 or later. Earlier releases read their keys from the file of C(--auth-config) at their start.
+  - Replaces the key in two steps, O(state=begun) and O(state=finished). Between the steps both keys are valid, so that each client can
+    switch to the new key without interruption.
+  - The module derives its actions from the state of the server and of the file, so you can run an interrupted run again and it continues.
+  - The new key belongs to the same user as the old key and has the same model permissions. It does not expire.
+  - It requires Xinference 3.0 or later. Earlier releases read their keys from the file of C(--auth-config) at their start.
 extends_documentation_fragment:
   - modelops.inference._xinference
   - modelops.inference._http
@@ -23,42 +23,42 @@ extends_documentation_fragment:
   - modelops.inference._attributes.actiongroup_xinference
 attributes:
   idempotent:
-    description: A second run with the same options changes nothing and says so.
+    description: A second run with the same options changes nothing and reports no change.
     support: partial
     details:
       - O(state=begun) after O(state=finished) begins another rotation.
 options:
   name:
-    description: Name of the key on the server. The new key is called C(<name>-next) until the old one is revoked.
+    description: Name of the key on the server. The new key is named C(<name>-next) until the old key is revoked.
     type: str
     default: client
   path:
     description:
-      - File on the machine that runs the module that holds the key. Its directory must exist. O(state=begun) writes the new key to it,
-        with mode 0600, once the server takes it.
+      - Path of the file with the key on the machine that runs the module. The directory must exist. O(state=begun) writes the new key to
+        the file with mode 0600 as soon as the server accepts the key.
     type: path
     required: true
   state:
     description:
-      - V(begun) makes the new key beside the old one.
-      - V(finished) revokes the old key, and gives the new one its name. It is refused while the file does not hold the new key.
+      - Step of the rotation. V(begun) creates the new key in addition to the old one.
+      - V(finished) revokes the old key and renames the new key. The module refuses this step while the file does not contain the new key.
     type: str
     choices: [begun, finished]
     required: true
   ready_timeout:
-    description: Seconds to wait for the server to answer.
+    description: Time in seconds to wait for the server to answer.
     type: int
     default: 30
 """
 
 EXAMPLES = r"""
-- name: Make a new key beside the old one
+- name: Create a new key in addition to the old one
   modelops.inference.xinference_key:
     password_file: /opt/xinference/secrets/admin_password
     path: /opt/xinference/secrets/client_key
     state: begun
 
-- name: Revoke the old key, when each client has the new one
+- name: Revoke the old key after each client has the new one
   modelops.inference.xinference_key:
     password_file: /opt/xinference/secrets/admin_password
     path: /opt/xinference/secrets/client_key
@@ -73,13 +73,13 @@ plan:
   elements: str
   sample: ["+ create key client-next", "~ write file /opt/xinference/secrets/client_key (content (hidden))"]
 old:
-  description: First characters of the keys that are valid and not the new one, as the server lists them.
+  description: First characters of the valid keys other than the new one, as the server lists them.
   returned: success
   type: list
   elements: str
   sample: [xf-EmRo]
 since:
-  description: When the server made the key that stays, in UTC. In check mode, the key that is there.
+  description: Time in UTC at which the server created the key that stays. In check mode, the time of the existing key.
   returned: success
   type: str
   sample: "2026-11-22 10:47:06"

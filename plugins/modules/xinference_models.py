@@ -7,23 +7,23 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_models
-short_description: Make an Xinference serve the declared models
+short_description: Launch, replace and prove the declared models of an Xinference server or cluster
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Takes a list of models and makes one Xinference server or cluster serve them, in one call.
-  - Registers the definitions of custom models, launches what is missing in parallel, waits with a bound, leaves alone
-    what already runs as declared, and asks every model a question of its type to prove that it serves.
-  - Everything that can be refused is refused before anything changes. A model that fails does not stop the others. The
-    task fails at its end with a table of what happened.
-  - While models load, one line is shown for each change of state.
+  - Ensures that one Xinference server or cluster serves a list of models, in one call.
+  - The module registers the definitions of custom models, launches missing models in parallel and waits up to a time limit. It does not
+    change models that already run as declared. It proves each model with a typed request.
+  - The module validates everything that it can before anything changes. A failed model does not block the others. The task fails at its end
+    with a table of the results.
+  - While models load, the module shows one line for each change of state.
 notes:
-  - A run that changes nothing sends C(GET /status), C(GET /v1/cluster/auth), C(POST /token) where there is authentication,
-    C(GET /v1/cluster/version), C(GET /v1/models), C(GET /v1/models/instances) and C(GET /v1/autostart/models), whatever the
-    number of models. It sends up to three more for each type with custom models, and one for each model that is proven.
-  - A model that is not in O(models) is not touched, unless O(prune=true) and this collection launched it.
+  - A run that changes nothing sends C(GET /status), C(GET /v1/cluster/auth), C(POST /token) with authentication, C(GET
+    /v1/cluster/version), C(GET /v1/models), C(GET /v1/models/instances) and C(GET /v1/autostart/models), regardless of the number of
+    models. It sends up to three more requests for each type with custom models, and one for each model that it proves.
+  - The module does not change models that are not in O(models), unless O(prune=true) and this collection launched them.
   - Works with Xinference 1.17, 2.12, 3.x and 4.x.
-  - Does not run with C(async), because Ansible could not show the progress. Use O(wait) to return early.
+  - The module does not support C(async), because Ansible could not show the progress. Use O(wait) to return early.
 extends_documentation_fragment:
   - modelops.inference._xinference
   - modelops.inference._models
@@ -34,18 +34,20 @@ extends_documentation_fragment:
   - modelops.inference._attributes.actiongroup_xinference
 attributes:
   action:
-    description: Shows the progress on the controller.
+    description: Runs on the controller to show the progress.
     support: full
   async:
-    description: Can be run with C(async).
+    description: Supports the C(async) keyword.
     support: none
 options:
   validate_only:
-    description: Only check the list itself, on the controller, without asking the host or the server. Returns what is declared.
+    description:
+      - Whether to only validate the list on the controller, without a connection to the host or the server. The module then returns the
+        declaration.
     type: bool
     default: false
   resume:
-    description: What an execution that returned RV(pending=true) returned as RV(resume). Used by the action plugin.
+    description: Value of RV(resume) from an execution that returned RV(pending=true). Used by the action plugin.
     type: dict
 """
 
@@ -69,7 +71,7 @@ EXAMPLES = r"""
         engine_options:
           n_ctx: 2048
 
-- name: Two replicas on two GPUs each; replace the model where it runs otherwise
+- name: Run two replicas on two GPUs each and replace a model that differs
   modelops.inference.xinference_models:
     password: "{{ vault_xinference_admin_password }}"
     replace: true
@@ -99,27 +101,27 @@ version:
   type: str
   sample: 4.1.0
 pending:
-  description: Whether launches were still under way, or another run was waited for, when O(wait) was over.
+  description: Whether launches were still in progress, or the module was waiting for another run, when O(wait) expired.
   returned: always
   type: bool
 resume:
-  description: What O(resume) needs to go on.
+  description: Value for O(resume) that continues the copy.
   returned: when RV(pending) is true
   type: dict
 plan:
-  description: One line for each thing that differed, with C(+), C(~) or C(-).
+  description: One line for each difference, prefixed by C(+), C(~) or C(-).
   returned: always
   type: list
   elements: str
   sample: ["+ launch bge-m3", "~ replace qwen3-8b (quantization q4_0 -> q8_0)"]
 placement:
-  description: Where each replica goes, of a run that launches something, in the order in which it was shown.
+  description: Placement of each replica, in the order in which it was shown, for a run that launches models.
   returned: always
   type: list
   elements: dict
   contains:
     model:
-      description: Model UID, or what else holds memory of a card.
+      description: Model UID, or the other user of a card's memory.
       type: str
     replica:
       description: Number of the replica.
@@ -128,31 +130,31 @@ placement:
       description: Address of the worker.
       type: str
     card:
-      description: Index of the GPU, C(cpu), or C(?) where it is not known.
+      description: Index of the GPU, C(cpu), or C(?) if it is unknown.
       type: raw
     used_gib:
-      description: GiB of it that the replica takes. V(null) where it is not known.
+      description: Memory in GiB that the replica uses. V(null) if it is unknown.
       type: float
     of_gib:
-      description: GiB that the card has, or the host of memory.
+      description: Total memory in GiB of the card or of the host.
       type: float
     source:
-      description: What the figure is by.
+      description: Source of the figure.
       type: str
   sample: [{model: qwen3-8b, replica: 0, worker: "10.0.0.5:9998", card: 0, used_gib: 21.6, of_gib: 24.0, source: vLLM's share}]
 progress:
-  description: The lines that were shown, which are the placement and then what happened while models loaded.
+  description: Lines that were shown, which are the placement and the events while models loaded.
   returned: always
   type: list
   elements: str
   sample: ["bge-m3  loading on 10.0.0.5", "bge-m3  ready after 12 s"]
 requests:
-  description: Number of HTTP requests by verb.
+  description: Number of requests by HTTP method.
   returned: always
   type: dict
   sample: {GET: 5, POST: 3}
 models:
-  description: The declared models, in their order, and those that O(prune) terminates.
+  description: Declared models in their order, followed by the models that O(prune) terminates.
   returned: when RV(pending) is false
   type: list
   elements: dict
@@ -171,79 +173,79 @@ models:
       type: str
     state:
       description:
-        - V(ready), V(absent), V(failed), V(loading) or V(differs) (it runs otherwise than declared).
-        - In check mode the state before the change.
+        - V(ready), V(absent), V(failed), V(loading) or V(differs) (runs but differs from the declaration).
+        - In check mode, the state before the change.
       type: str
     action:
       description:
-        - What was done, or in check mode would be. V(none), V(launched), V(replaced), V(scaled) (the number of replicas was
-          changed in place), V(terminated) or V(adopted) (it was loading already, and was waited for).
+        - Change that the module made, or would make in check mode. V(none), V(launched), V(replaced), V(scaled) (the number of replicas was
+          changed in place), V(terminated) or V(adopted) (the model was already loading, and the module waited for it).
       type: str
     replicas:
       description: Numbers of replicas, C(wanted) and C(ready).
       type: dict
       sample: {wanted: 2, ready: 2}
     workers:
-      description: Addresses of the workers that hold its replicas.
+      description: Addresses of the workers that run its replicas.
       type: list
       elements: str
     abilities:
-      description: What the model can do, as the server says.
+      description: Abilities that the server reports for the model.
       type: list
       elements: str
     engine:
-      description: Engine that it runs on, as declared where the server does not report it.
+      description: Engine of the model. If the server does not report it, the declared engine.
       type: str
     format:
       description: Format of the model.
       type: str
     size:
-      description: Billions of parameters, in Xinference's spelling.
+      description: Size in billions of parameters, in Xinference's spelling.
       type: str
       sample: "0_27"
     quantization:
       description: Quantization.
       type: str
     context_length:
-      description: Context length in tokens, of an LLM.
+      description: Context length of an LLM in tokens.
       type: int
     dimensions:
-      description: Length of the vectors, of an embedding model.
+      description: Vector length of an embedding model.
       type: int
     differs:
-      description: What runs otherwise than declared and was left alone.
+      description: Differences from the declaration that the module did not change.
       type: list
       elements: str
     error:
-      description: Why it failed.
+      description: Reason of the failure.
       type: str
     proof:
-      description: What it answered. V(null) where it was not asked.
+      description: Result of the proof. V(null) if the model was not proven.
       type: dict
       contains:
         kind:
           description:
-            - V(chat), V(completion), V(embedding), V(rerank), V(transcription), V(speech), V(image), or V(describe) for what
-              cannot be asked cheaply (a voice that is copied, video, flexible models).
+            - V(chat), V(completion), V(embedding), V(rerank), V(transcription), V(speech), V(image), or V(describe) for models without an
+              inexpensive proof (voice cloning, video, flexible models).
           type: str
         ok:
-          description: Whether the answer was what a model of this type must answer.
+          description: Whether the answer is valid for a model of this type.
           type: bool
         latency_ms:
-          description: Milliseconds that the answer took.
+          description: Duration of the answer in milliseconds.
           type: int
         detail:
-          description: What it answered, or what was wrong.
+          description: Answer of the model, or the problem with it.
           type: str
     seconds:
-      description: Seconds that the launch took.
+      description: Duration of the launch in seconds.
       type: float
     tags:
-      description: Its tags.
+      description: Tags of the model.
       type: list
       elements: str
     dify:
-      description: What was declared for the role C(dify), without what was left unset.
+      description: Declaration for the role C(dify), without unset values.
       type: dict
 """
 

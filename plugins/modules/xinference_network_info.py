@@ -11,76 +11,78 @@ short_description: Check the network between the hosts of a cluster from one of 
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Chooses the IPv4 address by which this host is known in its cluster, and checks that its peers resolve and can be reached,
-    and that its clock is right, in one execution and without root.
-  - Xinference's actors bind to the address that they advertise, so the address must be this host's own. It writes address and
-    port joined by a colon, so IPv6 is refused.
-  - A refused connection proves the way to a peer; nothing has to listen there yet.
-  - Fails with all problems in one message, unless O(fail=false).
+  - Selects the IPv4 address by which the other hosts reach this host. It checks that the peers resolve and are reachable and that the
+    host's clock is correct, in one execution and without root.
+  - Xinference's actors bind to the address that they advertise, so the address must belong to this host. Xinference joins address and port
+    with a colon, so the module rejects IPv6 addresses.
+  - A refused connection proves that the peer is reachable. No program has to listen on the port.
+  - The module fails with all problems in one message, unless O(fail=false).
 notes:
-  - It takes as long as the slowest peer, at most O(timeout) for all names and O(timeout) for all connections together.
-  - For Linux hosts.
+  - The duration depends on the slowest peer. It is at most O(timeout) for all names and O(timeout) for all connections together.
+  - The module supports Linux hosts.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.info
 options:
   name:
-    description: Name of this host in messages, and in O(peers). The inventory name where none is given.
+    description: Name of this host in messages and in O(peers). The default is the inventory name.
     type: str
   address:
     description:
-      - IPv4 address of this host, or a host name that resolves to one. Empty chooses one by O(networks).
-      - Loopback is right only where all peers are this host.
+      - IPv4 address of this host, or a host name that resolves to one. If empty, the module selects an address by O(networks).
+      - Loopback is valid only if all peers are this host.
     type: str
     default: ""
   networks:
     description:
-      - IPv4 networks like V(10.1.0.0/16). The first address of this host in the first network that has one is chosen.
-      - Empty takes the address by which this host reaches the first other peer, or anybody where there is no peer.
+      - IPv4 networks, such as V(10.1.0.0/16). The module selects the first address of this host in the first network that contains one.
+      - If empty, the module selects the address by which this host reaches the first other peer, or any other host if there is no peer.
     type: list
     elements: str
     default: []
   peers:
-    description: The hosts of the cluster. This host may be among them.
+    description: Hosts of the cluster. The list may include this host.
     type: list
     elements: dict
     default: []
     suboptions:
       name:
-        description: Inventory name.
+        description: Inventory name of the peer.
         type: str
         required: true
       address:
-        description: IPv4 address or host name by which other hosts call it.
+        description: IPv4 address or host name by which other hosts reach the peer.
         type: str
         required: true
       ports:
-        description: TCP ports to try.
+        description: TCP ports to test.
         type: list
         elements: int
         default: []
       needed:
-        description: V(false) makes what is wrong with this peer a warning, as of one that is down, or is not set up yet.
+        description:
+          - Whether problems with this peer are errors. V(false) makes them warnings, for example for a peer that is down or not yet
+            provisioned.
         type: bool
         default: true
   timeout:
-    description: Seconds to wait for the resolver, and for a connection.
+    description: Time in seconds to wait for the resolver and for a connection.
     type: float
     default: 3
   max_skew:
     description:
-      - Seconds that the host's clock may differ from the controller's. More than that is a problem where it is certain, which
-        means beyond RV(skew_uncertainty). Tokens of Xinference's API have a time in them.
+      - Maximum difference in seconds between the clocks of the host and the controller. A larger difference is a problem if it exceeds the
+        measurement error (RV(skew_uncertainty)). The tokens of Xinference's API contain a time.
     type: float
     default: 5
   fail:
-    description: Whether problems fail the task. They are returned in any case.
+    description: Whether problems fail the task. The module returns them in either case.
     type: bool
     default: true
 """
 
 EXAMPLES = r"""
-- name: The hosts of a cluster reach one another
+- name: Check that the hosts of a cluster reach one another
   modelops.inference.xinference_network_info:
     networks: [10.1.0.0/16]
     peers:
@@ -91,7 +93,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 address:
-  description: IPv4 address of this host in the cluster. Empty where none is right; RV(problems) says why.
+  description: IPv4 address of this host in the cluster. Empty if no address is suitable, with the reason in RV(problems).
   returned: success
   type: str
   sample: 10.1.0.1
@@ -102,37 +104,37 @@ addresses:
   elements: dict
   sample: [{address: 127.0.0.1, interface: lo}, {address: 10.1.0.1, interface: eth0}]
 now:
-  description: The host's clock at the end of the module, in seconds since 1970.
+  description: Time of the host's clock at the end of the module, in seconds since 1970.
   returned: success
   type: float
   sample: 1789003456.25
 seconds:
-  description: What the module took on the host.
+  description: Duration of the module on the host in seconds.
   returned: success
   type: float
   sample: 0.04
 skew:
-  description: The host's clock minus the controller's, in seconds.
+  description: Difference in seconds between the host's clock and the controller's clock.
   returned: success
   type: float
   sample: -0.012
 skew_uncertainty:
-  description: RV(skew) is right to plus or minus this many seconds, half of what the way to the host and back took.
+  description: Measurement error of RV(skew) in seconds, plus or minus. It is half of the round-trip time to the host.
   returned: success
   type: float
   sample: 0.21
 time_synchronised:
-  description: Whether something keeps the host's clock right (NTP, say), by the kernel's word. Null where it cannot be known.
+  description: Whether the kernel reports that a service such as NTP synchronizes the host's clock. Null if this is unknown.
   returned: success
   type: bool
   sample: true
 resolved:
-  description: IPv4 address of each peer by its name, empty for one that did not resolve.
+  description: IPv4 address of each peer by name. Empty for a peer that does not resolve.
   returned: success
   type: dict
   sample: {supervisor1: 10.1.0.1, worker1: 10.1.0.2}
 reached:
-  description: A row for each peer and port.
+  description: One row for each peer and port.
   returned: success
   type: list
   elements: dict
@@ -141,31 +143,31 @@ reached:
       description: Name of the peer.
       type: str
     address:
-      description: Its IPv4 address.
+      description: IPv4 address of the peer.
       type: str
     port:
       description: TCP port.
       type: int
     state:
       description:
-        - V(open) and V(refused) prove the way. V(filtered) is no answer within O(timeout), V(unreachable) no route or a
-          firewall that rejects, V(unresolved) a peer without an address.
-        - A firewall that rejects with a TCP reset cannot be told from V(refused).
+        - V(open) and V(refused) prove that the peer is reachable. V(filtered) means no answer within O(timeout). V(unreachable) means no
+          route, or a firewall that rejects. V(unresolved) means that the peer has no address.
+        - The module cannot distinguish a firewall that rejects with a TCP reset from V(refused).
       type: str
   sample: [{peer: worker1, address: 10.1.0.2, port: 30001, state: refused}]
 ephemeral_range:
-  description: Lowest and highest port that the kernel gives to whoever asks for any. Xinference's actors listen on such ports.
+  description: First and last port of the kernel's ephemeral range. Xinference's actors listen on these ports.
   returned: success
   type: list
   elements: int
   sample: [32768, 60999]
 firewall:
-  description: V(firewalld) or V(ufw) where it runs, else V(nftables) where its program is installed, else V(none).
+  description: V(firewalld) or V(ufw) if it runs, otherwise V(nftables) if its program is installed, otherwise V(none).
   returned: success
   type: str
   sample: nftables
 problems:
-  description: What is wrong and what to do next, each naming this host and the peer.
+  description: Problems with their remedies. Each names this host and the peer.
   returned: success
   type: list
   elements: str

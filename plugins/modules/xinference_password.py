@@ -7,15 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_password
-short_description: Replace the password of a user of an Xinference
+short_description: Replace the password of a user of an Xinference server
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - A user has one password at a time. So the new one is first kept in a file beside the old one's, then changed on the server, proved by a
-    login, and only then put in the place of the old one.
-  - The passwords that the server accepts and the files hold decide what is done, so an interrupted run can be run again, and continues.
-  - With the password the server ends all logins of that user, such as those of the web interface. API keys stay valid.
-  - Needs Xinference 3.0 or later. Earlier releases read their users from the file of C(--auth-config) at their start.
+  - A user has one password at a time. The module first stores the new password in a file next to the old one's, then changes it on the
+    server and verifies it by a login. Only then it replaces the old file.
+  - The module derives its actions from the passwords that the server accepts and that the files contain, so you can run an interrupted run
+    again and it continues.
+  - A password change ends all logins of that user, such as logins in the web interface. API keys stay valid.
+  - It requires Xinference 3.0 or later. Earlier releases read their users from the file of C(--auth-config) at their start.
 extends_documentation_fragment:
   - modelops.inference._xinference
   - modelops.inference._http
@@ -23,49 +24,48 @@ extends_documentation_fragment:
   - modelops.inference._attributes.actiongroup_xinference
 attributes:
   idempotent:
-    description: A second run with the same options changes nothing and says so.
+    description: A second run with the same options changes nothing and reports no change.
     support: partial
-    details:
-      - With O(new_password). Without it, each run makes another password, unless it continues an interrupted one.
+    details: Idempotent only with O(new_password). Without it, each run generates another password, unless it continues an interrupted run.
 options:
   user:
     description:
-      - The user whose password is replaced. Unset is the administrator who logs in (O(username)). Then the module logs in with the first
-        of these that the server accepts - O(password), the one in O(path), that of an interrupted run, O(new_password). It does not read
-        O(password_file).
+      - User whose password is replaced. The default is the administrator who logs in (O(username)). In that case, the module logs in with
+        the first password that the server accepts, in the order O(password), the password in O(path), the password of an interrupted run,
+        and O(new_password). It does not read O(password_file).
     type: str
   new_password:
-    description: The new password. Unset makes one.
+    description: New password. If unset, the module generates one.
     type: str
   path:
     description:
-      - File on the machine that runs the module that holds the password. Its directory must exist. It gets the new one once the server
-        takes it, with mode 0600. Until then the new one is in C(<path>.next), where it is made by the module.
-      - With O(new_password) it is not made where it is missing, because whoever gave the password keeps it.
+      - Path of the file with the password, on the machine that runs the module. The directory must exist. The module writes the new
+        password to it with mode 0600 after the server accepts the password. Until then, a generated password is in C(<path>.next).
+      - With O(new_password), the module does not create a missing file, because the password is kept elsewhere.
     type: path
     required: true
   remember:
     description:
-      - File of O(modelops.inference.xinference_models#module:remember). Its lock is held while server and file have different passwords, so
-        that no turn of the reconciler logs in meanwhile.
+      - Path of the file of O(modelops.inference.xinference_models#module:remember). The module holds its lock while the server and the file
+        have different passwords, so that the reconciler does not log in during that time.
     type: path
   ready_timeout:
-    description: Seconds to wait for the server to answer.
+    description: Time in seconds to wait for the server to answer.
     type: int
     default: 30
 """
 
 EXAMPLES = r"""
-- name: Another password for the administrator, known to the host alone
+- name: Generate a new administrator password that only the host knows
   modelops.inference.xinference_password:
     path: /opt/xinference/secrets/admin_password
 
-- name: One that the inventory gives; the old one is in the file
+- name: Set a password from the inventory; the file contains the old password
   modelops.inference.xinference_password:
     new_password: "{{ vault_xinference_admin_password }}"
     path: /opt/xinference/secrets/admin_password
 
-- name: Another password for the reconciler, which never meets an invalid one
+- name: Replace the password of the reconciler without a failed login
   modelops.inference.xinference_password:
     password_file: /opt/xinference/secrets/admin_password
     user: reconciler
@@ -86,8 +86,8 @@ plan:
     - "- delete file /opt/xinference/secrets/admin_password.next"
 since:
   description:
-    - When the file that holds the password was written, in UTC; the server does not tell since when it has it. Empty without a file. In
-      check mode, of the password that is there.
+    - Time in UTC at which the password file was written, because the server does not report the age of a password. Empty without a file. In
+      check mode, the time of the existing file.
   returned: success
   type: str
   sample: "2026-11-22 10:47:06"

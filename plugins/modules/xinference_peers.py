@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_peers
-short_description: Refuse a cluster whose hosts do not know each other
+short_description: Validate the addresses of a cluster's hosts
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Runs M(modelops.inference.xinference_network_info) for the hosts of a cluster, and fails before anything is changed where one of them
-    tells the cluster another address than the one by which this host knows it, or where the firewall would be closed to one whose address
-    is not known.
-  - Hosts that have come this far in the run are needed, and the supervisor of another run. Problems of others, which may be down,
-    is a warning.
-  - It is for the role C(xinference).
+  - Runs M(modelops.inference.xinference_network_info) for the hosts of a cluster. It fails before anything changes if a host announces an
+    address to the cluster that differs from the address by which this host knows it. It also fails if the firewall would block a host whose
+    address is unknown.
+  - Hosts that have reached this task in the run are required, and so is a supervisor that is not in this run. Problems with other hosts,
+    which may be down, are warnings.
+  - Only the role C(xinference) uses this module.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.info
@@ -26,12 +26,13 @@ options:
     type: str
     required: true
   members:
-    description: Its C(hosts), each with name, address and ports, and its C(supervisor), with its host, as the filter C(cluster_members) has
-      them.
+    description:
+      - Hosts of the cluster as C(hosts), each with name, address and ports, and the host of the supervisor as C(supervisor), as in the
+        filter C(cluster_members).
     type: dict
     required: true
   here:
-    description: By name the address that each host tells by itself, of those that have come this far in the run.
+    description: Addresses that hosts announce themselves, by host name, for the hosts that have reached this task in the run.
     type: dict
     required: true
   address:
@@ -39,7 +40,7 @@ options:
     type: str
     required: true
   firewall:
-    description: Whether the host's firewall is closed to who is none of the cluster. Ports are then tried behind it.
+    description: Whether the host's firewall blocks hosts outside the cluster. If V(true), the module tests ports behind the firewall.
     type: bool
     default: false
   behind:
@@ -59,13 +60,14 @@ EXAMPLES = r"""
 
 RETURN = r"""
 addresses:
-  description: Address of each host of the cluster, that which it tells itself before that which its name means. Beside all that
-    M(modelops.inference.xinference_network_info) returns.
+  description:
+    - Address of each host of the cluster. The announced address takes precedence over the address to which the name resolves. The module
+      returns this in addition to all values of M(modelops.inference.xinference_network_info).
   returned: success
   type: dict
   sample: {gpu01: 10.1.0.1, gpu02: 10.1.0.2}
 let_in:
-  description: Those that must reach the ports of the cluster.
+  description: Addresses that must be able to reach the ports of the cluster.
   returned: success
   type: list
   elements: str

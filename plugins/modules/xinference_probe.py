@@ -7,20 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_probe
-short_description: Prove that the models of an Xinference serve
+short_description: Prove that the models of an Xinference server answer
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Asks running models what they are for. An LLM must answer a chat or completion request, an embedding model must return a
-    vector, a rerank model must put the relevant of three documents first, a model that hears must transcribe a second of
-    sound, one that speaks with a voice of its own (ability C(text2audio_zero_shot)) must return a WAV that is not silent, one that
-    paints from text must return a picture (256 x 256 pixels, one step).
-  - Models that only copy a voice, video models and flexible models have no cheap question. For them the server must describe the
+  - Sends a typed request to running models. An LLM must answer a chat or completion request. An embedding model must return a vector. A
+    rerank model must rank the relevant of three documents first. A speech recognition model must transcribe one second of sound. A speech
+    model with a built-in voice (ability C(text2audio_zero_shot)) must return a WAV file that is not silent. A text-to-image model must
+    return an image (256 x 256 pixels, one step).
+  - Models that only clone voices, video models and flexible models have no inexpensive request. For them, the server must describe the
     running model.
-  - Changes nothing. An inference request costs the server a few tokens.
+  - The module changes nothing. An inference request uses a few tokens of the server.
 notes:
-  - An unknown model is remembered as missing for ten seconds by servers since 2.12, so a model that was just launched is
-    asked again until O(prove_timeout) is over.
+  - Xinference 2.12 and later caches a missing model for ten seconds. Therefore the module repeats the request for a model that was just
+    launched until O(prove_timeout) expires.
 extends_documentation_fragment:
   - modelops.inference._xinference
   - modelops.inference._http
@@ -28,47 +28,46 @@ extends_documentation_fragment:
   - modelops.inference._attributes.actiongroup_xinference
 options:
   uids:
-    description: UIDs of the models to ask. Unset asks every running one.
+    description: UIDs of the models to prove. The default is all running models.
     type: list
     elements: str
   infer:
     description:
-      - V(false) does not use the models. It only sees whether the server lists them as running, all of them with one request, and
-        does not wait for it.
+      - Whether to send inference requests. V(false) only checks that the server lists the models as running. It uses one request for all
+        models and does not wait for them.
     type: bool
     default: true
   dimensions:
-    description: UID of an embedding model and the length that its vectors must have.
+    description: Expected vector length of embedding models, by UID.
     type: dict
   api_key:
-    description:
-      - API key to ask with, as a client such as Dify does. Then O(username) and O(password) are not used, and RV(version) is
-        not known.
+    description: API key to use instead of O(username) and O(password), as a client such as Dify does. In that case RV(version) is unknown.
     type: str
   prove_timeout:
-    description: Seconds that a model may take to answer. One that paints or speaks may take five times as many.
+    description:
+      - Maximum time in seconds for a model to answer. The limit for models that generate images, video or speech is five times as long.
     type: int
     default: 60
   window:
-    description: Seconds for which they are asked again and again, and must serve each time. V(0) asks once.
+    description: Time in seconds during which the module repeats the requests. Each request must succeed. V(0) sends each request once.
     type: int
     default: 0
   ready_timeout:
-    description: Seconds to wait for the server to answer.
+    description: Time in seconds to wait for the server to answer.
     type: int
     default: 30
   fail:
-    description: Whether the task fails where a model does not serve. V(false) only reports it.
+    description: Whether the task fails if a model does not answer. V(false) only reports it.
     type: bool
     default: true
 """
 
 EXAMPLES = r"""
-- name: Ask every running model
+- name: Prove all running models
   modelops.inference.xinference_probe:
     password_file: /opt/xinference/secrets/admin_password
 
-- name: Ask two models with the key that Dify uses
+- name: Prove two models with the key that Dify uses
   modelops.inference.xinference_probe:
     endpoint: http://10.1.2.3:9997
     api_key: "{{ vault_xinference_client_key }}"
@@ -79,16 +78,16 @@ EXAMPLES = r"""
 
 RETURN = r"""
 version:
-  description: Release of the server. V(null) with O(api_key), which may not ask for it.
+  description: Release of the server. V(null) with O(api_key), because a client key has no permission to read it.
   returned: always
   type: str
   sample: 4.1.0
 ok:
-  description: Whether all models that were asked serve.
+  description: Whether all models passed the proof.
   returned: always
   type: bool
 models:
-  description: The models that were asked.
+  description: Results of the models.
   returned: always
   type: list
   elements: dict
@@ -97,27 +96,27 @@ models:
       description: Model UID.
       type: str
     name:
-      description: Name of the model. V(null) where it does not run.
+      description: Name of the model. V(null) if it does not run.
       type: str
     type:
-      description: Type of the model. V(null) where it does not run.
+      description: Type of the model. V(null) if it does not run.
       type: str
     kind:
-      description: >-
-        V(chat), V(completion), V(embedding), V(rerank), V(transcription), V(speech), V(image), V(describe) or, with
-        O(infer=false), V(list). V(null) where the model does not run.
+      description:
+        - V(chat), V(completion), V(embedding), V(rerank), V(transcription), V(speech), V(image), V(describe) or, with O(infer=false),
+          V(list). V(null) if the model does not run.
       type: str
     ok:
-      description: Whether it answered what a model of this type must answer.
+      description: Whether the answer is valid for a model of this type.
       type: bool
     latency_ms:
-      description: Milliseconds that the answer took.
+      description: Duration of the answer in milliseconds.
       type: int
     detail:
-      description: What it answered, or what was wrong.
+      description: Answer of the model, or the problem with it.
       type: str
 requests:
-  description: Number of HTTP requests by verb.
+  description: Number of requests by HTTP method.
   returned: always
   type: dict
   sample: {GET: 4, POST: 3}

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_python_info
-short_description: Find the Python that an environment with Xinference is made with
+short_description: Find the Python for an environment with Xinference
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Finds the Python with which M(modelops.inference.xinference_release) builds an environment, and fails where there is none for
-    which packages exist. So a host that cannot have the environment is refused before it is changed.
-  - Has its installer (uv) in a temporary directory where the host does not have it yet.
+  - Finds the Python with which M(modelops.inference.xinference_release) builds an environment. It fails if no Python exists for which
+    packages are available. A host that cannot have the environment is therefore rejected before it changes.
+  - If the host does not have the installer (uv) yet, the module installs it in a temporary directory.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.info
@@ -21,12 +21,12 @@ extends_documentation_fragment:
   - modelops.inference._index
 attributes:
   check_mode:
-    description: Finds what can be found without an installer of its own.
+    description: Finds the Python without a separate installer, if possible.
     support: partial
-    details: Where the installer is not on the host yet, check mode returns O(python) and O(python_source) as they are given.
+    details: If the host does not have the installer yet, check mode returns O(python) and O(python_source) unchanged.
 options:
   torch:
-    description: Which build of torch, as O(modelops.inference.xinference_release#module:torch).
+    description: PyTorch build, as in O(modelops.inference.xinference_release#module:torch).
     type: str
     required: true
 """
@@ -41,7 +41,7 @@ EXAMPLES = r"""
     cache: /opt/xinference/cache/uv
   register: found
 
-- name: Build with that Python
+- name: Build the environment with that Python
   modelops.inference.xinference_release:
     path: /opt/xinference
     id: 4.1.0-1f0a9c33
@@ -56,13 +56,13 @@ EXAMPLES = r"""
 RETURN = r"""
 python:
   description:
-    - The Python that the environment is made with, the path of one of the host, or the version of one that uv fetches. It is fetched
-      to a temporary directory, where uv is not on the host yet, to prove that it can be.
+    - Python of the environment, either the path of a Python on the host or the version of a Python that uv fetches. If the host does not
+      have uv yet, the module fetches that Python to a temporary directory to prove that the download works.
   returned: success
   type: str
   sample: /usr/bin/python3.11
 python_source:
-  description: V(uv) where uv fetches that Python, otherwise O(python_source). Pass both on to build with that Python.
+  description: V(uv) if uv fetches that Python, otherwise O(python_source). Pass both return values to the build.
   returned: success
   type: str
   sample: auto

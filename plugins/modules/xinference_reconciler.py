@@ -7,52 +7,54 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_reconciler
-short_description: Put the program that brings back missing models on a host
+short_description: Install or remove the reconciler that launches missing models
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Xinference forgets its models when it restarts. The program C(tools/modelops-reconcile) launches those that
-    M(modelops.inference.xinference_models) remembered (O(modelops.inference.xinference_models#module:remember)) and that are
-    missing. It is one file with the same code as the modules, runs in the environment of Xinference, and needs no Ansible.
-  - It waits for what loads, whoever launched it. What is broken for a minute is ended and launched anew. After a failure it
-    pauses, twice as long each time, and after a number of them it gives up until the declaration changes, the server
-    restarts or a person says C(resume). It never ends a model that serves; what runs otherwise than declared it reports.
-  - Replicas that a model has lost with a worker of its cluster are added elsewhere when that worker stays away for two minutes, or when
-    it is back and has not brought them back within the time of a launch, where the release can add replicas (since Xinference 3.2) and the
-    model is not spread over workers. A failure pauses that in the same way. What is missing for another reason is reported.
-  - C(modelops-reconcile --help) tells its commands (C(run), C(loop), C(status), C(pause), C(resume), C(hold)) and exit statuses. Beside
-    the remembered models it keeps C(status.json) and C(metrics.prom) for monitoring, both readable by everyone.
-  - What runs the program is a service of M(modelops.inference.xinference_service). The role C(models) does both.
+  - Xinference loses its models when it restarts. The program C(tools/modelops-reconcile) launches missing models from the launch requests
+    that M(modelops.inference.xinference_models) stored (O(modelops.inference.xinference_models#module:remember)). It is one file with the
+    same code as the modules. It runs in the environment of Xinference and does not need Ansible.
+  - The program waits for models that are loading, whoever launched them. It terminates and relaunches a model that is broken for one
+    minute. After each failure it pauses twice as long as before. After a number of failures it gives up until the declaration changes, the
+    server restarts or a person runs C(resume). It never terminates a model that answers. It reports models that differ from the
+    declaration.
+  - If a worker of the cluster is lost for two minutes, the program adds its replicas on other workers. It also adds them if the worker
+    returns but does not restore its replicas within the launch timeout. This requires a release that can add replicas (Xinference 3.2 and
+    later) and a model that does not span several workers. A failure causes the same pauses. The program only reports replicas that are
+    missing for other reasons.
+  - C(modelops-reconcile --help) lists its commands (C(run), C(loop), C(status), C(pause), C(resume), C(hold)) and exit statuses. Next to
+    the stored launch requests, the program writes C(status.json) and C(metrics.prom) for monitoring. Everyone can read both files.
+  - A service of M(modelops.inference.xinference_service) runs the program. The role C(models) configures both.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
 options:
   path:
     description:
-      - Directory of the installation. The program is written to C(tools) below it, runs with C(current/bin/python) below it, and
-        keeps its files in C(reconciler) below it.
+      - Directory of the installation. The module writes the program to its subdirectory C(tools). The program runs with
+        C(current/bin/python) and keeps its files in C(reconciler), both in this directory.
     type: path
     required: true
   state:
-    description: Whether the program is there.
+    description: Whether the program is installed.
     type: str
     choices: [present, absent]
     default: present
 """
 
 EXAMPLES = r"""
-- name: The reconciler's program
+- name: Install the reconciler's program
   modelops.inference.xinference_reconciler:
     path: /opt/xinference
 
-- name: It runs once a minute
+- name: Run the reconciler once a minute
   modelops.inference.xinference_service:
     name: xinference-reconcile
     base: /opt/xinference
     unit: "{{ lookup('ansible.builtin.template', 'reconcile.service.j2') }}"
     timer: "{{ lookup('ansible.builtin.template', 'reconcile.timer.j2') }}"
 
-- name: Nothing is launched during maintenance
+- name: Pause the reconciler during maintenance
   ansible.builtin.command: /opt/xinference/tools/modelops-reconcile pause --for 2h --reason 'new disks'
 """
 
@@ -63,7 +65,7 @@ program:
   type: str
   sample: /opt/xinference/tools/modelops-reconcile
 plan:
-  description: One line where the program differed.
+  description: One line if the program differed.
   returned: always
   type: list
   elements: str

@@ -7,20 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_registration
-short_description: Define the custom models of an Xinference
+short_description: Register the custom models of an Xinference server or cluster
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Takes a list of custom models and makes one Xinference server or cluster know them, in one call.
-  - Xinference has no update, so a definition that differs is unregistered and registered anew. One that the server refuses
-    leaves the old one in place.
-  - Only what is given is compared, because the server completes what it is told.
-  - A model that is also to be served can carry its definition in M(modelops.inference.xinference_models) instead. A model
-    with several O(definitions[].specs) is defined here, and launched there by its name, format, size and quantization.
+  - Ensures that one Xinference server or cluster has the definitions of a list of custom models, in one call.
+  - Xinference cannot update a definition, so the module unregisters a definition that differs and registers it again. If the server rejects
+    the new definition, the old one stays.
+  - The module compares only the values that are set, because the server adds default values to a definition.
+  - To also serve a model, you can set its definition in M(modelops.inference.xinference_models) instead. Define a model with several
+    O(definitions[].specs) here, and launch it there by its name, format, size and quantization.
 notes:
-  - A run sends C(GET /status), C(GET /v1/cluster/auth), C(POST /token) where there is authentication, C(GET /v1/models),
-    C(GET /v1/models/instances) and up to four requests for each type in O(definitions), and three for each change.
-  - The server answers a removal with success even for a name that it does not know, so it is looked at afterwards.
+  - A run sends C(GET /status), C(GET /v1/cluster/auth), C(POST /token) with authentication, C(GET /v1/models), C(GET /v1/models/instances)
+    and up to four requests for each type in O(definitions). Each change requires three more requests.
+  - The server reports success for the removal of an unknown name, so the module verifies each removal.
   - Works with Xinference 1.17, 2.12, 3.x and 4.x.
 extends_documentation_fragment:
   - modelops.inference._xinference
@@ -32,31 +32,32 @@ extends_documentation_fragment:
 options:
   replace:
     description:
-      - Whether a definition is changed or removed although a model runs from it. The model goes on as it is and has the new
-        definition at its next launch.
-      - With V(false) the definition is left alone, and a warning says what differs.
+      - Whether to change or remove a definition while a model runs from it. The running model does not change and uses the new definition
+        at its next launch.
+      - With V(false), the definition stays unchanged and a warning lists the differences.
     type: bool
     default: false
   new_workers:
     description:
-      - Addresses of workers that were started since the last run. Every definition without C(worker) is registered again where there
-        are any, because Xinference tells a worker that joins, or was away, of none. What runs does not notice.
+      - Addresses of workers that were started since the last run. If the list is not empty, the module registers every definition without
+        C(worker) again, because Xinference does not send definitions to a worker that joins or was disconnected. This does not affect
+        running models.
     type: list
     elements: str
     default: []
   remember:
     description:
-      - File on the machine that runs the module, by which a worker of a cluster that was not there when a definition was registered is
-        told of it like one of O(new_workers). The one of M(modelops.inference.xinference_models).
+      - Path of the file of M(modelops.inference.xinference_models) on the machine that runs the module. According to this file, the module
+        registers a definition again for a worker that was absent at its registration, as for a worker in O(new_workers).
     type: path
   ready_timeout:
-    description: Seconds to wait for the server to answer and for a worker to register with it.
+    description: Time in seconds to wait until the server answers, and until a worker registers with it.
     type: int
     default: 300
 """
 
 EXAMPLES = r"""
-- name: Define an LLM in two quantizations, and an embedding model
+- name: Define an LLM in two quantizations and an embedding model
   modelops.inference.xinference_registration:
     password_file: /opt/xinference/secrets/admin_password
     definitions:
@@ -76,7 +77,7 @@ EXAMPLES = r"""
           max_tokens: 8192
           languages: [en, de]
 
-- name: Remove a definition that nothing runs from
+- name: Remove a definition from which no model runs
   modelops.inference.xinference_registration:
     password: "{{ vault_xinference_admin_password }}"
     definitions:
@@ -85,13 +86,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 plan:
-  description: One line for each thing that differed, with C(+), C(~) or C(-).
+  description: One line for each difference, prefixed by C(+), C(~) or C(-).
   returned: always
   type: list
   elements: str
   sample: ["+ register LLM house-model", "~ register embedding house-embedding (definition.dimensions 768 -> 1024)"]
 definitions:
-  description: The declared definitions, in their order.
+  description: Declared definitions in their order.
   returned: always
   type: list
   elements: dict
@@ -106,21 +107,21 @@ definitions:
       description: V(present) or V(absent), as declared.
       type: str
     action:
-      description: What was done, or in check mode would be. V(none), V(registered), V(replaced) or V(unregistered).
+      description: Change that the module made, or would make in check mode. V(none), V(registered), V(replaced) or V(unregistered).
       type: str
     used_by:
-      description: UIDs of the models that run or load from it.
+      description: UIDs of the models that run or load from the definition.
       type: list
       elements: str
     differs:
-      description: What is otherwise than declared and was left alone, because a model runs from it.
+      description: Differences from the declaration that stay because a model runs from the definition.
       type: list
       elements: str
     error:
-      description: Why it failed.
+      description: Reason of the failure.
       type: str
 requests:
-  description: Number of HTTP requests by verb.
+  description: Number of requests by HTTP method.
   returned: always
   type: dict
   sample: {GET: 6, POST: 1}

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_release
-short_description: Build a Python environment with Xinference and make it the current one
+short_description: Build and activate a Python environment with Xinference
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Builds C(releases/<id>) below O(path) with uv in a hidden directory beside it, proves that it imports, writes its lock
-    file, moves it into place, and only then points the C(current) link at it. A build that breaks off never serves.
-  - The link C(previous) then points at the release that C(current) pointed at before, the one to go back to (O(previous)).
-  - Settings of the package index that are not given are taken from pip's own configuration on the host.
+  - Builds C(releases/<id>) below O(path) with uv. The module builds the environment in a hidden directory next to it, proves that it can be
+    imported, writes its lock file and moves it to its path. Only then it points the link C(current) to the release. An interrupted build
+    never serves.
+  - The link C(previous) then points to the release to which C(current) pointed before. A rollback returns to that release (O(previous)).
+  - Unset values of the package index come from pip's own configuration on the host.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
@@ -22,43 +23,45 @@ extends_documentation_fragment:
   - modelops.inference._index
 options:
   id:
-    description: Name of the release, C(<version>-<hash of everything that it is made from>).
+    description: Name of the release, C(<version>-<hash of all inputs of the build>).
     type: str
     required: true
   torch:
     description:
-      - Which build of torch, as PyTorch's indexes are called, such as V(cpu), V(cu126) or V(rocm7.2). It is looked for in
-        find_links, on the given indexes, then on PyTorch's own, and refused where none is at hand.
-      - V(default) takes what the index gives, on Linux a build with CUDA.
-      - Needed to build.
+      - PyTorch build by the name of PyTorch's index, such as V(cpu), V(cu126) or V(rocm7.2). The module searches for the build in
+        find_links, on the configured indexes, then on PyTorch's own index. It fails if it finds none.
+      - V(default) uses the default build of the index, which on Linux is a build with CUDA.
+      - Required for a build.
     type: str
   user:
-    description: User that the environment must work for, the service's. Unset is the user who runs the module.
+    description: User for which the environment must work, which is the user of the service. The default is the user that runs the module.
     type: str
   lock:
     description:
-      - File on the host with every distribution and its hashes, as a bundle has it (M(modelops.inference.xinference_bundle)). Exactly
-        these are installed, and no index is asked which they are.
+      - Path of a lock file on the host that contains every distribution with its hashes, as in a bundle
+        (M(modelops.inference.xinference_bundle)). The module installs exactly these distributions and does not resolve requirements with an
+        index.
     type: path
   activate:
-    description: Point C(current) at the release.
+    description: Whether to point C(current) to the release.
     type: bool
     default: true
   previous:
-    description: Release that C(previous) points at afterwards, where O(id) is activated. Unset is the one that C(current) pointed at.
+    description: Release to which C(previous) points after O(id) is activated. The default is the release to which C(current) pointed.
     type: str
   build:
-    description: V(false) refuses where the release is not there, and leaves one that is there as it is.
+    description:
+      - Whether to build a missing release. With V(false), the module fails if the release is missing, and does not change an existing one.
     type: bool
     default: true
   keep:
-    description: Number of releases to keep, the current one included. Older ones are removed, the previous one last.
+    description: Number of releases to keep, including the current one. The module removes older releases, and the previous release last.
     type: int
     default: 3
 """
 
 EXAMPLES = r"""
-- name: A small CPU environment
+- name: Build a small CPU environment
   modelops.inference.xinference_release:
     path: /opt/xinference
     id: 4.1.0-1f0a9c33
@@ -79,10 +82,10 @@ plan:
   sample: ["+ build release 4.1.0-1f0a9c33", "~ activate current (target none -> releases/4.1.0-1f0a9c33)"]
 release:
   description:
-    - Record of the release, as in its C(release.json), and its C(llama_cpp).
-    - There C(build) is V(cpu), V(cuda), V(rocm) or V(vulkan), and empty where there is no llama.cpp; C(index) is where Xinference takes
-      a build for this environment's CUDA from, into the virtual environment of a model, and empty where it knows none. It has neither
-      where that cannot be read.
+    - Record of the release, as in its C(release.json), with its C(llama_cpp).
+    - C(build) in it is V(cpu), V(cuda), V(rocm) or V(vulkan), or empty if llama.cpp is not installed. C(index) is the index from which
+      Xinference installs a build for this environment's CUDA into the virtual environment of a model, or empty if Xinference knows none.
+      Both are absent if they cannot be read.
   returned: when it exists
   type: dict
   sample: {id: 4.1.0-1f0a9c33, version: 4.1.0, python: 3.11.2, torch: 2.13.0+cpu, packages: 107, llama_cpp: {build: cpu, index: ""}}

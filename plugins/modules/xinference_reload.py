@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_reload
-short_description: Replace the processes of an Xinference's supervisor and API while it serves
+short_description: Replace the supervisor and API processes of an Xinference server while it serves
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Has the server start a new supervisor and then a new API process, hand over what it knows of workers and models, and end the old
-    ones when their requests are answered. Models, workers and connections of clients go on.
-  - For a supervisor that has grown or hangs in part. The new processes have the release and the environment of the old ones; a
-    changed configuration needs a restart.
-  - Needs Xinference 4.1 or later. The server refuses it while a model is launched, downloaded or reloaded; it is then tried again
-    until O(timeout) is over.
+  - Starts a new supervisor process and then a new API process on the server, which take over the records of workers and models. The old
+    processes end when their requests are complete. Models, workers and client connections are not interrupted.
+  - Use the module if a supervisor uses too much memory or partly hangs. The new processes have the release and the environment of the old
+    ones. A changed configuration requires a restart.
+  - It requires Xinference 4.1 or later. The server rejects a reload while a model is launched, downloaded or reloaded. The module then
+    tries again until O(timeout) expires.
 extends_documentation_fragment:
   - modelops.inference._xinference
   - modelops.inference._http
@@ -24,23 +24,23 @@ extends_documentation_fragment:
   - modelops.inference._attributes.actiongroup_xinference
 options:
   parts:
-    description: What to replace, in this order.
+    description: Parts to replace, in this order.
     type: list
     elements: str
     choices: [supervisor, api]
     default: [supervisor, api]
   timeout:
-    description: Seconds that each part may take.
+    description: Maximum time in seconds for each part.
     type: int
     default: 300
   ready_timeout:
-    description: Seconds to wait for the server to answer.
+    description: Time in seconds to wait for the server to answer.
     type: int
     default: 30
 """
 
 EXAMPLES = r"""
-- name: A new supervisor and a new API process
+- name: Replace the supervisor and API processes
   modelops.inference.xinference_reload:
     endpoint: http://10.1.2.3:9997
     password_file: /opt/xinference/secrets/admin_password
@@ -54,7 +54,7 @@ plan:
   elements: str
   sample: ["~ reload supervisor", "~ reload api"]
 parts:
-  description: What the server said of each part in the end, and the seconds that it took.
+  description: Final status of each part from the server, and the duration in seconds.
   returned: success, when not in check mode
   type: dict
   sample: {supervisor: {source_pid: 812, target_pid: 4020, status: succeeded, seconds: 14.2}}

