@@ -42,6 +42,8 @@ SPEC = {
     "step": {"type": "str", "default": "site", "choices": ["", *STEPS]},
     "release": {"type": "str", "default": ""},
     "accelerator": {"type": "bool", "default": False},
+    "in_role": {"type": "bool", "default": False},
+    "reuse": {"type": "bool", "default": False},
     "log_lines": {"type": "int", "default": 0},
     "found": {"type": "dict", "default": {}},
     "again": {"type": "bool", "default": False},
@@ -58,6 +60,10 @@ class ActionModule(ActionBase):
         _checked, options = self.validate_argument_spec(SPEC)
         _secrets.forget()
         variables = Variables(self._templar, task_vars)
+        if options["reuse"] and "xinference_found" in variables.given:
+            return t.cast("dict[str, t.Any]", native(variables.given["xinference_found"]))
+        if options["in_role"]:
+            options.update({name: variables.strict_text(f"_xinference_{name}") for name in ("part", "step", "release")})
         if options["again"] and self._task.check_mode:
             options["found"] = native(variables.given["xinference_found"])
         if options["playbook"]:

@@ -51,6 +51,15 @@ options:
         is true if the role has changes to make.
     type: bool
     default: false
+  in_role:
+    description: Whether a file of role xinference asks. Then part, step and release are those that the tasks around it set as
+      C(_xinference_part), C(_xinference_step) and C(_xinference_release).
+    type: bool
+    default: false
+  reuse:
+    description: Whether the variable C(xinference_found) of an earlier task is returned as it is, where there is one.
+    type: bool
+    default: false
   log_lines:
     description: Number of lines of the service's log to return.
     type: int

@@ -58,6 +58,10 @@ class Variables:
         found = self._plain(self.given.get(name), "", [])
         return found if isinstance(found, str) else ""
 
+    def strict_text(self, name: str) -> str:
+        """A variable that is no role's option; empty where nobody gives it. Fails where its template does."""
+        return str(self._strict(name, self.given.get(name, "")))
+
     def _inventory(self) -> Inventory:
         given = self.given
         return Inventory(

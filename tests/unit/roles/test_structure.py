@@ -29,12 +29,17 @@ FILTERS = sorted(path for path in ROOT.glob("plugins/filter/*.py") if path.name 
 
 #: Metric -> its maximum. Lower a number when you have made it less; the goal is behind it.
 MOST = {
-    "expressions": 161,  # 350
-    "private variables": 7,  # 40
+    "expressions": 155,  # 350
+    "private variables": 2,  # 40
     "private variables that others read": 0,  # 0
     "public filters": 2,  # 3
-    "lines": 3245,  # 5,000
-    "files with a single task": 5,  # 0
+    "lines": 3244,  # 5,000
+    "files with a single task": 0,  # 0
+}
+#: Files with a single task that is nowhere better, by reason.
+SINGLE = {
+    "dify/tasks/register.yml": "run_once asks the first host of the play, so its condition is that of an include",
+    "xinference/tasks/clusters.yml": "five files share it",
 }
 RAISED = (
     "{told}; the table in tests/unit/roles/test_structure.py allows {most}. Let a plan in Python decide (docs/architecture.md), and give "
@@ -74,7 +79,7 @@ def entry_points(role):
     return yaml.safe_load((ROOT / "roles" / role / "meta" / "argument_specs.yml").read_text())["argument_specs"]
 
 
-def alone():
+def single():
     """Files of tasks with a single task, but for entry points."""
     found = []
     for path in TASKS:
@@ -92,7 +97,7 @@ COUNTED = {
     "private variables that others read": read_by_others,
     "public filters": lambda: len(FILTERS),
     "lines": lambda: sum(len(path.read_text().splitlines()) for path in [*OF_ROLES, *OF_PLAYBOOKS, *FILTERS]),
-    "files with a single task": alone,
+    "files with a single task": lambda: [name for name in single() if name not in SINGLE],
 }
 
 
@@ -101,6 +106,10 @@ def test_roles_and_playbooks_order_and_do_not_compute(what):
     found = COUNTED[what]()
     count, named = (found, "") if isinstance(found, int) else (len(found), f" ({', '.join(found)})")
     assert count <= MOST[what], RAISED.format(told=f"{what}: {count}{named}", most=MOST[what])
+
+
+def test_files_that_may_have_a_single_task_still_do():
+    assert SINGLE.keys() <= {*single()}
 
 
 def test_results_and_facts_are_not_taken_for_misspelled_variables():

@@ -33,7 +33,7 @@ def stable(server, tmp_path, installed):
     role = "ansible.builtin.include_role"
     tasks = [
         {role: {"name": "modelops.inference.xinference", "tasks_from": "preflight"}},
-        {role: {"name": "modelops.inference.xinference", "tasks_from": "probe"}},
+        {"modelops.inference.host_plan": {"in_role": True}, "register": "xinference_found"},
         {"modelops.inference.host_step": {"step": "worker"}, "register": "xinference_worker"},
         {role: {"name": "modelops.inference.xinference", "tasks_from": "watch_models"}},
     ]
