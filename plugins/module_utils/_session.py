@@ -200,41 +200,39 @@ class Session:
                 allow_redirects=False,
                 **self._options,
             )
-        except requests.exceptions.SSLError as exc:
-            raise Unreachable(
-                _secrets.redacted(
-                    f"{what}: the TLS connection to {self.base_url} failed: {_cause(exc)}. "
-                    "Give the certificate of the server's authority (of a self-signed one, its own) as ca_path, or accept "
-                    "any with validate_certs: false."
-                ),
-                sent=False,
-            ) from exc
-        except requests.exceptions.ProxyError as exc:
-            raise Unreachable(
-                _secrets.redacted(f"{what}: the proxy on the way to {self.base_url} failed: {_cause(exc)}"), sent=False
-            ) from exc
-        except requests.exceptions.ConnectTimeout as exc:
-            raise Unreachable(
-                f"{what}: no connection to {self.base_url} within {self.timeout[0]} s. "
-                "Is the address right, and does a firewall drop it?",
-                sent=False,
-            ) from exc
-        except requests.exceptions.ReadTimeout as exc:
-            raise TimedOut(
-                f"{what}: {self.base_url} took the request and did not answer within {timeout or self.timeout[1]:g} s",
-                sent=True,
-            ) from exc
         except requests.exceptions.RequestException as exc:
-            refused = "refused" in str(exc) or "resolve" in str(exc) or "Name or service" in str(exc)
-            raise Unreachable(
-                _secrets.redacted(f"{what}: {self.base_url} cannot be reached: {_cause(exc)}"), sent=not refused
-            ) from exc
+            raise self._unreachable(exc, what, timeout) from exc
         answer = Answer(method, response)
         if expect and answer.status not in expect:
             raise ApiError(
                 _secrets.redacted(f"{what}: {self.base_url} answered {answer.status}: {answer.detail}"), answer=answer
             )
         return answer
+
+    def _unreachable(self, exc: requests.exceptions.RequestException, what: str, timeout: float | None) -> Unreachable:
+        """The failure of a request that got no answer.
+
+        :param what: what was tried.  :param timeout: seconds, instead of the session's.
+        """
+        url, cause, kinds = self.base_url, _cause(exc), requests.exceptions
+        if isinstance(exc, kinds.SSLError):
+            text = (
+                f"the TLS connection to {url} failed: {cause}. Give the certificate of the server's authority (of a "
+                "self-signed one, its own) as ca_path, or accept any with validate_certs: false."
+            )
+        elif isinstance(exc, kinds.ProxyError):
+            text = f"the proxy on the way to {url} failed: {cause}"
+        elif isinstance(exc, kinds.ConnectTimeout):
+            text = (
+                f"no connection to {url} within {self.timeout[0]} s. Is the address right, and does a firewall drop it?"
+            )
+        elif isinstance(exc, kinds.ReadTimeout):
+            wait = timeout or self.timeout[1]
+            return TimedOut(f"{what}: {url} took the request and did not answer within {wait:g} s", sent=True)
+        else:
+            refused = any(word in str(exc) for word in ("refused", "resolve", "Name or service"))
+            return Unreachable(_secrets.redacted(f"{what}: {url} cannot be reached: {cause}"), sent=not refused)
+        return Unreachable(_secrets.redacted(f"{what}: {text}"), sent=False)
 
     def get(self, path: str, **kwargs: t.Any) -> Answer:
         return self.request("GET", path, **kwargs)

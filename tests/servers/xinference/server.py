@@ -246,10 +246,7 @@ def _handler(server: XinferenceServer) -> type[BaseHTTPRequestHandler]:
         def _answer(self, path: str, query: dict[str, str], raw: bytes) -> tuple[int, t.Any]:
             content = self.headers.get("Content-Type") or ""
             try:
-                if content.startswith("multipart/form-data"):
-                    body = _form(content, raw)
-                else:
-                    body = json.loads(raw) if raw else None
+                body = _decoded(content, raw)
             except ValueError as exc:
                 if path != "/token":  # which says 400 to a form
                     return 500, _Text(f"Internal Server Error: {exc}")
@@ -276,6 +273,22 @@ def _handler(server: XinferenceServer) -> type[BaseHTTPRequestHandler]:
             self.close_connection = True
 
     return Handler
+
+
+def _decoded(content: str, raw: bytes) -> t.Any:
+    """The body of a request."""
+    if content.startswith("multipart/form-data"):
+        return _form(content, raw)
+    return json.loads(raw) if raw else None
+
+
+def _encoded(body: t.Any) -> tuple[str, bytes]:
+    """Content type and bytes of an answer."""
+    if isinstance(body, bytes):
+        return "audio/wav", body
+    if isinstance(body, _Text):
+        return "text/plain; charset=utf-8", body.encode()
+    return "application/json", json.dumps(body).encode()
 
 
 class _Call(t.NamedTuple):

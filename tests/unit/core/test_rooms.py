@@ -45,8 +45,8 @@ FORBIDDEN = [
     ("module_utils._accelerator", "module_utils._dify"),
     ("module_utils._xinference", "module_utils._dify"),
 ]
-# Lines of a room, and of a file.
-ROOM_LINES, FILE_LINES = 2500, 450
+# Lines of a room, of a file, and of a function.
+ROOM_LINES, FILE_LINES, FUNCTION_LINES = 2500, 450, 60
 # Classes that Ansible looks for by these names in every file.
 OF_ANSIBLE = {"ActionModule", "FilterModule", "ModuleDocFragment"}
 
@@ -121,6 +121,16 @@ def test_an_import_that_goes_up_is_found():
 def test_files_stay_small():
     lines = {str(path.relative_to(PLUGINS)): len(text(path).splitlines()) for path in sources()}
     assert {name: count for name, count in lines.items() if count > FILE_LINES} == {}, "divide these by subject"
+
+
+def test_functions_stay_short():
+    lines = {
+        f"{path.relative_to(PLUGINS)}: {node.name}": node.end_lineno - node.lineno + 1
+        for path in sources()
+        for node in ast.walk(ast.parse(text(path)))
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert {name: count for name, count in lines.items() if count > FUNCTION_LINES} == {}, "divide these by task"
 
 
 @pytest.mark.parametrize("house", ROOMS)

@@ -248,7 +248,12 @@ def advice(found: Failure, release: DifyRelease, **about: t.Any) -> str:
     for pattern, text in _ADVICE:
         if re.search(pattern, found.text):
             return text.format_map(_About(validator=release.validator, **about))
-    if found.status >= 500 and "plugin" in about:
+    return _unexplained(found, release, "plugin" in about)
+
+
+def _unexplained(found: Failure, release: DifyRelease, of_plugin: bool) -> str:
+    """Where the reason stands of a failure that Dify does not explain."""
+    if found.status >= 500 and of_plugin:
         return (
             "Dify does not say why; the log of its containers does (docker compose logs plugin_daemon api). A plugin that "
             "its plugin_installation_scope leaves out, and an api and a plugin_daemon of releases that do not belong "

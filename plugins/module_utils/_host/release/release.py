@@ -118,33 +118,40 @@ class Builder:
                 resolver = Resolver(self.tools, self.settings, ["--python", self.python], work)
                 self._install_newest(lambda: resolver.resolve(requirements, constraints, torch, needs), work, what)
             self._compile(compiled)
-            try:
-                run(
-                    [self.python, "-c", f"import {', '.join(proof)}"] if proof else [self.python, "-V"],
-                    "import",
-                    clean=True,
-                    env={"PYTHONDONTWRITEBYTECODE": "1", **({"HOME": "/nonexistent"} if user else {})},
-                    timeout=600,
-                    user=user,
-                )
-            except CommandFailed as exc:
-                raise ModelopsError(
-                    f"the new environment {self.target} does not work{f' for the user {user}' if user else ''} and was "
-                    f"not put in place; its Python is {os.path.realpath(self.python)}. Name another as xinference_python "
-                    f"where that is the reason. {exc.output}"
-                ) from exc
+            self._prove(proof, user)
             shutil.rmtree(work)
-            packages = installed(self.directory)
-            write_file(os.path.join(self.directory, LOCK), lock_text(packages), 0o644)
-            python_version = run(
-                [self.python, "-c", "import platform; print(platform.python_version())"], "python"
-            ).strip()
-            made = dict(facts, python=python_version, torch=packages.get("torch", ""), packages=len(packages))
-            # Another build of the same release is another environment to whoever runs with it.
-            made["built"] = secrets.token_hex(6)
-            write_file(os.path.join(self.directory, RECORD), json.dumps(made, indent=1, sort_keys=True) + "\n", 0o644)
+            made = self._record(facts)
             self._put_in_place()
             return made
+
+    def _prove(self, modules: t.Sequence[str], user: str | None) -> None:
+        """Fails where a module does not import, for the user that runs it."""
+        try:
+            run(
+                [self.python, "-c", f"import {', '.join(modules)}"] if modules else [self.python, "-V"],
+                "import",
+                clean=True,
+                env={"PYTHONDONTWRITEBYTECODE": "1", **({"HOME": "/nonexistent"} if user else {})},
+                timeout=600,
+                user=user,
+            )
+        except CommandFailed as exc:
+            raise ModelopsError(
+                f"the new environment {self.target} does not work{f' for the user {user}' if user else ''} and was "
+                f"not put in place; its Python is {os.path.realpath(self.python)}. Name another as xinference_python "
+                f"where that is the reason. {exc.output}"
+            ) from exc
+
+    def _record(self, facts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        """Writes the lock and the record of the environment. Returns the record."""
+        packages = installed(self.directory)
+        write_file(os.path.join(self.directory, LOCK), lock_text(packages), 0o644)
+        python_version = run([self.python, "-c", "import platform; print(platform.python_version())"], "python").strip()
+        made = dict(facts, python=python_version, torch=packages.get("torch", ""), packages=len(packages))
+        # Another build of the same release is another environment to whoever runs with it.
+        made["built"] = secrets.token_hex(6)
+        write_file(os.path.join(self.directory, RECORD), json.dumps(made, indent=1, sort_keys=True) + "\n", 0o644)
+        return made
 
     def _install(self, lock: str, flags: t.Sequence[str], what: str) -> None:
         # --no-deps: the list is complete, and a requirement that an override dropped must not come back.
