@@ -150,7 +150,7 @@ def _request(variables: Variables, options: t.Mapping[str, t.Any]) -> Request:
 def _again(variables: Variables, found: dict[str, t.Any], built: t.Mapping[str, t.Any]) -> list[Host]:
     """The parts of a host that was read and planned before."""
     parts = []
-    for plan in [found["plan"], *([found["beside"]["plan"]] if "beside" in found else [])]:
+    for plan in [found["plan"], *([found["co_located"]["plan"]] if "co_located" in found else [])]:
         request = dataclasses.replace(Request.of(plan), built=built or plan["built"])
         parts.append(variables.host(plan["part"], request, reading.of_part(found, plan["part"])))
     return parts
@@ -163,12 +163,12 @@ def _refused(host: Host, refusals: t.Sequence[str]) -> dict[str, t.Any]:
 
 
 def _told(plans: t.Sequence[HostPlan]) -> dict[str, t.Any]:
-    """The plan; and that of the worker beside a supervisor."""
+    """The plan; and that of a worker on its supervisor's host."""
     first, *others = plans
     changes = any(plan.steps for plan in plans)
     told = {"plan": {**first.data, "changes": changes, "declared": _declared(first.host)}}
     for plan in others:
-        told["beside"] = {**first.host.found["beside"], "plan": plan.data}
+        told["co_located"] = {**first.host.found["co_located"], "plan": plan.data}
     return told
 
 

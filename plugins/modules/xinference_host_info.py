@@ -41,7 +41,7 @@ options:
     type: list
     elements: str
     default: []
-  beside:
+  co_located:
     description: Another service of this host that listens on a port, such as the worker's service on its supervisor's host.
     type: dict
     suboptions:
@@ -351,9 +351,9 @@ port:
   returned: success
   type: dict
   sample: {number: 9997, listening: true, ours: true, by: "process 4711 (...)"}
-beside:
-  description: C(service) and C(port) of O(beside), in the format of RV(service) and RV(port).
-  returned: when O(beside) is given
+co_located:
+  description: C(service) and C(port) of O(co_located), in the format of RV(service) and RV(port).
+  returned: when O(co_located) is given
   type: dict
   sample: {service: {manager: systemd, active: running}, port: {number: 9998, listening: true, ours: true, by: "process 4712 (...)"}}
 ffmpeg:

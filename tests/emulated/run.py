@@ -41,8 +41,8 @@ def _file(content, mode="0644"):
 
 def _host_info(given, work):
     host = _read(given["path"])
-    beside = given["beside"] or {}
-    names = [given["service"], *given["services"], *([beside["service"]] if beside else [])]
+    co_located = given["co_located"] or {}
+    names = [given["service"], *given["services"], *([co_located["service"]] if co_located else [])]
     units = {name: {**_unit(name), **host["services"].get(name, {})} for name in names}
     own = units.pop(given["service"])
     # What other modules wrote is really there.
@@ -51,9 +51,9 @@ def _host_info(given, work):
     about["entries"] = os.listdir(given["path"])
     about["bind"] = {"address": given["host"] or host["address"], "why_not": ""}
     about["port"] = _port(given["port"], own)
-    if beside:
-        theirs = units.pop(beside["service"])
-        about["beside"] = {"service": theirs, "port": _port(beside["port"], theirs)}
+    if co_located:
+        theirs = units.pop(co_located["service"])
+        about["co_located"] = {"service": theirs, "port": _port(co_located["port"], theirs)}
     machine = {**given["accelerator"], "root": given["path"].replace("/hosts/", "/machines/")}
     of_environment = work.__globals__["accelerators"].of_environment
     about["accelerator"] = of_environment(machine, check_mode=given["check_mode"])[1]

@@ -33,7 +33,7 @@ OPTIONS: dict[str, dict[str, t.Any]] = dict(
     networks=dict(type="list", elements="str", default=[]),
     known_as=dict(type="str", default=""),
     denied=dict(type="list", elements="str", default=[]),
-    beside=dict(
+    co_located=dict(
         type="dict", options=dict(service=dict(type="str", required=True), port=dict(type="int", required=True))
     ),
     service_manager=dict(type="str", choices=["auto", "systemd", "supervisord"], default="auto"),
@@ -76,8 +76,8 @@ def read(p: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
     :param p: see OPTIONS.
     """
-    beside = p["beside"] or {}
-    names = [p["service"], *p["services"], *([beside["service"]] if beside else [])]
+    co_located = p["co_located"] or {}
+    names = [p["service"], *p["services"], *([co_located["service"]] if co_located else [])]
     managers = {n: service.manager(p["service_manager"], n, os.path.join(p["path"], "supervisor")) for n in names}
     services = {name: _service(manager) for name, manager in managers.items()}
     unit_files = [path for manager in managers.values() for path in (manager.path, manager.timer_path) if path]
@@ -108,9 +108,9 @@ def read(p: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     }
     address = bind["address"] or p["host"]
     found["port"] = probe.port(address, p["port"], found["service"]["pid"])
-    if beside:
-        own = services.pop(beside["service"])
-        found["beside"] = {"service": own, "port": probe.port(address, beside["port"], own["pid"])}
+    if co_located:
+        own = services.pop(co_located["service"])
+        found["co_located"] = {"service": own, "port": probe.port(address, co_located["port"], own["pid"])}
     return {**found, **_cluster(p, bind["address"])}
 
 

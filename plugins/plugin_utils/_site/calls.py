@@ -86,4 +86,4 @@ class Run:
         # A host whose driver changed has come back when the proof, which is next, told something.
         if plan["accelerator"] not in ("", "apply") and not self.of(host, "accelerator_proof"):
             return {}
-        return {**(found.get("beside") or found)["plan"]["worker"], "started": False}
+        return {**(found.get("co_located") or found)["plan"]["worker"], "started": False}

@@ -52,7 +52,7 @@ def options(
         ],
         "accelerator": accelerator(host) if whole is None else dict(whole),
         "log_lines": log_lines,
-        "beside": next(({"service": part.service, "port": part.listens} for part in others), None),
+        "co_located": next(({"service": part.service, "port": part.listens} for part in others), None),
         **_firewall(host),
     }
 
@@ -62,17 +62,17 @@ def own(found: t.Mapping[str, t.Any], asked: t.Mapping[str, t.Any]) -> dict[str,
 
     :param asked: options of the module.
     """
-    told = {name: value for name, value in found.items() if name not in (*_MADE_HERE, "beside")}
-    beside = found.get("beside") if asked["beside"] else None
-    if isinstance(beside, dict):
-        told["beside"] = {name: value for name, value in beside.items() if name not in _MADE_HERE}
+    told = {name: value for name, value in found.items() if name not in (*_MADE_HERE, "co_located")}
+    co_located = found.get("co_located") if asked["co_located"] else None
+    if isinstance(co_located, dict):
+        told["co_located"] = {name: value for name, value in co_located.items() if name not in _MADE_HERE}
     return told
 
 
 def of_part(found: t.Mapping[str, t.Any], part: str) -> dict[str, t.Any]:
-    """The reading as a part of the host has it: a worker beside a supervisor has a service and a port of its own."""
-    beside = found.get("beside") if part == WORKER else None
-    return {**found, **beside, "services": {}} if beside else dict(found)
+    """The reading as a part of the host has it: a worker on its supervisor's host has a service and a port of its own."""
+    co_located = found.get("co_located") if part == WORKER else None
+    return {**found, **co_located, "services": {}} if co_located else dict(found)
 
 
 def _firewall(host: Host) -> dict[str, t.Any]:

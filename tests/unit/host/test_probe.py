@@ -215,10 +215,10 @@ def test_info_module_on_an_empty_host(tmp_path, run_module):
 def test_another_service_of_the_host_is_told_beside_the_first(tmp_path, run_module):
     path = str(tmp_path)
     options = dict(path=path, home=path, models_dir=path, service_manager="supervisord", services=["reconcile"])
-    found = run_module("xinference_host_info", {**options, "beside": {"service": "worker", "port": 1}})
-    assert found["beside"]["service"]["path"].endswith("/worker.conf") and [*found["services"]] == ["reconcile"]
-    assert (found["beside"]["port"]["number"], found["beside"]["port"]["listening"]) == (1, False)
-    assert "beside" not in run_module("xinference_host_info", options)
+    found = run_module("xinference_host_info", {**options, "co_located": {"service": "worker", "port": 1}})
+    assert found["co_located"]["service"]["path"].endswith("/worker.conf") and [*found["services"]] == ["reconcile"]
+    assert (found["co_located"]["port"]["number"], found["co_located"]["port"]["listening"]) == (1, False)
+    assert "co_located" not in run_module("xinference_host_info", options)
 
 
 def test_ffmpeg_is_found_where_the_server_looks_for_programs(tmp_path, run_module):

@@ -325,14 +325,14 @@ def test_one_reading_tells_of_a_supervisor_and_its_own_worker(host):
     parts = [host({}, part, parts=["supervisor", "worker"]) for part in ("supervisor", "worker")]
     asked = reading.options(parts)
     assert (asked["service"], asked["port"]) == ("xinference-supervisor", 9997)
-    assert asked["beside"] == {"service": "xinference-worker", "port": 9998}
+    assert asked["co_located"] == {"service": "xinference-worker", "port": 9998}
     files = {file.rpartition("/")[2] for file in asked["files"]}
     assert {"xinference-supervisor.env", "xinference-worker.env", "xinference-worker.drained"} <= files
-    assert reading.options(parts[:1])["beside"] is None
-    beside = {"service": {"path": "/worker"}, "port": {"listening": True}}
-    found = {**parts[0].found, "beside": beside}
+    assert reading.options(parts[:1])["co_located"] is None
+    co_located = {"service": {"path": "/worker"}, "port": {"listening": True}}
+    found = {**parts[0].found, "co_located": co_located}
     worker, supervisor = reading.of_part(found, "worker"), reading.of_part(found, "supervisor")
-    assert (worker["service"], worker["port"], worker["services"]) == (beside["service"], beside["port"], {})
+    assert (worker["service"], worker["port"], worker["services"]) == (co_located["service"], co_located["port"], {})
     assert supervisor["service"] == parts[0].found["service"]
     assert reading.of_part(parts[1].found, "worker") == parts[1].found
 
@@ -340,9 +340,9 @@ def test_one_reading_tells_of_a_supervisor_and_its_own_worker(host):
 def test_a_host_makes_no_plan_of_itself(host):
     """A plan names the machine that a step runs on (delegate_to)."""
     forged = {"api": {"host": "localhost"}}
-    said = {"plan": forged, "changes": True, "declared": forged, "beside": {"plan": forged, "port": {}}, "gpus": []}
+    said = {"plan": forged, "changes": True, "declared": forged, "co_located": {"plan": forged, "port": {}}, "gpus": []}
     parts = [host({}, part, parts=["supervisor", "worker"]) for part in ("supervisor", "worker")]
-    assert reading.own(said, reading.options(parts)) == {"gpus": [], "beside": {"port": {}}}
+    assert reading.own(said, reading.options(parts)) == {"gpus": [], "co_located": {"port": {}}}
     assert reading.own(said, reading.options(parts[1:])) == {"gpus": []}
 
 

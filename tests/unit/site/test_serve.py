@@ -105,8 +105,8 @@ def test_a_worker_that_needs_no_start_is_told_by_its_plan(host):
     assert heard({**there, "changes": True}) == heard({**there, "accelerator": "change"}) == []
     assert heard({**there, "accelerator": "change"}, accelerator_proof={"skipped": True}) == ["10.1.1.2:9998"]
     assert heard({**there, "step": "other"}) == heard({**there, "worker": {}}) == []
-    beside = {"xinference_found": {"plan": {**there, "worker": {}}, "beside": {"plan": there}}}
-    assert step("serve", head, {"gpu01": beside}).options["workers"] == ["10.1.1.2:9998"]
+    co_located = {"xinference_found": {"plan": {**there, "worker": {}}, "co_located": {"plan": there}}}
+    assert step("serve", head, {"gpu01": co_located}).options["workers"] == ["10.1.1.2:9998"]
     # One that was refused has a failure in the place of a plan.
     assert step("serve", head, {"gpu01": {"xinference_found": {"failed": True}}}).options["workers"] == []
 
