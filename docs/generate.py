@@ -40,7 +40,7 @@ def variables_table() -> str:
             if "default" in option:
                 told = plain(str(option["default"]))
                 # A computed default is told in words, with markup of their own.
-                default = told if told != str(option["default"]) else f"`{told}`"
+                default = told if told != str(option["default"]) else f"`{told}`" * bool(told)
             lines.append(f"| `{name}` | {kind} | {default} | {text} |")
     return "\n".join(lines) + "\n"
 
