@@ -81,7 +81,7 @@ class ActionModule(ActionBase):
                 return dict(found)
             if options["step"] == "bundle":
                 wrong = tuple(bundled.refusals(parts[0]))
-                told = {} if wrong else {"bundle": bundled.Wanted.of(parts[0]).environment}
+                told = {} if wrong else {"bundle": bundled.BundleNeeds.of(parts[0]).environment}
                 return _refused(parts[0], wrong) or {**found, "changed": False, "plan": told}
             plans = [HostPlan.of(part) for part in parts]
         except ModelopsError as exc:

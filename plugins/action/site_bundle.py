@@ -36,7 +36,7 @@ class ActionModule(CallingAction):
             refused = bundled.failed([host for host in known["ansible_play_hosts_all"] if host not in hosts])
             if refused:
                 raise ModelopsError(refused)
-            made = bundled.calls(settings, [bundled.Wanted.of(self._host(host, variables)) for host in hosts])
+            made = bundled.calls(settings, [bundled.BundleNeeds.of(self._host(host, variables)) for host in hosts])
         except ModelopsError as exc:
             raise AnsibleActionFail(_secrets.redacted(str(exc))) from exc
         results = _secrets.cleaned(self.executed(made, known))

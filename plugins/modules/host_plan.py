@@ -106,7 +106,7 @@ plan:
     - C(part), C(cluster), C(bind), C(endpoint), C(api) (host and directory through which the cluster's API is called), C(release),
       C(weights), C(service), C(drained), C(upgrading), C(authentication), C(claimed) and C(gpus) are the inputs of the plan.
     - C(changes) is true if a step changes the host. C(worker) contains the address and the cards of a worker.
-    - On a host that is both supervisor and worker, this is the plan of the supervisor, and C(plan) in C(co_located) is the plan of the worker.
+    - On a host that is supervisor and worker, this is the plan of the supervisor; C(plan) in C(co_located) is the plan of the worker.
     - C(declared) contains the declared models of the host's cluster if the play has the role models.
   returned: success
   type: dict

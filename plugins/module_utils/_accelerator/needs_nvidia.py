@@ -39,11 +39,11 @@ class _Cards:
         self._of = {card["generation"]: card for card in cards if card["generation"] in products.GENERATIONS}
         self.generations = [products.GENERATIONS[name] for name in self._of]
 
-    def named(self, generation: products.Generation) -> str:
+    def label(self, generation: products.Generation) -> str:
         return name_of(self._of[generation.name])
 
     def described(self, generation: products.Generation) -> str:
-        return f"{self.named(generation)} is {generation.name}"
+        return f"{self.label(generation)} is {generation.name}"
 
 
 def name_of(card: Card) -> str:
@@ -60,7 +60,7 @@ def needs_of(draft: Draft, cards: t.Iterable[Card], wanted: PlanOptions, fixed: 
         if generation.name == "newer":
             draft.warn(
                 "card_unknown",
-                f"{kinds.named(generation)} is newer than what is known here: it is taken to need the newest of everything",
+                f"{kinds.label(generation)} is newer than what is known here: it is taken to need the newest of everything",
             )
     asked = wanted.cuda or products.cuda_of(wanted.torch)
     if wanted.cuda and wanted.cuda not in products.TORCH_CUDA:
@@ -152,13 +152,13 @@ def _modules(draft: Draft, kinds: _Cards, wanted: PlanOptions) -> str:
     if required and impossible:
         draft.refuse(
             "modules_conflict",
-            f"{kinds.named(required)} needs the open kernel modules, and {kinds.named(impossible)} "
+            f"{kinds.label(required)} needs the open kernel modules, and {kinds.label(impossible)} "
             f"({impossible.name}) does not run with them: one of the two must leave this host",
         )
     if wanted.kernel_modules == PROPRIETARY and required:
         draft.refuse(
             "modules",
-            f"{kinds.named(required)} ({required.name}) needs the open kernel modules: set kernel_modules: auto",
+            f"{kinds.label(required)} ({required.name}) needs the open kernel modules: set kernel_modules: auto",
         )
     if wanted.kernel_modules == OPEN and impossible:
         draft.refuse(

@@ -63,7 +63,7 @@ def read(options: t.Mapping[str, t.Any], *, check_mode: bool, host: HostAccess |
     :param options: see OPTIONS.
     """
     host = host or HostAccess(options["root"])
-    found, wanted = facts.read(host, options["record"]), wanted_of(options)
+    found, wanted = facts.read(host, options["record"]), plan_options(options)
     planned = plan.plan(found, wanted)
     result = {"facts": found, "plan": planned}
     if options["role"] is None:
@@ -75,7 +75,7 @@ def read(options: t.Mapping[str, t.Any], *, check_mode: bool, host: HostAccess |
     return {**result, "role": role.role(Case(found, planned, wanted, declared), host)}
 
 
-def wanted_of(options: t.Mapping[str, t.Any]) -> PlanOptions:
+def plan_options(options: t.Mapping[str, t.Any]) -> PlanOptions:
     return PlanOptions(**{name: value for name, value in options.items() if name not in _NOT_OF_PLAN})
 
 
@@ -88,7 +88,7 @@ def of_environment(
     """
     host = host or HostAccess(options["root"])
     read_all = read(options, check_mode=check_mode, host=host) if options["role"] is not None else {}
-    cards, wanted = read_all["facts"] if read_all else facts.base(host), wanted_of(options)
+    cards, wanted = read_all["facts"] if read_all else facts.base(host), plan_options(options)
     if read_all and options["role"]["state"] == "absent":
         # Nothing computes on cards whose driver is removed.
         wanted = dataclasses.replace(wanted, accelerator=NONE)

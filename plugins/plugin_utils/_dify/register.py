@@ -152,8 +152,8 @@ def _sheets(
     """
     lines, done = {}, []
     for host, (source, path) in places.items():
-        kept = f"kept on {host} in {source['api_key_file']}" if source["api_key_file"] else ""
-        lines[host] = sheet.connection_sheet(source, kept=kept, results=rows, targets=targets)
+        key_place = f"kept on {host} in {source['api_key_file']}" if source["api_key_file"] else ""
+        lines[host] = sheet.connection_sheet(source, key_place=key_place, results=rows, targets=targets)
         done.append(written(path, "\n".join(lines[host]) + "\n", check=task.check))
     diff = [one["diff"] for one in done if "diff" in one]
     changed = any(one["changed"] for one in done)

@@ -21,7 +21,7 @@ COLLECTION = os.path.normpath(os.path.join(ROLES, os.pardir))
 
 
 @dataclass(frozen=True)
-class Wanted:
+class BundleNeeds:
     """What one host is installed from.
 
     :param environment: its release, for its Python and platform.
@@ -34,7 +34,7 @@ class Wanted:
     dify: tuple[str, ...]
 
     @classmethod
-    def of(cls, host: Host) -> Wanted:
+    def of(cls, host: Host) -> BundleNeeds:
         """
         :param host: of which nothing is refused.
         :raises ModelopsError: a source can mean no one thing; naming the model.
@@ -99,7 +99,7 @@ def failed(hosts: t.Sequence[str]) -> str:
     )
 
 
-def calls(settings: Settings, wanted: t.Sequence[Wanted]) -> list[Call]:
+def calls(settings: Settings, wanted: t.Sequence[BundleNeeds]) -> list[Call]:
     """On the controller: the weights, then all else.
 
     :param settings: of a host of the play, for what is the same for all.

@@ -87,7 +87,7 @@ def refusals(settings: Settings) -> Refusals:
     for name in ("xinference_bundle", "models_reconcile_metrics_dir", "accelerator_python"):
         value = settings.get(name)
         if isinstance(value, str) and value and _SPECIAL.search(value):
-            yield f"{name} must have none of {_named(value)} in its path (it is '{value}'). Name another one."
+            yield f"{name} must have none of {_specials(value)} in its path (it is '{value}'). Name another one."
     for name in ("xinference_bundle_work", "capture_dest"):
         if settings.get(name) == "":
             yield f"{name} is empty. Name a path, or leave it out."
@@ -123,7 +123,7 @@ def _one(name: str, value: str) -> Refusals:
     if name not in OWN and (not value.startswith("/") or re.search(r"\s", value)):
         yield f"{name} must be an absolute path without blanks, such as /var/cache/uv (it is {_quoted(value)})."
     elif _SPECIAL.search(value):
-        yield f"{name} must have none of {_named(value)} in its path, which units and shells read otherwise (it is {_quoted(value)})."
+        yield f"{name} must have none of {_specials(value)} in its path, which units and shells read otherwise (it is {_quoted(value)})."
     elif len(value.encode("utf-8", "surrogatepass")) > _LONGEST:
         yield f"{name} must be at most {_LONGEST} bytes long (it is {len(value)} characters, and begins with '{value[:40]}')."
     elif ".." in value.split("/"):
@@ -163,7 +163,7 @@ def _inside(path: str, directory: str) -> bool:
     return path == directory or path.startswith(f"{directory}/")
 
 
-def _named(value: str) -> str:
+def _specials(value: str) -> str:
     return " ".join(dict.fromkeys(each if each.isprintable() else repr(each)[1:-1] for each in _SPECIAL.findall(value)))
 
 

@@ -40,12 +40,12 @@ class Peers:
         return [str(each["name"]) for each in self.hosts]
 
     @property
-    def here(self) -> list[str]:
+    def in_run(self) -> list[str]:
         """Members that have come this far in the run."""
         return [name for name in self.names if name in self.binds]
 
     @property
-    def elsewhere(self) -> list[str]:
+    def not_in_run(self) -> list[str]:
         """Members that are not in the run."""
         return [name for name in self.names if name not in self.play_hosts]
 
@@ -56,14 +56,14 @@ class Peers:
 
         :param ports: whether their ports are tried; a firewall may block them until it is opened.
         """
-        needed = {*self.here, *({self.supervisor} - {*self.play_hosts})}
+        needed = {*self.in_run, *({self.supervisor} - {*self.play_hosts})}
         rows = [{**each, "needed": each["name"] in needed, **({} if ports else {"ports": []})} for each in self.hosts]
         return sorted(rows, key=lambda row: not row["needed"])
 
     @property
     def addresses(self) -> dict[str, str]:
         """Address of each member: what it tells itself, where it is in the run, else what its name means here."""
-        return {**self.resolved, **{name: self.binds[name] for name in self.here}}
+        return {**self.resolved, **{name: self.binds[name] for name in self.in_run}}
 
     @property
     def let_in(self) -> list[str]:
@@ -74,7 +74,7 @@ class Peers:
         """Why a member cannot tell the cluster the address that it tells; empty where all can."""
         # A name may mean loopback on the host itself, but not elsewhere.
         own = _loopback(self.resolved.get(self.host, ""))
-        names = [name for name in self.here if not (own and name == self.host)]
+        names = [name for name in self.in_run if not (own and name == self.host)]
         wrong = [name for name in names if self.resolved.get(name, "") != self.binds[name]]
         if not wrong:
             return ""
@@ -114,9 +114,9 @@ class Peers:
         if not problems:
             return ""
         said = [f"{self.host} (cluster {self.cluster}), behind its firewall:", *problems]
-        if self.elsewhere:
+        if self.not_in_run:
             said.append(
-                f"Not in this run: {', '.join(self.elsewhere)}. Their firewalls open for a host of their cluster when they are: run "
+                f"Not in this run: {', '.join(self.not_in_run)}. Their firewalls open for a host of their cluster when they are: run "
                 "without --limit, or with these hosts in it."
             )
         return " ".join(said)

@@ -13,7 +13,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.host impo
 
 MODULE = "modelops.inference.xinference_host_info"
 # Of a result, what the plan adds on the controller.
-_MADE_HERE = ("plan", "changes", "declared")
+_OF_CONTROLLER = ("plan", "changes", "declared")
 
 
 def options(
@@ -62,10 +62,10 @@ def own(found: t.Mapping[str, t.Any], asked: t.Mapping[str, t.Any]) -> dict[str,
 
     :param asked: options of the module.
     """
-    told = {name: value for name, value in found.items() if name not in (*_MADE_HERE, "co_located")}
+    told = {name: value for name, value in found.items() if name not in (*_OF_CONTROLLER, "co_located")}
     co_located = found.get("co_located") if asked["co_located"] else None
     if isinstance(co_located, dict):
-        told["co_located"] = {name: value for name, value in co_located.items() if name not in _MADE_HERE}
+        told["co_located"] = {name: value for name, value in co_located.items() if name not in _OF_CONTROLLER}
     return told
 
 

@@ -21,14 +21,14 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.templates
 @dataclass(frozen=True)
 class Reconciler:
     """
-    :param wanted: whether the host has one.
+    :param present: whether the host has one.
     :param service: its name.
     :param unit: text of the manager's own file.
     :param timer: of systemd's timer, None under supervisord.
     :param differences: why it must be changed, as clauses; empty where it is as declared.
     """
 
-    wanted: bool
+    present: bool
     service: str
     unit: str
     timer: str | None

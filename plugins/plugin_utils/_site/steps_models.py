@@ -18,22 +18,22 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.reconcile
 
 def _reconciler(host: Host) -> list[Call]:
     """Its program and its service; nothing where they are as they must be."""
-    wanted = Reconciler.of(host)
-    if not wanted.differences:
+    reconciler = Reconciler.of(host)
+    if not reconciler.differences:
         return []
-    state = "present" if wanted.wanted else "absent"
+    state = "present" if reconciler.present else "absent"
     return [
         Call("xinference_reconciler", {"path": host.directory, "state": state}),
         Call(
             "xinference_service",
             {
-                "name": wanted.service,
+                "name": reconciler.service,
                 "manager": host.value("xinference_service_manager"),
                 "base": host.directory,
-                "unit": wanted.unit,
-                "timer": wanted.timer,
+                "unit": reconciler.unit,
+                "timer": reconciler.timer,
                 # Also where only the program differs: under supervisord it runs all the time.
-                "state": "restarted" if wanted.wanted else "absent",
+                "state": "restarted" if reconciler.present else "absent",
                 "supervisor": SUPERVISOR,
                 "uv": UV,
                 "cache": host.value("xinference_cache_dir"),

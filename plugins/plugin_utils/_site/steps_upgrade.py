@@ -53,7 +53,7 @@ def _release(plan: HostPlan, run: Run) -> str:
     if host.request.step == "restart":
         return str(host.found["current"])
     wanted = host.value("xinference_rollback_to")
-    targets = run.result("xinference_came_from").get("targets") or {}
+    targets = run.result("xinference_rollback_targets").get("targets") or {}
     return upgrade.on_host(host.found, wanted) if wanted else str(targets.get(host.name, ""))
 
 
@@ -62,7 +62,7 @@ def _release(plan: HostPlan, run: Run) -> str:
 
 def due(plan: HostPlan, run: Run) -> Call:
     """Whether the part of the host changes, and what a failure goes back to."""
-    host, kept = plan.host, bool(plan.host.request.release)
+    host, on_host = plan.host, bool(plan.host.request.release)
     differs = host.found["current"] != plan.release.id or bool(plan.service.differences)
     # A run that broke off is continued, even where only its end is missing.
     changes = host.upgrading or (not host.drained and (differs or host.request.step == "restart"))
@@ -70,8 +70,8 @@ def due(plan: HostPlan, run: Run) -> Call:
         "due": changes,
         "step": host.request.step,
         "release": plan.release.id,
-        "kept": kept,
-        "backs_up": kept and bool(plan.release.replaced),
+        "on_host": on_host,
+        "backs_up": on_host and bool(plan.release.replaced),
         "return_to": plan.release.return_to,
         "current": host.found["current"],
     }

@@ -40,7 +40,7 @@ def worker(plan: HostPlan, run: Run) -> Dialogue:
     if host.drained:
         return {"changed": False}
     started, said = _started(host, run), ""
-    if started and not run.check_mode and _supervisor_came(host, run):
+    if started and not run.check_mode and _supervisor_reached(host, run):
         joined = yield from _joined(host)
         if joined.get("failed"):
             return joined
@@ -55,7 +55,7 @@ def _started(host: Host, run: Run) -> bool:
     return bool(result.get("changed")) and path == host.found["service"]["path"]
 
 
-def _supervisor_came(host: Host, run: Run) -> bool:
+def _supervisor_reached(host: Host, run: Run) -> bool:
     """False where the supervisor comes in a later batch of the play."""
     name = host.members["supervisor"]["host"]
     return name not in run.results["ansible_play_hosts_all"] or run.of(name, "xinference_found") is not None

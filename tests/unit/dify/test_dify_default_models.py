@@ -51,7 +51,7 @@ def set_defaults(of_dify):
 
 
 def test_wanted_in_the_order_of_types():
-    found = defaults.wanted_of({**WANTED, "tts": {"name": "t", "provider": "own"}}, "p")
+    found = defaults.declared_defaults({**WANTED, "tts": {"name": "t", "provider": "own"}}, "p")
     assert list(found) == [*ORDER, "tts"]
     assert found["tts"] == DefaultModel("own", "t") and found["llm"] == DefaultModel("p", "second")
 
@@ -74,7 +74,7 @@ def test_wanted_in_the_order_of_types():
 )
 def test_wrong_wishes(wanted, words):
     with pytest.raises(ModelopsError) as failed:
-        defaults.wanted_of(wanted, "p")
+        defaults.declared_defaults(wanted, "p")
     assert words in str(failed.value)
 
 

@@ -18,7 +18,7 @@ from dify_examples import PROFILES_IN_ORDER, model
 from servers.dify import PROFILES, DifyServer, Fault
 from servers.dify.server import EMAIL, PASSWORD
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify.api import kept_files, session
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api import session, state_files
 from ansible_collections.modelops.inference.plugins.module_utils._dify.api.errors import DifyError
 from ansible_collections.modelops.inference.plugins.module_utils._dify.api.paths import CURRENT
 from ansible_collections.modelops.inference.plugins.module_utils._dify.api.workspace_switch import WorkspaceSwitch
@@ -73,7 +73,7 @@ def test_what_cannot_be_used_is_replaced(newest, opened, file, content):
     with open(file, encoding="utf-8") as kept:
         good = json.load(kept)
     (key,) = good
-    old = {key: {**good[key], "since": time.time() - kept_files.LIFE - 1}}
+    old = {key: {**good[key], "since": time.time() - state_files.LIFE - 1}}
     with open(file, "w", encoding="utf-8") as kept:
         kept.write(json.dumps(old) if content == "OLD" else content.replace("KEY", key))
     for _round in range(2):
@@ -326,7 +326,7 @@ def test_a_refused_login_is_tried_again_later(newest, opened, tmp_path, monkeypa
         assert words in str(again.value)
     newest.state.accounts[EMAIL].password = "Another1234567"
     now = time.time()
-    monkeypatch.setattr(kept_files, "time", SimpleNamespace(time=lambda: now + kept_files.REFUSED_FOR + 1))
+    monkeypatch.setattr(state_files, "time", SimpleNamespace(time=lambda: now + state_files.REFUSED_FOR + 1))
     read(opened(newest, password="Another1234567", session_file=file))
     assert newest.state.accounts[EMAIL].failures == 0
 

@@ -123,11 +123,11 @@ def test_create_or_attach():
     step = decide(WANTED, ActualModel(available=(("id-2", "API KEY 1"), ("id-1", "ours"))), NEW, Policy())[0]
     assert (step.kind, step.credential_id) == ("attach", "id-1")
     elsewhere = {**STORED, "server_url": "http://10.9.9.9:9997"}
-    others = ActualModel(available=(("id-2", "API KEY 1"), ("id-3", "x")), kept={"id-2": elsewhere, "id-3": STORED})
+    others = ActualModel(available=(("id-2", "API KEY 1"), ("id-3", "x")), inactive={"id-2": elsewhere, "id-3": STORED})
     step = decide(WANTED, others, NEW, Policy())[0]
     assert (step.kind, step.credential_id) == ("attach", "id-3")
     another = {**STORED, "model_uid": "other"}
-    step = decide(WANTED, replace(others, kept={"id-2": elsewhere, "id-3": another}), NEW, Policy())[0]
+    step = decide(WANTED, replace(others, inactive={"id-2": elsewhere, "id-3": another}), NEW, Policy())[0]
     assert (step.kind, step.credential_id) == ("create", None)
     # A key that is there stays where none is given.
     step = decide(replace(WANTED, api_key=None), others, NEW, Policy())[0]

@@ -19,7 +19,7 @@ from servers.dify import UNRECORDED, DifyServer, Fault
 from servers.dify.server import EMAIL, PASSWORD
 
 from ansible_collections.modelops.inference.plugins.module_utils._dify.api import session
-from ansible_collections.modelops.inference.plugins.module_utils._dify.api.kept_files import WorkspaceFile
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.state_files import WorkspaceFile
 
 REGISTER = r"/models(/credentials)?$"
 LIST = r"/xinference/models$"

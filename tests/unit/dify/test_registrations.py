@@ -139,7 +139,7 @@ def test_absent_and_not_ready():
 
 def test_sheet():
     models = [served("m", "LLM"), served("late", "rerank", state="failed"), served("gone", "LLM", declared="absent")]
-    lines = sheet.connection_sheet(source(*models, api_key="sk-secret"), kept="in the vault")
+    lines = sheet.connection_sheet(source(*models, api_key="sk-secret"), key_place="in the vault")
     assert lines.count("  API key      in the vault") == 2
     assert "  Model Type   RERANK" in lines
     assert any("does not serve it now" in line for line in lines)
@@ -151,10 +151,10 @@ def test_sheet_has_a_line_for_whatever_is_declared():
     given = [None, {"name": "N", "server_url": "http://x:1"}, *({"type": kind} for kind in DIALOG_TYPES)]
     models = [served(f"{kind}-{n}", kind, dify=dify) for kind in TYPES for n, dify in enumerate(given)]
     models += [{"uid": "bare", "type": "audio"}]
-    text = "\n".join(sheet.connection_sheet(source(*models), kept=""))
+    text = "\n".join(sheet.connection_sheet(source(*models), key_place=""))
     assert all(model["uid"] in text for model in models)
     with pytest.raises(ModelopsError, match="dify.type is one of llm, .*; not 'moderation'"):
-        sheet.connection_sheet(source(served("m", "LLM", dify={"type": "moderation"})), kept="")
+        sheet.connection_sheet(source(served("m", "LLM", dify={"type": "moderation"})), key_place="")
 
 
 def test_sheet_tells_what_a_dify_is_to_have_otherwise():
@@ -167,7 +167,7 @@ def test_sheet_tells_what_a_dify_is_to_have_otherwise():
         {"name": "gone", "server_url": "http://other:1", "overrides": {"m": {"state": "absent"}}},
     ]
     models = [model, served("n", "rerank"), served("i", "image")]
-    lines = sheet.connection_sheet(source(*models), kept="", targets=targets)
+    lines = sheet.connection_sheet(source(*models), key_place="", targets=targets)
     assert [line for line in lines if line.startswith("  For ")] == [
         "  For lan: Server url http://********@lan:1",
         "  For house: Model Type TTS, Model Name House",
@@ -178,9 +178,9 @@ def test_sheet_tells_what_a_dify_is_to_have_otherwise():
 
 
 def test_sheet_of_a_server_is_by_where_it_listens():
-    inside = "\n".join(sheet.connection_sheet(source(served("m", "LLM"), loopback=True), kept=""))
+    inside = "\n".join(sheet.connection_sheet(source(served("m", "LLM"), loopback=True), key_place=""))
     assert "listens on loopback only" in inside
-    unknown = "\n".join(sheet.connection_sheet(source(served("m", "LLM"), url="http://localhost:9997"), kept=""))
+    unknown = "\n".join(sheet.connection_sheet(source(served("m", "LLM"), url="http://localhost:9997"), key_place=""))
     assert "loopback only" not in unknown and "listens on every address" in unknown
 
 
@@ -316,7 +316,7 @@ def test_what_another_cluster_may_serve_is_not_removed():
     results = {"models": [{"_call": call, "models": [told]}]}
     rows = summary.summary(results, [{"name": "office"}], [source(gone)], not_ready=False, complete=False)
     assert ["does not see every cluster" in row["why"] for row in rows] == [True]
-    assert sheet.connection_sheet(source(gone), kept="", results=rows)
+    assert sheet.connection_sheet(source(gone), key_place="", results=rows)
 
 
 @pytest.mark.parametrize(
@@ -505,7 +505,9 @@ def test_tts_without_authentication():
     assert "api_key" not in entry
     (entry,) = r.registrations([source(speaks, api_key_file="/key", api_key="sk-1")], {}, not_ready=False)["models"]
     assert entry["api_key"] == "sk-1"
-    assert "  API key      none-needed (Dify before 1.0 wants one)" in sheet.connection_sheet(source(speaks), kept="")
+    assert "  API key      none-needed (Dify before 1.0 wants one)" in sheet.connection_sheet(
+        source(speaks), key_place=""
+    )
 
 
 def test_every_dify_takes_tts_without_authentication(dify, dify_models):
@@ -604,7 +606,7 @@ def test_summary():
         ("Research", "a", "rerank", "not compared", ""),
     ]
     assert (rows[1]["cluster"], rows[1]["uid"]) == ("one", "a")
-    lines = sheet.connection_sheet(sources[0], kept="", results=rows)
+    lines = sheet.connection_sheet(sources[0], key_place="", results=rows)
     assert "  In office, Research: active (as a)" in lines
 
 

@@ -24,8 +24,8 @@ def server():
 
 
 @pytest.fixture
-def stable(server, tmp_path, installed):
-    """``stable(supervisors={...}, workers={...})``: tasks watch_models.yml of the worker gpu2, and what they said.
+def watched(server, tmp_path, installed):
+    """``watched(supervisors={...}, workers={...})``: tasks watch_models.yml of the worker gpu2, and what they said.
 
     The worker gpu3 is drained. There is no service, which is what the last task fails for.
     """
@@ -69,7 +69,7 @@ def declared(tmp_path):
     return json.loads((tmp_path / "host1" / "reconciler" / "declared.json").read_text())
 
 
-def test_what_the_supervisor_says_is_served_whatever_its_workers_say(server, stable, tmp_path):
+def test_what_the_supervisor_says_is_served_whatever_its_workers_say(server, watched, tmp_path):
     server.serve("hand", model_name="bge-m3", model_type="embedding", model_engine="x")
     supervisors = {
         "xinference_models": [{"uid": "emb", **EMBEDDING}],
@@ -78,16 +78,16 @@ def test_what_the_supervisor_says_is_served_whatever_its_workers_say(server, sta
         "models_parallel": 1,
     }
     workers = {"xinference_models": [], "models_prune": True, "xinference_admin_password": "another one"}
-    said = stable(supervisors, workers)
+    said = watched(supervisors, workers)
     assert sorted(server.models.models) == ["emb", "hand"]
     assert [model["uid"] for model in declared(tmp_path)["models"]] == ["emb"]
     assert PASSWORD not in said
 
 
-def test_what_waits_for_another_worker_fails_nobody(server, stable, tmp_path):
+def test_what_waits_for_another_worker_fails_nobody(server, watched, tmp_path):
     models = [{"uid": "emb", **EMBEDDING}, {"uid": "there", **EMBEDDING, "worker": "gpu3"}]
     everybody = {"xinference_models": models, "xinference_admin_password": PASSWORD}
-    said = stable(everybody, everybody)
+    said = watched(everybody, everybody)
     assert f"there is left out until its worker {THIRD}" in said
     assert list(server.models.models) == ["emb"]
     assert [model["uid"] for model in declared(tmp_path)["models"]] == ["emb", "there"]

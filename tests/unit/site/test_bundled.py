@@ -35,7 +35,7 @@ def refused(host, variables, found=None):
 def test_a_bundle_is_for_python_and_platform_of_the_host(host, variables, python, platform):
     targets = [{"plugin": {"package": "/p/x.difypkg"}}, {"url": "http://d"}]
     asked = host({**GIVEN, **variables, "dify_targets": targets}, found=ASKED, step="bundle")
-    wanted = bundled.Wanted.of(asked)
+    wanted = bundled.BundleNeeds.of(asked)
     assert (wanted.environment["python"], wanted.environment["platform"]) == (python, platform)
     assert wanted.environment["id"] == HostRelease.of(asked).id and wanted.environment["range"] == ">=3.10,<3.14"
     assert wanted.environment["weights"] == ["all-minilm"] and wanted.environment["fetch_python"] is False
@@ -44,7 +44,7 @@ def test_a_bundle_is_for_python_and_platform_of_the_host(host, variables, python
 
 def test_all_hosts_are_gathered_for_once(host):
     wanted = [
-        bundled.Wanted.of(host({**GIVEN, **each}, found=ASKED, step="bundle"))
+        bundled.BundleNeeds.of(host({**GIVEN, **each}, found=ASKED, step="bundle"))
         for each in ({}, {}, {"xinference_bundle_python": "3.13", "xinference_models": []})
     ]
     index = {"xinference_index": {"index_url": "https://i/simple"}}
@@ -84,7 +84,7 @@ def test_a_host_that_does_not_answer_is_told_by_its_variables(host):
     )
     told = host({**GIVEN, **SAID, "xinference_torch": "cu126"})
     told.found.clear()
-    assert not [*bundled.refusals(told)] and bundled.Wanted.of(told).environment["torch"] == "cu126"
+    assert not [*bundled.refusals(told)] and bundled.BundleNeeds.of(told).environment["torch"] == "cu126"
 
 
 def test_a_host_that_failed_stops_the_others():

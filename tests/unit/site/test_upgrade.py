@@ -167,7 +167,7 @@ def test_who_tells_where_the_others_go_back_to(host):
     ],
 )
 def test_the_request_of_a_playbook_to_a_host(host, step, variables, asked):
-    known = {"xinference_came_from": {"targets": {"gpu01": OLD}}}
+    known = {"xinference_rollback_targets": {"targets": {"gpu01": OLD}}}
     assert told("change_request", host(variables, found=read(), step=step), **known) == asked
 
 
@@ -266,7 +266,7 @@ def test_a_worker_is_asked_for_where_no_run_has_taken_it(host):
 def test_whether_a_part_changes(host, step, release, marks, due):
     found = host(None, "worker", read(*marks), step=step, release=release)
     result = told("change_due", found)
-    assert result["due"] == due and result["kept"] and result["backs_up"] == (release == OLD)
+    assert result["due"] == due and result["on_host"] and result["backs_up"] == (release == OLD)
     assert ("is drained and stays as it is" in result.get("shown", "")) == (marks == ("drained",))
 
 

@@ -10,9 +10,9 @@ import base64
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._dify.api import errors
-from ansible_collections.modelops.inference.plugins.module_utils._dify.api.kept_files import SessionFile
 from ansible_collections.modelops.inference.plugins.module_utils._dify.api.paths import API
 from ansible_collections.modelops.inference.plugins.module_utils._dify.api.releases import DifyRelease
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.state_files import SessionFile
 from ansible_collections.modelops.inference.plugins.module_utils._dify.api.tokens import Tokens, from_body, from_cookies
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import Answer, Session, Unreachable
@@ -29,19 +29,19 @@ class AccountLogin:
         self._http, self._url, self._release = http, http.base_url, release
         self._email, self._password = email, password
         self.account = f"{self._url} {email}"
-        self._kept = SessionFile(session_file, self.account)
+        self._session_file = SessionFile(session_file, self.account)
         self._tokens: Tokens | None = None
         # Whether a 401 may mean that the tokens expired: not where they were never accepted, nor just after new ones.
         self._renewable = False
 
     def start(self) -> None:
         """Takes the login that another task left in the session file, or logs in and leaves it there."""
-        with self._kept as kept:
-            tokens = kept.read()
+        with self._session_file as file:
+            tokens = file.read()
             self._renewable = tokens is not None
             if tokens is None:
                 tokens = self._log_in()
-                kept.write(tokens)
+                file.write(tokens)
         self._use(tokens)
 
     def accepted(self) -> None:
@@ -56,11 +56,11 @@ class AccountLogin:
         if not self._renewable:
             return False
         self._renewable = False
-        with self._kept as kept:
-            tokens = kept.read()
+        with self._session_file as file:
+            tokens = file.read()
             if tokens is None or tokens == self._tokens:
                 tokens = self._refreshed() or self._log_in()
-                kept.write(tokens)
+                file.write(tokens)
         self._use(tokens)
         return True
 
@@ -87,7 +87,7 @@ class AccountLogin:
     def _log_in(self) -> Tokens:
         """Logs in: exactly one attempt, because the seventh after six failures is refused for a day. It makes none where
         another task of the play was refused, or did not get its answer."""
-        said = self._kept.refusal(self._password)
+        said = self._session_file.refusal(self._password)
         if said:
             raise ModelopsError(said)
         sent = self._password
@@ -109,11 +109,11 @@ class AccountLogin:
                 f"{exc}. The answer to the login was lost, and it may have been counted as a failure: it is not repeated, "
                 "as six lock the account for a day. Run this again when Dify answers."
             )
-            self._kept.refuse(self._password, said)
+            self._session_file.refuse(self._password, said)
             raise ModelopsError(said) from exc
         if errors.refusal(answer) is not None:
             said = _secrets.redacted(self._refusal(answer))
-            self._kept.refuse(self._password, said)
+            self._session_file.refuse(self._password, said)
             raise errors.DifyError(said, errors.failure(answer))
         tokens = self._tokens_of(answer)
         if tokens is None:

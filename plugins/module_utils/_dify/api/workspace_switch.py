@@ -16,9 +16,9 @@ import threading
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._dify.api.errors import DifyError
-from ansible_collections.modelops.inference.plugins.module_utils._dify.api.kept_files import WorkspaceFile
 from ansible_collections.modelops.inference.plugins.module_utils._dify.api.paths import API
 from ansible_collections.modelops.inference.plugins.module_utils._dify.api.session import DifySession, Workspace
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.state_files import WorkspaceFile
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import READ_VERBS
 
@@ -48,7 +48,7 @@ class WorkspaceSwitch:
 
     def __init__(self, dify: DifySession, path: str | None = None, default: str | None = None):
         self.dify = dify
-        self._kept = WorkspaceFile(path if dify.account else None, dify.account)
+        self._workspace_file = WorkspaceFile(path if dify.account else None, dify.account)
         self._default = default or ""
 
     @contextlib.contextmanager
@@ -80,7 +80,7 @@ class WorkspaceSwitch:
             self._note(home, target)
             try:
                 self.dify.workspace = self._switch(target)
-                self.dify.before_change = self._still_here
+                self.dify.before_change = self._verify_workspace
                 yield True
             except BaseException as exc:
                 self._back(home, exc)
@@ -95,7 +95,7 @@ class WorkspaceSwitch:
         """The account's workspace. Where a run that was stopped left it in another one, and it is there still, it is put back
         first, except in check mode."""
         home = self.dify.own_workspace()
-        with self._kept.reading() as kept:
+        with self._workspace_file.reading() as kept:
             left, there = kept.left()
         if there != home.id:
             if there:
@@ -117,25 +117,25 @@ class WorkspaceSwitch:
             return home
         if wanted:
             return self._find(wanted, home)
-        with self._kept.reading() as kept:
+        with self._workspace_file.reading() as kept:
             name, known = kept.remembered()
         if known and self._default in ("", name, known):
             return self._find(
                 known,
                 home,
-                f". By this ID {self._kept.path} remembers '{name}'; give another default_workspace, or remove the file",
+                f". By this ID {self._workspace_file.path} remembers '{name}'; give another default_workspace, or remove the file",
             )
         if not self._default:
             return home
         found = self._find(self._default, home)
         if not self.dify.http.check_mode:
-            with self._kept as kept:
+            with self._workspace_file as kept:
                 kept.remember(self._default, found.id)
         return found
 
     def _note(self, home: Workspace, target: Workspace | None) -> None:
         """Leaves in the file where the account belongs while it is switched, for a run after one that was killed."""
-        with self._kept as kept:
+        with self._workspace_file as kept:
             kept.leave({"id": home.id, "name": home.name} if target else {}, target.id if target else "")
 
     @contextlib.contextmanager
@@ -157,9 +157,9 @@ class WorkspaceSwitch:
         before = self._changes()
         yield True
         if self._changes() != before and self.dify.account:
-            self._still_here()
+            self._verify_workspace()
 
-    def _still_here(self) -> None:
+    def _verify_workspace(self) -> None:
         """:raises Moved: the account is in another workspace."""
         now = self.dify.own_workspace()
         if now.id != self.dify.workspace.id:
@@ -208,7 +208,11 @@ class WorkspaceSwitch:
         except ModelopsError as exc:
             result = reason.result if isinstance(reason, ModelopsError) else {}
             first = f"{str(reason).rstrip('.')}. After that: " if reason is not None else ""
-            kept = f" The next run with {self._kept.path} puts it back, too." if self._kept.path else ""
+            kept = (
+                f" The next run with {self._workspace_file.path} puts it back, too."
+                if self._workspace_file.path
+                else ""
+            )
             raise ModelopsError(
                 f"{first}the account's current workspace could not be set back to '{home.name}': "
                 f"{str(exc).rstrip('.')}. Switch it in Dify.{kept}",

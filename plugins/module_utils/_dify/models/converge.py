@@ -68,7 +68,7 @@ class ModelsRun:
         self.actual: list[ActualModel] = []
         self.errors: dict[str, str] = {}  # by title
         self.unread: set[str] = set()  # titles of the models that could not be read
-        self.kept: dict[str, str] = {}  # by title why nobody's model was not pruned
+        self.not_pruned: dict[str, str] = {}  # by title why nobody's model was not pruned
         self.operations: dict[str, ModelOperation] = {}  # by title
         self._plan: _plan.Plan | None = None
         self._not_compared = ""
@@ -149,7 +149,7 @@ class ModelsRun:
             credential_id=now.credential_id,
             credential_name=now.credential_name,
             **({"error": self.errors[model.title]} if model.title in self.errors else {}),
-            **({"why": self.kept[model.title]} if model.title in self.kept else {}),
+            **({"why": self.not_pruned[model.title]} if model.title in self.not_pruned else {}),
         )
 
     # -- reading -----------------------------------------------------------------------------------------------
@@ -244,13 +244,13 @@ class ModelsRun:
                 continue
             why = unfinished or self._awaited(now, declared)
             if why:
-                self.kept[model.title] = f"not pruned: {why}"
+                self.not_pruned[model.title] = f"not pruned: {why}"
             else:
                 going.append(model)
-        if self.kept:
-            reasons = ". ".join(dict.fromkeys(why.replace("not pruned: ", "", 1) for why in self.kept.values()))
+        if self.not_pruned:
+            reasons = ". ".join(dict.fromkeys(why.replace("not pruned: ", "", 1) for why in self.not_pruned.values()))
             self.warn(
-                f"{self.dify.where()}: Not pruned: {', '.join(self.kept)}. {reasons}. Correct that and run this again; "
+                f"{self.dify.where()}: Not pruned: {', '.join(self.not_pruned)}. {reasons}. Correct that and run this again; "
                 "they are removed in a run in which every declared model is registered and active."
             )
         plan = self._planned(going)

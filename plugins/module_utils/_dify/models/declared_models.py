@@ -120,7 +120,7 @@ class ActualModel:
     :param stored: the active credential's fields, secrets masked; None where the model is not registered.
     :param credential_id: of the active credential; None before 1.8.
     :param available: (ID, name) of every credential kept for the model, active or not; empty before 1.8.
-    :param kept: of a model without an active credential what each of ``available`` holds, by ID, secrets masked.
+    :param inactive: of a model without an active credential what each of ``available`` holds, by ID, secrets masked.
     :param status: as Dify lists it ("active", "disabled", ...); None where it does not list it.
     :param balancing: the configurations among which Dify balances the model's load (id, name, enabled, from 1.8 on also
         credential_id), without their credentials; empty where it does not.
@@ -130,7 +130,7 @@ class ActualModel:
     credential_id: str | None = None
     credential_name: str | None = None
     available: tuple[tuple[str, str], ...] = ()
-    kept: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)
+    inactive: t.Mapping[str, t.Mapping[str, t.Any]] = field(default_factory=dict)
     status: str | None = None
     balancing: tuple[dict[str, t.Any], ...] = ()
 

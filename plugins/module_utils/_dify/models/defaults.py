@@ -75,7 +75,7 @@ def refusals(defaults: t.Mapping[str, t.Any]) -> list[str]:
     return found
 
 
-def wanted_of(defaults: t.Mapping[str, t.Any], provider: str) -> Defaults:
+def declared_defaults(defaults: t.Mapping[str, t.Any], provider: str) -> Defaults:
     """The declared defaults, in Dify's order of types; a model is its name, or a dict with its provider.
 
     :param provider: of a model that names none.

@@ -113,7 +113,7 @@ def decide(
         extra = superfluous(wanted, replace(actual, credential_id=credential_id), policy.clean)
     if credential_id is not None:
         fields = wanted.fields if wanted.state == "present" else {}
-        if fields and "api_key" not in fields and actual.kept.get(credential_id, {}).get("api_key"):
+        if fields and "api_key" not in fields and actual.inactive.get(credential_id, {}).get("api_key"):
             fields["api_key"] = KEEP
         return ModelOperation("attach", wanted, actual, fields, credential_id, enable, extra), new
     return ModelOperation("create", wanted, actual, wanted.fields, enable=enable, superfluous=extra), new
@@ -147,7 +147,7 @@ def taken_over(wanted: DeclaredModel, actual: ActualModel) -> str | None:
     ours = [id for id, name in actual.available if name == wanted.credential_name]
     alike = [
         id
-        for id, values in actual.kept.items()
+        for id, values in actual.inactive.items()
         if MASK not in str(values.get("server_url"))
         and same("server_url", wanted.server_url, values.get("server_url"))
         and same("model_uid", wanted.model_uid, values.get("model_uid"))

@@ -89,7 +89,7 @@ class ProviderModels:
             credential_id=active,
             credential_name=body.get("current_credential_name"),
             available=available,
-            kept={id: self._read(wanted, credential_id=id).get("credentials") or {} for id, _name in others},
+            inactive={id: self._read(wanted, credential_id=id).get("credentials") or {} for id, _name in others},
             status=status,
             balancing=_balancing(body.get("load_balancing") or {}),
         )

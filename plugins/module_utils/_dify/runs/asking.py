@@ -52,7 +52,7 @@ Question = t.Mapping[str, t.Any]
 ProbeResult = dict[str, t.Any]
 
 
-def from_here(module: AnsibleModule, question: Question, key: str) -> ProbeResult:
+def from_this_machine(module: AnsibleModule, question: Question, key: str) -> ProbeResult:
     """The models seen from here: a row for each UID, or why there is none (``msg``)."""
     try:
         client = Client(_connection.session(module, question["url"], _connection.HTTP_DEFAULTS), "admin", None)

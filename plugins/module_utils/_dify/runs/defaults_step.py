@@ -31,10 +31,10 @@ class DefaultsStep(WorkspaceStep):
 
     def _prepare(self) -> None:
         # The provider depends on the release.
-        dify_defaults.wanted_of(self.p["defaults"], self.p["provider"] or "")
+        dify_defaults.declared_defaults(self.p["defaults"], self.p["provider"] or "")
 
     def run(self, dify: DifySession, within: t.ContextManager[bool]) -> Result:
-        wanted = dify_defaults.wanted_of(self.p["defaults"], self.p["provider"] or dify.release.provider)
+        wanted = dify_defaults.declared_defaults(self.p["defaults"], self.p["provider"] or dify.release.provider)
         with within as comparable:
             if comparable:
                 result = self._converge(dify, wanted)

@@ -81,7 +81,7 @@ class ModelsStep(WorkspaceStep):
 
     def _prepare(self) -> None:
         p = self.p
-        self.wanted = [wanted_of(item) for item in p["models"] if kind_of(item)]
+        self.wanted = [declared_model(item) for item in p["models"] if kind_of(item)]
         _secrets.hide(*{secret for model in self.wanted for secret in model.secrets})
         problems = declared_models.problems(self.wanted, allow_loopback=p["allow_loopback"])
         if p["prune"] and not p["prune_prefix"].strip():
@@ -133,7 +133,7 @@ def kind_of(item: Options) -> str | None:
     return registrations.dify_type({"uid": item["name"], "type": item["type"], "abilities": item["abilities"]})
 
 
-def wanted_of(item: Options) -> DeclaredModel:
+def declared_model(item: Options) -> DeclaredModel:
     """A model of the options that Dify has a type for."""
     kind = str(kind_of(item))
     wanted = DeclaredModel(

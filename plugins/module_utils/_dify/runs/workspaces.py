@@ -136,7 +136,7 @@ class WorkspacesRun:
         """Asks Xinference at the addresses that this Dify uses. Dify's own try proves none."""
         asked = proof.questions(self.sources, self.targets)
         keys = {source["cluster"]: source["api_key"] or "" for source in self.sources}
-        probed = [asking.from_here(self.module, one, keys[one["cluster"]]) for one in asked["probes"]]
+        probed = [asking.from_this_machine(self.module, one, keys[one["cluster"]]) for one in asked["probes"]]
         hooked = [asking.from_dify(one, keys[one["cluster"]]) for one in asked["hooks"]]
         return proof.verdicts(self.sources, self.targets, probed, hooked, self.p["asked_on"])
 
@@ -160,7 +160,7 @@ class WorkspacesRun:
     def _not_entered(self, call: Mapping, done: dict[str, Result], exc: ModelopsError) -> None:
         """Notes why a workspace could not be entered, or left, with the step that it is told of."""
         tried = [name for name, result in done.items() if not result.get("skipped")]
-        wanted = _wanted(self.p["task"], call)
+        wanted = _steps_of(self.p["task"], call)
         name = tried[-1] if tried else wanted[0]
         before = done.get(name, {})
         said = [before["msg"], str(exc)] if before.get("msg") else [str(exc)]
@@ -194,7 +194,7 @@ class WorkspacesRun:
             self.sources, target, not_ready=self.check, proofs=self.proofs, complete=self.p["complete"]
         )
         prune = boolean(target.get("prune") or False) and self.p["complete"]
-        done.update(dict.fromkeys(_WANTED["register"], SKIPPED))
+        done.update(dict.fromkeys(_STEPS["register"], SKIPPED))
         if call["plugin"]:
             done["plugin"] = do(PluginStep, target["plugin"])
         if done["plugin"].get("msg"):
@@ -234,12 +234,12 @@ _TASKS: dict[str, t.Callable[[WorkspacesRun, Mapping, Mapping, Do, dict[str, Res
     "replace_keys": WorkspacesRun._replace_keys,
 }
 # The steps of each task.
-_WANTED = {"register": ("plugin", "models", "defaults"), "read": ("read",), "replace_keys": ("keys",)}
+_STEPS = {"register": ("plugin", "models", "defaults"), "read": ("read",), "replace_keys": ("keys",)}
 
 
-def _wanted(task: str, call: Mapping) -> list[str]:
+def _steps_of(task: str, call: Mapping) -> list[str]:
     """The steps that a task tries in a workspace, at least one."""
-    return [name for name in _WANTED[task] if call.get(name, True)] or list(_WANTED[task])
+    return [name for name in _STEPS[task] if call.get(name, True)] or list(_STEPS[task])
 
 
 def work(module: AnsibleModule) -> Result:

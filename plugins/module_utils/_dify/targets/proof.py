@@ -43,7 +43,7 @@ def _asked(
     plugin = target.get("plugin") or {}
     if boolean(target.get("prove", True)) and plugin.get("state") != "absent":
         for choice in registrations.choices(sources, target):
-            if choice.wanted and choice.kind and registrations.served(choice.model):
+            if choice.must_exist and choice.kind and registrations.served(choice.model):
                 place = (registrations.url_of(choice.source, target, choice.model), choice.source["cluster"])
                 asked.setdefault(place, set()).add(choice.model["uid"])
     return asked

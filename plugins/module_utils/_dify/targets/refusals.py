@@ -153,7 +153,7 @@ def _coming(sources: t.Sequence[t.Mapping[str, t.Any]], target: t.Mapping[str, t
     return [
         choice._replace(kind=choice.kind or choice.model["type"])
         for choice in choices(sources, {**target, "overrides": fit})
-        if choice.wanted and (choice.kind or choice.model["type"] == "audio")
+        if choice.must_exist and (choice.kind or choice.model["type"] == "audio")
     ]
 
 

@@ -49,7 +49,7 @@ class Choice(t.NamedTuple):
     kind: str | None
 
     @property
-    def wanted(self) -> bool:
+    def must_exist(self) -> bool:
         """Whether it must be in Dify, as far as anybody declared."""
         return present(self.model) and _state(self.model) != "absent"
 
@@ -136,7 +136,7 @@ def registrations(
     :returns: ``models``, ``server_urls`` and ``defaults`` as the modules take them, and ``skipped`` with the reasons.
     """
     chosen = choices(sources, target)
-    wanted = [choice for choice in chosen if choice.wanted]
+    wanted = [choice for choice in chosen if choice.must_exist]
     unproven = _unproven(proofs, target)
     registered = {(choice.name, choice.kind) for choice in wanted}
     # A model that moved to another cluster is declared absent where it was, and is not gone from Dify.
@@ -144,7 +144,7 @@ def registrations(
     models: list[dict[str, t.Any]] = []
     skipped: list[dict[str, t.Any]] = []
     for choice in chosen:
-        if choice.wanted:
+        if choice.must_exist:
             skip = _skip(choice, unproven, not_ready)
             models += (
                 _entries(choice, _staying(choice, registered), "pending") if skip else [_registration(target, choice)]
@@ -245,7 +245,7 @@ def _registration(target: t.Mapping[str, t.Any], choice: Choice) -> dict[str, t.
 
 def _defaults(target: t.Mapping[str, t.Any], chosen: t.Iterable[Choice]) -> dict[str, t.Any]:
     """The target's defaults, a model's UID replaced by its name in Dify; a name goes before a UID."""
-    wanted = [choice for choice in chosen if choice.wanted]
+    wanted = [choice for choice in chosen if choice.must_exist]
     names = {(choice.kind, choice.name) for choice in wanted}
     by_uid = {(choice.kind, choice.model["uid"]): choice.name for choice in wanted}
     given = target.get("defaults") or {}

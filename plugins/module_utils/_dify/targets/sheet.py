@@ -26,14 +26,14 @@ from ansible_collections.modelops.inference.plugins.module_utils._log import wit
 def connection_sheet(
     source: t.Mapping[str, t.Any],
     *,
-    kept: str,
+    key_place: str,
     results: t.Iterable[t.Mapping[str, t.Any]] = (),
     targets: t.Iterable[t.Mapping[str, t.Any]] = (),
 ) -> list[str]:
     """The lines that tell a person what to enter in Dify for one cluster, and where it is; never the key itself.
 
     :param source: ``xinference_served`` of the cluster.
-    :param kept: where its key is kept, as a person finds it; "" where it needs none.
+    :param key_place: where its key is kept, as a person finds it; "" where it needs none.
     :param results: ``dify_results``, the rows of ``summary``.
     :param targets: ``dify_targets``, of which is told what is other than the entry says.
     """
@@ -57,7 +57,7 @@ def connection_sheet(
             "",
             *(f"  {field}   {value}" for field, value in _entry(source, model, kind).items()),
             f"  Model uid    {model['uid']}",
-            f"  API key      {kept or _no_key(kind)}",
+            f"  API key      {key_place or _no_key(kind)}",
             *_other_entries(source, model, targets),
             *places.get(model["uid"], ()),
         ]
@@ -112,6 +112,6 @@ def _other_entries(
         for choice in choices([{**source, "models": [model]}], target):
             here = _entry(source, choice.model, choice.kind, target)
             other = [f"{field} {value}" for field, value in here.items() if value != usual[field]]
-            if choice.wanted and choice.kind and other:
+            if choice.must_exist and choice.kind and other:
                 lines.append(f"  For {target['name']}: {', '.join(other)}")
     return lines

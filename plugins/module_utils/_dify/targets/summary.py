@@ -168,7 +168,7 @@ def _origins(chosen: t.Iterable[Choice]) -> dict[tuple[str, str], dict[str, str]
             "uid": choice.model["uid"],
         }
         for choice in chosen
-        if choice.wanted
+        if choice.must_exist
     }
 
 

@@ -122,12 +122,12 @@ def surplus(names: t.Sequence[str], keep: int, releases: t.Iterable[str]) -> lis
 class Lost:
     """What a release can no longer read.
 
-    :ivar kept: its path in the backup.
+    :ivar backed_up: its path in the backup.
     :ivar top: the directory below which it is put back, and :ivar inside: where.
     :ivar why: what is wrong with what is there.
     """
 
-    kept: str
+    backed_up: str
     top: str
     inside: str
     why: str
@@ -185,7 +185,7 @@ def put_back(lost: Lost) -> None:
     folder, name = os.path.split(lost.inside)
     try:
         with Directory.at(lost.top) as start, start.below(folder, make=0o750) as place:
-            with place.create(name, 0o600, place.owner) as draft, open(lost.kept, "rb") as kept:
+            with place.create(name, 0o600, place.owner) as draft, open(lost.backed_up, "rb") as kept:
                 shutil.copyfileobj(kept, draft, 1 << 20)
                 # Of the database that it replaces. By what is in them the server would change the new one.
                 for journal in JOURNALS:

@@ -179,7 +179,7 @@ class Fetcher:
             archive.check_tools(source.file_name if source.archive else "")
             if source.kind == "url" and not self._at_seed(source):
                 expected(source, self.web)
-        needed = {source.name: self._demand(source) for source in sources}
+        needed = {source.name: self._bytes_needed(source) for source in sources}
         disk = probe.disk(self.directory)
         if sum(needed.values()) > disk["free_bytes"]:
             each = ", ".join(f"{name} {readable(count)}" for name, count in needed.items() if count)
@@ -200,7 +200,7 @@ class Fetcher:
             return self._from_seed(source, draft)
         return {"package": self._package, "url": self._url, "file": self._file}[source.kind](source, draft)
 
-    def _demand(self, source: Source) -> int:
+    def _bytes_needed(self, source: Source) -> int:
         """Bytes of disk that a source still needs; 0 where nobody knows."""
         draft = Workplace(self.directory, source.name)
         entry = self._at_seed(source)

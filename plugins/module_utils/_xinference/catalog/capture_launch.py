@@ -27,9 +27,9 @@ def launch_request_of(
     found: Sources, result: CapturedModels, uid: str, row: t.Mapping[str, t.Any]
 ) -> dict[str, t.Any] | None:
     """The launch request of a running model, None where nobody tells it."""
-    worker = _kept_by_workers(found, uid)
+    worker = _launch_of_workers(found, uid)
     for who, body, of_this_launch in (
-        ("the server's autostart", _kept_by_autostart(found, uid, worker), True),
+        ("the server's autostart", _launch_of_autostart(found, uid, worker), True),
         ("the worker's file of launch arguments", worker, True),
         ("the web interface's history", _clean(found.history.get(uid)), False),
     ):
@@ -49,7 +49,7 @@ def launch_request_of(
     return None
 
 
-def _kept_by_workers(found: Sources, uid: str) -> dict[str, t.Any]:
+def _launch_of_workers(found: Sources, uid: str) -> dict[str, t.Any]:
     """Launch arguments that the workers keep of a model, with the cards of all its replicas; empty where they keep nothing."""
     replicas = (found.instances.get(uid) or {}).get("replica_statuses") or []
     names = [replica.get("replica_model_uid") for replica in replicas]
@@ -60,7 +60,7 @@ def _kept_by_workers(found: Sources, uid: str) -> dict[str, t.Any]:
     return {**kept[0], **cards}
 
 
-def _kept_by_autostart(found: Sources, uid: str, worker: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _launch_of_autostart(found: Sources, uid: str, worker: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Launch arguments that the autostart keeps of a model; empty where it keeps nothing, or of another launch.
 
     :param worker: what the workers keep, who know what the server hides.

@@ -21,7 +21,7 @@ _SPEC = ("model_format", "model_size_in_billions", "quantization")
 
 
 @dataclass(frozen=True)
-class WantedEntry:
+class DeclaredEntry:
     """What the autostart holds of one model.
 
     :param entry: None where it holds none.
@@ -35,7 +35,7 @@ class WantedEntry:
 
 
 def changes(
-    wanted: t.Mapping[str, WantedEntry], there: t.Mapping[str, dict[str, t.Any]]
+    wanted: t.Mapping[str, DeclaredEntry], there: t.Mapping[str, dict[str, t.Any]]
 ) -> dict[str, dict[str, t.Any] | None]:
     """UID -> the entry to put, or None for one to drop.
 
@@ -63,7 +63,7 @@ def entry(request: t.Mapping[str, t.Any], priority: int) -> dict[str, t.Any] | N
     return {"launch": dict(request), "priority": priority, "enabled": True}
 
 
-def same(wanted: WantedEntry, there: t.Mapping[str, t.Any]) -> bool:
+def same(wanted: DeclaredEntry, there: t.Mapping[str, t.Any]) -> bool:
     """Whether the server's entry does what the wanted one would.
 
     A value that the server hides is compared by what was put last; where that is not known, it counts as the same.

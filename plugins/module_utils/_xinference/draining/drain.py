@@ -114,7 +114,7 @@ class Drain(DrainRun):
     def _tell_fewer(self, moves: t.Sequence[Move], goals: t.Mapping[str, int]) -> None:
         """Says which models go on with fewer replicas."""
         for move in moves:
-            count = f"{move.others + len(move.places)} of {goals[move.uid]} replicas"
+            count = f"{move.elsewhere + len(move.places)} of {goals[move.uid]} replicas"
             if move.action in (FEWER, ADD) and move.why:
                 self.warnings.append(f"{move.uid} goes on with {count}: {move.why}")
             elif move.action == FEWER:
@@ -175,7 +175,7 @@ class Drain(DrainRun):
     def _relaunch(self, move: Move, actual: server_state.ServerState, record: Record) -> None:
         decision = model_plan.Decision(move.model, model_plan.REPLACE)
         before = outcomes.what_runs(decision, actual)
-        body = {**move.model.body, "replica": move.here + move.others}
+        body = {**move.model.body, "replica": move.on_worker + move.elsewhere}
         outcome = outcomes.Outcome(
             move.uid,
             "replaced",

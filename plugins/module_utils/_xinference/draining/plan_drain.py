@@ -31,7 +31,7 @@ PLACES = ("worker_ip", "gpu_idx", "replica_config")
 class Move:
     """What is done with one model.
 
-    :param here: its replicas on the worker.  :param others: those elsewhere.
+    :param on_worker: its replicas on the worker.  :param elsewhere: those on other workers.
     :param places: for ADD, of each new replica what `Client.add_replica` takes.
     :param placed: for RELAUNCH, the keys of the launch request that name the place.
     :param why: for FEWER and STOP, and why RELAUNCH has a gap.
@@ -39,8 +39,8 @@ class Move:
 
     model: models.Model
     action: str
-    here: int
-    others: int
+    on_worker: int
+    elsewhere: int
     places: list[dict[str, t.Any]] = field(default_factory=list)
     placed: dict[str, t.Any] = field(default_factory=dict)
     why: str = ""
@@ -150,14 +150,14 @@ class Room:
         return result, "; ".join(text.replace(mine, "") for text in result.problems)
 
 
-def by_priority(wanted: t.Mapping[str, models.Model]) -> list[tuple[str, models.Model]]:
-    return sorted(wanted.items(), key=lambda item: (item[1].options["priority"] or 100, item[0]))
+def by_priority(served: t.Mapping[str, models.Model]) -> list[tuple[str, models.Model]]:
+    return sorted(served.items(), key=lambda item: (item[1].options["priority"] or 100, item[0]))
 
 
 def decide(
     actual: server_state.ServerState,
     found: cluster.Cluster,
-    wanted: t.Mapping[str, models.Model],
+    served: t.Mapping[str, models.Model],
     worker: str,
     goals: t.Mapping[str, int] | None = None,
     leaving: t.Collection[str] = (),
@@ -165,7 +165,7 @@ def decide(
 ) -> list[Move]:
     """What is done with each model on a worker. Pure.
 
-    :param found: the cluster, with that worker.  :param wanted: the models on it, by UID.
+    :param found: the cluster, with that worker.  :param served: the models on it, by UID.
     :param goals: how many replicas each must have without the worker; as many as there are where it is not named.
     :param leaving: addresses of other workers that are drained, which may still serve: nothing moves to them, and what they
         have does not count.
@@ -174,18 +174,18 @@ def decide(
     rest = replace(found, workers=[one for one in found.workers if one.address not in {worker, *leaving}], local=False)
     room = Room(actual, rest)
     moves = []
-    for uid, model in by_priority(wanted):
+    for uid, model in by_priority(served):
         rows = _staying(actual.instances[uid], leaving)
-        elsewhere = [row for row in rows if row.get("worker_address") != worker]
-        here, others = len(rows) - len(elsewhere), len(elsewhere)
-        missing = (goals or {}).get(uid, len(rows)) - others
+        elsewhere_rows = [row for row in rows if row.get("worker_address") != worker]
+        on_worker, elsewhere = len(rows) - len(elsewhere_rows), len(elsewhere_rows)
+        missing = (goals or {}).get(uid, len(rows)) - elsewhere
         if missing <= 0:
-            moves.append(Move(model, MOVED, here, others))
+            moves.append(Move(model, MOVED, on_worker, elsewhere))
             continue
-        ready = sum(1 for row in elsewhere if row.get("status") == "READY")
-        move = _move(model, here, others, missing, room, worker, enough=ready if returns else 0)
-        if not here and move.action in (RELAUNCH, STOP):  # what runs does not depend on the worker
-            move = Move(model, FEWER, here, others, why=move.why)
+        ready = sum(1 for row in elsewhere_rows if row.get("status") == "READY")
+        move = _move(model, on_worker, elsewhere, missing, room, worker, enough=ready if returns else 0)
+        if not on_worker and move.action in (RELAUNCH, STOP):  # what runs does not depend on the worker
+            move = Move(model, FEWER, on_worker, elsewhere, why=move.why)
         moves.append(move)
     return moves
 
@@ -195,29 +195,31 @@ def _staying(instance: t.Mapping[str, t.Any], leaving: t.Collection[str]) -> lis
     return [row for row in server_state.replicas(instance) if row.get("worker_address") not in leaving]
 
 
-def _move(model: models.Model, here: int, others: int, missing: int, room: Room, worker: str, *, enough: int) -> Move:
+def _move(
+    model: models.Model, on_worker: int, elsewhere: int, missing: int, room: Room, worker: str, *, enough: int
+) -> Move:
     """:param enough: how many replicas elsewhere are enough until the worker is back; 0 where it does not come back soon."""
     version = room.actual.version
     survives = releases.survives_worker(version)
     whole = (model.options["n_worker"] or 1) == 1
     if model.options["worker"] in names_of(worker):
-        return Move(model, STOP, here, others, why="it is declared for this worker (worker)")
+        return Move(model, STOP, on_worker, elsewhere, why="it is declared for this worker (worker)")
     if not room.cluster.workers:
-        return Move(model, STOP, here, others, why="there is no other worker")
+        return Move(model, STOP, on_worker, elsewhere, why="there is no other worker")
     if enough and survives and whole:
-        return Move(model, FEWER, here, others)
-    if others and not survives:
+        return Move(model, FEWER, on_worker, elsewhere)
+    if elsewhere and not survives:
         gap = f"Xinference {version} forgets a model whose worker leaves, with its replicas elsewhere"
     else:
         gap = cannot_grow(model, room.actual)
     if not gap:
-        return added(model, here, others, missing, room)
-    if others and survives and whole:
-        return Move(model, FEWER, here, others, why=gap)
-    placed, why = relaunched(model, here + others, room)
+        return added(model, on_worker, elsewhere, missing, room)
+    if elsewhere and survives and whole:
+        return Move(model, FEWER, on_worker, elsewhere, why=gap)
+    placed, why = relaunched(model, on_worker + elsewhere, room)
     if why:
-        return Move(model, STOP, here, others, why=why)
-    return Move(model, RELAUNCH, here, others, placed=placed, why=gap)
+        return Move(model, STOP, on_worker, elsewhere, why=why)
+    return Move(model, RELAUNCH, on_worker, elsewhere, placed=placed, why=gap)
 
 
 def cannot_grow(model: models.Model, actual: server_state.ServerState) -> str:
@@ -229,7 +231,7 @@ def cannot_grow(model: models.Model, actual: server_state.ServerState) -> str:
     return "" if actual.state(model.uid) == "ready" else "it is not ready"
 
 
-def added(model: models.Model, here: int, others: int, missing: int, room: Room) -> Move:
+def added(model: models.Model, on_worker: int, elsewhere: int, missing: int, room: Room) -> Move:
     """As many more of its replicas as there is room for; where it has others, none at the worst."""
     why = ""
     there = len(server_state.replicas(room.actual.instances[model.uid]))
@@ -243,8 +245,8 @@ def added(model: models.Model, here: int, others: int, missing: int, room: Room)
             rows.setdefault(row["replica"], []).append(row)
         places = [_place(cards, room.cluster) for _number, cards in sorted(rows.items())] or [{}] * count
         less = f"there is room for {count} of {missing} replicas elsewhere: {why}" if count < missing else ""
-        return Move(model, ADD, here, others, places=places, why=less)
-    return Move(model, FEWER if others else STOP, here, others, why=why)
+        return Move(model, ADD, on_worker, elsewhere, places=places, why=less)
+    return Move(model, FEWER if elsewhere else STOP, on_worker, elsewhere, why=why)
 
 
 def sized(model: models.Model, count: int) -> models.Model:
@@ -280,7 +282,7 @@ def relaunched(model: models.Model, count: int, room: Room) -> tuple[dict[str, t
 
 
 def had(
-    wanted: t.Mapping[str, models.Model],
+    served: t.Mapping[str, models.Model],
     actual: server_state.ServerState,
     worker: str,
     leaving: t.Collection[str],
@@ -293,17 +295,17 @@ def had(
 
     :param noted: what is noted of that worker.  :param grown: what is noted of workers that are not drained.
     """
-    found = {uid: dict(row) for uid, row in noted.items() if uid not in wanted}
-    for uid, model in wanted.items():
+    found = {uid: dict(row) for uid, row in noted.items() if uid not in served}
+    for uid, model in served.items():
         rows = _staying(actual.instances[uid], leaving)
-        here = sum(1 for row in rows if row.get("worker_address") == worker)
+        on_worker = sum(1 for row in rows if row.get("worker_address") == worker)
         created = actual.created(uid)
         before = [notes[uid] for notes in (noted, *grown) if (notes.get(uid) or {}).get("created") == created]
         count = min((row["of"] for row in before), default=len(rows))
         if uid in actual.declared:
             count = min(max(len(rows), count), model.options["replicas"])
         same = noted[uid]["here"] if uid in noted and noted[uid] in before else 0
-        found[uid] = {"here": max(here, same), "of": count, "created": created}
+        found[uid] = {"here": max(on_worker, same), "of": count, "created": created}
     return found
 
 
@@ -331,14 +333,14 @@ def plan_of(moves: t.Sequence[Move], header: str) -> Plan:
 
 def goal(move: Move, goals: t.Mapping[str, int]) -> int:
     """How many replicas a model must have without the worker; 0 of one that stops."""
-    return 0 if move.action == STOP and not move.others else goals[move.uid]
+    return 0 if move.action == STOP and not move.elsewhere else goals[move.uid]
 
 
 def refusals(moves: t.Sequence[Move], *, force: bool, gaps: bool) -> list[str]:
     """Why the worker is not drained: one line for each model that would not be served, or not all the time."""
     lines = []
     for move in moves:
-        if move.action == STOP and not move.others and not force:
+        if move.action == STOP and not move.elsewhere and not force:
             lines.append(f"{move.uid} stops: {move.why}")
         elif move.action == RELAUNCH and not (gaps or force):
             lines.append(f"{move.uid} does not answer while it is launched elsewhere: {move.why}")
@@ -357,7 +359,7 @@ def row_of(move: Move) -> dict[str, t.Any]:
     return {
         "uid": move.uid,
         "action": move.action,
-        "replicas": {"here": move.here, "elsewhere": move.others},
+        "replicas": {"here": move.on_worker, "elsewhere": move.elsewhere},
         "places": [p["replica_config"]["devices"][0]["worker_ip"] for p in move.places if p],
         "why": move.why,
     }

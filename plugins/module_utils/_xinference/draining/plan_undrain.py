@@ -63,38 +63,38 @@ def comes_back(
     actual: server_state.ServerState,
     found: cluster.Cluster,
     launches: list[models.Model],
-    wanted: dict[str, models.Model],
+    running: dict[str, models.Model],
     worker: str,
     noted: t.Mapping[str, t.Mapping[str, t.Any]],
     left: bool,
 ) -> Return:
     """What a worker that is back gets. Pure.
 
-    :param wanted: the models that it had and that run, by UID.  :param left: whether it is known to have left.
+    :param running: the models that it had and that run, by UID.  :param left: whether it is known to have left.
     """
-    serves = any(is_on(worker, actual.instances[uid]) for uid in wanted)
+    serves = any(is_on(worker, actual.instances[uid]) for uid in running)
     if serves and not left:  # it serves what it served
         return Return(launches)
-    result = Return(launches, returning(actual, found, wanted, worker, noted), wanted)
+    result = Return(launches, returning(actual, found, running, worker, noted), running)
     if noted and not serves and not launches and not any(move.places for move in result.moves):
-        result.trial, result.why = trial_of(actual, found, wanted, worker)
+        result.trial, result.why = trial_of(actual, found, running, worker)
     return result
 
 
 def returning(
     actual: server_state.ServerState,
     found: cluster.Cluster,
-    wanted: t.Mapping[str, models.Model],
+    running: t.Mapping[str, models.Model],
     worker: str,
     noted: t.Mapping[str, t.Mapping[str, t.Any]],
 ) -> list[Move]:
     """What a worker that is back gets of what it had: ADD, or FEWER where that cannot be. Pure.
 
-    :param wanted: the models that it had and that run, by UID.
+    :param running: the models that it had and that run, by UID.
     """
     room = Room(actual, _alone(found, worker))
     moves = []
-    for uid, model in by_priority(wanted):
+    for uid, model in by_priority(running):
         row, live = noted[uid], len(server_state.replicas(actual.instances[uid]))
         count = min(row["of"], model.options["replicas"]) if uid in actual.declared else row["of"]
         missing = min(row["here"], count - live)
@@ -111,14 +111,14 @@ def returning(
 
 
 def trial_of(
-    actual: server_state.ServerState, found: cluster.Cluster, wanted: t.Mapping[str, models.Model], worker: str
+    actual: server_state.ServerState, found: cluster.Cluster, running: t.Mapping[str, models.Model], worker: str
 ) -> tuple[Trial | None, str]:
     """What tries a worker, or why nothing can: what loads the fastest, an embedding or rerank model, else the smallest. Pure.
 
-    :param wanted: the models that it had and that run, by UID.
+    :param running: the models that it had and that run, by UID.
     """
     why = "none of the models that it had runs any more"
-    for model in sorted(wanted.values(), key=lambda model: _weight(model, actual)):
+    for model in sorted(running.values(), key=lambda model: _weight(model, actual)):
         why = _cannot_try(model, worker)
         if why:
             continue

@@ -132,7 +132,7 @@ class Undrain(DrainRun):
             for _place in move.places:
                 plan.add("add", "add replica", move.uid, why=f"on {worker}, which had it")
             if move.why:
-                count = move.others + len(move.places)
+                count = move.elsewhere + len(move.places)
                 self.warnings.append(f"{move.uid} goes on with {count} of {noted[move.uid]['of']} replicas: {move.why}")
         if gets.trial:
             plan.add("add", "try", gets.trial.model.uid, why=f"on {worker}, under a UID of its own, and end it")

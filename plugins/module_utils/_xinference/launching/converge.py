@@ -308,7 +308,7 @@ class _Run:
             return {}
         wanted = {}
         if self.settings.cluster:
-            wanted = {uid: autostart.WantedEntry(None) for uid in self.record.declared.launched}
+            wanted = {uid: autostart.DeclaredEntry(None) for uid in self.record.declared.launched}
         for model in self.wanted:
             if model.uid not in uids:
                 continue
@@ -320,7 +320,7 @@ class _Run:
                 continue
             entry = autostart.entry(request, model.options["priority"]) if wants else None
             whole = known is not None or model.uid in (placed or {})
-            wanted[model.uid] = autostart.WantedEntry(entry, whole, (known or {}).get("entry"))
+            wanted[model.uid] = autostart.DeclaredEntry(entry, whole, (known or {}).get("entry"))
         return autostart.changes(wanted, self.actual.autostart)
 
     def _plan(self, decisions: t.Sequence[model_plan.Decision]) -> Plan:

@@ -156,7 +156,7 @@ def _worker(
     """A worker by its row of GET /v1/cluster/info?detailed=true, and what the caller knows of its cards."""
     address = row["ip_address"]
     worker = Worker(address, ram=row.get("mem_available"), cpus=row.get("cpu_count"))
-    worker.platform = sys.platform if _is_here(worker.host) else ""
+    worker.platform = sys.platform if _is_this_machine(worker.host) else ""
     count = int(row.get("gpu_count") or 0)
     mine = [
         device
@@ -209,7 +209,7 @@ def memory_held(
     return sum(((row.get("gpu_memory") or {}).get(address) or {}).get(str(index), 0) for row in rows)
 
 
-def _is_here(host: str) -> bool:
+def _is_this_machine(host: str) -> bool:
     """Whether an address is this host's: only then a socket can be bound to it."""
     with contextlib.suppress(OSError), socket.socket() as probe:
         probe.bind((host, 0))

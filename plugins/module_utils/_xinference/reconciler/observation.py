@@ -23,7 +23,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.lau
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import repairs
 
 
-def wanted_models(store: Store, declared: t.Sequence[t.Mapping[str, t.Any]]) -> list[models.Model]:
+def models_to_serve(store: Store, declared: t.Sequence[t.Mapping[str, t.Any]]) -> list[models.Model]:
     """The declared models to serve, by priority. The values of their environments are hidden from now on."""
     # Whether weights are there is the server's to say: they may be on another worker, or on a share that comes late.
     try:

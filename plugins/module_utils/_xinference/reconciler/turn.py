@@ -28,9 +28,9 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.rec
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.actions import Repair
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.login import Login, LoginRefused
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.observation import (
+    models_to_serve,
     observe,
     read_actual,
-    wanted_models,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.options import Options
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler.state import (
@@ -161,7 +161,7 @@ class Turn:
         if not self.release:
             raise ModelopsError(f"{sys.executable} has no 'xinference': run it with the environment of Xinference")
         declared = record.declared
-        present = wanted_models(self.store, declared.models)
+        present = models_to_serve(self.store, declared.models)
         wanted = [model for model in present if not record.waits(model.uid, model.options["worker"])]
         actual = read_actual(self.client, wanted, declared.launched, self.release)
         known = self.state.models = {m.uid: self._known(self.state.models.get(m.uid), m) for m in wanted}

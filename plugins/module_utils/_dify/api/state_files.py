@@ -27,10 +27,10 @@ LIFE = 50 * 60
 REFUSED_FOR = 10 * 60
 
 
-_File = t.TypeVar("_File", bound="KeptFile")
+_File = t.TypeVar("_File", bound="StateFile")
 
 
-class KeptFile:
+class StateFile:
     """JSON in a file that one process at a time has open; a context manager. What is in it and cannot be used counts as nothing.
 
     :param path: None keeps nothing.
@@ -109,7 +109,7 @@ class KeptFile:
         return found if isinstance(found, dict) else {}
 
 
-class SessionFile(KeptFile):
+class SessionFile(StateFile):
     """Keeps tokens by Dify and account. While one task has it open, every other one waits: so only one logs in."""
 
     option = "session_file"
@@ -156,7 +156,7 @@ class SessionFile(KeptFile):
         return hashlib.pbkdf2_hmac("sha256", password.encode(), self.key.encode(), 200_000).hex()
 
 
-class WorkspaceFile(KeptFile):
+class WorkspaceFile(StateFile):
     """Keeps, without a secret, where an account belongs: while it is switched, and where no workspace is named. Outlives a play."""
 
     option = "workspace_file"
