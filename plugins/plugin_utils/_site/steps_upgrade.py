@@ -53,7 +53,7 @@ def _release(plan: HostPlan, run: Run) -> str:
     if host.request.step == "restart":
         return str(host.found["current"])
     wanted = host.value("xinference_rollback_to")
-    targets = run.result("xinference_rollback_targets").get("targets") or {}
+    targets = run.result("__xinference_rollback_targets").get("targets") or {}
     return upgrade.on_host(host.found, wanted) if wanted else str(targets.get(host.name, ""))
 
 

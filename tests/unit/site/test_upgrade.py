@@ -167,7 +167,7 @@ def test_who_tells_where_the_others_go_back_to(host):
     ],
 )
 def test_the_request_of_a_playbook_to_a_host(host, step, variables, asked):
-    known = {"xinference_rollback_targets": {"targets": {"gpu01": OLD}}}
+    known = {"__xinference_rollback_targets": {"targets": {"gpu01": OLD}}}
     assert told("change_request", host(variables, found=read(), step=step), **known) == asked
 
 
