@@ -53,6 +53,16 @@ class Play:
         plan = (self.value(host, "xinference_found") or {}).get("plan") or {} if found is None else {}
         return plan.get("declared") if found is None else found
 
+    def servers(self) -> list[str]:
+        """Hosts of the play that speak for a cluster: its supervisor does for the workers."""
+        workers = {*self.groups.get(WORKERS, ())} - {*self.groups.get(SUPERVISORS, ())}
+        return [host for host in self.hosts if host not in workers]
+
+    def cluster_of(self, host: str) -> str:
+        """The name of a host's cluster."""
+        found = (self.declared(host) or {}).get("cluster") or self.value(host, "xinference_cluster")
+        return str(found or ("default" if host in self.groups.get(SUPERVISORS, ()) else host))
+
     def cluster_hosts(self) -> list[str]:
         """The default of the variable ``dify_cluster_hosts``."""
         own = [*self.groups.get(LOCAL, ()), *self.groups.get(SUPERVISORS, ())]

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._dify.runs.rotation import holders
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify import keys
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import by_call
-from ansible_collections.modelops.inference.plugins.plugin_utils._dify.task import SECRETS, Task, native
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify.task import Task, native
 
 # The result of the step key_begun on each host whose key is replaced: cluster, old, api_key_file.
 ROTATED = "xinference_key_result"
@@ -28,7 +27,7 @@ def new_key(task: Task) -> dict[str, t.Any]:
 
 def rotate(task: Task) -> dict[str, t.Any]:
     """Replaces the keys. A Dify that fails does not fail the task: by ``holders`` the playbook decides about the old keys."""
-    targets = task.targets() or _of_another(task)
+    targets = task.targets()
     rotated = {host: native(value) for host, value in task.play.having(ROTATED).items() if "old" in value}
     clusters = [
         {"cluster": found["cluster"], "old": found["old"], "api_key": keys.read(host)}
@@ -41,15 +40,6 @@ def rotate(task: Task) -> dict[str, t.Any]:
         **told,
         "holders": {host: refusal(host, rotated[host]["cluster"], said) for host, said in found.items() if said},
     }
-
-
-def _of_another(task: Task) -> list[dict[str, t.Any]]:
-    """The targets of the first host that has any, where the first one of the play has none."""
-    named: t.Iterable[t.Any] = task.play.having("dify_targets").values()
-    targets: list[dict[str, t.Any]] = native(next(filter(None, named), []))
-    for target in targets:
-        _secrets.hide(*(target.get(name) for name in SECRETS))
-    return targets
 
 
 def refusal(host: str, cluster: str, said: t.Iterable[str]) -> str:

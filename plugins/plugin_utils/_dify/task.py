@@ -16,6 +16,7 @@ from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._host.bundle.bundle import plugin_file
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import Account, accounts
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.clusters import Play
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify.named import union
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import kinds
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import SPECS
 
@@ -52,11 +53,17 @@ class Task:
         return kinds.typed(value, SPECS.options[name]) if name in SPECS.options else value
 
     def targets(self) -> list[dict[str, t.Any]]:
-        """The variable ``dify_targets``."""
-        found = self.get("dify_targets")
-        for target in found:
+        """The variable ``dify_targets`` of every cluster's host of the play, each target once."""
+        own, option, everyone = self.get("dify_targets"), SPECS.options["dify_targets"], self.play.servers()
+        found = {
+            host: kinds.typed(native(value), option) or [] for host, value in self.play.having("dify_targets").items()
+        }
+        # The play itself may give the variable, or a role's parameter; then it is that of all hosts.
+        shared = own and found.get(self.host) != own
+        named = {host: own if shared else found[host] for host in everyone if shared or host in found}
+        for target in (each for targets in named.values() for each in targets):
             _secrets.hide(*(target.get(name) for name in SECRETS))
-        return list(found)
+        return union(named, everyone, self.play.cluster_of)
 
     @property
     def bundle(self) -> str:

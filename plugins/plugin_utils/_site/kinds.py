@@ -16,16 +16,19 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.errors import ArgumentValueError
 
 TYPES = (dict, list, bool, int, float, str)
-# What a person writes in the place of a value of another type.
-_HINTS = {
+# The words of a message for what an option wants, and for what it got.
+_WANTED = {
     "bool": "true or false",
-    "dict": "keys with values",
+    "dict": "a mapping",
     "float": "a number in digits",
     "int": "a whole number in digits",
-    "list": "a list, such as [a, b]",
+    "list": "a list",
     "path": "one text",
     "str": "one text",
 }
+_GOT = {"bool": "a boolean", "dict": "a mapping", "float": "a number", "int": "a number", "list": "a list", "str": "a text"}
+_NUMBERS = {"bool": "boolean", "int": "number", "float": "number"}
+_HINTS = {"dict": ": write keys with values", "list": ": write a list, such as [a, b]"}
 #: Nothing that a variable counts comes near it, and not every program takes more.
 MOST = 2**31 - 1
 # Longer values are cut where they are told.
@@ -70,19 +73,19 @@ def refusal(value: t.Any, option: Option, error: Exception | None) -> str:
     if value is None:
         told = "empty"
     elif option.get("no_log") or wanted in ("list", "dict") or kind in ("list", "dict"):
-        told = f"of type {kind}"
+        told = _GOT.get(kind, kind)
     else:
-        told = f"'{_cut(value)}'"
+        told = f"'{_cut(value)}'" if kind not in _NUMBERS else f"the {_NUMBERS[kind]} {_cut(value)}"
     if isinstance(error, ArgumentValueError):
         choices = [str(each) or "''" for each in option["choices"]]
         near = [] if option.get("no_log") else difflib.get_close_matches(str(value), choices, n=1)
         return f"is {told}, not one of {', '.join(choices)}{f' (did you mean {near[0]}?)' if near else ''}"
     default = option.get("default")
-    hint = f": write {_HINTS[wanted]}" if wanted in _HINTS and value is not None else ""
+    hint = _HINTS.get(wanted, "") if value is not None else ""
     hint += f" (the default is {json.dumps(default)})" if isinstance(default, (bool, int, float)) else ""
-    if value is not None and wanted == "str" and kind in ("bool", "int", "float"):
+    if wanted == "str" and kind in _NUMBERS:
         hint = ": put it in quotes"
-    return f"is {told}, which is no {wanted}{hint}"
+    return f"must be {_WANTED.get(wanted, wanted)}, {'but is' if value is None else 'not'} {told}{hint}"
 
 
 def _cut(value: t.Any) -> str:
@@ -183,7 +186,7 @@ def mistakes(value: t.Any, option: Option, where: str, rendered: Rendered, *, of
     elif isinstance(value, dict) and ", " in where:
         # YAML makes numbers, booleans and null of words.
         odd = [key for key in value if not isinstance(key, (str, Unknown))]
-        found += [f"{where} has the key {_cut(key)}, which is no text. Put it in quotes: '{_cut(key)}'." for key in odd]
+        found += [f"{where} has the key {_cut(key)}, which must be a text. Put it in quotes: '{_cut(key)}'." for key in odd]
     return found
 
 

@@ -19,7 +19,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._dify import ca
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import accounts, by_call
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.clusters import Play, sight
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.table import failed_difys, table
-from ansible_collections.modelops.inference.plugins.plugin_utils._dify.task import native
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify.task import Task, native
 from ansible_collections.modelops.inference.plugins.plugin_utils._local_file import written
 
 # -- which clusters are seen -----------------------------------------------------------------------------------------
@@ -285,14 +285,45 @@ def test_why_an_old_key_stays():
     )
 
 
-def test_the_keys_of_all_servers_go_to_the_targets_of_any():
-    """The first server of the play may have no targets, and its key be in Difys of another one."""
-    target = {"name": "office", "password": "Orange-7-Kettle"}
-    known = {"first": {"dify_targets": []}, "second": {"dify_targets": [target]}, "third": {}}
-    play = Play([*known], [*known], {}, False, known.__getitem__)
-    assert rotate._of_another(types.SimpleNamespace(play=play)) == [target]
-    none = Play(["first", "third"], [], {}, False, known.__getitem__)
-    assert rotate._of_another(types.SimpleNamespace(play=none)) == []
+MAIN = {"name": "office", "url": "https://office", "email": "ops@example.org", "password": "Orange-7-Kettle"}
+SIDE = {**MAIN, "name": "lab", "url": "https://lab"}
+
+
+def task_of(hosts, first, **task_vars):
+    """A task on the first host of a play."""
+    known = {"inventory_hostname": first, "ansible_play_hosts_all": [*hosts], "ansible_play_batch": [*hosts]}
+    known.update(groups={"all": [*hosts], "xinference_workers": ["worker"]}, hostvars=hosts)
+    action = types.SimpleNamespace(
+        _task=types.SimpleNamespace(check_mode=False), _templar=types.SimpleNamespace(template=lambda value: value)
+    )
+    return Task(action, {**known, **hosts[first], **task_vars})
+
+
+def test_the_targets_of_a_play_are_those_of_all_its_hosts():
+    """rotate gave new keys to the Difys of the first host only, and site.yml registered there only."""
+    hosts = {"none": {"dify_targets": []}, "a": {"dify_targets": [MAIN]}, "b": {"dify_targets": [SIDE, MAIN]}}
+    hosts.update(c={"xinference_cluster": "third", "dify_targets": [SIDE]}, worker={"dify_targets": [SIDE]})
+    for first in ("none", "a"):
+        office, lab = task_of(hosts, first).targets()
+        assert (office["name"], office["models"]["clusters"]) == ("office", ["a", "b"])
+        assert (lab["name"], lab["models"]["clusters"]) == ("lab", ["b", "third"])
+
+
+def test_targets_that_every_host_names_stay_as_they_are():
+    same = {"dify_targets": [MAIN]}
+    (office,) = task_of({"a": same, "b": same, "worker": {}}, "a").targets()
+    assert not (office.get("models") or {}).get("clusters")
+    chosen = {**SIDE, "models": {"clusters": ["b"], "tags": []}}
+    _office, lab = task_of({"a": {"dify_targets": [MAIN, chosen]}, "b": same}, "a").targets()
+    assert lab["models"]["clusters"] == ["b"]
+    # Variables of the play are those of all its hosts.
+    assert [each["name"] for each in task_of({"a": same, "b": same}, "a", dify_targets=[SIDE]).targets()] == ["lab"]
+
+
+def test_two_difys_with_one_name_are_refused():
+    other = {**MAIN, "url": "https://elsewhere"}
+    with pytest.raises(ModelopsError, match="office is https://office for a, and https://elsewhere for b. Give each"):
+        task_of({"a": {"dify_targets": [MAIN]}, "b": {"dify_targets": [other]}}, "a").targets()
 
 
 def test_a_controller_without_requests_is_told_before_anything_changes(monkeypatch):
