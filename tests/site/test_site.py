@@ -148,7 +148,7 @@ MISTAKES = {
         {"xinference_dir": "/opt/my xinference"},
         "xinference_dir, xinference_home and xinference_models_dir must have no blank in their paths",
     ),
-    "type": ({"xinference_extras": {"a": 1}}, "xinference_extras is of type dict, which is no list"),
+    "type": ({"xinference_extras": {"a": 1}}, "xinference_extras must be a list, not a mapping"),
     "choice": (
         {"xinference_service_manager": "upstart"},
         "xinference_service_manager is 'upstart', not one of auto, systemd,",

@@ -26,7 +26,14 @@ _WANTED = {
     "path": "one text",
     "str": "one text",
 }
-_GOT = {"bool": "a boolean", "dict": "a mapping", "float": "a number", "int": "a number", "list": "a list", "str": "a text"}
+_GOT = {
+    "bool": "a boolean",
+    "dict": "a mapping",
+    "float": "a number",
+    "int": "a number",
+    "list": "a list",
+    "str": "a text",
+}
 _NUMBERS = {"bool": "boolean", "int": "number", "float": "number"}
 _HINTS = {"dict": ": write keys with values", "list": ": write a list, such as [a, b]"}
 #: Nothing that a variable counts comes near it, and not every program takes more.
@@ -186,7 +193,9 @@ def mistakes(value: t.Any, option: Option, where: str, rendered: Rendered, *, of
     elif isinstance(value, dict) and ", " in where:
         # YAML makes numbers, booleans and null of words.
         odd = [key for key in value if not isinstance(key, (str, Unknown))]
-        found += [f"{where} has the key {_cut(key)}, which must be a text. Put it in quotes: '{_cut(key)}'." for key in odd]
+        found += [
+            f"{where} has the key {_cut(key)}, which must be a text. Put it in quotes: '{_cut(key)}'." for key in odd
+        ]
     return found
 
 

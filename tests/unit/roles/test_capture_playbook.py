@@ -69,7 +69,7 @@ def test_a_wrong_variable_is_refused_before_anything_is_asked(newest, play):
     refused = play(newest, "-e", "capture_replac=true", "-e", "capture_replace=perhaps")
     said = " ".join(refused.stdout.split())
     assert refused.returncode and "did you mean capture_replace?" in said
-    assert "capture_replace is 'perhaps', which is no bool: write true or false." in said and not newest.requests
+    assert "capture_replace must be true or false, not 'perhaps'." in said and not newest.requests
 
 
 def test_a_server_of_this_collection_is_found_by_its_plan(newest, site, installed):

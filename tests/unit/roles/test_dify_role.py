@@ -230,7 +230,7 @@ def test_connection_sheets_without_a_dify(cluster, play):
             {"update_secret": "sometimes"},
             "dify_targets, office, update_secret is 'sometimes', not one of on_create, always,",
         ),
-        ({"plugin": "x"}, "dify_targets, office, plugin is of type str, which is no dict: write keys with values."),
+        ({"plugin": "x"}, "dify_targets, office, plugin must be a mapping, not a text: write keys with values."),
         ({"models": {"tags": ["chat"]}, "overrides": {"m": {"name": "x"}}}, None),
     ],
 )

@@ -121,9 +121,9 @@ def test_values_of_another_type_are_told_in_a_line_each_before_the_argument_spec
         assert told and (told[1] or not WHERE_A_TEXT_STANDS), said.output
     assert "argument_spec_data" not in said.output and "Orange-7-Kettle" not in said.output
     for line in (
-        "wrong (cluster wrong): xinference_port is 'http', which is no int: write a whole number in digits (the default is 9997).",
-        "wrong (cluster wrong): xinference_firewall is 'maybe', which is no bool: write true or false (the default is false).",
-        "wrong (cluster wrong): xinference_models is of type dict, which is no list: write a list, such as [a, b].",
+        "wrong (cluster wrong): xinference_port must be a whole number in digits, not 'http' (the default is 9997).",
+        "wrong (cluster wrong): xinference_firewall must be true or false, not 'maybe' (the default is false).",
+        "wrong (cluster wrong): xinference_models must be a list, not a mapping: write a list, such as [a, b].",
         "wrong (cluster wrong): xinference_users, ann, state is 'gone', not one of present, absent.",
     ):
         assert line in said.output

@@ -58,7 +58,7 @@ WRONG = [
     ({"xinference_environment": {"A": "1\x00"}}, "may hold a line break (xinference_environment, A)"),
     ({"xinference_environment": {"HOME": "/x"}}, "sets HOME, which the role sets itself"),
     ({"xinference_environment": {"XINFERENCE_AUTH_DB_PATH": "/x"}}, "sets XINFERENCE_AUTH_DB_PATH"),
-    ({"xinference_environment": "A=1"}, "xinference_environment is of type str, which is no dict"),
+    ({"xinference_environment": "A=1"}, "xinference_environment must be a mapping, not a text"),
     ({"xinference_hub": {"token": SECRET}}, "xinference_hub needs source"),
     ({"xinference_hub": {"source": "huggingface", "endpoint": "mirror"}}, "endpoint must begin with http"),
     # Service, user, cluster.
@@ -85,7 +85,7 @@ WRONG = [
             "127.0.0.1\n": "xinference_host has a line break",
         }.items()
     ],
-    ({"xinference_host": None}, "xinference_host is empty, which is no str"),
+    ({"xinference_host": None}, "xinference_host must be one text, but is empty"),
     ({"xinference_host": "0.0.0.0"}, "names no address that the other hosts of the cluster could call", SUPERVISOR),
     ({"xinference_host": "10.1.2.3", "xinference_auth": False}, "anyone who reaches the port could run code"),
     ({"xinference_metrics_host": "$(id)"}, "xinference_metrics_host is neither an IPv4 address nor a host name"),
@@ -108,8 +108,8 @@ WRONG = [
         for name in ("xinference_metrics_port", "xinference_weights_port")
         for port in (-1, 65536)
     ],
-    ({"xinference_port": "http"}, "xinference_port is 'http', which is no int"),
-    ({"xinference_port": True}, "xinference_port is 'True', which is no int"),
+    ({"xinference_port": "http"}, "xinference_port must be a whole number in digits, not 'http'"),
+    ({"xinference_port": True}, "xinference_port must be a whole number in digits, not the boolean True"),
     ({"xinference_port": 9999}, "must be three ports (they are 9999, 9999 and 9998)"),
     ({"xinference_metrics_port": 9997}, "xinference_metrics_port is 9997, the port that xinference_port names"),
     ({"xinference_weights_port": 5, "xinference_metrics_port": 5}, "are the same port"),
@@ -123,9 +123,9 @@ WRONG = [
         ({name: least - 1}, f"{name} must be at least {least} (it is {least - 1}")
         for name, least in amounts.LEAST.items()
     ],
-    *[({name: "soon"}, f"{name} is 'soon', which is no ") for name in amounts.LEAST],
-    ({"xinference_free_gib": "nan"}, "xinference_free_gib is 'nan', which is no float"),
-    ({"xinference_free_gib": float("inf")}, "xinference_free_gib is 'inf', which is no float"),
+    *[({name: "soon"}, " number in digits, not 'soon'") for name in amounts.LEAST],
+    ({"xinference_free_gib": "nan"}, "xinference_free_gib must be a number in digits, not 'nan'"),
+    ({"xinference_free_gib": float("inf")}, "xinference_free_gib must be a number in digits, not the number inf"),
     ({"xinference_max_fail_percentage": 101}, "must be between 0 and 100"),
     *[
         ({"xinference_serial": [batch]}, "xinference_serial must be a number of hosts")
@@ -229,7 +229,7 @@ WRONG = [
     # Users.
     (
         {"xinference_admin_password": 12345678},
-        "xinference_admin_password is of type int, which is no str: put it in quotes",
+        "xinference_admin_password must be one text, not a number: put it in quotes",
     ),
     ({"xinference_admin_password": "1234567"}, "xinference_admin_password must have at least 8 characters"),
     ({"xinference_admin_user": "a b"}, "xinference_admin_user must be a name without blanks"),
@@ -245,7 +245,7 @@ WRONG = [
         {"xinference_users": [{"name": "ann", "password": "1234567"}]},
         "xinference_users, ann: password must have at least 8",
     ),
-    ({"xinference_users": [{"name": "ann", "password": 12345678}]}, "ann, password is of type int, which is no str"),
+    ({"xinference_users": [{"name": "ann", "password": 12345678}]}, "ann, password must be one text, not a number"),
     (
         {"xinference_users": [{**USER, "permissions": ["models:lst"]}]},
         "permissions has 'models:lst', which allows nothing",
@@ -261,7 +261,7 @@ WRONG = [
     ],
     ({"xinference_version": "2.6.1"}, "is not installed. Take another version"),
     ({"xinference_extras": "all"}, "xinference_extras is a text, and must be a list, such as [all]"),
-    ({"xinference_extras": True}, "xinference_extras is of type bool, which is no list"),
+    ({"xinference_extras": True}, "xinference_extras must be a list, not a boolean"),
     ({"xinference_torch": "cuda"}, "xinference_torch must be auto, cpu, default"),
     ({"xinference_offline": True, "xinference_models": [{**LLM, "virtual_env": True}]}, "virtual_env is true of m"),
     # Models.
@@ -279,8 +279,8 @@ WRONG = [
     ],
     ({"xinference_models": [LLM, LLM]}, "declared 2 times"),
     ({"xinference_models": [{**LLM, "engnie": "x"}]}, "no option 'engnie'; nearest: engine"),
-    ({"xinference_models": ["m"]}, "xinference_models, item 1 is of type str, which is no dict"),
-    ({"xinference_models": {"uid": "m"}}, "xinference_models is of type dict, which is no list"),
+    ({"xinference_models": ["m"]}, "xinference_models, item 1 must be a mapping, not a text"),
+    ({"xinference_models": {"uid": "m"}}, "xinference_models must be a list, not a mapping"),
     (
         {"xinference_models": [{**LLM, "replicas": 2, "gpus_per_replica": 4, "gpu_indices": [0, 1, 2, 3]}]},
         "2 replicas with gpus_per_replica 4 take 8 GPUs, and gpu_indices names 4",
