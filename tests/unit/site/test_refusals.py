@@ -323,7 +323,7 @@ WRONG = [
     ),
     ({"dify_targets": [{**TARGET, "credential_name": "n" * 31}]}, "credential_name has 31 characters; Dify takes 30"),
     ({"dify_targets": [{**TARGET, "password": ""}]}, "give email and password, or admin_key"),
-    ({"dify_targets": [{**TARGET, "password": 12345678}]}, "dify_targets, office, password is of type int"),
+    ({"dify_targets": [{**TARGET, "password": 12345678}]}, "dify_targets, office, password must be one text, not a number"),
     ({"dify_targets": [{**TARGET, "plugin": {"package": "/nowhere.difypkg"}}]}, "cannot be read on this machine"),
     # Accelerators.
     ({"accelerator": "cuda"}, "accelerator is 'cuda', not one of auto, nvidia"),
