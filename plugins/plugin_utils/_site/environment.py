@@ -40,7 +40,7 @@ def _variables(settings: Settings) -> Refusals:
         elif value is None:
             yield f'xinference_environment, {name} is empty (null). Write "" for an empty value, or leave it out.'
         elif isinstance(value, (dict, list)):
-            yield f"xinference_environment, {name} is of type {type(value).__name__}. Write its value as a text."
+            yield f"xinference_environment, {name} must be one text, not a {'list' if isinstance(value, list) else 'mapping'}."
     hub = settings.get("xinference_hub") or {}
     broken = [
         f"{variable}, {name}"

@@ -172,7 +172,10 @@ def test_the_site_refuses_before_anything_is_asked_or_changed(play, tmp_path):
         "port": ({"xinference_metrics_port": 70000}, "xinference_metrics_port must be between 1 and 65535"),
         "parallel": ({"models_parallel": 0}, "models_parallel must be at least 1"),
         "uid": ({"xinference_models": [{"uid": ".", "engine": "vLLM"}]}, "UID '.' means a directory"),
-        "password": ({"xinference_admin_password": 12345678}, "xinference_admin_password is of type int"),
+        "password": (
+            {"xinference_admin_password": 12345678},
+            "xinference_admin_password must be one text, not a number",
+        ),
         "letter": ({"xinference_hosts": "x"}, "did you mean xinference_host?"),
         "target": (
             {"xinference_host": "10.1.2.3", "dify_targets": [{**target, "server_url": "http://lan/v1"}]},

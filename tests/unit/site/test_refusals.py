@@ -52,8 +52,8 @@ WRONG = [
         for name in ("A$(touch /x)", "A; b", "A-B", "1A", "", "A B", "A=B", "A\nB", "Ä", 7, True, None)
     ],
     ({"xinference_environment": {"A": None}}, "xinference_environment, A is empty (null)"),
-    ({"xinference_environment": {"A": ["1"]}}, "xinference_environment, A is of type list"),
-    ({"xinference_environment": {"A": {"b": 1}}}, "xinference_environment, A is of type dict"),
+    ({"xinference_environment": {"A": ["1"]}}, "xinference_environment, A must be one text, not a list"),
+    ({"xinference_environment": {"A": {"b": 1}}}, "xinference_environment, A must be one text, not a mapping"),
     ({"xinference_environment": {"A": f"{SECRET}\nB=1"}}, "may hold a line break (xinference_environment, A)"),
     ({"xinference_environment": {"A": "1\x00"}}, "may hold a line break (xinference_environment, A)"),
     ({"xinference_environment": {"HOME": "/x"}}, "sets HOME, which the role sets itself"),
@@ -323,7 +323,10 @@ WRONG = [
     ),
     ({"dify_targets": [{**TARGET, "credential_name": "n" * 31}]}, "credential_name has 31 characters; Dify takes 30"),
     ({"dify_targets": [{**TARGET, "password": ""}]}, "give email and password, or admin_key"),
-    ({"dify_targets": [{**TARGET, "password": 12345678}]}, "dify_targets, office, password must be one text, not a number"),
+    (
+        {"dify_targets": [{**TARGET, "password": 12345678}]},
+        "dify_targets, office, password must be one text, not a number",
+    ),
     ({"dify_targets": [{**TARGET, "plugin": {"package": "/nowhere.difypkg"}}]}, "cannot be read on this machine"),
     # Accelerators.
     ({"accelerator": "cuda"}, "accelerator is 'cuda', not one of auto, nvidia"),
