@@ -172,7 +172,7 @@ options:
         elements: dict
         default: []
 """
-    # The same below an option of a module that reads a whole host.
+    # The same options as suboptions of a module that reads a whole host.
     SUBOPTIONS = r"""
 options:
   accelerator:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # Users and keys of an Xinference.
+    # Users and keys of an Xinference server.
     DOCUMENTATION = r"""
 options:
   setup_token:

@@ -22,7 +22,7 @@ attributes:
     platforms: posix
 """
 
-    # A module that changes something and changes nothing when run again.
+    # A module whose second run changes nothing.
     IDEMPOTENT = r"""
 options: {}
 attributes:

@@ -47,7 +47,7 @@ notes:
   - The module needs C(requests). Run it on the controller (C(delegate_to=localhost)).
 """
 
-    # Those that DIFY_OPTIONS has beside them.
+    # The options of DIFY_OPTIONS in addition to those of DIFY_ACCOUNT.
     WORKSPACE = r"""
 options:
   workspace:

@@ -59,7 +59,7 @@ options:
     type: list
     elements: int
 """
-    # The same below an option of a module that reads a whole host.
+    # The same options as suboptions of a module that reads a whole host.
     SUBOPTIONS = r"""
 options:
   firewall:

@@ -26,15 +26,13 @@ options:
     type: dict
     required: true
   hostvars:
-    description:
-      - Variables of all hosts. For each host, the filter reads C(xinference_cluster), C(xinference_host), C(xinference_port),
-        C(xinference_supervisor_port), C(xinference_worker_port) and C(ansible_host), with the defaults of the role C(xinference).
+    description: Variables of all hosts. For each host, the filter reads C(xinference_cluster), C(xinference_host), C(xinference_port),
+      C(xinference_supervisor_port), C(xinference_worker_port) and C(ansible_host), with the defaults of the role C(xinference).
     type: dict
     required: true
   strict:
-    description:
-      - Whether the filter fails if the clusters of the inventory are invalid. With V(false), the result is empty then. Use V(false) in
-        plays that validate the variables of each host afterwards.
+    description: Whether the filter fails if the clusters of the inventory are invalid. With V(false), the result is empty then. Use
+      V(false) in plays that validate the variables of each host afterwards.
     type: bool
     default: true
 """

@@ -24,9 +24,8 @@ description:
 positional: _input, groups
 options:
   _input:
-    description:
-      - Host pattern, as in C(hosts) of a play, or a list of names. The filter omits names of this collection's groups in a list that the
-        inventory does not have.
+    description: Host pattern, as in C(hosts) of a play, or a list of names. The filter omits names of this collection's groups in a list
+      that the inventory does not have.
     type: raw
     required: true
   groups:
