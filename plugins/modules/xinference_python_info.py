@@ -95,6 +95,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         return unknown
     packages = interpreters.Packages(tools, settings, p, module.tmpdir)
     choice = interpreters.pick(tools, settings, p["python"], p["python_source"], packages)
+    interpreters.refuse_unknown(tools, settings, p, choice, module.tmpdir)
     if choice.fetched and not module.check_mode:
         interpreters.path_of(tools, settings, choice, interpreters.directory_of(base))
     return dict(unknown, python=choice.python, **({"python_source": "uv"} if choice.fetched else {}))

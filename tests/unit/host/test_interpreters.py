@@ -113,8 +113,9 @@ def test_a_refusal_says_what_to_do(request_, source, has, served, why, told, not
 class Uv:
     """uv on a host: its Pythons (path and version, those of PATH's order first), and for which of them there is torch."""
 
-    def __init__(self, pythons, torch=(), mirror=True):
+    def __init__(self, pythons, torch=(), mirror=True, release=""):
         self.pythons, self.torch, self.mirror, self.fetched, self.asked = pythons, torch, mirror, [], []
+        self.release = release
         self.pip = ["/tools/bin/python", "-m", "pip"]
 
     def call(self, settings, words, what, env=None, **kwargs):
@@ -127,6 +128,10 @@ class Uv:
             return f"{self.pythons[0][0]}\n"
         if words[0] == "python":
             return self.managed(words, env)
+        if words[-1].endswith("release.txt"):
+            if self.release:
+                raise CommandFailed(what, self.release)
+            return "xinference==4.1.0"
         version = words[words.index("--python-version") + 1]
         if "--torch-backend" in words:
             raise CommandFailed(what, "dns error")
@@ -255,3 +260,28 @@ def test_the_module_does_not_know_the_python_where_it_cannot_ask(tmp_path, run_m
     uv = host(Uv([("/usr/bin/python3", "3.13.5")], ["3.11"]))
     assert run_module("xinference_python_info", asked(tmp_path), check=True)["python"] == "3.11"
     assert uv.fetched == []
+
+
+NO_RELEASE = (
+    "error: No solution found when resolving dependencies\n  cause: Because there is no version of xinference==4.1.0"
+)
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_release_that_does_not_exist_is_refused_before_anything_is_changed(tmp_path, run_module, host, check):
+    (tmp_path / "opt" / "tools").mkdir(parents=True)
+    host(Uv([("/usr/bin/python3", "3.13.5")], ["3.11"], release=NO_RELEASE))
+    refused = run_module("xinference_python_info", asked(tmp_path), check=check)
+    assert refused["failed"] and "xinference==4.1.0 is not at hand (error: No solution" in refused["msg"]
+    assert "Correct xinference_version" in refused["msg"] and "\n" not in refused["msg"]
+
+
+def test_only_an_answer_of_the_index_refuses_a_release(tmp_path, run_module, host):
+    (tmp_path / "opt" / "tools").mkdir(parents=True)
+    host(Uv([("/usr/bin/python3", "3.13.5")], ["3.13"], release="error: dns error"))
+    assert not run_module("xinference_python_info", asked(tmp_path), check=True).failed
+    # The release itself may be one of these.
+    uv = host(Uv([("/usr/bin/python3", "3.13.5")], ["3.13"], release=NO_RELEASE))
+    for packages in (["/srv/xinference-4.1.0-py3-none-any.whl"], ["xinference @ https://example.org/x.zip"]):
+        assert not run_module("xinference_python_info", asked(tmp_path, packages=packages), check=True).failed
+    assert not [words for words in uv.asked if words[-1].endswith("release.txt")]

@@ -19,9 +19,18 @@ from ansible_collections.modelops.inference.plugins.module_utils._directory impo
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import INDEX_OPTIONS, IndexSettings
 from ansible_collections.modelops.inference.plugins.module_utils._host.release.release import ingredients
-from ansible_collections.modelops.inference.plugins.module_utils._host.release.resolution import Incomplete, Resolver
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.resolution import (
+    COMPILE,
+    NOTHING,
+    Incomplete,
+    Resolver,
+)
 from ansible_collections.modelops.inference.plugins.module_utils._host.release.uv_tools import Tools
-from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import CommandFailed, run
+from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import (
+    CommandFailed,
+    run,
+    write_file,
+)
 
 # Of the modules that find the Python of an environment, where packages come from and which are wanted.
 OPTIONS: dict[str, t.Any] = dict(
@@ -221,6 +230,35 @@ def pick(tools: Tools, settings: IndexSettings, request: str, source: str, packa
     if choice is None:
         raise ModelopsError(refusal(request, source, own, packages.served, packages.why))
     return choice
+
+
+def refuse_unknown(
+    tools: Tools, settings: IndexSettings, declared: t.Mapping[str, t.Any], choice: InterpreterChoice, work: str
+) -> None:
+    """Refuses a release that the indexes do not have, by one question. An index that does not answer refuses nothing.
+
+    Unknown extras pass: uv reads them where it resolves everything.
+
+    :raises ModelopsError: in uv's words.
+    """
+    requirements = ingredients(declared)["requirements"]
+    # A wheel or a directory may be the release itself, and uv would have to fetch it.
+    if any(re.search(r"[/@]|[.]whl$", line) for line in requirements[1:]):
+        return
+    path = os.path.join(work, "release.txt")
+    write_file(path, f"{requirements[0]}\n", 0o644)
+    python = (
+        ["--python", tools.pip[0], "--python-version", choice.python] if choice.fetched else ["--python", choice.python]
+    )
+    try:
+        tools.call(settings, [*COMPILE, "--no-deps", *python, path], f"asking for {requirements[0]}")
+    except CommandFailed as exc:
+        if NOTHING not in exc.output:
+            return
+        raise ModelopsError(
+            f"{requirements[0]} is not at hand ({' '.join(exc.output.split())}). Correct xinference_version, or take an index that has it "
+            "(xinference_index): a mirror may lack the newest release. Nothing was changed."
+        ) from exc
 
 
 def path_of(tools: Tools, settings: IndexSettings, choice: InterpreterChoice, directory: str) -> str:

@@ -32,7 +32,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.release.e
     lock_text,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._host.release.index import IndexSettings
-from ansible_collections.modelops.inference.plugins.module_utils._host.release.resolution import _NOTHING, Resolver
+from ansible_collections.modelops.inference.plugins.module_utils._host.release.resolution import NOTHING, Resolver
 from ansible_collections.modelops.inference.plugins.module_utils._host.release.uv_tools import Tools
 from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import (
     CommandFailed,
@@ -173,7 +173,7 @@ class Builder:
             try:
                 return self._install(lock, flags, what)
             except CommandFailed as exc:
-                if last or _NOTHING not in exc.output:
+                if last or NOTHING not in exc.output:
                     raise
 
     def _compile(self, modules: t.Sequence[str]) -> None:

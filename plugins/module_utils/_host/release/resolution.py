@@ -22,9 +22,9 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.release.i
 from ansible_collections.modelops.inference.plugins.module_utils._host.release.uv_tools import Tools
 from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import CommandFailed, write_file
 
-_COMPILE = ("pip", "compile", "--quiet", "--no-header", "--no-annotate")
+COMPILE = ("pip", "compile", "--quiet", "--no-header", "--no-annotate")
 # uv's words where indexes answer and have nothing that fits.
-_NOTHING = "No solution found"
+NOTHING = "No solution found"
 
 
 class Incomplete(ModelopsError):
@@ -84,7 +84,7 @@ class Resolver:
         wanted = self._write("requirements.txt", [*requirements, *pins])
         resolved = self.tools.call(
             self.settings,
-            [*_COMPILE, *arguments, *words, wanted],
+            [*COMPILE, *arguments, *words, wanted],
             f"resolving {', '.join(requirements)} (packages come from xinference_index, or where pip on this host looks)",
             timeout=1800,
         )
@@ -134,7 +134,7 @@ class Resolver:
     def _at_hand(self, build: str) -> tuple[list[str], list[str]]:
         """The pin of a build that find-links or the indexes hold, and overrides for what is left out beside it."""
         query = self._write("torch.txt", ["torch"])
-        base = [*_COMPILE, "--no-deps", *self.target]
+        base = [*COMPILE, "--no-deps", *self.target]
         if self.settings.find_links:
             wheels = dataclasses.replace(self.settings, no_index=True)
             pin = self._answer(wheels, [*base, query])
@@ -151,19 +151,19 @@ class Resolver:
         """Why PyTorch's own index does not give a build; empty where it does."""
         if self._silent:
             return self._silent
-        words = [*_COMPILE, "--no-deps", *self.target, "--torch-backend", build, self._write("torch.txt", names)]
+        words = [*COMPILE, "--no-deps", *self.target, "--torch-backend", build, self._write("torch.txt", names)]
         try:
             self.tools.call(self.settings, words, "asking PyTorch's index", timeout=120)
         except CommandFailed as exc:
             lines = exc.output.splitlines()
             why = lines[-1].strip() if lines else str(exc)
-            self._silent = "" if _NOTHING in exc.output else why
+            self._silent = "" if NOTHING in exc.output else why
             return why
         return ""
 
     def _paired(self, pin: str, name: str) -> str:
         """The release of a package of torch's family that the indexes have beside torch; empty where they have none."""
-        found = self._answer(self.settings, [*_COMPILE, *self.target, self._write("pair.txt", [pin, name])])
+        found = self._answer(self.settings, [*COMPILE, *self.target, self._write("pair.txt", [pin, name])])
         return next((line.partition("==")[2] for line in found.splitlines() if line.startswith(f"{name}==")), "")
 
     def _python(self) -> str:
@@ -183,7 +183,7 @@ class Resolver:
         try:
             return self.tools.call(settings, words, "asking for torch").strip()
         except CommandFailed as exc:
-            self._deaf = self._deaf or not (settings.no_index or _NOTHING in exc.output)
+            self._deaf = self._deaf or not (settings.no_index or NOTHING in exc.output)
             return ""
 
     def _refuse_cuda(self, resolved: str) -> None:
