@@ -11,7 +11,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import AcceleratorVariables, pretended
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator, accelerator_steps
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator, steps_accelerator
 
 MODULE = "modelops.inference.accelerator_info"
 SPEC = {
@@ -45,6 +45,6 @@ class ActionModule(ActionBase):
 def _stage(variables: AcceleratorVariables, asked: t.Mapping[str, t.Any]) -> accelerator.RunStage:
     if not asked["after"]:
         return accelerator.RunStage(server_stops=asked["server_stops"])
-    commands = variables.plain(variables.given.get(accelerator_steps.LOADED) or {}).get("commands", [])
+    commands = variables.plain(variables.given.get(steps_accelerator.LOADED) or {}).get("commands", [])
     carried = variables.found["role"]["carried"]
     return accelerator.RunStage(asked["after"], asked["server_stops"], carried, commands)

@@ -10,10 +10,10 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import AcceleratorVariables
 from ansible_collections.modelops.inference.plugins.plugin_utils._calls import CallingAction, merged
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator_steps
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import steps_accelerator
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Run
 
-SPEC = {"step": {"type": "str", "required": True, "choices": list(accelerator_steps.STEPS)}}
+SPEC = {"step": {"type": "str", "required": True, "choices": list(steps_accelerator.STEPS)}}
 
 
 class ActionModule(CallingAction):
@@ -23,17 +23,17 @@ class ActionModule(CallingAction):
         super().run(tmp, task_vars)
         _checked, given = self.validate_argument_spec(SPEC)
         step, variables = given["step"], AcceleratorVariables(self._templar, task_vars)
-        registered = {name: variables.plain(variables.given.get(name) or {}) for name in accelerator_steps.REGISTERED}
+        registered = {name: variables.plain(variables.given.get(name) or {}) for name in steps_accelerator.REGISTERED}
         files = variables.settings.get("accelerator_ascend_files") or []
-        host = accelerator_steps.HostSteps(
+        host = steps_accelerator.HostSteps(
             variables.found["role"],
             {file["part"]: file["path"] for file in files},
             Run(registered, bool(self._task.check_mode)),
         )
-        results = self.executed(accelerator_steps.calls(step, host), task_vars or {})
+        results = self.executed(steps_accelerator.calls(step, host), task_vars or {})
         result = merged(results)
         if result.get("failed"):
-            result["msg"] = accelerator_steps.failure(step, host, result) or result.get("msg", "")
+            result["msg"] = steps_accelerator.failure(step, host, result) or result.get("msg", "")
         # Of those that load the kernel module, for the next reading.
         result["commands"] = [each for each in results if "command" in each]
         return result

@@ -11,8 +11,8 @@ import typing as t
 import yaml
 from ansible.module_utils.parsing.convert_bool import boolean
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import capture as of_results
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify import captured_targets
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import by_call
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.task import Task, native
 from ansible_collections.modelops.inference.plugins.plugin_utils._local_file import content, written
@@ -45,7 +45,7 @@ def capture(task: Task) -> dict[str, t.Any]:
         task.say(*unread, f"So {dest} was neither compared nor written.")
         return told
     sources = [native(value) for value in task.play.having(DECLARED).values()]
-    found = of_results.capture(results, targets, sources)
+    found = captured_targets.capture(results, targets, sources)
     text = file_text(found)
     if content(dest) not in ("", text) and not boolean(task.get("capture_replace") or False, strict=False):
         raise ModelopsError(
@@ -59,7 +59,7 @@ def capture(task: Task) -> dict[str, t.Any]:
     return {**told, **done}
 
 
-def file_text(found: of_results.Captured) -> str:
+def file_text(found: captured_targets.Captured) -> str:
     """The file: YAML for ``-e @FILE``."""
     lines = [
         "---",

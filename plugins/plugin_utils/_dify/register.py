@@ -10,15 +10,14 @@ import importlib.util
 import sys
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import refusals, sheet, summary
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.plugin_utils._dify import keys
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify import keys, sheet, summary
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import by_call
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.clusters import UNKNOWN, Sight, sight
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.table import failed_difys, table
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.task import Task, native
 from ansible_collections.modelops.inference.plugins.plugin_utils._local_file import written
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import dify
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import dify, dify_targets
 
 Result = dict[str, t.Any]
 # The variable that the step ``cluster`` leaves on the host of each cluster.
@@ -57,7 +56,7 @@ def check(task: Task, hosts: t.Container[str] | None = None) -> Result:
     declared = {host: native(value) for host, value in found.items() if value is not None and value is not UNKNOWN}
     sources = list(declared.values())
     wrong = dify.wrong(sources, targets, task.get("dify_run_on") == "localhost", task.bundle)
-    unknown = refusals.unknown(sources, targets) if sources else []
+    unknown = dify_targets.unknown(sources, targets) if sources else []
     complete = sight(task.play, task.get("dify_cluster_hosts"), declared).complete
     if wrong or unknown and complete:
         raise ModelopsError("\n".join(["dify_targets:", *wrong, *(unknown if complete else [])]))

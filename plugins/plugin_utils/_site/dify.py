@@ -10,10 +10,9 @@ import os
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._address import login_problem, server_url, url_problem
-from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import refusals as of_targets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.bundle.bundle import plugin_file
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import models
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import dify_targets, models
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.kinds import known
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.network import loopback
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
@@ -69,7 +68,7 @@ def wrong(
     :param from_here: whether this machine speaks to Dify, so that a plugin's file must be here.
     :param bundle: directory of a bundle, which plugins' files are taken from.
     """
-    found = of_targets.refusals(sources, targets)
+    found = dify_targets.refusals(sources, targets)
     for target in targets if from_here else ():
         package = (target.get("plugin") or {}).get("package") or ""
         try:

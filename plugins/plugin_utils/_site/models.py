@@ -13,7 +13,6 @@ from ansible.module_utils.errors import UnsupportedError
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._address import login_problem
-from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import refusals as dify_refusals
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._module import misspelled
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import definitions, models
@@ -21,7 +20,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.nee
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.runs import models as models_run
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import admin
 from ansible_collections.modelops.inference.plugins.modules import xinference_models, xinference_registration
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import kinds, written
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import dify_targets, kinds, written
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
 
 _WORDS = {"models_replace": ("false", "true", "surge"), "models_prove": ("never", "changed", "always")}
@@ -67,7 +66,7 @@ def _models(given: t.Sequence[t.Mapping[str, t.Any]]) -> Refusals:
     for model in given:
         about = model.get("dify") or {}
         login = login_problem(str(about.get("server_url") or ""))
-        for problem in [*dify_refusals.override_problems(about), *([f"server_url {login}."] if login else [])]:
+        for problem in [*dify_targets.override_problems(about), *([f"server_url {login}."] if login else [])]:
             yield f"{model['uid']}: dify: {problem}"
         try:
             if model.get("gpu_memory") is not None and model.get("state") != "absent":

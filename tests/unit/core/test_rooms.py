@@ -39,6 +39,7 @@ FORBIDDEN = [
     ("modules", "plugin_utils"),
     ("modules", "action"),
     ("modules", "filter"),
+    ("plugin_utils._site", "plugin_utils._dify"),
     ("module_utils._host", "module_utils._xinference"),
     ("module_utils._host", "module_utils._dify"),
     ("module_utils._accelerator", "module_utils._xinference"),
@@ -110,6 +111,21 @@ def test_rooms_import_only_those_before_them(house):
         if climbs(house, room, name)
     ]
     assert wrong == []
+
+
+def test_hosts_get_nothing_that_only_the_controller_uses():
+    """It belongs in plugin_utils: what a module does not import is sent to no host."""
+    names = {".".join(path.relative_to(PLUGINS).with_suffix("").parts): path for path in sources()}
+    reached, waiting = set(), [name for name in names if below("modules", name)]
+    while waiting:
+        name = waiting.pop()
+        if name in reached:
+            continue
+        reached.add(name)
+        for each in imported(text(names[name])):
+            waiting += [found for found in (each, each.rpartition(".")[0]) if found in names]
+    shared = {name for name in names if below("module_utils", name) and not name.endswith("__init__")}
+    assert sorted(shared - reached) == []
 
 
 def test_an_import_that_goes_up_is_found():

@@ -17,13 +17,13 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.modelops.inference.plugins.module_utils import _connection, _module, _secrets
-from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import refusals
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.weights.sources import Source
 from ansible_collections.modelops.inference.plugins.module_utils._session import Session
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.users import secret_files
 from ansible_collections.modelops.inference.plugins.modules import xinference_bootstrap
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify import keys
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import dify_targets
 
 # Each has something that another form writes otherwise.
 SECRETS = ["Orange-7-Kettle/+=", "Räksmörgås \"quoted\" 'too' \\ <&>", "sk-0123456789abcdef\n", "pass word%41\tß€"]
@@ -241,7 +241,7 @@ def test_an_address_with_a_login_is_refused_without_showing_it(scheme, login):
     assert "@dify.example.com/sub' has a login in it" in str(caught.value)
     assert not any(part in str(caught.value) for part in ("me:", "ange", "token"))
     target = {"name": "office", "url": f"{scheme}{login}dify.example.com", "email": "a@b", "password": "p"}
-    said = refusals.refusals([], [target])
+    said = dify_targets.refusals([], [target])
     assert said[0].startswith("office: url has a login in it") and "ange" not in str(said)
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify.targets.capture import capture
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify.captured_targets import capture
 
 
 def test_urls_with_a_user_in_them_are_secrets():

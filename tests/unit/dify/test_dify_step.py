@@ -13,10 +13,10 @@ import pytest
 import yaml
 from ansible import constants
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify.targets.capture import Captured
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify import capture, keys, register, rotate
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import accounts, by_call
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify.captured_targets import Captured
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.clusters import Play, sight
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.table import failed_difys, table
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.task import Task, native

@@ -12,12 +12,14 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify.models.de
     DIALOG_TYPES,
     LEFT_ALONE,
 )
-from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import proof, refusals, sheet, summary
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import proof
 from ansible_collections.modelops.inference.plugins.module_utils._dify.targets import registrations as r
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.models import TYPES
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.runs.models import MODEL_OPTIONS
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify import sheet, summary
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import dify as of_site
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import dify_targets
 
 
 def served(uid, type, abilities=(), **more):
@@ -221,7 +223,7 @@ OFFICE = {"name": "office", "url": "http://dify", "email": "ops@example.com", "p
     ],
 )
 def test_a_url_that_a_dify_cannot_reach(dify, where, target, words):
-    found = refusals.refusals([source(served("m", "LLM", dify=dify), **where)], [{**OFFICE, **target}])
+    found = dify_targets.refusals([source(served("m", "LLM", dify=dify), **where)], [{**OFFICE, **target}])
     assert len(found) == 2 * bool(words)
     if words:
         assert found[0].startswith("office: ") and words in found[0]
@@ -242,9 +244,9 @@ def test_a_url_that_a_dify_cannot_reach(dify, where, target, words):
 def test_what_dify_would_refuse_of_a_target_or_of_a_model(given, words):
     sources = [source(served("m", "LLM"))]
     for target in (given, {"overrides": {"m": given}}):
-        (found,) = refusals.refusals(sources, [{**OFFICE, **target}])
+        (found,) = dify_targets.refusals(sources, [{**OFFICE, **target}])
         assert found.startswith("office: ") and words in found and "hunter2" not in found
-    (found,) = refusals.override_problems(given)
+    (found,) = dify_targets.override_problems(given)
     assert words in found
 
 
@@ -258,41 +260,43 @@ def test_what_dify_would_refuse_of_a_target_or_of_a_model(given, words):
     ],
 )
 def test_an_override_that_cannot_be_meant(given, words):
-    assert [words in line for line in refusals.override_problems(given)] == [True]
-    assert refusals.override_problems({"invoke_timeout": "60", "max_retries": 0, "server_url": "http://lan:1"}) == []
+    assert [words in line for line in dify_targets.override_problems(given)] == [True]
+    assert (
+        dify_targets.override_problems({"invoke_timeout": "60", "max_retries": 0, "server_url": "http://lan:1"}) == []
+    )
 
 
 def test_server_urls_by_cluster_are_addresses():
-    (found,) = refusals.refusals([], [{**OFFICE, "server_urls": {"one": "ftp://lan"}}])
+    (found,) = dify_targets.refusals([], [{**OFFICE, "server_urls": {"one": "ftp://lan"}}])
     assert found.startswith("office: server_urls of one 'ftp://lan' is not an address")
 
 
 def test_why_a_loopback_address_is_refused_is_told_once():
     here = {**OFFICE, "server_url": "http://localhost:1"}
-    found = refusals.refusals([source(served("m", "LLM"))], [here, {**here, "name": "lab"}])
-    assert [line.partition(":")[0] for line in found[:2]] == ["office", "lab"] and found[2:] == [refusals.LOOPBACK]
+    found = dify_targets.refusals([source(served("m", "LLM"))], [here, {**here, "name": "lab"}])
+    assert [line.partition(":")[0] for line in found[:2]] == ["office", "lab"] and found[2:] == [dify_targets.LOOPBACK]
 
 
 def test_models_that_dify_does_not_get_need_no_url():
     models = [served("i", "image"), served("gone", "LLM", declared="absent")]
-    assert refusals.refusals([source(*models, **LOCAL)], [OFFICE]) == []
-    assert refusals.refusals([source(served("a", "audio"), **LOCAL)], [OFFICE])
+    assert dify_targets.refusals([source(*models, **LOCAL)], [OFFICE]) == []
+    assert dify_targets.refusals([source(served("a", "audio"), **LOCAL)], [OFFICE])
 
 
 def test_one_model_of_dify_from_two_clusters():
     sources = [source(served("chat", "LLM", tags=[name]), cluster=name) for name in ("one", "two")]
-    (found,) = refusals.refusals(sources, [OFFICE, {**OFFICE, "name": "lab", "models": {"tags": ["two"]}}])
+    (found,) = dify_targets.refusals(sources, [OFFICE, {**OFFICE, "name": "lab", "models": {"tags": ["two"]}}])
     for words in ("office: ", "chat of cluster one and chat of cluster two", "llm", "dify.name", "{uid}@{cluster}"):
         assert words in found
-    assert refusals.refusals(sources, [{**OFFICE, "model_name": "{uid}@{cluster}"}]) == []
+    assert dify_targets.refusals(sources, [{**OFFICE, "model_name": "{uid}@{cluster}"}]) == []
     other = source(served("chat", "LLM", dify={"name": "Chat 2"}), served("embed", "embedding"), cluster="two")
-    assert refusals.refusals([sources[0], other], [OFFICE]) == []
+    assert dify_targets.refusals([sources[0], other], [OFFICE]) == []
 
 
 def test_a_model_that_moved_is_not_removed():
     gone = served("chat", "LLM", declared="absent", state="absent")
     one, two = source(gone, cluster="one"), source(served("chat", "LLM"), cluster="two")
-    assert refusals.refusals([one, two], [OFFICE]) == []
+    assert dify_targets.refusals([one, two], [OFFICE]) == []
     (model,) = r.registrations([one, two], {}, not_ready=False)["models"]
     assert model["server_url"] == "http://two.example.com:9997"
     late = source(served("chat", "LLM", state="failed"), cluster="two")
@@ -339,7 +343,7 @@ def test_what_another_cluster_may_serve_is_not_removed():
 )
 def test_a_target_that_prunes_what_another_registers(one, two, names):
     both = {**OFFICE, "url": "http://dify", "prune": True}
-    found = refusals.refusals(
+    found = dify_targets.refusals(
         [source(served("m", "LLM"))], [{**both, "name": "a", **one}, {**both, "name": "b", **two}]
     )
     assert [sentence[:2] for sentence in found] == [f"{name}:" for name in names]
@@ -381,32 +385,34 @@ def test_a_target_that_prunes_what_another_registers(one, two, names):
     ],
 )
 def test_a_target_that_cannot_be_right(target, words):
-    found = refusals.refusals([source(served("m", "LLM"))], [{**OFFICE, **target}])
+    found = dify_targets.refusals([source(served("m", "LLM"))], [{**OFFICE, **target}])
     assert bool(found) == bool(words)
     assert not words or found[0].startswith("office: ") and words in found[0]
 
 
 def test_targets_of_one_account_that_mean_different_workspaces():
     two = [{**OFFICE, "name": name, "workspace": space} for name, space in (("a", "R"), ("b", "R"), ("c", "S"))]
-    assert refusals.refusals([], two) == [
+    assert dify_targets.refusals([], two) == [
         "c: workspace is 'S', and 'R' in a, of the same account, of which one is remembered. Name them as workspaces."
     ]
-    assert refusals.refusals([], [two[0], {**two[2], "email": "lab@example.com"}]) == []
+    assert dify_targets.refusals([], [two[0], {**two[2], "email": "lab@example.com"}]) == []
 
 
 def test_no_refusal_hides_another():
     wrong = {"overrides": {"m": {"nam": "x"}}, "server_url": "http://localhost:1"}
-    found = refusals.refusals([source(served("m", "LLM"))], [{**OFFICE, **wrong}, {**OFFICE, "name": "lab", "url": ""}])
+    found = dify_targets.refusals(
+        [source(served("m", "LLM"))], [{**OFFICE, **wrong}, {**OFFICE, "name": "lab", "url": ""}]
+    )
     assert [line.split(" ")[:2] for line in found[:3]] == [
         ["office:", "server_url"],
         ["office:", "overrides"],
         ["lab:", "url"],
     ]
-    assert found[3:] == [refusals.LOOPBACK]
+    assert found[3:] == [dify_targets.LOOPBACK]
 
 
 def test_a_name_of_two_targets_is_told_once():
-    assert refusals.refusals([], [OFFICE, {**OFFICE, "url": "http://other"}]) == [
+    assert dify_targets.refusals([], [OFFICE, {**OFFICE, "url": "http://other"}]) == [
         "office: is the name of more than one target."
     ]
 
@@ -444,7 +450,7 @@ def test_a_name_of_two_targets_is_told_once():
 )
 def test_what_a_target_names_and_nobody_declares(target, words):
     models = [served("m", "LLM", tags=["chat"]), served("minilm", "embedding", tags=["rag"]), served("voice", "audio")]
-    found = refusals.unknown([source(*models)], [{**OFFICE, **target}])
+    found = dify_targets.unknown([source(*models)], [{**OFFICE, **target}])
     assert len(found) == bool(words)
     assert not words or found[0].startswith("office: ") and words in found[0]
 
@@ -741,7 +747,7 @@ def test_no_verdict_tells_a_user_in_a_url(far):
 
 def test_no_refusal_tells_a_user_in_a_url():
     target = {**OFFICE, "server_url": "http://svc:hunter2@127.0.0.1:1"}
-    found, _why = refusals.refusals([source(served("m", "LLM"))], [target])
+    found, _why = dify_targets.refusals([source(served("m", "LLM"))], [target])
     assert "http://********@127.0.0.1:1" in found and "hunter2" not in found
 
 

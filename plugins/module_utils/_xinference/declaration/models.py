@@ -14,8 +14,7 @@ from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils._address import host_problem
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.module_utils._host.system import mounts
-from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import registration
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import mounts, registration
 
 TYPES = ("LLM", "embedding", "rerank", "image", "audio", "video", "flexible")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._host.system import mounts
+from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import mounts
 
 FSTAB = """
 # /mnt/comment is no mount point

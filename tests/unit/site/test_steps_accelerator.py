@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._calls import CallingAction
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.accelerator_steps import (
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Run
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.steps_accelerator import (
     LOADED,
     RELEASED,
     UNNEEDED,
@@ -18,7 +19,6 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.accelerat
     calls,
     failure,
 )
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Run
 
 LOCK = "/etc/dnf/plugins/versionlock.list"
 FILE = {
