@@ -16,7 +16,7 @@ from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._host.bundle.bundle import plugin_file
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import Account, accounts
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.clusters import Play
-from ansible_collections.modelops.inference.plugins.plugin_utils._dify.named import union
+from ansible_collections.modelops.inference.plugins.plugin_utils._dify.play_targets import union
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import kinds
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import SPECS
 
