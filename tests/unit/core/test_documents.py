@@ -45,6 +45,14 @@ def test_the_readme_stays_short():
     assert len((ROOT / "README.md").read_text().splitlines()) < 150
 
 
+def test_the_readme_has_the_sections_that_certification_asks_for():
+    wanted = """Description, Quick start, Your own hosts, Requirements, Installation, Use cases, Testing, Contributing, Support,
+        Release notes, Related information, License"""
+    found = [re.findall(r"^## (.+)$", prose(ROOT / name), re.MULTILINE) for name in ("README.md", "README.zh.md")]
+    assert found[0] == [name.strip() for name in wanted.split(",")]
+    assert len(found[1]) == len(found[0])
+
+
 HOW_TO = (
     "adopt accelerators bundle day2 dify fleet models modules secrets security shared-card tutorial upgrade".split()
 )
