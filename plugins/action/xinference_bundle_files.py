@@ -60,7 +60,7 @@ class ActionModule(Slices, Pieces, ActionBase):
                 raise AnsibleActionFail(str(exc)) from exc
         if result.get("pending"):
             # Pieces follow one another faster than anybody reads.
-            if time.monotonic() - self._shown < SHOWN:
+            if time.monotonic() - self._shown < self._seconds(SHOWN, task_vars):
                 result["progress"] = []
             else:
                 self._shown = time.monotonic()

@@ -19,6 +19,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.plugins.action import ActionBase
 
+from ansible_collections.modelops.inference.plugins.module_utils._pace import pace
 from ansible_collections.modelops.inference.plugins.plugin_utils._pieces import Pieces
 from ansible_collections.modelops.inference.plugins.plugin_utils._slices import Slices
 
@@ -41,8 +42,10 @@ class ActionModule(Slices, Pieces, ActionBase):
         self._paths: dict[str, str] = {}
         self._listings = {file: listing for file in files for listing in [self._listing(str(file))] if listing}
         self._shown = float("-inf")
+        self._measured: dict[str, tuple[float, int]] = {}
         return self._in_slices(
-            {"wait": SLICE, **self._task.args, "controller": {"listings": self._listings}}, task_vars
+            {"wait": self._seconds(SLICE, task_vars), **self._task.args, "controller": {"listings": self._listings}},
+            task_vars,
         )
 
     def _listing(self, file: str) -> dict[str, t.Any] | None:
@@ -84,9 +87,16 @@ class ActionModule(Slices, Pieces, ActionBase):
     def _execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         result = super()._execute(args, task_vars)
         if result.get("send"):
+            result["progress"][-1] += self._pace(result["send"])
             # Pieces follow one another faster than anybody reads.
-            if time.monotonic() - self._shown < SLICE:
+            if time.monotonic() - self._shown < self._seconds(SLICE, task_vars):
                 result["progress"] = []
             else:
                 self._shown = time.monotonic()
         return result
+
+    def _pace(self, send: t.Mapping[str, t.Any]) -> str:
+        """How fast a file of the controller goes to the host, measured from its first piece in this run."""
+        now, offset = time.monotonic(), send["offset"]
+        begun, before = self._measured.setdefault(send["file"], (now, offset))
+        return pace(offset - before, now - begun, self._listings[send["file"]]["total"] - offset)

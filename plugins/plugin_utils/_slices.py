@@ -13,11 +13,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible.utils.display import Display
 
-from ansible_collections.modelops.inference.plugins.module_utils import _secrets
+from ansible_collections.modelops.inference.plugins.plugin_utils._progress import moves, progress
 
-display = Display()
+# Seconds that one execution goes on where a person sees a line that moves; each execution costs a login.
+LIVE = 5
 
 
 class Slices:
@@ -29,7 +29,10 @@ class Slices:
 
     def _in_slices(self, args: t.Mapping[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         """One coherent result of all executions."""
-        args = dict(args)
+        with progress(self._task, task_vars):
+            return self._slice_by_slice(dict(args), task_vars)
+
+    def _slice_by_slice(self, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         lines: list[str] = []
         result = self._execute(args, task_vars)
         while result.get("pending"):
@@ -53,12 +56,13 @@ class Slices:
         return self._execute_module(module_name=self.MODULE, module_args=args, task_vars=task_vars)
 
     def _show(self, lines: list[str], task_vars: dict[str, t.Any] | None) -> None:
-        if self._task.no_log:
-            return
-        hosts = (task_vars or {}).get("ansible_play_hosts") or []
-        prefix = f"{(task_vars or {}).get('inventory_hostname')}: " if len(hosts) > 1 else ""
-        for line in lines:
-            display.display(f"  {prefix}{_secrets.redacted(line)}")
+        with progress(self._task, task_vars) as line:
+            line.show(lines)
+
+    @staticmethod
+    def _seconds(most: int, task_vars: dict[str, t.Any] | None) -> int:
+        """How long one execution goes on."""
+        return min(most, LIVE) if moves(task_vars) else most
 
 
 # Seconds that one execution waits for a change of state; each execution costs a login.
@@ -73,7 +77,7 @@ class LaunchSlices(Slices):
         args = dict(self._task.args)
         if args.get("wait") is not None or args.get("resume"):
             return self._execute(args, task_vars)
-        return self._in_slices({**args, "wait": LAUNCH_SLICE}, task_vars)
+        return self._in_slices({**args, "wait": self._seconds(LAUNCH_SLICE, task_vars)}, task_vars)
 
     def _refuse_async(self) -> None:
         if self._task.async_val:

@@ -15,14 +15,14 @@ from test_bundle import DECLARED, made  # noqa: F401  # pylint: disable=unused-i
 
 from ansible_collections.modelops.inference.plugins.action import xinference_bundle_files as action
 from ansible_collections.modelops.inference.plugins.module_utils._host.bundle import bundle
-from ansible_collections.modelops.inference.plugins.plugin_utils import _pieces, _slices
+from ansible_collections.modelops.inference.plugins.plugin_utils import _pieces, _progress
 
 
 @pytest.fixture
 def play(run_module, monkeypatch, tmp_path, made):  # noqa: F811
     """``play()`` -> result of the plugin; module and transfer happen in this process."""
     monkeypatch.setattr(_pieces, "PIECE", 30_000)
-    monkeypatch.setattr(_slices.display, "display", lambda *_args, **_kwargs: None)
+    monkeypatch.setattr(_progress.display, "display", lambda *_args, **_kwargs: None)
     monkeypatch.setattr(action.ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
     (tmp_path / "remote").mkdir()
 

@@ -10,7 +10,7 @@ from ansible.errors import AnsibleActionFail
 from servers.xinference import PASSWORD
 
 from ansible_collections.modelops.inference.plugins.action import xinference_models as action
-from ansible_collections.modelops.inference.plugins.plugin_utils import _slices
+from ansible_collections.modelops.inference.plugins.plugin_utils import _progress, _slices
 
 
 class Task:
@@ -24,7 +24,7 @@ class Task:
 @pytest.fixture
 def screen(monkeypatch):
     lines = []
-    monkeypatch.setattr(_slices.display, "display", lambda line, *_args, **_kwargs: lines.append(line))
+    monkeypatch.setattr(_progress.display, "display", lambda line, *_args, **_kwargs: lines.append(line))
     return lines
 
 

@@ -12,7 +12,7 @@ from ansible.errors import AnsibleActionFail
 from servers.xinference import PASSWORD, SETUP_TOKEN, XinferenceServer
 
 from ansible_collections.modelops.inference.plugins.action import xinference_serve as action
-from ansible_collections.modelops.inference.plugins.plugin_utils import _slices
+from ansible_collections.modelops.inference.plugins.plugin_utils import _progress, _slices
 
 EMBEDDING = {"name": "e", "type": "embedding", "path": "/m/e", "definition": {"dimensions": 384, "max_tokens": 256}}
 
@@ -48,7 +48,7 @@ def serve(run_module):
 def play(run_module, monkeypatch):
     """``play({...})`` -> result of the action plugin, with the module run in this process; ``play.executions`` has the options."""
     monkeypatch.setattr(_slices, "LAUNCH_SLICE", 1)
-    monkeypatch.setattr(_slices.display, "display", lambda line, *_args, **_kwargs: play.screen.append(line))
+    monkeypatch.setattr(_progress.display, "display", lambda line, *_args, **_kwargs: play.screen.append(line))
     monkeypatch.setattr(action.ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
 
     def play(options, async_val=0):

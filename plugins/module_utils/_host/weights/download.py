@@ -24,6 +24,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 from ansible_collections.modelops.inference.plugins.module_utils._host.system.digests import BLOCK, digest
 from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file, write_file
 from ansible_collections.modelops.inference.plugins.module_utils._host.weights.sources import DIGESTS, Source, public
+from ansible_collections.modelops.inference.plugins.module_utils._pace import pace
 
 # Failures in a row, with pauses of 1, 2, 4, ... seconds between them; a mebibyte of progress starts a new row.
 ATTEMPTS = 6
@@ -239,14 +240,14 @@ class Web:
         :param line: what a person is told where the time is over.
         :raises SliceEnded: the slice of time is over. Not with a server that cannot resume.
         """
-        came = 0
+        came, begun = 0, time.monotonic()
 
         def stream() -> None:
             nonlocal came
             for count, stoppable in self._stream(url, headers, part, name):
                 came += count
                 if clock.over and stoppable:
-                    raise SliceEnded(line())
+                    raise SliceEnded(line() + pace(came, time.monotonic() - begun, (part.total or 0) - part.size))
 
         if not part.of(name).complete:
             self._patiently(url, stream, part)

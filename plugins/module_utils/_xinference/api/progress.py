@@ -9,11 +9,16 @@ from __future__ import annotations
 import typing as t
 
 
-def loading(uid: str, instance: t.Mapping[str, t.Any], progress: t.Mapping[str, t.Any]) -> str:
-    """The line of a model that is on its way, from its instance and the answer of ``/progress``."""
+def loading(uid: str, instance: t.Mapping[str, t.Any], progress: t.Mapping[str, t.Any], pace: str = "") -> str:
+    """The line of a model that is on its way, from its instance and the answer of ``/progress``.
+
+    :param pace: of its download.
+    """
     stage = progress.get("stage")
     if stage == "downloading":
-        return f"{uid}  downloading{_downloaded(progress)}"
+        done, total = downloaded(progress)
+        percent = f" {100 * done // total} % ({done / 1e9:.1f} of {total / 1e9:.1f} GB){pace}" if total else ""
+        return f"{uid}  downloading{percent}"
     if stage in ("installing_dependencies", "waiting_for_dependencies"):
         return f"{uid}  installing packages{_installed(progress)}"
     places = hosts(instance)
@@ -67,14 +72,10 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def _downloaded(progress: t.Mapping[str, t.Any]) -> str:
-    """Percent and gigabytes over all files of which the server knows the size."""
+def downloaded(progress: t.Mapping[str, t.Any]) -> tuple[int, int]:
+    """Bytes that came, and all, over the files of which the server knows the size."""
     files = [f for f in progress.get("download_files") or [] if f.get("total_bytes")]
-    total = sum(f["total_bytes"] for f in files)
-    if not total:
-        return ""
-    done = sum(f.get("downloaded_bytes") or 0 for f in files)
-    return f" {100 * done // total} % ({done / 1e9:.1f} of {total / 1e9:.1f} GB)"
+    return sum(f.get("downloaded_bytes") or 0 for f in files), sum(f["total_bytes"] for f in files)
 
 
 def _installed(progress: t.Mapping[str, t.Any]) -> str:

@@ -15,6 +15,7 @@ import typing as t
 from dataclasses import asdict
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._pace import pace
 from ansible_collections.modelops.inference.plugins.module_utils._session import ApiError, TimedOut, Unreachable
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api import progress, releases
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.client import Client
@@ -76,6 +77,7 @@ class Work:
         self._models = {model.uid: model for model in wanted}
         self._silent_since: float | None = None
         self._moved = False
+        self._measured: dict[str, tuple[float, int]] = {}
 
     def written(self) -> list[dict[str, t.Any]]:
         return [asdict(outcome) for outcome in self.outcomes]
@@ -267,7 +269,14 @@ class Work:
         elif instance is None and passed > _LISTED:
             self._fail(outcome, "the server does not know it any more: was it restarted, or the launch cancelled?")
         elif instance is not None:
-            self._say(outcome, progress.loading(outcome.uid, instance, self.client.progress(outcome.uid)))
+            answer = self.client.progress(outcome.uid)
+            self._say(outcome, progress.loading(outcome.uid, instance, answer, self._pace(outcome.uid, answer)))
+
+    def _pace(self, uid: str, answer: t.Mapping[str, t.Any]) -> str:
+        """How fast a download comes, measured from the first look of this execution."""
+        now, (done, total) = time.monotonic(), progress.downloaded(answer)
+        begun, before = self._measured.setdefault(uid, (now, done))
+        return pace(done - before, now - begun, total - done)
 
     def _unexplained(self, instance: dict[str, t.Any]) -> str:
         """Where a person finds why it failed: a worker writes its own log, at the same place unless its home is another."""
