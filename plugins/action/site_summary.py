@@ -13,6 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.summary import summary, undo_command
+from ansible_collections.modelops.inference.plugins.plugin_utils._terminal import quiet, setting
 
 display = Display()
 
@@ -24,6 +25,8 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         self.validate_argument_spec({})
+        if quiet():
+            return {"changed": False}
         known = task_vars or {}
         hosts, groups = known["hostvars"], known["groups"]
         computing = [*groups.get("xinference_local", []), *groups.get("xinference_workers", [])]
@@ -32,6 +35,9 @@ class ActionModule(ActionBase):
             {host: hosts[host] for host in dict.fromkeys(computing) if host in hosts},
             check=self._task.check_mode,
             undo=undo_command(known["playbook_dir"], bool(os.environ.get("MODELOPS_BIN_SITE"))),
+            # The callback has told with each task what it did.
+            plans=not (self._task.diff and setting("DEFAULT_STDOUT_CALLBACK") == "modelops.inference.compact"),
+            every=display.verbosity > 0,
         )
         for line in lines:
             display.display(line)

@@ -31,7 +31,13 @@ def _note(path, **made):
         host[name] = {**host[name], **new}
     with open(f"{path}.json", "w", encoding="utf-8") as file:
         json.dump(host, file)
-    return {"changed": True, "plan": ["+ emulated"]}
+    return _changed(*made)
+
+
+def _changed(*names):
+    """Of a module that would bring something about."""
+    after = {name: {} for name in names}
+    return {"changed": True, "plan": [f"+ emulated {name}" for name in names], "diff": {"before": {}, "after": after}}
 
 
 def _file(content, mode="0644"):
@@ -78,7 +84,7 @@ def _firewall_mark(folder, given):
 
 def _firewall(given, work):
     with open(_firewall_mark(os.path.dirname(given["remote_tmp"]), given), "w", encoding="utf-8"):
-        return {"changed": True, "plan": ["+ emulated"]}
+        return _changed("firewall")
 
 
 def _unit(name):

@@ -33,7 +33,8 @@ def cluster(task: Task) -> Result:
         return {"changed": False}
     path = task.get("dify_connection_sheet")
     if not task.get("dify_targets"):
-        return _sheets(task, {task.host: (served, path)}, [], [])
+        source = _as_launched(served) if task.check else served
+        return {**_sheets(task, {task.host: (source, path)}, [], []), "sheet": path}
     if served["api_key_file"] and served["models"]:
         try:
             keys.keep(task.host, keys.fetch(task.action, served["api_key_file"]))
@@ -41,6 +42,14 @@ def cluster(task: Task) -> Result:
             if not task.check:  # which comes here before there is a key
                 raise
     return {"changed": False, "cluster": served["cluster"], "sheet": path}
+
+
+def _as_launched(served: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """With the models that the run would launch on a server that check mode could not ask."""
+    models = [
+        {**model, **({"state": "ready"} if model.get("state") == "unknown" else {})} for model in served["models"]
+    ]
+    return {**served, "models": models}
 
 
 def check(task: Task, hosts: t.Container[str] | None = None) -> Result:
@@ -156,4 +165,7 @@ def _sheets(
         done.append(written(path, "\n".join(lines[host]) + "\n", check=task.check))
     diff = [one["diff"] for one in done if "diff" in one]
     changed = any(one["changed"] for one in done)
-    return {"changed": changed, **({"diff": diff} if diff else {}), "sheets": lines}
+    plan = [
+        f"{'~' if one['diff']['before'] else '+'} write {one['diff']['after_header']}" for one in done if "diff" in one
+    ]
+    return {"changed": changed, "plan": plan, **({"diff": diff} if diff else {}), "sheets": lines}

@@ -13,12 +13,15 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.cards imp
 
 # Registered results whose plans tell what was done on a host, in the order of the run.
 RESULTS = (
+    "xinference_bundle_result",
     "xinference_release_result",
-    "xinference_weights_result",
-    "xinference_bootstrap_result",
+    "xinference_weights_fetched",
+    "xinference_weights_received",
+    "xinference_administrator_result",
     "xinference_activate_result",
     "xinference_service_result",
     "xinference_served",
+    "dify_cluster_result",
 )
 # More servers than these are not told one by one.
 _FEW = 5
@@ -27,26 +30,34 @@ Variables = t.Mapping[str, t.Any]
 Hosts = t.Mapping[str, Variables]
 
 
-def summary(servers: Hosts, computing: Hosts, *, check: bool, undo: str) -> list[str]:
+def summary(
+    servers: Hosts, computing: Hosts, *, check: bool, undo: str, plans: bool = True, every: bool = False
+) -> list[str]:
     """The lines of the text.
 
     :param servers: variables of the standalone servers and supervisors of the run, by host.
     :param computing: the same of standalone servers and workers, in this run or not.
     :param check: whether this was check mode.
     :param undo: command that removes everything.
+    :param plans: whether to tell what was done, which --diff has told.
+    :param every: whether to show connection sheets that did not change, and commands for a server that is not there.
     """
-    lines = ["", *(line for host, known in servers.items() for line in _done(host, known, check))]
+    lines = _done({**computing, **servers}, check) if plans else []
     lines += _table(_MODELS, [row for known in servers.values() for row in _models(known)], 36)
     lines += _table(_DIFYS, list(_difys(servers.values())), 48)
     lines += _accelerators({host: known for host, known in computing.items() if _plan(known)})
     if len(servers) > _FEW:
         lines.append(f"Xinference runs on {len(servers)} hosts; --limit HOST shows where and how.")
     else:
-        for host, known in servers.items():
-            lines += _sheet(host, known)
+        # In check mode there is no new one, and an old one stays as it is.
+        shown = {
+            host: _sheet(host, known) for host, known in servers.items() if every or _new_sheet(known) and not check
+        }
+        lines += [line for sheet in shown.values() for line in sheet]
         for host, known in servers.items():
             if (known.get("xinference_served") or {}).get("version"):
-                lines += _server(host, known)
+                lines += _server(host, known, commands=every or not check)
+                lines += [] if shown.get(host) or check else _sheet_file(known)
     return [*lines, _field("undo", f"{undo}, with the same inventory and variables")]
 
 
@@ -67,9 +78,18 @@ def _field(name: str, text: str) -> str:
     return f"  {name:<18} {text}"
 
 
-def _done(host: str, known: Variables, check: bool) -> list[str]:
-    plans = [f"  {line}" for name in RESULTS for line in (known.get(name) or {}).get("plan") or []]
-    return [f"{'Would be done' if check else 'Done'} on {host}", *plans, ""] if plans else []
+def _done(hosts: Hosts, check: bool) -> list[str]:
+    """What was done, once for all hosts where it is the same."""
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for host, known in hosts.items():
+        plans = [line for name in RESULTS for line in (known.get(name) or {}).get("plan") or []]
+        alike.setdefault(tuple(dict.fromkeys(plans)), []).append(host)
+    lines = []
+    for plan, names in alike.items():
+        if plan:
+            head = f"{'Would be done' if check else 'Done'} on {', '.join(names)}"
+            lines += [head, *(f"  {line}" for line in plan), ""]
+    return lines
 
 
 def _table(head: list[str], rows: list[list[str]], widest: int) -> list[str]:
@@ -91,8 +111,21 @@ def _models(known: Variables) -> t.Iterator[list[str]]:
         text = proof.get("detail") or ""
         if proof.get("ok"):
             text = f"{text}, {proof['latency_ms']} ms"
-        count = f"{replicas.get('ready', 0)}/{replicas.get('wanted', 0)}"
-        yield [str(served["cluster"]), model["uid"], model["type"], model["state"], count, text]
+        count = f"{replicas.get('ready', 0)}/{replicas.get('wanted', 0)}" if replicas else ""
+        # Check mode cannot ask a server that it would have had to install or start, and on which no model runs.
+        state = model["state"]
+        if state == "unknown":
+            state = "absent" if model.get("declared") == "absent" else "to launch"
+        yield [str(served["cluster"]), model["uid"], model["type"], state, count, text]
+
+
+def _new_sheet(known: Variables) -> bool:
+    return any((known.get(name) or {}).get("changed") for name in ("dify_result", "dify_cluster_result"))
+
+
+def _sheet_file(known: Variables) -> list[str]:
+    path = (known.get("dify_cluster_result") or {}).get("sheet")
+    return [_field("enter in Dify", f"as {path} says")] if path else []
 
 
 def _sheet(host: str, known: Variables) -> list[str]:
@@ -150,8 +183,11 @@ def _accelerators(computing: Hosts) -> list[str]:
     return ["Accelerators", *(f"  {line}" for line in lines), ""] if lines else []
 
 
-def _server(host: str, known: Variables) -> list[str]:
-    """Where a server is and how it is used."""
+def _server(host: str, known: Variables, *, commands: bool) -> list[str]:
+    """Where a server is and how it is used.
+
+    :param commands: whether to tell those that need a server that is there.
+    """
     served, found = known["xinference_served"], known["xinference_found"]
     service = found["service"]
     lines = [
@@ -167,8 +203,8 @@ def _server(host: str, known: Variables) -> list[str]:
             _field("administrator", f"{served['admin_user']}, password in {served['admin_password']}{made}"),
             _field("key for clients", f"in {served['api_key_file']}{since.get('client_key', '')}"),
         ]
-    lines += [_field(word, service["commands"][word]) for word in ("stop", "start", "log")]
-    if served.get("reconciler"):
+    lines += [_field(word, service["commands"][word]) for word in ("stop", "start", "log") if commands]
+    if served.get("reconciler") and commands:
         lines.append(_field("missing models", f"{served['reconciler']} status (or pause, resume)"))
     return lines
 

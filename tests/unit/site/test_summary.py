@@ -44,11 +44,11 @@ def cards(*names, accelerator="nvidia"):
     return {"plan": {"accelerator": accelerator}, "facts": {"cards": [*found, console]}}
 
 
-def told(servers, computing=None, check=False):
+def told(servers, computing=None, check=False, **how):
     """The sections of the text, each a list of lines."""
-    lines = summary(servers, computing or {}, check=check, undo="undo it")
-    assert lines[0] == "" and lines[-1] == "  undo               undo it, with the same inventory and variables"
-    return [section.splitlines() for section in "\n".join(lines[1:-1]).split("\n\n")]
+    lines = summary(servers, computing or {}, check=check, undo="undo it", **how)
+    assert lines[-1] == "  undo               undo it, with the same inventory and variables"
+    return [section.splitlines() for section in "\n".join(lines[:-1]).split("\n\n")]
 
 
 def test_where_a_server_is_and_how_to_use_it():
@@ -96,8 +96,9 @@ def test_what_was_done_stands_first_in_the_order_of_the_run():
     [
         ({"proof": {"ok": False, "detail": "answered nothing"}}, "1/2       answered nothing"),
         ({"proof": None}, "1/2"),
-        # The preflight's view of it, where the server was not asked.
-        ({"proof": None, "replicas": None, "state": "unknown"}, "0/0"),
+        # As it is declared, where the server was not asked.
+        ({"proof": None, "replicas": None, "state": "unknown"}, "to launch"),
+        ({"proof": None, "replicas": None, "state": "unknown", "declared": "absent"}, "absent"),
         ({"uid": "u" * 40}, f"{'u' * 40}LLM   ready  1/2       answers, 12 ms"),
     ],
 )
@@ -119,15 +120,42 @@ def test_registrations_of_several_hosts_are_told_once():
 
 def test_many_servers_are_not_told_one_by_one():
     lines = ["Enter in Dify:", "  a URL"]
-    known = {**ONE, "dify_result": {"skipped": True}, "dify_cluster_result": {"sheets": {"one": lines}}}
+    known = {
+        **ONE,
+        "dify_result": {"skipped": True},
+        "dify_cluster_result": {"changed": True, "sheets": {"one": lines}},
+    }
     registered = {
         **ONE,
-        "dify_result": {"sheets": {"one": lines, "two": ["other"]}},
+        "dify_result": {"changed": True, "sheets": {"one": lines, "two": ["other"]}},
         "dify_cluster_result": {"cluster": "c"},
     }
     assert told({"one": known})[1] == told({"one": registered})[1] == lines
     several = told({str(number): known for number in range(6)})
     assert several[-1] == ["Xinference runs on 6 hosts; --limit HOST shows where and how."] and len(several) == 2
+
+
+@pytest.mark.parametrize(
+    ("check", "how", "shown", "fields"),
+    [
+        (False, {}, False, ["missing models", "enter in Dify"]),
+        (False, {"every": True}, True, ["missing models"]),
+        (True, {}, False, ["key for clients"]),
+        (True, {"every": True}, True, ["missing models"]),
+    ],
+)
+def test_a_sheet_that_is_not_new_is_named_and_check_mode_tells_no_commands(check, how, shown, fields):
+    sheet = {"changed": check, "sheet": "/x/sheet.txt", "sheets": {"one": ["Enter in Dify:"]}}
+    sections = told({"one": {**ONE, "dify_cluster_result": sheet}}, check=check, **how)
+    assert (["Enter in Dify:"] in sections) is shown
+    assert [line[2:21].strip() for line in sections[-1][-len(fields) :]] == fields
+
+
+def test_what_several_hosts_did_alike_is_told_once_and_not_where_diff_has_told_it():
+    done = {"xinference_release_result": {"plan": ["+ build 4.1.0", "+ build 4.1.0"]}}
+    servers, workers = {"one": {**ONE, **done}}, {"w1": done, "w2": {}}
+    assert told(servers, workers)[0] == ["Done on w1, one", "  + build 4.1.0"]
+    assert told(servers, workers, plans=False)[0][0].startswith("cluster ")
 
 
 def test_cards_and_drivers_that_people_should_know_of():
@@ -177,7 +205,7 @@ def test_the_text_is_shown_as_it_is(monkeypatch):
     monkeypatch.setattr(action.display, "display", shown.append)
     monkeypatch.setattr(action.ActionBase, "run", lambda self, tmp=None, task_vars=None: {})
     plugin = action.ActionModule.__new__(action.ActionModule)
-    plugin._task = type("Task", (), {"args": {}, "check_mode": False})()
+    plugin._task = type("Task", (), {"args": {}, "check_mode": False, "diff": False})()
     variables = {
         "hostvars": {"one": ONE, "worker": {}},
         "groups": {"xinference_workers": ["worker"]},
@@ -185,7 +213,7 @@ def test_the_text_is_shown_as_it_is(monkeypatch):
         "playbook_dir": "/p",
     }
     assert plugin.run(task_vars=variables) == {"changed": False}
-    assert shown[4] == "one: Xinference 4.1.0 on http://10.0.0.1:9997, under systemd"
+    assert shown[3] == "one: Xinference 4.1.0 on http://10.0.0.1:9997, under systemd"
 
 
 @pytest.mark.parametrize(
