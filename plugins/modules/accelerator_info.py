@@ -87,7 +87,7 @@ facts:
       description:
         - NVIDIA's driver. C(loaded) is the version of the running kernel module. C(installed) is the version that the running kernel would
           load. Each has a C(_flavor), either V(open) or V(proprietary). C(library) is the version of the libraries. C(driver) is the
-          effective version, also in WSL2. C(cuda) is the newest CUDA version that the driver supports. All are empty without a driver.
+          effective version, including in WSL2. C(cuda) is the newest CUDA version that the driver supports. All are empty without a driver.
         - C(nodes), C(mig_nodes) (a number), C(compat) (version of CUDA's compatibility libraries), C(persistence_daemon) and
           C(fabric_manager) (whether they run), C(tool) (whether nvidia-smi answered) and C(tool_error).
       type: dict
@@ -230,10 +230,13 @@ plan:
       sample: [nouveau is loaded]
     driver:
       description:
-        - Driver plan, or empty for V(none). Its keys are C(vendor), C(found) (installed version, or empty), C(floor) (oldest suitable
-          branch) and C(floor_reason), C(branch) and C(version) (required, or empty for the newest version of the branch), C(kernel_modules)
-          V(open) or V(proprietary), C(change), C(repository) (distribution name in the vendor's repository, with C(change)), C(source)
-          V(distribution) or V(vendor) (source of the packages), C(fabric) V(nvswitch), V(nvlink5), V(imex) or empty, and C(text).
+        - Driver plan, or empty for V(none).
+        - C(vendor), C(found) (installed version, or empty), C(change), C(text).
+        - C(floor) is the oldest suitable branch, and C(floor_reason) explains it. C(branch) and C(version) are required. An empty
+          C(version) means the newest version of the branch.
+        - C(kernel_modules) is V(open) or V(proprietary). C(fabric) is V(nvswitch), V(nvlink5), V(imex) or empty.
+        - C(source) is the source of the packages, V(distribution) or V(vendor). With C(change), C(repository) is the distribution's name in
+          the vendor's repository.
       type: dict
       sample: {vendor: nvidia, found: "", floor: 580, floor_reason: CUDA 13 needs driver 580 or later, branch: 580, version: "",
         kernel_modules: open, change: true, repository: debian12, source: vendor, fabric: "",

@@ -31,7 +31,7 @@ description:
   - Directly after a restart, Dify lists too few models. If a declared model exists but is not listed, the module reads the list again until
     O(daemon_timeout) expires. After that it reports an error, or a warning in check mode.
   - Load balancing that a user configured for a model (licensed Dify) stays. Dify before 1.8 stores a credential only if that also disables
-    load balancing for the model. In this case the module enables it again with the previous settings, also if Dify rejected the credential.
+    load balancing for the model. The module then enables it again with the previous settings, even if Dify rejected the credential.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.actiongroup_dify
@@ -195,8 +195,8 @@ notes:
     more request, and a workspace other than the account's current one costs three more. A changed model costs two to three more requests.
     All changed models together cost two more and one for each of their types. Each model that O(prune) removes costs one more. A model
     without an active credential costs one for each inactive credential, and O(prune) costs one for each undeclared model.
-  - A change in O(workspace) switches the account's current workspace in Dify, also for people who are logged in with the account. The
-    module switches it back at its end, also after a failure, SIGINT and SIGTERM. Before each change in a switched workspace, the module
+  - A change in O(workspace) switches the account's current workspace in Dify. This also affects people who are logged in with the account.
+    The module switches it back at its end, even after a failure, SIGINT or SIGTERM. Before each change in a switched workspace, the module
     checks the account's current workspace with one more request, and fails if another run or a person switched it. A killed run leaves the
     account switched. The next run with the same O(workspace_file) restores it. Use a dedicated account for automation.
 seealso:
@@ -316,7 +316,7 @@ models:
       description: Reason of the failure and its remedy. Returned only on failure.
       type: str
 plan:
-  description: One line for each change. Outside check mode, the changes that were made, also if the module fails.
+  description: One line for each change. Outside check mode, the changes that were made, even if the module fails.
   returned: when the models were read
   type: list
   elements: str

@@ -57,8 +57,8 @@ options:
     description:
       - Path of a C(.difypkg) file on the machine that runs the module, for an installation without the marketplace.
       - The module compares the contents of the file with the installed plugin and sends the file only if they differ.
-      - The plugin daemon installs the plugin's Python packages from a package index, also for a file. If it cannot reach an index, the file
-        must contain the packages, or C(PIP_MIRROR_URL) of the container C(plugin_daemon) must point to a mirror.
+      - The plugin daemon installs the plugin's Python packages from a package index, even if the plugin comes from a file. If it cannot
+        reach an index, the file must contain the packages, or C(PIP_MIRROR_URL) of the container C(plugin_daemon) must point to a mirror.
     type: path
   timeout:
     description: Time in seconds to wait for an installation. The installation continues after that time.

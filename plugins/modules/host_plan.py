@@ -52,12 +52,13 @@ options:
     type: bool
     default: false
   in_role:
-    description: Whether a file of role xinference asks. Then part, step and release are those that the tasks around it set as
-      C(_xinference_part), C(_xinference_step) and C(_xinference_release).
+    description:
+      - Whether a task of the role xinference runs the module. If V(true), the part, step and release come from the variables
+        C(_xinference_part), C(_xinference_step) and C(_xinference_release) of the surrounding tasks.
     type: bool
     default: false
   reuse:
-    description: Whether the variable C(xinference_found) of an earlier task is returned as it is, where there is one.
+    description: Whether to return the variable C(xinference_found) of an earlier task unchanged, if it exists.
     type: bool
     default: false
   log_lines:
@@ -106,7 +107,8 @@ plan:
     - C(part), C(cluster), C(bind), C(endpoint), C(api) (host and directory through which the cluster's API is called), C(release),
       C(weights), C(service), C(drained), C(upgrading), C(authentication), C(claimed) and C(gpus) are the inputs of the plan.
     - C(changes) is true if a step changes the host. C(worker) contains the address and the cards of a worker.
-    - On a host that is supervisor and worker, this is the plan of the supervisor; C(plan) in C(co_located) is the plan of the worker.
+    - On a host that is both supervisor and worker, this is the plan of the supervisor, and C(plan) in C(co_located) is the plan of the
+      worker.
     - C(declared) contains the declared models of the host's cluster if the play has the role models.
   returned: success
   type: dict

@@ -14,9 +14,9 @@ description:
   - Validates the host's variables for the roles before the play connects to a host or changes anything. It fails with one line for each
     error. The line contains the host and its cluster, the variable, the problem and its remedy.
   - The module rejects variable names that closely resemble a known name, values of the wrong type or outside the choices, and unknown or
-    missing keys. It also rejects values of the right type that cannot work. Examples are an invalid port, a directory inside another one,
-    an environment variable name with a space, a UID that no URL can contain, a definition that the server would silently accept, or a URL
-    at which no Dify can reach Xinference.
+    missing keys. It also rejects values of the right type that cannot work. Examples are an invalid port, nested directories, an
+    environment variable name with a space, a UID that is invalid in a URL, an invalid definition that the server would silently accept, and
+    an Xinference URL that Dify cannot reach.
   - If a template needs an undefined variable, the error names that variable. With ansible-core 2.19 and later, it also names the file and
     line of the template.
   - Ansible's own validation at the start of a role also rejects values of the wrong type, but it prints the whole argument spec for each

@@ -50,8 +50,8 @@ options:
   reconciler_password:
     description:
       - Path of the file that receives the password of the user C(reconciler), which may launch, terminate and register, but not administer.
-        The directory must exist. The file belongs to the owner of the directory. The option requires O(auth_config). The module adds the
-        user to that file also after the first start. For 3.0 and later, use M(modelops.inference.xinference_admin) to create users.
+        The directory must exist. The file belongs to the owner of the directory. The option requires O(auth_config). The module can add the
+        user to that file after the first start. For 3.0 and later, use M(modelops.inference.xinference_admin) to create users.
     type: path
   owner:
     description:

@@ -29,7 +29,7 @@ options:
     required: true
   work:
     description:
-      - Directory for data of later runs, which is the installer, partial files and resolved versions. It is not part of the bundle.
+      - Directory for data of later runs. The data are the installer, partial files and resolved versions. It is not part of the bundle.
     type: path
     required: true
   uv:

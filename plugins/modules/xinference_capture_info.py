@@ -18,10 +18,10 @@ description:
     C(modelops.inference.capture) writes the file.
   - The module changes nothing.
 notes:
-  - The API does not report how a running model was launched. The module uses the following sources, in order of precedence - the launch
-    requests that this collection stored (O(remember)), the server's autostart (2.x and later, with possible secrets hidden), the launch
-    arguments that each worker keeps in C(worker_recovery) of its O(home) (2.x and later), and the history of the web interface (2.x and
-    later). It ignores a source that contradicts the running model.
+  - The API does not report how a running model was launched. The module uses four sources, in this order of precedence. The first is the
+    file in which this collection stores its launch requests (O(remember)). The second is the server's autostart (2.x and later), which
+    hides possible secrets. The third is the launch arguments that each worker keeps in C(worker_recovery) of its O(home) (2.x and later).
+    The fourth is the history of the web interface (2.x and later). The module ignores a source that contradicts the running model.
   - If no source describes a model, its engine options, environment variables and virtual environment are unknown. A warning and the text
     report this. The module does not guess values.
   - An environment variable, engine option or definition setting whose name or format indicates a secret becomes a reference to a variable

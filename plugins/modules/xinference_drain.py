@@ -13,9 +13,9 @@ author: The modelops.inference maintainers (@modelops)
 description:
   - A worker that ends stops its replicas. With O(state=drained), the module first starts a successor of each replica on another worker that
     has room, whoever launched the model. The model must answer. The worker itself continues to run until its service is stopped.
-  - Then run the module with O(state=leaving). The server stops routing requests to the worker, also for models that serve on other workers,
-    and running requests complete. Stop the service, and run the module with O(state=left). It waits until the server deregisters the
-    worker, and clears the remaining records of its replicas.
+  - Then run the module with O(state=leaving). The server stops routing requests to the worker, including requests for models that also run
+    on other workers. Running requests complete. Stop the service, and run the module with O(state=left). It waits until the server
+    deregisters the worker, and clears the remaining records of its replicas.
   - The module refuses before it changes anything if a model would stop (O(force)) or would not answer for a while (O(gaps)). If a model has
     replicas elsewhere and there is no room for more, it continues with those replicas, and the module warns.
   - With O(state=undrained), a worker that returns gets back the replicas that it had, and each of these models must answer. If the worker

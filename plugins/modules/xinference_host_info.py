@@ -173,8 +173,9 @@ EXAMPLES = r"""
 RETURN = r"""
 system:
   description:
-    - Distribution, architecture, Python, user, memory in bytes, the address by which the host reaches others, the vendors of accelerators,
-      and C(lacks), the packages that apt or dnf must install before an environment can be built.
+    - Distribution, architecture, Python, user, memory in bytes, the address by which the host reaches others, and the vendors of
+      accelerators.
+    - C(lacks) contains the packages that apt or dnf must install before an environment can be built.
   returned: success
   type: dict
   sample: {name: Debian GNU/Linux 12 (bookworm), id: debian, version: "12", architecture: x86_64, python: 3.11.2, root: true,

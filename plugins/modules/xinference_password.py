@@ -12,7 +12,7 @@ version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
   - A user has one password at a time. The module first stores the new password in a file next to the old one's, then changes it on the
-    server and verifies it by a login. Only then it replaces the old file.
+    server and verifies it with a login. It replaces the old file last.
   - The module derives its actions from the passwords that the server accepts and that the files contain, so you can run an interrupted run
     again and it continues.
   - A password change ends all logins of that user, such as logins in the web interface. API keys stay valid.
@@ -30,9 +30,9 @@ attributes:
 options:
   user:
     description:
-      - User whose password is replaced. The default is the administrator who logs in (O(username)). In that case, the module logs in with
-        the first password that the server accepts, in the order O(password), the password in O(path), the password of an interrupted run,
-        and O(new_password). It does not read O(password_file).
+      - User whose password is replaced. The default is the administrator who logs in (O(username)). The module then tries several passwords
+        in this order. They are O(password), the password in O(path), the password of an interrupted run, and O(new_password). It does not
+        read O(password_file).
     type: str
   new_password:
     description: New password. If unset, the module generates one.

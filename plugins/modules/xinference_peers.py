@@ -14,8 +14,8 @@ description:
   - Runs M(modelops.inference.xinference_network_info) for the hosts of a cluster. It fails before anything changes if a host announces an
     address to the cluster that differs from the address by which this host knows it. It also fails if the firewall would block a host whose
     address is unknown.
-  - Hosts that have reached this task in the run are required, and so is a supervisor that is not in this run. Problems with other hosts,
-    which may be down, are warnings.
+  - A problem is an error if it concerns a host that has reached this task in the run, or a supervisor that is not in this run. Problems
+    with other hosts are warnings, because those hosts may be down.
   - Only the role C(xinference) uses this module.
 extends_documentation_fragment:
   - modelops.inference._attributes

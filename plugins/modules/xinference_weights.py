@@ -102,7 +102,7 @@ options:
     default: []
   seed:
     description:
-      - Host that serves its weights, as M(modelops.inference.xinference_weights_seed) returned it, with the token. Alternatively a bundle,
+      - Host that serves its weights, as M(modelops.inference.xinference_weights_seed) returned it, with the token. It can also be a bundle,
         as M(modelops.inference.xinference_bundle_files) returned it. The module fetches all other weights from their source.
     type: dict
     suboptions:

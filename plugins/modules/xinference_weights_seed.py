@@ -11,11 +11,11 @@ short_description: Serve model weights of a host to other hosts temporarily
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Starts a process that serves complete weights, and nothing else, by HTTP to clients that send O(token).
+  - Starts a process that serves complete weights, and nothing else, over HTTP to clients that send O(token).
   - The process serves the target of a link in the weights as a file. The module rejects a link whose target is outside the weights.
   - Other hosts fetch the weights with O(modelops.inference.xinference_weights#module:seed), which compares every file with the SHA-256
     checksum that this module returns. The weights are therefore downloaded from their source only once, regardless of the number of hosts.
-  - The process ends with V(absent), or after ten minutes without a request, and at the latest after one day.
+  - The process ends with V(absent), after ten minutes without a request, or after one day.
 notes:
   - HTTP is not encrypted. Anyone who can listen on the network between the hosts can read the weights but cannot change them.
 extends_documentation_fragment:
