@@ -4,7 +4,7 @@
 """Renders what a command prints in a terminal as a picture, by rich (requirements/test.txt has it).
 
     ANSIBLE_FORCE_COLOR=1 bin/site >screen
-    tail -n 38 screen | .venvs/test/bin/python docs/picture.py bin/site docs/images/quickstart.svg
+    tail -n 39 screen | .venvs/test/bin/python docs/picture.py bin/site docs/images/quickstart.svg
 
 Its home directory stands as ~.
 """

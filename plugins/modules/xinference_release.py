@@ -151,7 +151,8 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
     drift = environments.drift(directory, p["index"].get("denied") or []) if there and p["build"] else []
     previous = release.pointed_at(os.path.join(p["path"], "previous"))
     old = _surplus(releases, [p["id"], current, previous], p["keep"])
-    plan = make_plan(p["id"], complete, drift, current, old, p["activate"])
+    # Without a build only check mode comes here for a release that is missing: a step before this one would have built it.
+    plan = make_plan(p["id"], complete or not p["build"], drift, current, old, p["activate"])
     if not module.check_mode:
         for change in plan:
             if change.verb == "build release":

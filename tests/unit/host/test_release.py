@@ -444,3 +444,9 @@ def test_new_tools_take_the_place_of_the_old_ones_and_keep_the_reconciler(tmp_pa
     program = old_tools / "modelops-reconcile"
     assert (program.read_text(), program.stat().st_mode & 0o777) == ("reconciles", 0o755)
     assert os.listdir(tmp_path) == ["tools"]
+
+
+def test_check_mode_that_does_not_build_names_no_build(run_module, tmp_path):
+    given = {"path": str(tmp_path), "id": "4.1.0-x", "version": "4.1.0", "uv": "uv==1", "cache": str(tmp_path / "c")}
+    result = run_module("xinference_release", {**given, "build": False}, check=True)
+    assert result["plan"] == ["~ activate current (release none -> 4.1.0-x)"]
