@@ -22,6 +22,11 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify.targets.r
 )
 from ansible_collections.modelops.inference.plugins.module_utils._log import without_userinfo
 
+_HOW = [
+    "Settings > Model Providers > Xinference > Add Model (owner or admin of the workspace; from Dify 1.0 on install",
+    "the plugin langgenius/xinference first). One entry for each model:",
+]
+
 
 def connection_sheet(
     source: t.Mapping[str, t.Any],
@@ -39,12 +44,8 @@ def connection_sheet(
     """
     models = [model for model in source.get("models") or () if present(model)]
     entries = [(model, dify_type(model)) for model in models]
-    lines = [
-        f"Xinference cluster {source['cluster']}: what to enter in Dify",
-        "",
-        "Settings > Model Providers > Xinference > Add Model (owner or admin of the workspace; from Dify 1.0 on install",
-        "the plugin langgenius/xinference first). One entry for each model:",
-    ]
+    lines = [f"Xinference cluster {source['cluster']}: what to enter in Dify", ""]
+    lines += _HOW if any(kind for _model, kind in entries) else ["The cluster declares no model that Dify can use."]
     places: dict[str, list[str]] = {}
     for row in results:
         if row.get("cluster") == source["cluster"]:

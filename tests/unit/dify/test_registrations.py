@@ -149,6 +149,12 @@ def test_sheet():
     assert "sk-secret" not in text and "gone" not in text and "Not for Dify" not in text and "loopback" not in text
 
 
+@pytest.mark.parametrize("models", [[], [served("i", "image")], [served("gone", "LLM", declared="absent")]])
+def test_sheet_without_a_model_for_dify_says_so(models):
+    text = "\n".join(sheet.connection_sheet(source(*models), key_place=""))
+    assert "declares no model that Dify can use." in text and "One entry for each model" not in text
+
+
 def test_sheet_has_a_line_for_whatever_is_declared():
     given = [None, {"name": "N", "server_url": "http://x:1"}, *({"type": kind} for kind in DIALOG_TYPES)]
     models = [served(f"{kind}-{n}", kind, dify=dify) for kind in TYPES for n, dify in enumerate(given)]
