@@ -17,10 +17,10 @@ options:
     description:
       - How the module changes a model that runs with launch-time fields that differ from the declaration.
       - V(false) does not change the model. A warning lists the differences.
-      - V(true) replaces the model. If the model has several replicas and Xinference is 3.2 or later, the module replaces them one by one,
-        so that the model always answers. This requires that the model differs only in O(models[].definition) (with path, format, size and
-        quantization of a custom model), in its worker or in its GPUs. Any other model is terminated and launched again. If that launch
-        fails, the module launches the previous model again.
+      - V(true) replaces the model. With Xinference 3.2 and later, the module replaces several replicas one by one, so that the model always
+        answers. The model must differ only in O(models[].definition) (with path, format, size and quantization of a custom model), in its
+        worker or in its GPUs. Any other model is terminated and launched again. If that launch fails, the module launches the previous
+        model again.
       - V(surge) starts each new replica before it ends an old one, which requires memory for one more replica. The module refuses V(surge)
         if other fields differ, because Xinference starts all replicas of a model with the same launch options.
       - The module compares name, type, engine (all types with Xinference 3.x and later), format, size, quantization, replicas, worker and
@@ -105,7 +105,7 @@ options:
       llama_cpp:
         description:
           - Build of llama.cpp on the worker, as in RV(modelops.inference.xinference_release#module:release). If the build supports only the
-            CPU, the module places a model on the CPU with a warning, and rejects a model that specifies GPUs.
+            CPU, the module places a model on the CPU and warns. It rejects a model that specifies GPUs.
         type: dict
         suboptions:
           build:
@@ -115,8 +115,8 @@ options:
             type: str
           index:
             description:
-              - Index from which Xinference installs a build for GPUs into the virtual environment of a model. Empty means that no index is
-                set.
+              - Index from which Xinference installs a build for GPUs into the virtual environment of a model. Empty if there is no such
+                index.
             type: str
           virtual_env:
             description: Whether a model gets a virtual environment by default.
@@ -153,8 +153,7 @@ options:
     choices: [never, changed, always]
     default: always
   prove_timeout:
-    description:
-      - Maximum time in seconds for a model to answer. The limit for models that generate images, video or speech is five times as long.
+    description: Maximum time in seconds for a model to answer. The limit for models that generate images or speech is five times as long.
     type: int
     default: 60
   log_path:

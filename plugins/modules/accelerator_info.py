@@ -196,8 +196,10 @@ plan:
       sample: nvidia is in this host
     mode:
       description:
-        - V(none) if no step is needed, V(check) if changes are not allowed and the current state is suitable, V(change) if steps are
-          needed, and V(refused) if C(refusals) prevent them.
+        - V(none) if no step is needed.
+        - V(check) if changes are not allowed and the current state is suitable.
+        - V(change) if steps are needed.
+        - V(refused) if C(refusals) prevent the steps.
       type: str
       sample: change
     refusals:

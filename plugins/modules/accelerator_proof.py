@@ -33,8 +33,8 @@ options:
     default: 1
   used:
     description:
-      - Whether programs use the cards. If V(true), a device without free memory for the computation (out of memory, busy) is reported as
-        unproven with a warning, and the module records no proof.
+      - Whether programs use the cards. If V(true), a device without free memory for the computation (out of memory, busy) counts as
+        unproven. The module then warns and records no proof.
     type: bool
     default: false
   timeout:

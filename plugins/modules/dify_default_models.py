@@ -13,8 +13,8 @@ author: The modelops.inference maintainers (@modelops)
 description:
   - Sets the default model of each type in a Dify workspace. Dify uses it for applications and knowledge bases that select no model.
   - The module rejects a model that is not active in the workspace and lists the active models.
-  - The module sets each type with a separate request and reads it back, because Dify keeps the first of several changes if a later one
-    fails. A failed type does not block the others.
+  - The module sets each type with a separate request and reads it back. If one request had several changes, Dify would keep the first ones
+    when a later one fails. A failed type does not block the others.
 extends_documentation_fragment:
   - modelops.inference._attributes
   - modelops.inference._attributes.idempotent

@@ -12,9 +12,9 @@ version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
   - Ensures that a list of models in one Dify workspace matches the declaration, in one call and with one login.
-  - The module supports Dify 0.15 (built-in provider), 1.0 to 1.7 (plugin), 1.8 and later (named credentials), 1.9.2 and later (cookies and
-    CSRF token) and 1.11.2 and later (encoded password). It reads the release from the header C(X-Version) of an answer that needs no login,
-    and does not probe for features. It uses the API of 0.15 for releases back to 0.4.
+  - The module supports Dify 0.15 and later. Dify 0.15 has a built-in provider, and 1.0 and later has a plugin. Dify 1.8 introduced named
+    credentials, 1.9.2 introduced cookies and a CSRF token, and 1.11.2 introduced an encoded password. It reads the release from the header
+    C(X-Version) of an answer that needs no login, and does not probe for features. It uses the API of 0.15 for releases back to 0.4.
   - The module identifies a model by O(models[].name) and O(models[].type). If the model exists, the module updates its active credential,
     which keeps its ID and name. If no credential is active, the module reuses an inactive credential with O(models[].credential_name), or
     with O(models[].server_url) and O(models[].model_uid). That credential keeps its key if no key is declared. Otherwise the module adds a
@@ -197,7 +197,7 @@ notes:
     without an active credential costs one for each inactive credential, and O(prune) costs one for each undeclared model.
   - A change in O(workspace) switches the account's current workspace in Dify. This also affects people who are logged in with the account.
     The module switches it back at its end, even after a failure, SIGINT or SIGTERM. Before each change in a switched workspace, the module
-    checks the account's current workspace with one more request, and fails if another run or a person switched it. A killed run leaves the
+    checks the account's current workspace with one more request. It fails if another run or a person switched it. A killed run leaves the
     account switched. The next run with the same O(workspace_file) restores it. Use a dedicated account for automation.
 seealso:
   - module: modelops.inference.xinference_models

@@ -15,8 +15,8 @@ description:
     error. The line contains the host and its cluster, the variable, the problem and its remedy.
   - The module rejects variable names that closely resemble a known name, values of the wrong type or outside the choices, and unknown or
     missing keys. It also rejects values of the right type that cannot work. Examples are an invalid port, nested directories, an
-    environment variable name with a space, a UID that is invalid in a URL, an invalid definition that the server would silently accept, and
-    an Xinference URL that Dify cannot reach.
+    environment variable name with a space, and a UID that is invalid in a URL. Other examples are an invalid definition that the server
+    would silently accept, and an Xinference URL that Dify cannot reach.
   - If a template needs an undefined variable, the error names that variable. With ansible-core 2.19 and later, it also names the file and
     line of the template.
   - Ansible's own validation at the start of a role also rejects values of the wrong type, but it prints the whole argument spec for each

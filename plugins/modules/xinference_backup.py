@@ -12,8 +12,8 @@ version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
   - Backs up the server's data before another release may change it. The module copies users, keys and their encryption key, registrations,
-    the server's autostart and other databases, and O(files), to a new directory C(<time>-<release>) of mode 0700. It copies each database
-    as a consistent snapshot while the server runs.
+    the server's autostart, other databases, and O(files). The copy is a new directory C(<time>-<release>) of mode 0700. It copies each
+    database as a consistent snapshot while the server runs.
   - O(state=restored) restores databases whose tables changed since the backup, because O(release) can no longer read them, and files that
     no longer exist. Data that was only written to since then stays. Stop the service first.
   - The module does not follow symbolic links below O(home), because the service's user could point them anywhere. It omits files that this

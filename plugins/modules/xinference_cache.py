@@ -19,7 +19,7 @@ description:
 notes:
   - The module never deletes weights in the path of a custom model's definition, or entries whose files are outside the server's own
     directory (C(XINFERENCE_HOME)). Xinference up to 3.2 follows links and deletes their targets. It also deletes files that another model
-    of the same repository uses, so with those releases an entry stays if another entry of its repository stays.
+    of the same repository uses. With those releases, the module therefore keeps an entry if another entry of its repository stays.
   - This cache does not include virtual environments of models and weights that M(modelops.inference.xinference_weights) fetched.
   - A run sends C(GET /status), C(GET /v1/cluster/auth), C(POST /token) with authentication, C(GET /v1/cluster/version), C(GET
     /v1/cache/models), C(GET /v1/models), C(GET /v1/models/instances) and the request for the autostart. If entries are unused, it sends one

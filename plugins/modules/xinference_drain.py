@@ -99,8 +99,7 @@ options:
     type: int
     default: 300
   prove_timeout:
-    description:
-      - Maximum time in seconds for a model to answer. The limit for models that generate images, video or speech is five times as long.
+    description: Maximum time in seconds for a model to answer. The limit for models that generate images or speech is five times as long.
     type: int
     default: 60
   requests_timeout:
@@ -173,9 +172,11 @@ models:
       type: str
     action:
       description:
-        - V(add) (replicas were added elsewhere), V(relaunch) (launched elsewhere, with a gap), V(fewer) (continues with its replicas
-          elsewhere, permanently or until the worker returns), V(stop) (ends with the worker) or V(moved) (an earlier run moved it, and the
-          worker has not left yet).
+        - V(add) if replicas were added elsewhere.
+        - V(relaunch) if the model was launched elsewhere, with a gap.
+        - V(fewer) if the model continues with its replicas elsewhere, permanently or until the worker returns.
+        - V(stop) if the model ends with the worker.
+        - V(moved) if an earlier run moved the model and the worker has not left yet.
       type: str
     replicas:
       description: Number of replicas before the drain, on the worker (C(here)) and C(elsewhere).

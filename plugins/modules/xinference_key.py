@@ -13,7 +13,7 @@ author: The modelops.inference maintainers (@modelops)
 description:
   - Replaces the key in two steps, O(state=begun) and O(state=finished). Between the steps both keys are valid, so that each client can
     switch to the new key without interruption.
-  - The module derives its actions from the state of the server and of the file, so you can run an interrupted run again and it continues.
+  - The module derives its actions from the state of the server and of the file. After an interruption, run it again to continue.
   - The new key belongs to the same user as the old key and has the same model permissions. It does not expire.
   - It requires Xinference 3.0 or later. Earlier releases read their keys from the file of C(--auth-config) at their start.
 extends_documentation_fragment:

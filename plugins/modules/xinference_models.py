@@ -178,8 +178,10 @@ models:
       type: str
     action:
       description:
-        - Change that the module made, or would make in check mode. V(none), V(launched), V(replaced), V(scaled) (the number of replicas was
-          changed in place), V(terminated) or V(adopted) (the model was already loading, and the module waited for it).
+        - Change that the module made, or would make in check mode, one of V(none), V(launched), V(replaced), V(scaled), V(terminated) and
+          V(adopted).
+        - V(scaled) means that the number of replicas was changed in place. V(adopted) means that the model was already loading and the
+          module waited for it.
       type: str
     replicas:
       description: Numbers of replicas, C(wanted) and C(ready).

@@ -11,10 +11,10 @@ short_description: Replace the password of a user of an Xinference server
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - A user has one password at a time. The module first stores the new password in a file next to the old one's, then changes it on the
-    server and verifies it with a login. It replaces the old file last.
-  - The module derives its actions from the passwords that the server accepts and that the files contain, so you can run an interrupted run
-    again and it continues.
+  - A user has one password at a time. The module first stores the new password in a file next to the old one. Then it changes the password
+    on the server and verifies it with a login. It replaces the old file last.
+  - The module derives its actions from the passwords that the server accepts and that the files contain. After an interruption, run it
+    again to continue.
   - A password change ends all logins of that user, such as logins in the web interface. API keys stay valid.
   - It requires Xinference 3.0 or later. Earlier releases read their users from the file of C(--auth-config) at their start.
 extends_documentation_fragment:

@@ -44,8 +44,7 @@ options:
     description: API key to use instead of O(username) and O(password), as a client such as Dify does. In that case RV(version) is unknown.
     type: str
   prove_timeout:
-    description:
-      - Maximum time in seconds for a model to answer. The limit for models that generate images, video or speech is five times as long.
+    description: Maximum time in seconds for a model to answer. The limit for models that generate images or speech is five times as long.
     type: int
     default: 60
   window:

@@ -40,8 +40,8 @@ options:
   new_workers:
     description:
       - Addresses of workers that were started since the last run. If the list is not empty, the module registers every definition without
-        C(worker) again, because Xinference does not send definitions to a worker that joins or was disconnected. This does not affect
-        running models.
+        C(worker) again. Xinference does not send definitions to a worker that joins or was disconnected. This does not affect running
+        models.
     type: list
     elements: str
     default: []

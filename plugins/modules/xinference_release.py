@@ -11,9 +11,9 @@ short_description: Build and activate a Python environment with Xinference
 version_added: 0.1.0
 author: The modelops.inference maintainers (@modelops)
 description:
-  - Builds C(releases/<id>) below O(path) with uv. The module builds the environment in a hidden directory next to it, proves that
-    Xinference can be imported, writes the lock file and moves the environment to its path. The last step points the link C(current) to the
-    release. An interrupted build never serves.
+  - Builds C(releases/<id>) below O(path) with uv. The module builds the environment in a hidden directory next to it and proves that
+    Xinference can be imported. It writes the lock file and moves the environment to its path. The last step points the link C(current) to
+    the release. An interrupted build never serves.
   - The link C(previous) then points to the release to which C(current) pointed before. A rollback returns to that release (O(previous)).
   - Unset values of the package index come from pip's own configuration on the host.
 extends_documentation_fragment:
