@@ -10,8 +10,8 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import AcceleratorVariables, pretended
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator, steps_accelerator
+from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables
 
 MODULE = "modelops.inference.accelerator_info"
 SPEC = {
@@ -27,14 +27,14 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         _checked, asked = self.validate_argument_spec(SPEC)
-        variables = AcceleratorVariables(self._templar, task_vars)
+        variables = Variables(self._templar, task_vars)
         if asked["after"] and self._task.check_mode:
-            return variables.found  # nothing was done since
+            return variables.accelerator_found  # nothing was done since
         options = accelerator.options(
-            variables.settings,
+            variables.strict_settings,
             _stage(variables, asked),
             accelerator.controller_boot_id(),
-            pretended(variables),
+            variables.pretended,
         )
         result: dict[str, t.Any] = self._execute_module(module_name=MODULE, module_args=options, task_vars=task_vars)
         if not result.get("failed") and asked["fail"] and result["role"]["failed"]:
@@ -42,9 +42,9 @@ class ActionModule(ActionBase):
         return result
 
 
-def _stage(variables: AcceleratorVariables, asked: t.Mapping[str, t.Any]) -> accelerator.RunStage:
+def _stage(variables: Variables, asked: t.Mapping[str, t.Any]) -> accelerator.RunStage:
     if not asked["after"]:
         return accelerator.RunStage(server_stops=asked["server_stops"])
-    commands = variables.plain(variables.given.get(steps_accelerator.LOADED) or {}).get("commands", [])
-    carried = variables.found["role"]["carried"]
+    commands = variables.rendered(variables.given.get(steps_accelerator.LOADED) or {}).get("commands", [])
+    carried = variables.accelerator_found["role"]["carried"]
     return accelerator.RunStage(asked["after"], asked["server_stops"], carried, commands)

@@ -10,8 +10,8 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import AcceleratorVariables
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator
+from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables
 
 MODULE = "modelops.inference.accelerator_proof"
 
@@ -21,8 +21,8 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
-        variables = AcceleratorVariables(self._templar, task_vars)
-        options = accelerator.proof(variables.settings, variables.found)
+        variables = Variables(self._templar, task_vars)
+        options = accelerator.proof(variables.strict_settings, variables.accelerator_found)
         if not options:
             return {"changed": False, "skipped": True}
         return self._execute_module(module_name=MODULE, module_args=options, task_vars=task_vars)

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import AcceleratorVariables
+from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables
 
 MODULE = "modelops.inference.accelerator_record"
 
@@ -20,6 +20,6 @@ class ActionModule(ActionBase):
 
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
-        found = AcceleratorVariables(self._templar, task_vars).found
+        found = Variables(self._templar, task_vars).accelerator_found
         options = {**(found["role"]["record"] if found else {}), **self._task.args}
         return self._execute_module(module_name=MODULE, module_args=options, task_vars=task_vars)

@@ -13,8 +13,8 @@ import typing as t
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import AcceleratorVariables
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator
+from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables
 
 MODULE = "modelops.inference.accelerator_repositories"
 
@@ -26,9 +26,9 @@ class ActionModule(ActionBase):
         super().run(tmp, task_vars)
         options = dict(self._task.args)
         if not options:
-            variables = AcceleratorVariables(self._templar, task_vars)
-            options = variables.found["role"]["steps"]["repositories"]
-            declared = accelerator.declared_keys(variables.settings)
+            variables = Variables(self._templar, task_vars)
+            options = variables.accelerator_found["role"]["steps"]["repositories"]
+            declared = accelerator.declared_keys(variables.strict_settings)
             options["keys"] = [self._key(key, declared) for key in options["keys"]]
         return self._execute_module(module_name=MODULE, module_args=options, task_vars=task_vars)
 

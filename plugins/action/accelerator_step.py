@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import AcceleratorVariables
 from ansible_collections.modelops.inference.plugins.plugin_utils._calls import CallingAction, merged
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import steps_accelerator
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Run
+from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables
 
 SPEC = {"step": {"type": "str", "required": True, "choices": list(steps_accelerator.STEPS)}}
 
@@ -22,11 +22,13 @@ class ActionModule(CallingAction):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         _checked, given = self.validate_argument_spec(SPEC)
-        step, variables = given["step"], AcceleratorVariables(self._templar, task_vars)
-        registered = {name: variables.plain(variables.given.get(name) or {}) for name in steps_accelerator.REGISTERED}
-        files = variables.settings.get("accelerator_ascend_files") or []
+        step, variables = given["step"], Variables(self._templar, task_vars)
+        registered = {
+            name: variables.rendered(variables.given.get(name) or {}) for name in steps_accelerator.REGISTERED
+        }
+        files = variables.strict_settings.get("accelerator_ascend_files") or []
         host = steps_accelerator.HostSteps(
-            variables.found["role"],
+            variables.accelerator_found["role"],
             {file["part"]: file["path"] for file in files},
             Run(registered, bool(self._task.check_mode)),
         )

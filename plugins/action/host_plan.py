@@ -18,7 +18,6 @@ from ansible.utils.display import Display
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
-from ansible_collections.modelops.inference.plugins.plugin_utils._accelerator import AcceleratorVariables, pretended
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator, bundled, dify, reading
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import (
     PARTS,
@@ -109,8 +108,8 @@ class ActionModule(ActionBase):
         """Options of role accelerator, where it brings something about: a supervisor runs no model."""
         if host.parts == [SUPERVISOR]:
             return None
-        pretends = pretended(AcceleratorVariables(self._templar, variables.given))
-        return accelerator.options(host.settings, controller=accelerator.controller_boot_id(), pretended=pretends)
+        controller = accelerator.controller_boot_id()
+        return accelerator.options(host.settings, controller=controller, pretended=variables.pretended)
 
     def _has_file(self, name: str) -> bool:
         """Whether the controller has a file, where xinference_weights looks for it, too."""

@@ -10,11 +10,13 @@ import typing as t
 
 from ansible.errors import AnsibleError, AnsibleUndefinedVariable
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import clusters, kinds
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import accelerator, clusters, kinds
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Host, Request
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Inventory, Settings
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.undefined import sentence, unreadable
 
+# Variables by which tests put other values in the place of a host's own.
+_PRETENDED = {f"_accelerator_{name}": name for name in ("root", "etc", "kernel", "packages")}
 _ENCRYPTED = ("AnsibleVaultEncryptedUnicode", "EncryptedString")
 
 
@@ -36,6 +38,11 @@ class Variables:
     def settings(self, part: str = "") -> Settings:
         return Settings(self.given, self._inventory(), self._render, part=part, strict=self._strict)
 
+    @property
+    def strict_settings(self) -> Settings:
+        """Settings of which a variable fails where its template does."""
+        return Settings(self.given, self._inventory(), self._strict, strict=self._strict)
+
     def host(self, part: str, request: Request, found: t.Mapping[str, t.Any]) -> Host:
         """
         :param part: empty for the first one that the host's groups give it.
@@ -53,6 +60,17 @@ class Variables:
         inventory = Inventory(name, tuple(theirs.get("group_names") or ()), self.given.get("groups") or {})
         return Settings(theirs, inventory, lambda name, value: native(value), strict=lambda name, value: native(value))
 
+    @property
+    def accelerator_found(self) -> dict[str, t.Any]:
+        """The reading of the accelerators that is registered, or that of the whole host."""
+        found = self.given.get("accelerator_found") or self.given.get("xinference_found", {}).get("accelerator", {})
+        return t.cast("dict[str, t.Any]", self.rendered(found))
+
+    @property
+    def pretended(self) -> accelerator.Pretended:
+        given = {name: self.given[variable] for variable, name in _PRETENDED.items() if variable in self.given}
+        return accelerator.Pretended(**self.rendered(given))
+
     def text(self, name: str) -> str:
         """A variable that is no role's, where it is a text."""
         found = self._plain(self.given.get(name), "", [])
@@ -60,7 +78,11 @@ class Variables:
 
     def strict_text(self, name: str) -> str:
         """A variable that is no role's option; empty where nobody gives it. Fails where its template does."""
-        return str(self._strict(name, self.given.get(name, "")))
+        return str(self.rendered(self.given.get(name, "")))
+
+    def rendered(self, value: t.Any) -> t.Any:
+        """A value without templates, in Python's own types. Fails where a template does."""
+        return native(self._templar.template(value))
 
     def _inventory(self) -> Inventory:
         given = self.given
@@ -74,7 +96,7 @@ class Variables:
         )
 
     def _strict(self, name: str, value: t.Any) -> t.Any:
-        return native(self._templar.template(value))
+        return self.rendered(value)
 
     def _render(self, name: str, value: t.Any) -> t.Any:
         return self._plain(value, name, self.undefined.setdefault(name, []))
