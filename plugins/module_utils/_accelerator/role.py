@@ -68,7 +68,7 @@ def tasks(case: Case, refused: str, planned: t.Sequence[str]) -> list[str]:
         found = ["plan"] if planned else []
         found += ["absent"] if case.record else []
     else:
-        said = options.check_mode or case.plan["steps"] or case.plan["warnings"]
+        said = options.check_mode and planned or case.plan["steps"] or case.plan["warnings"]
         found = ["plan"] if said else []
         found += ["present"] if planned else []
     # A change may bring a reason of its own.
