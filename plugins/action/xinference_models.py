@@ -38,6 +38,6 @@ class ActionModule(LaunchSlices, ActionBase):
     def _validate(args: dict[str, t.Any]) -> dict[str, t.Any]:
         """The module's own refusals, as far as they need neither the host nor the server; and what is declared."""
         try:
-            return {"changed": False, "models": models.rows(models.validated(ARGUMENT_SPEC, args)["models"])}
+            return {"changed": False, "models": models.rows(models.validated_options(ARGUMENT_SPEC, args)["models"])}
         except ModelopsError as exc:
             raise AnsibleActionFail(str(exc)) from exc

@@ -29,7 +29,7 @@ class ActionModule(LaunchSlices, ActionBase):
         super().run(tmp, task_vars)
         self._refuse_async()
         try:
-            models.refuse(models.validated(ARGUMENT_SPEC, self._task.args))
+            models.refuse(models.validated_options(ARGUMENT_SPEC, self._task.args))
         except ModelopsError as exc:
             raise AnsibleActionFail(str(exc)) from exc
         return self._launch(task_vars)

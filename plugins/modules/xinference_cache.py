@@ -164,7 +164,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     client.login()
     entries = [cache.entry(told) for told in client.cached(p["worker"])]
     autostart = client.autostart() or {}
-    using = cache.users(client.models(), client.instances(), autostart, p["models"] or [])
+    using = cache.model_uses(client.models(), client.instances(), autostart, p["models"] or [])
     cache.judge(entries, using, p["keep"])
     cache.look_at_definitions(client, entries)
     cache.keep_together(entries, client.version)

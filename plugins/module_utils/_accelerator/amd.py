@@ -55,7 +55,7 @@ def targets(host: HostAccess) -> dict[str, dict[str, t.Any]]:
             for bank in host.names(f"{TOPOLOGY}/{node}/mem_banks")
         )
         card = found.setdefault(
-            address, {"target": target(about.get("gfx_target_version", 0)), "memory_bytes": 0, "partitions": 0}
+            address, {"target": gfx_name(about.get("gfx_target_version", 0)), "memory_bytes": 0, "partitions": 0}
         )
         card["memory_bytes"] += sum(sizes)
         card["partitions"] += 1
@@ -66,7 +66,7 @@ def _properties(text: str) -> dict[str, int]:
     return {key: int(value) for key, value in re.findall(r"^(\w+) (\d+)$", text, re.MULTILINE)}
 
 
-def target(version: int) -> str:
+def gfx_name(version: int) -> str:
     """90402 is gfx942: major, minor and stepping in decimal pairs, the last two as hexadecimal digits in the name."""
     return f"gfx{version // 10000}{version // 100 % 100:x}{version % 100:x}" if version else ""
 

@@ -81,7 +81,7 @@ def declared(given: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]
 
     :raises ModelopsError: naming every one that cannot be meant; without the secrets of their options.
     """
-    return rows(validated(xinference_models.ARGUMENT_SPEC, {"models": list(given)})["models"])
+    return rows(validated_options(xinference_models.ARGUMENT_SPEC, {"models": list(given)})["models"])
 
 
 def rows(options: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
@@ -118,7 +118,7 @@ def refuse(options: t.Mapping[str, t.Any]) -> None:
     rows(options["models"])
 
 
-def validated(spec: dict[str, t.Any], args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def validated_options(spec: dict[str, t.Any], args: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The options of a module.
 
     :raises ModelopsError: naming those that are none, and those of another type.
@@ -137,7 +137,7 @@ def validated(spec: dict[str, t.Any], args: t.Mapping[str, t.Any]) -> dict[str, 
 
 
 def _definitions(given: t.Sequence[t.Mapping[str, t.Any]]) -> Refusals:
-    options = validated(xinference_registration.ARGUMENT_SPEC, {"definitions": list(given)})
+    options = validated_options(xinference_registration.ARGUMENT_SPEC, {"definitions": list(given)})
     try:
         definitions.desired(options["definitions"])
     except ModelopsError as exc:

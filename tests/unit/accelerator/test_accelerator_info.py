@@ -210,7 +210,7 @@ def test_partitions_of_an_mi300x_are_one_card(read, tmp_path):
     ("version", "name"), [(90402, "gfx942"), (90010, "gfx90a"), (120001, "gfx1201"), (110501, "gfx1151"), (0, "")]
 )
 def test_the_llvm_target_of_a_version(version, name):
-    assert facts.amd.target(version) == name
+    assert facts.amd.gfx_name(version) == name
 
 
 NPU_910B = """\

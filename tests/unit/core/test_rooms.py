@@ -128,6 +128,14 @@ def test_hosts_get_nothing_that_only_the_controller_uses():
     assert sorted(shared - reached) == []
 
 
+def test_shared_files_import_no_room():
+    shared = [path for path in sources("module_utils") if path.parent.name == "module_utils"]
+    wrong = [
+        f"{path.name} imports {name}" for path in shared for name in imported(text(path)) if name.split(".")[1] in ROOMS
+    ]
+    assert shared and wrong == []
+
+
 def test_an_import_that_goes_up_is_found():
     [upward] = imported(f"from {PREFIX}module_utils._xinference.launching import launch")
     assert climbs("_xinference", "api", upward) and not climbs("_xinference", "draining", upward)

@@ -23,7 +23,7 @@ from servers.dify import PROFILES, DifyServer, Fault
 from servers.dify.server import EMAIL, PASSWORD
 
 from ansible_collections.modelops.inference.plugins.module_utils._dify.api.errors import Failure, advice, failure
-from ansible_collections.modelops.inference.plugins.module_utils._dify.api.releases import release_of
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.releases import rules_of
 
 ALL = tuple(PROFILES_IN_ORDER)
 PLUGINS = tuple(version for version in ALL if PROFILES[version].plugins)
@@ -381,7 +381,7 @@ def test_shapes(status, body, code, text):
 def test_a_plugin_that_fails_without_a_reason_was_most_often_refused_its_key(version, status, code, text):
     told = advice(
         Failure(status, code, text),
-        release_of(version),
+        rules_of(version),
         server_url="http://10.1.2.3:9997",
         model_uid="bge-m3",
         type="text-embedding",

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._address import is_loopback
-from ansible_collections.modelops.inference.plugins.module_utils._dify.api.releases import release_of
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.releases import rules_of
 from ansible_collections.modelops.inference.plugins.module_utils._dify.models import (
     declared_models,
     model_plan,
@@ -31,7 +31,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify.models.mo
 )
 from ansible_collections.modelops.inference.plugins.module_utils._dify.models.provider_models import full_name
 
-OLD, NEW = release_of("1.7.2"), release_of("1.9.2")
+OLD, NEW = rules_of("1.7.2"), rules_of("1.9.2")
 WANTED = DeclaredModel("chat", "llm", "http://10.1.2.3:9997", "qwen3", "sk-0123456789ab", credential_name="ours")
 STORED = {
     "server_url": "http://10.1.2.3:9997",
@@ -115,7 +115,7 @@ def test_no_stored_key_is_not_kept():
 
 def test_fields_that_an_old_provider_does_not_have():
     stored = {name: STORED[name] for name in ("server_url", "model_uid", "api_key")}
-    assert kinds(WANTED, ActualModel(stored, status="active"), release_of("0.9.0")) == (None, [])
+    assert kinds(WANTED, ActualModel(stored, status="active"), rules_of("0.9.0")) == (None, [])
 
 
 def test_create_or_attach():

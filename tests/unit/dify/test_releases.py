@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.modelops.inference.plugins.module_utils._dify.api.releases import release_of
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.releases import rules_of
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
 LONG = "langgenius/xinference/xinference"
@@ -36,7 +36,7 @@ LONG = "langgenius/xinference/xinference"
     ],
 )
 def test_rules_of_a_version(version, provider, named, cookies, encoded, verb, silent):
-    release = release_of(version)
+    release = rules_of(version)
     assert release.version == version
     assert release.provider == provider
     assert release.plugins == (provider == LONG)
@@ -53,27 +53,27 @@ def test_rules_of_a_version(version, provider, named, cookies, encoded, verb, si
     [("0.15.3", True), ("1.9.1", True), ("1.9.2", False), ("1.10.1-fix.1", False), ("1.11.0", True), ("1.16.0", True)],
 )
 def test_where_an_admin_key_works(version, usable):
-    assert release_of(version).admin_key is usable
+    assert rules_of(version).admin_key is usable
 
 
 @pytest.mark.parametrize(("version", "told"), [("0.15.3", False), ("1.3.1", False), ("1.4.0", True), ("1.16.0", True)])
 def test_where_dify_tells_the_latest_version_of_a_plugin(version, told):
-    assert release_of(version).latest_plugins is told
+    assert rules_of(version).latest_plugins is told
 
 
 @pytest.mark.parametrize("version", ["", "main", "nightly-1.9.2", "1", "1.9.2.3"])
 def test_what_is_no_version_is_refused(version):
     with pytest.raises(ModelopsError, match="not a version number"):
-        release_of(version)
+        rules_of(version)
 
 
 @pytest.mark.parametrize("version", ["2.0.0-beta.1", "v2.0.0-beta.2"])
 def test_a_preview_with_a_number_that_misleads_is_refused(version):
     """It was before 1.9.2, whose login it does not have."""
     with pytest.raises(ModelopsError, match=r"published as 1\.9\.0"):
-        release_of(version)
+        rules_of(version)
 
 
 def test_too_old_is_refused():
     with pytest.raises(ModelopsError, match=r"0\.3\.34 is too old"):
-        release_of("0.3.34")
+        rules_of("0.3.34")

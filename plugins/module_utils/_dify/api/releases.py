@@ -77,7 +77,7 @@ RULES: tuple[tuple[tuple[int, int, int], dict[str, t.Any]], ...] = (
 )
 
 
-def release_of(version: str) -> DifyRelease:
+def rules_of(version: str) -> DifyRelease:
     """The rules of a version such as "1.9.2", "1.10.1-fix.1" or "1.16.0-rc1"; a pre-release follows its release."""
     match = re.match(r"v?(\d+)\.(\d+)(?:\.(\d+))?(?![\d.])", version.strip())
     if not match:

@@ -20,7 +20,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._dify.api impor
 from ansible_collections.modelops.inference.plugins.module_utils._dify.api.errors import DifyError
 from ansible_collections.modelops.inference.plugins.module_utils._dify.api.login import AccountLogin
 from ansible_collections.modelops.inference.plugins.module_utils._dify.api.paths import API, CURRENT, PLUGIN_LIST
-from ansible_collections.modelops.inference.plugins.module_utils._dify.api.releases import DifyRelease, release_of
+from ansible_collections.modelops.inference.plugins.module_utils._dify.api.releases import DifyRelease, rules_of
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._session import (
     READ_VERBS,
@@ -190,7 +190,7 @@ class DifySession:
                 "This is not Dify's API, or a proxy before it removes headers. url is the address that the browser "
                 "opens Dify with, or that of its container api."
             )
-        self.release = release_of(version)
+        self.release = rules_of(version)
         found = errors.failure(answer)
         if found.code == "not_init_validated":
             raise ModelopsError(errors.not_initialised(self.url))

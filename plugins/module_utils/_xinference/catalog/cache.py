@@ -70,8 +70,8 @@ def entry(told: t.Mapping[str, t.Any]) -> CachedVersion:
 
 
 @dataclass(frozen=True)
-class User:
-    """Something that uses a model: a running, declared or kept one.
+class ModelUse:
+    """A use of a model: it runs, is declared, or is in the autostart.
 
     :param spec: format, size and quantization, None where any is meant.
     """
@@ -87,12 +87,12 @@ class User:
         )
 
 
-def users(
+def model_uses(
     running: t.Mapping[str, t.Mapping[str, t.Any]],
     instances: t.Mapping[str, t.Mapping[str, t.Any]],
     autostart: t.Mapping[str, t.Mapping[str, t.Any]],
     declared: t.Sequence[t.Mapping[str, t.Any]],
-) -> list[User]:
+) -> list[ModelUse]:
     """Everything that uses a model. Pure.
 
     :param running: rows of GET /v1/models.
@@ -101,21 +101,23 @@ def users(
     :param declared: models as xinference_models takes them.
     :raises ModelopsError: one of them is none.
     """
-    found = [User(f"{uid} runs", row["model_name"], engine_specs.spec_of(row)) for uid, row in running.items()]
+    found = [ModelUse(f"{uid} runs", row["model_name"], engine_specs.spec_of(row)) for uid, row in running.items()]
     found += [
-        User(f"{uid} is there", row["model_name"], {})
+        ModelUse(f"{uid} is there", row["model_name"], {})
         for uid, row in instances.items()
         if uid not in running and row["status"] not in ("ERROR", "TERMINATED")
     ]
     found += [
-        User(f"{uid} is in the autostart", row["launch"]["model_name"], engine_specs.spec_of(row["launch"]))
+        ModelUse(f"{uid} is in the autostart", row["launch"]["model_name"], engine_specs.spec_of(row["launch"]))
         for uid, row in autostart.items()
     ]
     for model in declared:
         if not model.get("uid"):
             raise ModelopsError("models: an item has no uid; it takes models as xinference_models does")
         if model.get("state") != "absent":
-            found.append(User(f"{model['uid']} is declared", model.get("name") or model["uid"], _declared_spec(model)))
+            found.append(
+                ModelUse(f"{model['uid']} is declared", model.get("name") or model["uid"], _declared_spec(model))
+            )
     return found
 
 
@@ -128,7 +130,7 @@ def _declared_spec(model: t.Mapping[str, t.Any]) -> dict[str, str | None]:
     }
 
 
-def judge(entries: t.Sequence[CachedVersion], using: t.Sequence[User], keep: t.Sequence[str]) -> None:
+def judge(entries: t.Sequence[CachedVersion], using: t.Sequence[ModelUse], keep: t.Sequence[str]) -> None:
     """Says of every entry why it stays, as far as that is known without its definition. Pure.
 
     :param keep: names of models, with * and ? for any characters.

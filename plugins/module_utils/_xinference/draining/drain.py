@@ -32,10 +32,10 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dra
     had,
     lacking,
     leftovers,
+    models_on,
     plan_of,
     refusals,
     row_of,
-    serving,
     unpinned,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import launch, outcomes
@@ -84,14 +84,14 @@ class Drain(DrainRun):
         worker, noted = self.settings.worker, record.had(self.settings.worker)
         self.leaving = set(record.drained) - {worker}
         short = set() if self.settings.returns else lacking(actual, noted, self.leaving)
-        wanted = serving(actual, worker, also=short)
+        served = models_on(actual, worker, also=short)
         grown = [record.had(other) for other in record.declared.had if other not in record.drained]
-        models_had = had(wanted, actual, worker, self.leaving, noted, grown)
+        models_had = had(served, actual, worker, self.leaving, noted, grown)
         goals = {uid: row["of"] for uid, row in models_had.items()}
         # What an earlier run stopped stays so.
         goals.update({uid: count for uid, count in record.drained.get(worker, {}).items() if not count})
-        found = self.read_cluster(wanted, actual)
-        moves = decide(actual, found, wanted, worker, goals, self.leaving, self.settings.returns) if wanted else []
+        found = self.read_cluster(served, actual)
+        moves = decide(actual, found, served, worker, goals, self.leaving, self.settings.returns) if served else []
         return moves, goals, models_had
 
     def _refuse(self, moves: t.Sequence[Move], result: t.Mapping[str, t.Any]) -> None:

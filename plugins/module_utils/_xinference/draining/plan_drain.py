@@ -107,7 +107,7 @@ def _launch_of(uid: str, actual: server_state.ServerState) -> t.Mapping[str, t.A
     return {**{key: row[key] for key in server_state.REPORTED.values() if row.get(key) is not None}, "model_uid": uid}
 
 
-def serving(actual: server_state.ServerState, worker: str, also: t.Container[str] = ()) -> dict[str, models.Model]:
+def models_on(actual: server_state.ServerState, worker: str, also: t.Container[str] = ()) -> dict[str, models.Model]:
     """UID -> model of what runs on a worker.  :param also: UIDs of further models."""
     return {
         uid: model_of(uid, actual)

@@ -33,7 +33,7 @@ VLLM_SHARE, WEMM_SHARE = 0.90, 0.60
 FREE_SHARES = {"sglang": ((16, 0.79), (8, 0.81), (4, 0.85), (2, 0.87), (1, 0.88)), "trt-llm": ((1, 0.90),)}
 
 
-def serving(model_type: str) -> list[str]:
+def engines_of(model_type: str) -> list[str]:
     """The engines of a type of model."""
     others = ("sentence_transformers", "flag")
     return [

@@ -196,7 +196,7 @@ def impossible(required: Requirements, cluster: Cluster) -> list[str]:
     model_format = options["format"]
     formats = engines.FORMATS.get(engine)
     if formats and model_format and model_format not in formats:
-        readers = [name for name in engines.serving(model.type) if model_format in engines.FORMATS[name]]
+        readers = [name for name in engines.engines_of(model.type) if model_format in engines.FORMATS[name]]
         problems.append(
             f"{label} cannot read format {model_format}, only {', '.join(formats)}; "
             f"{model_format} is read by {', '.join(readers) or 'no engine of this type'}"
