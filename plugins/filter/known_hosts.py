@@ -9,7 +9,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.modelops.inference.plugins.plugin_utils import _command_line
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import selection
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import amounts, selection
 
 DOCUMENTATION = r"""
 name: known_hosts
@@ -36,6 +36,10 @@ options:
     description: Name of the playbook of this collection that runs on these hosts.
     type: str
     default: ""
+  serial:
+    description: Value of C(xinference_serial). The filter rejects one that is no number of hosts and no percentage of them.
+    type: raw
+    default: 100%
 """
 
 EXAMPLES = r"""
@@ -51,9 +55,9 @@ _value:
 """
 
 
-def known_hosts(pattern: str | t.Iterable[str], groups: selection.Groups, playbook: str = "") -> str:
+def known_hosts(pattern: t.Any, groups: selection.Groups, playbook: str = "", serial: t.Any = "100%") -> str:
     text = selection.pattern(pattern, groups)
-    wrong = _command_line.refusal(text, groups, playbook)
+    wrong = next(amounts.batches("xinference_serial", serial), "") or _command_line.refusal(text, groups, playbook)
     if wrong:
         raise AnsibleFilterError(wrong)
     return text

@@ -44,18 +44,22 @@ def refusals(settings: Settings, names: t.Container[str]) -> Refusals:
     if isinstance(percent, (int, float)) and not 0 <= percent <= 100:
         yield f"xinference_max_fail_percentage must be between 0 and 100 (it is {percent})."
     for name in _BATCHES:
-        given = settings.get(name) if name in names else None
-        for batch in given if isinstance(given, list) else [given]:
-            if isinstance(batch, (str, int)) and not re.fullmatch(
-                r"[1-9][0-9]*|(100|[1-9][0-9]?)(\.[0-9]+)?%", str(batch).strip()
-            ):
-                yield f"{name} must be a number of hosts or percent of them, such as 2 or 25% (it is '{batch}')."
+        yield from batches(name, settings.get(name) if name in names else None)
     size = settings.get("xinference_memory_max") if "xinference_memory_max" in names else None
     if isinstance(size, str) and size and not _is_size(size):
         yield f"xinference_memory_max must be a size as systemd writes it, such as 64G or 80% (it is '{size}')."
     timeout = (settings.get("xinference_index") or {}).get("timeout") if "xinference_index" in names else None
     if isinstance(timeout, int) and timeout < 1:
         yield f"xinference_index, timeout must be at least 1 (it is {timeout})."
+
+
+def batches(name: str, given: t.Any) -> Refusals:
+    """Of a variable that says how many hosts are taken at a time."""
+    for batch in given if isinstance(given, list) else [given]:
+        if isinstance(batch, (str, int)) and not re.fullmatch(
+            r"[1-9][0-9]*|(100|[1-9][0-9]?)(\.[0-9]+)?%", str(batch).strip()
+        ):
+            yield f"{name} must be a number of hosts or percent of them, such as 2 or 25% (it is '{batch}')."
 
 
 def _is_size(text: str) -> bool:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import time
@@ -112,6 +113,15 @@ def test_a_wrong_variable_is_refused_of_every_host_before_the_first_is_drained(p
         assert f"xinference_drain_force must be true or false, not '{host}' (the default is false)." in said
     status, said = play("drain", "-e", "xinference_drain_hosts=gpu2,gpu1")
     assert status and "gpu1 (cluster default): the host is no worker of a cluster" in said and not server.requests, said
+
+
+def test_an_unreachable_worker_keeps_the_others_from_being_begun(play, server, tmp_path):
+    away = json.dumps({"ansible_connection": "{{ 'ssh' if inventory_hostname == 'gpu3' else 'local' }}"})
+    for name in ("drain", "decommission"):
+        status, said = play(name, "--limit", "gpu2,gpu3", "-e", away)
+        assert status and "fatal: [gpu3]: UNREACHABLE!" in said and "changed: [" not in said, said
+        assert "TASK [Drain the worker]" not in said and (tmp_path / "host2" / "current").exists()
+    assert not server.requests
 
 
 def test_a_worker_is_drained_once_and_comes_back(play, server, marker, leaves):

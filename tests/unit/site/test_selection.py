@@ -161,4 +161,12 @@ def test_only_the_playbook_of_the_command_line_refuses(said):
 def test_the_first_play_of_each_playbook_refuses():
     for name in PLAYBOOKS:
         first = yaml.safe_load((ROOT / "playbooks" / f"{name}.yml").read_text())[0]
-        assert f"modelops.inference.known_hosts(groups, '{name}')" in first["hosts"]
+        assert f"modelops.inference.known_hosts(groups, '{name}'" in first["hosts"]
+
+
+@pytest.mark.parametrize("serial", ["abc", '[1,"100%"]', "0", [1, "200%"]])
+def test_a_number_of_hosts_that_is_none_is_refused(serial):
+    """Ansible ends with "Unexpected Exception, this is probably a bug"."""
+    with pytest.raises(AnsibleFilterError, match="^xinference_serial must be a number of hosts or percent of them"):
+        known_hosts(EVERY, GROUPS, "site", serial=serial)
+    assert known_hosts("a2", GROUPS, "site", serial=[1, "25%"]) == known_hosts("a2", GROUPS, serial=2) == "a2"

@@ -257,7 +257,7 @@ def refuse_unknown(
             return
         raise ModelopsError(
             f"{requirements[0]} is not at hand ({' '.join(exc.output.split())}). Correct xinference_version, or take an index that has it "
-            "(xinference_index): a mirror may lack the newest release. Nothing was changed."
+            "(xinference_index): a mirror may lack the newest release."
         ) from exc
 
 
