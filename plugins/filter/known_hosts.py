@@ -6,10 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.errors import AnsibleFilterError
-
-from ansible_collections.modelops.inference.plugins.plugin_utils import _command_line
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import amounts, selection
+from ansible_collections.modelops.inference.plugins.plugin_utils._command_line import known_hosts
 
 DOCUMENTATION = r"""
 name: known_hosts
@@ -53,14 +50,6 @@ _value:
   type: str
   sample: gpu02,gpu03
 """
-
-
-def known_hosts(pattern: t.Any, groups: selection.Groups, playbook: str = "", serial: t.Any = "100%") -> str:
-    text = selection.pattern(pattern, groups)
-    wrong = next(amounts.batches("xinference_serial", serial), "") or _command_line.refusal(text, groups, playbook)
-    if wrong:
-        raise AnsibleFilterError(wrong)
-    return text
 
 
 class FilterModule:

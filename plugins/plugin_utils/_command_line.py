@@ -7,14 +7,25 @@
 from __future__ import annotations
 
 import os
+import typing as t
 
 from ansible import constants, context
+from ansible.errors import AnsibleFilterError
 from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible.parsing.dataloader import DataLoader
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._site import selection
+from ansible_collections.modelops.inference.plugins.plugin_utils._site import amounts, selection
 
 _ROOT = os.path.realpath(os.path.join(os.path.dirname(os.path.realpath(__file__)), *[os.pardir] * 2))
+
+
+def known_hosts(pattern: t.Any, groups: selection.Groups, playbook: str = "", serial: t.Any = "100%") -> str:
+    """The filter known_hosts."""
+    text = selection.pattern(pattern, groups)
+    wrong = next(amounts.batches("xinference_serial", serial), "") or refusal(text, groups, playbook)
+    if wrong:
+        raise AnsibleFilterError(wrong)
+    return text
 
 
 def refusal(text: str, groups: selection.Groups, playbook: str) -> str:

@@ -33,7 +33,7 @@ MOST = {
     "private variables": 2,  # 40
     "private variables that others read": 0,  # 0
     "public filters": 2,  # 3
-    "lines": 3249,  # 5,000
+    "lines": 3243,  # 5,000
     "files with a single task": 0,  # 0
 }
 #: Files with a single task that is nowhere better, by reason.
