@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import shlex
 import typing as t
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.reconciler import program
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Host
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.network import loopback
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.templates import render
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.templates import confinement, for_manager, render
 
 
 @dataclass(frozen=True)
@@ -83,8 +82,8 @@ def _unit(host: Host) -> str:
             "models",
             "reconcile.conf.j2",
             {
-                "command": _for_manager(line),
-                "log": _for_manager(f"{host.directory}/supervisor/{host.service}-reconcile.log"),
+                "command": for_manager(line),
+                "log": for_manager(f"{host.directory}/supervisor/{host.service}-reconcile.log"),
                 "service": host.service,
                 "user": host.user,
             },
@@ -94,10 +93,10 @@ def _unit(host: Host) -> str:
         "models",
         "reconcile.service.j2",
         {
-            "cluster": _for_manager(host.cluster),
-            "command": _for_manager(command(host)),
+            "cluster": for_manager(host.cluster),
+            "command": for_manager(command(host)),
             "group": host.value("xinference_group"),
-            "hardening": _confinement(host) if system and host.value("xinference_hardening") else {},
+            "hardening": _confined(host) if system and host.value("xinference_hardening") else {},
             "service": host.service,
             "user": host.value("xinference_user") if system else "",
         },
@@ -108,23 +107,14 @@ def _timer(host: Host) -> str | None:
     if not host.systemd:
         return None
     interval = host.value("models_reconcile_interval")
-    values = {"cluster": _for_manager(host.cluster), "interval": interval, "service": host.service}
+    values = {"cluster": for_manager(host.cluster), "interval": interval, "service": host.service}
     return render("models", "reconcile.timer.j2", values)
 
 
-def _confinement(host: Host) -> dict[str, t.Any]:
-    """Paths that systemd hides, links resolved, because it confines by their targets."""
+def _confined(host: Host) -> dict[str, t.Any]:
     metrics = str(host.value("models_reconcile_metrics_dir"))
-    named = [host.directory, metrics]
-    read = [*named, *(to for path, to in host.found["resolved"].items() if path in named)]
     return {
-        "home": "read-only" if any(re.match("/(home|root)/", path) for path in read) else "yes",
-        "tmp": "no" if any(re.match("/(var/)?tmp/", path) for path in read) else "yes",
-        "writes": _for_manager(" ".join([f"{host.directory}/reconciler", *([metrics] if metrics else [])])),
+        **confinement([host.directory, metrics], host.found["resolved"]),
+        "writes": for_manager(" ".join([f"{host.directory}/reconciler", *([metrics] if metrics else [])])),
         "loopback": loopback(str(host.value("xinference_host"))),
     }
-
-
-def _for_manager(text: str) -> str:
-    """A text in which systemd and supervisord replace nothing."""
-    return text.replace("%", "%%")

@@ -17,7 +17,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.release.c
 from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import INHERITED
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import LOCAL, SUPERVISOR, WORKER, Host
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import HostRelease
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.templates import render
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.templates import confinement, for_manager, render
 
 # Variables by which the hubs' own clients are told of a mirror and a token.
 _HUBS = {
@@ -180,7 +180,7 @@ def command(host: Host) -> str:
 
 def _unit(host: Host) -> str:
     if not host.systemd:
-        return render("xinference", "supervisord.conf.j2", _for_manager(_supervisord(host)))
+        return render("xinference", "supervisord.conf.j2", _values_for_manager(_supervisord(host)))
     system, value = host.found["service"]["scope"] == "system", host.value
     user = value("xinference_user") if system else ""
     hardening = bool(value("xinference_hardening")) and system
@@ -191,7 +191,7 @@ def _unit(host: Host) -> str:
         "environment": host.etc("env"),
         "group": value("xinference_group"),
         "groups": " ".join(groups(host)) if user else "",
-        "hardening": _confinement(host) if hardening else {},
+        "hardening": _confined(host) if hardening else {},
         "home": host.home,
         "limit_nofile": value("xinference_limit_nofile"),
         "log": host.log,
@@ -204,7 +204,7 @@ def _unit(host: Host) -> str:
         "target": "multi-user.target" if system else "default.target",
         "user": user,
     }
-    return render("xinference", "systemd.service.j2", _for_manager(values))
+    return render("xinference", "systemd.service.j2", _values_for_manager(values))
 
 
 def _supervisord(host: Host) -> dict[str, t.Any]:
@@ -220,20 +220,15 @@ def _supervisord(host: Host) -> dict[str, t.Any]:
     }
 
 
-def _confinement(host: Host) -> dict[str, str]:
-    """Paths that systemd hides, links resolved, because it confines by their targets."""
-    named = [host.directory, host.home, host.value("xinference_models_dir")]
-    named += [str(model.get("path") or "") for model in host.declared]
-    read = [*named, *(to for path, to in host.found["resolved"].items() if path in named)]
-    return {
-        "home": "read-only" if any(re.match("/(home|root)/", path) for path in read) else "yes",
-        "tmp": "no" if any(re.match("/(var/)?tmp/", path) for path in read) else "yes",
-    }
+def _confined(host: Host) -> dict[str, str]:
+    paths = [host.directory, host.home, host.value("xinference_models_dir")]
+    paths += [str(model.get("path") or "") for model in host.declared]
+    return confinement(paths, host.found["resolved"])
 
 
-def _for_manager(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def _values_for_manager(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Values of which systemd and supervisord replace nothing."""
-    return {name: value.replace("%", "%%") if isinstance(value, str) else value for name, value in values.items()}
+    return {name: for_manager(value) if isinstance(value, str) else value for name, value in values.items()}
 
 
 def groups(host: Host) -> list[str]:

@@ -179,7 +179,7 @@ def _service(plan: HostPlan, run: Run) -> Call:
             "files": [dataclasses.asdict(file) for file in service.files],
             "config": service.config,
             "host": host.bind,
-            "port": host.listens if steps_upgrade.comes_back(host, run) else host.waits_for,
+            "port": host.listens if steps_upgrade.is_restarted_worker(host, run) else host.waits_for,
             "listens": host.listens,
             "timeout": host.value("xinference_start_timeout"),
             "supervisor": SUPERVISOR,

@@ -186,7 +186,7 @@ def serves_with(plan: HostPlan, run: Run) -> Call:
     return Call("", says=lambda result: f"{plan.host.who} serves with {plan.release.id}.")
 
 
-def comes_back(host: Host, run: Run) -> bool:
+def is_restarted_worker(host: Host, run: Run) -> bool:
     """Whether the host is a worker that a playbook stopped, whose supervisor answers. A return may find that it does not."""
     return host.part == WORKER and bool(run.result("xinference_change")) and not run.result("xinference_return")
 

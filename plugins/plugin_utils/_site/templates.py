@@ -10,6 +10,7 @@ What loads this module does so once, and Ansible's workers, one a host, find the
 from __future__ import annotations
 
 import os
+import re
 import typing as t
 
 import jinja2
@@ -38,3 +39,20 @@ _TEMPLATES = {
 
 def render(role: str, name: str, values: t.Mapping[str, t.Any]) -> str:
     return _TEMPLATES[role, name].render(values)
+
+
+def for_manager(text: str) -> str:
+    """A text in which systemd and supervisord replace nothing."""
+    return text.replace("%", "%%")
+
+
+def confinement(paths: t.Sequence[str], resolved: t.Mapping[str, str]) -> dict[str, str]:
+    """How systemd hides /home and /tmp from a service that reads these paths.
+
+    :param resolved: targets of links, by which systemd confines.
+    """
+    read = [*paths, *(target for path, target in resolved.items() if path in paths)]
+    return {
+        "home": "read-only" if any(re.match("/(home|root)/", path) for path in read) else "yes",
+        "tmp": "no" if any(re.match("/(var/)?tmp/", path) for path in read) else "yes",
+    }

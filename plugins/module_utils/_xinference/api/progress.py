@@ -56,7 +56,7 @@ def complete(instance: t.Mapping[str, t.Any]) -> bool:
     return not any(row.get("status") in ("CREATING", "LOADING") for row in rows)
 
 
-def comes_back(instance: t.Mapping[str, t.Any]) -> bool:
+def restarts_by_itself(instance: t.Mapping[str, t.Any]) -> bool:
     """Whether an instance in ERROR is one whose process died, and which its worker makes anew by itself.
 
     One replica is TERMINATING then, without a reason, for as long as a load takes (seen on 4.1.0). Ending the model meanwhile

@@ -75,7 +75,7 @@ class ServerState:
         if status in ("CREATING", "LOADING", "UPDATING"):
             return "loading"
         if status == "ERROR" and uid not in self.gone:
-            return "loading" if progress.comes_back(instance) else "failed"
+            return "loading" if progress.restarts_by_itself(instance) else "failed"
         return "absent"
 
 

@@ -59,7 +59,7 @@ class Return:
     why: str = ""
 
 
-def comes_back(
+def return_of(
     actual: server_state.ServerState,
     found: cluster.Cluster,
     launches: list[models.Model],

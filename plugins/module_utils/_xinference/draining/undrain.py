@@ -32,7 +32,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dra
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.draining.plan_undrain import (
     Return,
     Trial,
-    comes_back,
+    return_of,
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.launching import (
     launch,
@@ -95,7 +95,7 @@ class Undrain(DrainRun):
         live = [uid for uid in noted if server_state.replicas(actual.instances.get(uid) or {})]
         wanted = {uid: model_of(uid, actual) for uid in live if actual.state(uid) in ("ready", "loading")}
         found = self.read_cluster(wanted, actual)
-        return actual, comes_back(actual, found, back, wanted, worker, noted, record.left(worker))
+        return actual, return_of(actual, found, back, wanted, worker, noted, record.left(worker))
 
     def _refuse_taken_out(self) -> None:
         """Of a worker that never left: replicas that get no requests any more keep new ones from their numbers."""

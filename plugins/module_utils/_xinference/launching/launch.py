@@ -248,7 +248,7 @@ class Work:
                 return
             outcome.phase, outcome.seconds = READY, round(passed, 1)
             self._say(outcome, f"{outcome.uid}  ready after {progress.duration(passed)}")
-        elif status == "ERROR" and not progress.comes_back(instance or {}):
+        elif status == "ERROR" and not progress.restarts_by_itself(instance or {}):
             why = progress.reason(instance or {}) or self._unexplained(instance or {})
             # The server forgets a failed launch by itself; another replica may still be loading.
             if self.client.presence(outcome.uid) != releases.UNKNOWN:
