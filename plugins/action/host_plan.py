@@ -100,8 +100,8 @@ class ActionModule(ActionBase):
         # Of a host that is removed the plan of its first part has all.
         others = [] if part or host.removed else host.parts[1:]
         parts = [host, *(variables.host(part, request, {}) for part in others)]
-        whole = self._accelerator(host, variables) if options["accelerator"] else None
-        found = self._read(host, reading.options(parts, options["log_lines"], whole), task_vars)
+        role_options = self._accelerator(host, variables) if options["accelerator"] else None
+        found = self._read(host, reading.options(parts, options["log_lines"], role_options), task_vars)
         return [dataclasses.replace(part, found=reading.of_part(found, part.part)) for part in parts]
 
     def _accelerator(self, host: Host, variables: Variables) -> dict[str, t.Any] | None:
@@ -123,7 +123,7 @@ class ActionModule(ActionBase):
         if bundles and reading.told_without(host):
             return {}
         try:
-            return reading.own(self._execute_module(reading.MODULE, asked, task_vars=task_vars), asked)
+            return reading.without_plan(self._execute_module(reading.MODULE, asked, task_vars=task_vars), asked)
         except AnsibleConnectionFailure as exc:
             if not bundles:
                 raise

@@ -17,12 +17,12 @@ _OF_CONTROLLER = ("plan", "changes", "declared")
 
 
 def options(
-    parts: t.Sequence[Host], log_lines: int = 0, whole: t.Mapping[str, t.Any] | None = None
+    parts: t.Sequence[Host], log_lines: int = 0, role_options: t.Mapping[str, t.Any] | None = None
 ) -> dict[str, t.Any]:
     """
     :param parts: of the host, of which the reading tells: one, or a supervisor and its own worker.
     :param log_lines: of the service's log.
-    :param whole: options of the role accelerator, where the reading is its, too.
+    :param role_options: options of the role accelerator, where the reading is its, too.
     """
     host, *others = parts
     value, index = host.value, host.value("xinference_index") or {}
@@ -50,14 +50,14 @@ def options(
             else "",
             *(str(model.get("path") or "") for model in host.declared),
         ],
-        "accelerator": accelerator(host) if whole is None else dict(whole),
+        "accelerator": accelerator(host) if role_options is None else dict(role_options),
         "log_lines": log_lines,
         "co_located": next(({"service": part.service, "port": part.listens} for part in others), None),
         **_firewall(host),
     }
 
 
-def own(found: t.Mapping[str, t.Any], asked: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def without_plan(found: t.Mapping[str, t.Any], asked: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """The result of the module without a plan: by one that the host made steps would run on a machine that it chooses (delegate_to).
 
     :param asked: options of the module.
@@ -94,8 +94,8 @@ def told_without(host: Host) -> bool:
 
 
 def _files(host: Host) -> list[str]:
-    own = [host.etc(name) for name in ("env", "sh", "drained", "upgrading")]
-    return [*own, host.auth_config, host.reconciler_password, host.reconciler, host.uv_config]
+    files = [host.etc(name) for name in ("env", "sh", "drained", "upgrading")]
+    return [*files, host.auth_config, host.reconciler_password, host.reconciler, host.uv_config]
 
 
 def directories(host: Host) -> list[dict[str, t.Any]]:

@@ -342,8 +342,8 @@ def test_a_host_makes_no_plan_of_itself(host):
     forged = {"api": {"host": "localhost"}}
     said = {"plan": forged, "changes": True, "declared": forged, "co_located": {"plan": forged, "port": {}}, "gpus": []}
     parts = [host({}, part, parts=["supervisor", "worker"]) for part in ("supervisor", "worker")]
-    assert reading.own(said, reading.options(parts)) == {"gpus": [], "co_located": {"port": {}}}
-    assert reading.own(said, reading.options(parts[1:])) == {"gpus": []}
+    assert reading.without_plan(said, reading.options(parts)) == {"gpus": [], "co_located": {"port": {}}}
+    assert reading.without_plan(said, reading.options(parts[1:])) == {"gpus": []}
 
 
 def test_a_worker_that_goes_or_is_drained_is_none_of_its_cluster(host):
