@@ -15,7 +15,6 @@ from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.plugin_utils import _run_files
 from ansible_collections.modelops.inference.plugins.plugin_utils._calls import CallingAction, merged, of_failure
-from ansible_collections.modelops.inference.plugins.plugin_utils._progress import progress
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import reading, release
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Run
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Request
@@ -44,11 +43,10 @@ class ActionModule(CallingAction):
             host = variables.host(found["plan"]["part"], Request.of(found["plan"]), found)
             _secrets.hide(*release.logins(host.settings))
             run, plan = Run(known, bool(self._task.check_mode), _run_files.random), HostPlan.of(host)
-            with progress(self._task, known):
-                if given["step"] in DIALOGUES:
-                    result = self.answered(DIALOGUES[given["step"]](plan, run), known)
-                else:
-                    result = merged(self.executed(calls(given["step"], plan, run, given["options"]), known))
+            if given["step"] in DIALOGUES:
+                result = self.answered(DIALOGUES[given["step"]](plan, run), known)
+            else:
+                result = merged(self.executed(calls(given["step"], plan, run, given["options"]), known))
         except ModelopsError as exc:
             raise AnsibleActionFail(_secrets.redacted(str(exc))) from exc
         result = _secrets.cleaned(result)

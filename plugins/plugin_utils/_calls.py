@@ -12,6 +12,7 @@ import typing as t
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
+from ansible_collections.modelops.inference.plugins.plugin_utils._progress import progress
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Dialogue
 
 Result = dict[str, t.Any]
@@ -29,7 +30,8 @@ class CallingAction(ActionBase):
         for call in calls:
             if failed and not call.always:
                 continue
-            result = self._executed(call, known)
+            with progress(self._task, known):
+                result = self._executed(call, known)
             if result.get("failed") and call.may_fail:
                 result["failed"] = False
             failed = failed or bool(result.get("failed"))
@@ -41,13 +43,14 @@ class CallingAction(ActionBase):
 
     def answered(self, dialogue: Dialogue, known: dict[str, t.Any]) -> Result:
         """The result of a dialogue, whose calls are executed one after the other."""
-        try:
-            call = next(dialogue)
-            while True:
-                time.sleep(call.delay)
-                call = dialogue.send(self._executed(call, known))
-        except StopIteration as stop:
-            return dict(stop.value)
+        with progress(self._task, known):
+            try:
+                call = next(dialogue)
+                while True:
+                    time.sleep(call.delay)
+                    call = dialogue.send(self._executed(call, known))
+            except StopIteration as stop:
+                return dict(stop.value)
 
     def _executed(self, call: Call, known: dict[str, t.Any]) -> Result:
         """The result of the module, by its own action where it has one. Its options are in no result."""
