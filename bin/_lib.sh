@@ -65,16 +65,19 @@ find_python() {
     echo "${found[0]}"
 }
 
+# stamp DIR REQUIREMENTS...: what an environment was made of, but the interpreter.
+stamp() {
+    echo "$1"
+    cat "${@:2}" | cksum
+}
+
 # make_venv DIR REQUIREMENTS... [VARIABLE PYTHON: the interpreter, where find_python should not choose]
 # Makes the environment; does nothing where it stands already. The stamp is written last: an environment without it is
 # half-made, one with another was made from other requirements, by another interpreter, or in another place.
 make_venv() {
     local dir=$1 stamp
     shift
-    stamp=$(
-        echo "$dir"
-        cat "$@" | cksum
-    )
+    stamp=$(stamp "$dir" "$@")
     if [[ $(cat "$dir/.stamp" 2>/dev/null) == "$stamp "* ]] &&
         [[ $(cat "$dir/.stamp") == "$stamp $("$dir/bin/python" -VV 2>/dev/null)" ]]; then
         return

@@ -69,6 +69,13 @@ def play(*words, cwd=None, **variables):
     return fork_server.run([Path(sys.executable).parent / "ansible-playbook", *words], env=env, cwd=cwd)
 
 
+def environment() -> dict[str, str]:
+    """Variables for the programs of Ansible, by which they find the collection that answers by run.py."""
+    env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORKS": "50", "NO_COLOR": "1"}
+    env.update(ANSIBLE_COLLECTIONS_PATH=str(_collections()), ANSIBLE_HOME=str(_collections() / "home"))
+    return {**env, **called_in_process(os.environ.get("ANSIBLE_CALLBACKS_ENABLED", ""))}
+
+
 class Hosts:
     """The hosts of an inventory, which have nothing yet but a service user, below a directory of their own.
 
@@ -77,9 +84,7 @@ class Hosts:
 
     def __init__(self, folder: Path, inventory: Path, gpus=()):
         self.folder, self.inventory = folder, inventory
-        self.env = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_FORKS": "50", "NO_COLOR": "1"}
-        self.env.update(ANSIBLE_COLLECTIONS_PATH=str(_collections()), ANSIBLE_HOME=str(_collections() / "home"))
-        self.env.update(called_in_process(os.environ.get("ANSIBLE_CALLBACKS_ENABLED", "")))
+        self.env = environment()
         found = json.loads(_found())
         for host, variables in self.listed["_meta"]["hostvars"].items():
             top = folder / "hosts" / host
@@ -121,7 +126,9 @@ class Hosts:
 
     def command(self, program, *words):
         """A program of Ansible on these hosts, with a playbook of the collection, say."""
-        words = [str(_collections() / COLLECTION / word) if word.endswith(".yml") else word for word in words]
+        words = [
+            str(_collections() / COLLECTION / word) if str(word).startswith("playbooks/") else word for word in words
+        ]
         extra = json.dumps({**HERE_INSTEAD, "emulated": str(self.folder)})
         return [Path(sys.executable).parent / program, "-i", self.inventory, *words, "-e", extra]
 

@@ -23,6 +23,8 @@ from pathlib import Path
 #: How variables begin that Ansible or Python reads as it starts.
 READ_AT_START = ("ANSIBLE_", "PYTHON", "HOME", "PATH", "LANG", "LC_")
 PROGRAMS = {"ansible-playbook": "ansible.cli.playbook", "ansible-inventory": "ansible.cli.inventory"}
+#: Those that few tests run: a fork imports them.
+MORE_PROGRAMS = {"ansible": "ansible.cli.adhoc", "ansible-doc": "ansible.cli.doc", "ansible-vault": "ansible.cli.vault"}
 #: What nearly every run loads beside these: plugins of ansible-core, and the collection.
 ANSIBLE = (
     "action.include_vars",
@@ -122,7 +124,7 @@ def _play(words, env, cwd, folder):
     atexit.unregister(path.cleanup_tmp_file)
     atexit.register(path.cleanup_tmp_file, constants.DEFAULT_LOCAL_TMP)
     sys.argv = words
-    sys.modules[PROGRAMS[Path(words[0]).name]].main(words)
+    importlib.import_module({**PROGRAMS, **MORE_PROGRAMS}[Path(words[0]).name]).main(words)
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def _host_info(given, work):
     # What other modules wrote is really there.
     files = {path: _file("") for path in given["files"] if os.path.isfile(path)}
     about = {"service": own, "services": units, "files": {**files, **host["files"]}, "weights": host["weights"]}
-    about["entries"] = os.listdir(given["path"])
+    about["entries"] = os.listdir(given["path"]) if os.path.isdir(given["path"]) else []
     about["bind"] = {"address": given["host"] or host["address"], "why_not": ""}
     about["port"] = _port(given["port"], own)
     if co_located:
@@ -108,6 +108,12 @@ def _release(given, work):
     found = _read(given["path"])["found"]
     made = {"releases": sorted({*found["releases"], given["id"]})}
     if given["activate"]:
+        # Steps call programs with it.
+        python = os.path.join(given["path"], "current", "bin", "python")
+        os.makedirs(os.path.dirname(python), exist_ok=True)
+        with open(python, "w", encoding="utf-8") as file:
+            file.write("#!/bin/sh\n")
+        os.chmod(python, 0o755)
         made.update(current=given["id"], previous=given["previous"] or found["current"])
     return {**_note(given["path"], found=made), "release": {}}
 
@@ -133,11 +139,34 @@ def _reconciler(given, work):
 
 
 def _weights(given, work):
+    if not given["base"]:
+        return {"weights": {}}
     source = work.__globals__["Source"]
     names = [source.of(each).name for each in given["sources"]]
     found = {name: {"path": "/weights", "directory": "/weights"} for name in names}
     told = _note(given["base"], weights=found)
     return {**told, "weights": _read(given["base"])["weights"]}
+
+
+def _bundle(given, work):
+    """A bundle for these hosts, of one wheel."""
+    of, wheel = work.__globals__, "wheels/emulated.whl"
+    of["make_directory"](os.path.join(given["path"], "wheels"))
+    with open(os.path.join(given["path"], wheel), "w", encoding="utf-8") as file:
+        file.write("emulated")
+    files = {wheel: of["bundle"].about(given["path"], wheel)}
+    about = {"declared": {}, "lock": wheel, "wheels": [wheel], "tools": [], "packages": {}}
+    made = {
+        "format": 1,
+        "weights": {name: {"files": []} for name in given["weights"]},
+        "dify": [],
+        "collection": "",
+        "files": files,
+    }
+    made["environments"] = [{**one, **about} for one in of["merged"](given["environments"])]
+    of["write_file"](os.path.join(given["path"], "SHA256SUMS"), of["bundle"].sums(files), 0o644)
+    of["write_file"](os.path.join(given["path"], "manifest.json"), json.dumps(made), 0o644)
+    return {"changed": True, "plan": ["+ emulated"], "files": 1, "bytes": 8}
 
 
 def _network(given, work):
@@ -196,6 +225,8 @@ def _dify_workspaces(given, work):
     return {"proofs": [], "workspaces": rows}
 
 
+#: These work on files below the host's directory, or ask a server that is there.
+REAL = ("accelerator_info", "accelerator_record", "xinference_capture_info", "xinference_directory")
 ANSWERS = {
     "xinference_host_info": _host_info,
     "xinference_network_info": _network,
@@ -204,6 +235,7 @@ ANSWERS = {
     "xinference_python_info": _python,
     "xinference_release": _release,
     "xinference_weights": _weights,
+    "xinference_bundle": _bundle,
     "xinference_bootstrap": _bootstrap,
     "xinference_service": _service,
     "xinference_reconciler": _reconciler,
@@ -228,7 +260,7 @@ def run(module, work):
     call = json.dumps([module._name.rpartition(".")[2], module.params])
     if "EMULATED_CALLS" in os.environ:
         _called(module, call, os.environ["EMULATED_CALLS"])
-    if module._name.endswith(("accelerator_info", "accelerator_record", "xinference_directory")):
+    if module._name.endswith(REAL):
         module.exit_json(**work(module))
     answer = ANSWERS.get(module._name.rpartition(".")[2], lambda given, work: {})
     module.exit_json(

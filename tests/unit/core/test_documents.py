@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import documented
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -22,7 +23,7 @@ LINK = re.compile(r"\[[^\]]*\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
 
 def prose(path):
     """A page without its code blocks."""
-    return re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    return documented.FENCED.sub("", path.read_text())
 
 
 def anchors(path):
@@ -97,8 +98,9 @@ def test_every_playbook_is_described():
 
 def commands(path):
     """Code blocks of a page without their comments."""
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```", path.read_text(), flags=re.MULTILINE | re.DOTALL)
-    return [(language, re.sub(r"[ \t]*#.*$", "", text, flags=re.MULTILINE)) for language, text in blocks]
+    return [
+        (block.language, re.sub(r"[ \t]*#.*$", "", block.text, flags=re.MULTILINE)) for block in documented.blocks(path)
+    ]
 
 
 def test_the_chinese_readme_has_the_same_commands():
