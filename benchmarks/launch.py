@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What launching models costs: by one call of xinference_models, and one after the other by Xinference's command line.
+"""The cost of launching models: by one call of xinference_models, and one after the other by Xinference's command line.
 
     python3 benchmarks/launch.py [--environment .venvs/xinference/releases/4.1.0] [--port 9995] [--models 2 4 8]
 

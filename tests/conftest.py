@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What all Python tests share: a module is run in-process through its main(), as Ansible would run it.
+"""Fixtures of all Python tests: a module runs in-process through its main(), as Ansible would run it.
 
 Tests run on the newest ansible-core. Those marked `each_core` run on each of the others, too: of every module, action plugin, role and
 playbook the smallest that would notice another release's argument parsing, check mode, action plugins or templates. Which ones a test

@@ -36,7 +36,7 @@ Counts = dict[str, dict[str, dict]]
 
 
 def ask(url: str, key: str, name: str) -> str:
-    """What went wrong; "" for an answer."""
+    """The failure of a request; "" for an answer."""
     uid = name.partition(" ")[0]
     path, body = QUESTIONS[uid]
     body, timeout = (LONG_BODY, LONG_TIMEOUT) if name == LONG else (body, TIMEOUT)

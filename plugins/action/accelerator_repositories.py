@@ -43,7 +43,7 @@ class ActionModule(ActionBase):
             return {**key, "url": source}
         if source not in declared:
             raise AnsibleActionFail(
-                f"{key['about']}: the host asks for {source}, which accelerator_repositories does not name."
+                f"{key['about']}: the host asks for {source}, which is not in accelerator_repositories."
             )
         path = os.path.expanduser(source)
         try:

@@ -105,7 +105,7 @@ class ActionModule(ActionBase):
         return [dataclasses.replace(part, found=reading.of_part(found, part.part)) for part in parts]
 
     def _accelerator(self, host: Host, variables: Variables) -> dict[str, t.Any] | None:
-        """Options of role accelerator, where it brings something about: a supervisor runs no model."""
+        """Options of role accelerator if it applies: a supervisor runs no model."""
         if host.parts == [SUPERVISOR]:
             return None
         controller = accelerator.controller_boot_id()
@@ -140,7 +140,7 @@ class ActionModule(ActionBase):
 
 
 def _request(variables: Variables, options: t.Mapping[str, t.Any]) -> Request:
-    """What the play asks of the host, or what the playbook asked at its beginning."""
+    """The request of the play for the host, or the request recorded at the playbook's beginning."""
     asked = variables.given.get("xinference_upgrade_request") or {}
     step, kept = options["step"] or asked.get("step") or "other", options["release"] or asked.get("release") or ""
     return Request(step, kept, options["built"])
@@ -172,6 +172,6 @@ def _told(plans: t.Sequence[HostPlan]) -> dict[str, t.Any]:
 
 
 def _declared(host: Host) -> dict[str, t.Any] | None:
-    """What the cluster declares, for role dify, where the play has role models."""
+    """The declared models of the cluster, for role dify, if the play has role models."""
     known = host.request.step == "site" and host.settings.has("models_reconcile")
     return dify.source(host.settings, [host.known_as, ""]) if known else None

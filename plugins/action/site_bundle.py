@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Gathers what the hosts of a play are installed from in one directory of the controller."""
+"""Builds a bundle with everything that the play's hosts install, in a directory of the controller."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writes what a server runs as an inventory file on the controller."""
+"""Writes a server's running models as an inventory file on the controller."""
 
 from __future__ import annotations
 

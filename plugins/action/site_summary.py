@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Shows what a run of site.yml did, what serves, and how a person reaches it."""
+"""Shows the summary of a run of site.yml: changes, serving models and their addresses."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Sends what a host lacks of a bundle on the controller, after it was compared with the bundle's manifest."""
+"""Copies the missing files of a bundle from the controller to a host, after a comparison with the manifest."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
 MODULE = "modelops.inference.xinference_network_info"
-# What happens here; the module takes and documents them with the others.
+# Options of the action plugin; the module documents them with its own.
 HERE = {"max_skew": {"type": "float", "default": 5}, "fail": {"type": "bool", "default": True}}
 
 
@@ -50,7 +50,7 @@ class ActionModule(ActionBase):
         if abs(offset) > max_skew + uncertainty:
             result["problems"].append(
                 f"{args['name']}: its clock is {abs(offset):.1f} s {'ahead of' if offset > 0 else 'behind'} the "
-                f"controller's, and the tokens of Xinference's API have a time in them. Keep both clocks right with NTP "
+                f"controller's, and Xinference's API tokens depend on the time. Synchronize both clocks with NTP "
                 f"(chrony, systemd-timesyncd), or raise max_skew ({max_skew:g} s)."
             )
         if result["problems"] and fail:

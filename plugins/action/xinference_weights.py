@@ -35,7 +35,9 @@ class ActionModule(Slices, Pieces, ActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         if self._task.async_val:
-            raise AnsibleActionFail(f"{self.MODULE} does not run with async: its progress could not be shown.")
+            raise AnsibleActionFail(
+                f"{self.MODULE} does not support async, because its progress could not be shown. Remove async."
+            )
         sources = self._task.args.get("sources")
         sources = sources if isinstance(sources, list) else []
         files = {source["file"] for source in sources if isinstance(source, dict) and source.get("file")}
@@ -49,7 +51,7 @@ class ActionModule(Slices, Pieces, ActionBase):
         )
 
     def _listing(self, file: str) -> dict[str, t.Any] | None:
-        """What a file or directory of the controller is made of; None where there is none.
+        """The size and files of a path on the controller; None for a missing path.
 
         :returns: {"total": bytes, "validator": changes with it, "files": [[path, bytes], ...] of a directory, else None}.
         """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where a server is, as others see it. Pure. Private to the collection."""
+"""Addresses of servers, as other hosts use them. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -43,14 +43,16 @@ def numeric(host: str) -> bool:
 
 
 def host_problem(host: str) -> str:
-    """What is wrong with a host, an IPv4 address or a name; empty where nothing is."""
+    """The problem of a host (an IPv4 address or a name); empty for none."""
     if numeric(host):
         try:
             address = ipaddress.IPv4Address(host)
         except ValueError:
-            return "is no IPv4 address; write one as four numbers, such as 10.1.2.3"
+            return "is not an IPv4 address; write four numbers, such as 10.1.2.3"
         # Of multicast, of no use yet, or everybody's.
-        return "is an IPv4 address that no host has; write its own" if int(address) >= _NOBODYS else ""
+        return (
+            "is an IPv4 address that no host can have; write the host's own address" if int(address) >= _NOBODYS else ""
+        )
     labels = (host[:-1] if host.endswith(".") else host).split(".")
     if len(host) > 253 or not all(re.fullmatch(r"(?!-)[A-Za-z0-9_-]{1,63}(?<!-)", label) for label in labels):
         return "is neither an IPv4 address nor a host name"
@@ -58,7 +60,7 @@ def host_problem(host: str) -> str:
 
 
 def url_problem(url: str) -> str:
-    """What is wrong with a server's URL (scheme, host and port, and nothing behind them); empty where nothing is.
+    """The problem of a server's URL (scheme, host and port, and nothing after them); empty for none.
 
     The text never holds the URL, which may hold a login.
     """
@@ -69,14 +71,14 @@ def url_problem(url: str) -> str:
     if parts.path.rstrip("/").endswith("/v1"):
         return "ends in /v1, which Dify adds itself; leave it out"
     if parts.path.strip("/") or parts.query or parts.fragment or "?" in url or "#" in url:
-        return "is not an address such as http://10.1.2.3:9997: leave out what stands behind the host and the port"
+        return "must be an address such as http://10.1.2.3:9997: remove everything after the port"
     return ""
 
 
 def address_problem(
     url: str, schemes: t.Sequence[str] = ("http", "https"), example: str = "https://host.example/path"
 ) -> str:
-    """What is wrong with scheme, host and port of a URL; empty where nothing is.
+    """The problem of a URL's scheme, host and port; empty for none.
 
     The text never holds the URL, which may hold a login.
 
@@ -84,13 +86,13 @@ def address_problem(
     """
     no_address = f"is not an address such as {example}"
     if re.search(r"[\s\x00-\x1f\x7f]", url):
-        return f"holds a blank or a line break, so it {no_address}"
+        return f"contains a space or a line break, so it {no_address}"
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
         host = host if host.isascii() else host.encode("idna").decode()
     except ValueError:  # a bracket that is not closed, a port that is none
-        return f"{no_address}: its host, or its port (1 to 65535), is none"
+        return f"{no_address}: its host or its port (1 to 65535) is invalid"
     if parts.scheme not in schemes or not re.match("[^:]*://", url):
         words = [f"{scheme}://" for scheme in schemes]
         return f"{no_address}: it must begin with {', '.join(words[:-1])}{' or ' * (len(words) > 1)}{words[-1]}"
@@ -104,15 +106,15 @@ def address_problem(
 
 
 def login_problem(url: str) -> str:
-    """That a server's URL has a login in it; empty where it has none."""
-    return "has a login in it, which everybody sees who sees the model in Dify. Leave it out" if "@" in url else ""
+    """The problem of a login in a server's URL; empty for none."""
+    return "contains a login, which everybody who sees the model in Dify can read. Remove it" if "@" in url else ""
 
 
 def _ipv6_problem(host: str) -> str:
     try:
         ipaddress.IPv6Address(host.partition("%")[0])
     except ValueError:
-        return "is no IPv6 address"
+        return "is not an IPv6 address"
     return ""
 
 

@@ -30,7 +30,7 @@ _LINKS, _LEVELS = 40, 100
 
 
 class Refused(PermissionError):
-    """What is there is not what it must be: a link, no regular file, a file of somebody else."""
+    """The path is not of the required kind: a link, not a regular file, or a file of another user."""
 
     def __init__(self, why: str, path: str):
         super().__init__(errno.EPERM, why, path)
@@ -77,7 +77,7 @@ class Directory:
             os.close(handle)
 
     def stat(self, name: str) -> os.stat_result | None:
-        """Of an entry itself; None where there is none."""
+        """The status of an entry itself; None for a missing one."""
         with contextlib.suppress(FileNotFoundError):
             return os.stat(name, dir_fd=self.handle, follow_symlinks=False)
         return None
@@ -90,7 +90,7 @@ class Directory:
         """Why an entry is not the file or the directory that it must be."""
         about = self.stat(name)
         if about is None or not stat.S_ISLNK(about.st_mode):
-            return f"it is no {wanted}"
+            return f"it is not a {wanted}"
         return f"it is a symbolic link in a directory of the user {self.owner[0]}, so it is not followed; name what it points to"
 
     def walk(self, levels: int = _LEVELS) -> t.Iterator[tuple[str, Directory, list[str]]]:
@@ -110,7 +110,7 @@ class Directory:
         """:raises Refused: it is a link, or no directory."""
         path = os.path.join(self.path, name)
         if name == ".." and not self.vouches(os.fstat(self.handle)):
-            raise Refused("it leads out of a directory of another user", path)
+            raise Refused("it points outside a directory of another user", path)
         try:
             handle = os.open(name, _PASS, dir_fd=self.handle)
         except OSError as exc:
@@ -155,7 +155,7 @@ class Directory:
         try:
             about = os.fstat(handle)
             if not stat.S_ISREG(about.st_mode):
-                raise Refused("it is no regular file", path)
+                raise Refused("it is not a regular file", path)
             if not (self._may_read(about) if owners is None else about.st_uid in owners):
                 raise Refused(f"it belongs to the user {about.st_uid}, who is not the directory's owner", path)
             return os.fdopen(handle, "rb")
@@ -289,7 +289,7 @@ class Directory:
 
 
 def make_directory(path: str, mode: int = 0o755, owner: tuple[int, int] | None = None, mend: bool = False) -> None:
-    """Makes a directory, and those above it that are missing, whatever the umask. Nothing else in the collection makes one
+    """Creates a directory and its missing parents, independent of the umask. Nothing else in the collection makes one
     that stays.
 
     Those above have mode 0755 and the owner of the directory that holds them.
@@ -348,12 +348,12 @@ def followed(path: str) -> t.BinaryIO:
     handle = os.open(path, _READ & ~os.O_NOFOLLOW)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise Refused("it is no regular file", path)
+        raise Refused("it is not a regular file", path)
     return os.fdopen(handle, "rb")
 
 
 def examine(path: str) -> os.stat_result:
-    """What is at a path.
+    """The entry at a path.
 
     :raises OSError: nothing, or a link is not followed there (Refused).
     """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a person does about a file system that takes nothing more, whoever met it. Private to the collection."""
+"""Advice for a full or read-only file system. Private to the collection."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def advice(text: str, places: t.Iterable[str] = (), here: bool = False) -> str:
     return (
         f"\nThe file system of {place} has {free / _GIB:.1f} of {total / _GIB:.1f} GiB{files} free. Make room there "
         f"(du -xh {_mount(place)} | sort -h | tail), or choose a larger one (xinference_dir, xinference_home, "
-        "xinference_models_dir), then run this again: it goes on with what is left."
+        "xinference_models_dir), then run this again: it continues with the rest."
     )
 
 

@@ -10,7 +10,7 @@ import typing as t
 
 
 class ModelopsError(Exception):
-    """A failure whose text names the thing, what was wrong and what to do next.
+    """A failure whose text names its subject, the problem and the fix.
 
     :param result: further keys for the module's result (a table of what happened, say).
     :ivar of_program: whether a program on this machine failed.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""JSON files that another user can write: read up to a bound, and held against what they must have. Private to the collection."""
+"""JSON files that another user can write: read up to a limit, and validated. Private to the collection."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def load(file: t.BinaryIO) -> t.Any:
     """
     content = file.read(LIMIT + 1)
     if len(content) > LIMIT:
-        raise ValueError(f"it has more than {LIMIT >> 20} MiB")
+        raise ValueError(f"it is larger than {LIMIT >> 20} MiB")
     try:
         return json.loads(content)
     except RecursionError as exc:
-        raise ValueError("its values are too deep in one another") from exc
+        raise ValueError("its values are nested too deeply") from exc
 
 
 def check(name: str, value: t.Any, *kinds: t.Any) -> t.Any:

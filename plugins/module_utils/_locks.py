@@ -50,7 +50,7 @@ def take(handle: int, path: str, timeout: float = WAIT, shared: bool = False) ->
 
 
 def holder(handle: int, path: str) -> tuple[str, str]:
-    """Who holds the lock on an open file, and the command that shows it."""
+    """The holder of the lock on an open file, and the command that shows it."""
     pid = _locker(os.fstat(handle).st_ino)
     name = _name(pid) if pid else ""
     return (f"{name} (process {pid})", f"ps -fp {pid}") if name else ("another process", f"fuser -v {path}")

@@ -52,7 +52,7 @@ def without_userinfo(text: str) -> str:
 
 
 def without_logins(text: str) -> str:
-    """The same, also without those in addresses that have lost their scheme: of what a person wrote."""
+    """The text without logins, also those in addresses without a scheme, for text that people wrote."""
     return _BARE_USERINFO.sub("********@", without_userinfo(text))
 
 
@@ -65,7 +65,7 @@ def tail(path: str | None, redact: t.Callable[[str], str] = str, choose: t.Calla
     lines = choose(text).splitlines()[-LINES:]
     if not lines:
         return ""
-    old = f", which was written last {age / 60:.0f} min ago" if age > _OLD else ""
+    old = f", last written {age / 60:.0f} min ago" if age > _OLD else ""
     return f"\nLast lines of {path}{old}:\n" + redact(redacted("\n".join(lines)))
 
 

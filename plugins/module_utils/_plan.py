@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The one difference object: what would change, why, as lines, as a diff. Private to the collection.
+"""The plan of changes with reasons, as lines and as a diff. Private to the collection.
 
 A plan is made by pure functions from the wanted and the actual state; apply() does only what the plan says, so
 check mode, diff mode and drift reports are the same plan not applied.
@@ -37,7 +37,7 @@ class Field:
 
 @dataclass
 class Change:
-    """One thing that differs.
+    """One change of one object.
 
     :param sign: "add", "change" or "remove".
     :param verb: what is done, in the user's words ("launch", "replace", "register", ...).

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The secrets that this process knows: kept out of every text that leaves it, in whatever form they are written there.
+"""The secrets that this process knows, hidden in every text that leaves it, in any form.
 
 An error text repeats a secret as a library wrote it: as a Python literal, in a URL, in JSON, in base64. So each is looked for in all
 of these. And what is given as a secret is put right, or refused, before anything is done with it. Private to the collection.
@@ -60,7 +60,7 @@ def decoded(content: bytes, where: str) -> str:
         return content.decode()
     except UnicodeDecodeError:
         pass  # that error has the content
-    raise ModelopsError(f"{where} is not UTF-8. Save it as UTF-8 text, with nothing but the secret in it.")
+    raise ModelopsError(f"{where} is not UTF-8. Save it as UTF-8 text, with only the secret in it.")
 
 
 def forget() -> None:
@@ -106,7 +106,7 @@ def _cleaned(value: t.Any, found: t.Sequence[str]) -> t.Any:
 
 
 def forms(secret: str) -> set[str]:
-    """How a secret may be written in a text: as it is, escaped once or twice, percent-encoded, as base64. Pure."""
+    """The forms of a secret in a text: as it is, escaped once or twice, percent-encoded, as base64. Pure."""
     found: set[str] = set()
     for plain in (secret, secret.strip()):
         if len(plain) < _SHORTEST:
@@ -119,7 +119,7 @@ def forms(secret: str) -> set[str]:
 
 
 def _escaped(text: str) -> set[str]:
-    """As a literal of Python and of JSON."""
+    """The secret as a literal of Python and of JSON."""
     data = text.encode("utf-8", "surrogatepass")
     literals = {repr(text)[1:-1], repr(data)[2:-1], json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]}
     # As a header, Python writes the bytes of Latin-1.
@@ -133,7 +133,7 @@ def _percent_encoded(text: str) -> set[str]:
 
 
 def _base64(text: str) -> set[str]:
-    """What of it stands in the base64 of a text that holds it, wherever it begins there ("user:password", say)."""
+    """The part of it that is in the base64 of any text around it, at any offset ("user:password", say)."""
     data = text.encode("utf-8", "surrogatepass")
     made = set()
     for before in range(3):
@@ -175,7 +175,7 @@ def header_value(value: t.Any, what: str) -> str:
     """
     if value is None or isinstance(value, (dict, list, tuple)):
         raise ModelopsError(
-            f"{what} has no value (it is {'null' if value is None else 'no text'}). Give one, or leave it out."
+            f"{what} has no value (it is {'null' if value is None else 'not text'}). Give one, or remove it."
         )
     text = str(value).strip()
     if not _HEADER_VALUE.fullmatch(text):
@@ -185,9 +185,9 @@ def header_value(value: t.Any, what: str) -> str:
             if not wrong
             else "it has a line break"
             if wrong in "\r\n"
-            else f"its character {text.index(wrong) + 1} is not one of ASCII that is printed"
+            else f"its character {text.index(wrong) + 1} is not a printable ASCII character"
         )
-        raise ModelopsError(f"{what} cannot be sent as a header of HTTP: {why}. See that it is stored as one line.")
+        raise ModelopsError(f"{what} cannot be sent as an HTTP header: {why}. Check that it is stored as one line.")
     return text
 
 
@@ -198,9 +198,7 @@ def headers(given: t.Mapping[str, t.Any], what: str) -> dict[str, str]:
     """
     for name in given:
         if not _HEADER_NAME.fullmatch(str(name)):
-            raise ModelopsError(
-                f"{what}: a header has a name that HTTP does not know (letters, digits and - make one)."
-            )
+            raise ModelopsError(f"{what}: a header has an invalid name (use letters, digits and -).")
     return {str(name): header_value(value, f"{what}: header {name}") for name, value in given.items()}
 
 
@@ -213,7 +211,7 @@ def without_login(url: str) -> str:
     login, at, address = url.rpartition("@")
     if at:
         raise ModelopsError(
-            f"the address '{HIDDEN}@{address}' has a login in it, which would not be sent. Leave it out, and give the login in the "
+            f"the address '{HIDDEN}@{address}' contains a login, which would not be sent. Remove it, and give the login in the "
             "options for it."
         )
     return url

@@ -61,7 +61,7 @@ class CheckModeViolation(ModelopsError):
     """A request that could change the server was about to be sent in check mode: a bug of ours."""
 
 
-# What types of content begin with that is no text.
+# Prefixes of content types that are not text.
 _BINARY = ("audio/", "image/", "video/", "application/octet-stream")
 
 
@@ -91,7 +91,7 @@ class Answer:
 
     @property
     def detail(self) -> str:
-        """What the server said, shortened: its own field where there is one, else the start of the text."""
+        """The server's message, shortened: its own field if present, else the start of the text."""
         if isinstance(self.json, dict):
             for key in ("detail", "message", "error"):
                 value = self.json.get(key)
@@ -223,12 +223,10 @@ class Session:
         elif isinstance(exc, kinds.ProxyError):
             text = f"the proxy on the way to {url} failed: {cause}"
         elif isinstance(exc, kinds.ConnectTimeout):
-            text = (
-                f"no connection to {url} within {self.timeout[0]} s. Is the address right, and does a firewall drop it?"
-            )
+            text = f"no connection to {url} within {self.timeout[0]} s. Check the address, and whether a firewall drops the connection."
         elif isinstance(exc, kinds.ReadTimeout):
             wait = timeout or self.timeout[1]
-            return TimedOut(f"{what}: {url} took the request and did not answer within {wait:g} s", sent=True)
+            return TimedOut(f"{what}: {url} accepted the request and did not answer within {wait:g} s", sent=True)
         else:
             refused = any(word in str(exc) for word in ("refused", "resolve", "Name or service"))
             return Unreachable(_secrets.redacted(f"{what}: {url} cannot be reached: {cause}"), sent=not refused)
@@ -242,7 +240,7 @@ class Session:
 
 
 def _login_of(url: str) -> list[str]:
-    """What of a URL nobody may read: its login, and the password of that as it is sent."""
+    """The secrets of a URL: its login, and its password as it is sent."""
     login, at, host = url.rpartition("@")
     login = login.rpartition("//")[2]
     return [login, unquote(login), unquote(login.partition(":")[2])] if at else []

@@ -211,7 +211,7 @@ plan:
           V(no_headers), V(not_packaged), V(secure_boot), V(in_use), V(held), V(dpkg_interrupted), V(package_broken), V(files_missing).
       type: list
       elements: dict
-      sample: [{code: in_use, text: "the driver must change, and cards are in use by python (4711): stop these first"}]
+      sample: [{code: in_use, text: "the driver must change, and cards are in use by python (4711): stop them first"}]
     warnings:
       description: Problems that do not prevent the plan, each with C(code) and C(text).
       type: list

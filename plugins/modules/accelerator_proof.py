@@ -117,12 +117,12 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     python = options["python"]
     if not os.access(python, os.X_OK):
         raise ModelopsError(
-            f"{python} is not there: install the environment first (role xinference), or name another one"
+            f"{python} does not exist: install the environment first (role xinference), or name another one"
         )
     text = shell.run(
         [python, "-c", compute_proof.PROGRAM, options["kind"], str(options["timeout"]), str(SIZE)],
         f"computing with {python}",
-        # What is compiled for a device goes nowhere: the user may have no home.
+        # Compiled kernels are not cached: the user may have no home.
         env={"PYTHONDONTWRITEBYTECODE": "1", "CUDA_CACHE_DISABLE": "1"},
         # The program ends itself; this is for one that does not even start.
         timeout=options["timeout"] + 30,
@@ -133,13 +133,13 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     problems = found.pop("problems")
     if problems:
         raise ModelopsError(
-            f"the {options['kind']} of this host is not proven: {'; '.join(problems)}. See nvidia-smi, rocm-smi or npu-smi and the "
-            f"kernel's log (dmesg), and whether {python} has the build of PyTorch that fits the driver",
+            f"the {options['kind']} of this host failed its verification: {'; '.join(problems)}. See nvidia-smi, rocm-smi or npu-smi and "
+            f"the kernel's log (dmesg), and whether {python} has the build of PyTorch that fits the driver",
             **found,
         )
     if found["taken"]:
         module.warn(
-            f"{', '.join(found['taken'])} could not be proven: programs have all of it. A run when it has room proves it"
+            f"{', '.join(found['taken'])} could not be verified, because programs use all of it. A later run verifies it when it has room"
         )
     elif options["record"] and not module.check_mode:
         _remember(options["record"], options["proves"])

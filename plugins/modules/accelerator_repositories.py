@@ -96,7 +96,7 @@ EXAMPLES = r"""
       - path: /etc/apt/sources.list.d/modelops-nvidia.sources
         content: "Types: deb\\nURIs: https://mirror.example.com/cuda/\\nSuites: /\\n"
         about: repository nvidia
-        advice: See that the host reaches it
+        advice: Check that the host reaches it
 """
 
 RETURN = r""" # """

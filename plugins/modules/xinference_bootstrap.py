@@ -109,7 +109,7 @@ ALPHABET = string.ascii_letters + string.digits
 OLD_KEY = re.compile(r"sk-[a-zA-Z0-9]{13}")
 KEY = re.compile(r"sk-[a-zA-Z0-9]{13,}")
 CLIENT_SCOPES = ["models:list", "models:read"]
-# What the reconciler does, in the words of 1.x and of 2.x.
+# The reconciler's permissions, in the words of 1.x and 2.x.
 RECONCILER_SCOPES = [
     "models:list",
     "models:start",
@@ -151,7 +151,7 @@ os.replace(draft, path)
 def make_plan(
     p: t.Mapping[str, t.Any], users: int | None, auth_config: t.Mapping[str, t.Any] | None, kept: t.Mapping[str, str]
 ) -> Plan:
-    """What to make. Pure.
+    """The users and keys to create. Pure.
 
     :param users: users in the server's database, None without one.  :param auth_config: the file, or None.
     :param kept: secrets kept on the host, by file name, and the reconciler's password.
@@ -174,10 +174,12 @@ def make_plan(
 def work(module: AnsibleModule) -> dict[str, t.Any]:
     p = module.params
     if p["password"] is not None and len(p["password"]) < 8:
-        raise ModelopsError("xinference_admin_password: the server wants at least 8 characters")
+        raise ModelopsError("xinference_admin_password must have at least 8 characters")
     form, length = (OLD_KEY, "exactly 13") if p["auth_config"] else (KEY, "at least 13")
     if p["client_key"] is not None and not form.fullmatch(p["client_key"]):
-        raise ModelopsError(f"xinference_client_key: this release wants 'sk-' followed by {length} letters or digits")
+        raise ModelopsError(
+            f"xinference_client_key must be 'sk-' followed by {length} letters or digits for this release"
+        )
     seen = _look(p)
     if seen.plan and not module.check_mode:
         make_directory(p["secrets"], 0o700, mend=True)
@@ -249,10 +251,10 @@ def _known(path: str) -> dict[str, t.Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError) as exc:
-        why = exc.strerror if isinstance(exc, OSError) else "it is no file of users that Xinference could read"
+        why = exc.strerror if isinstance(exc, OSError) else "it is not a file of users that Xinference can read"
         raise ModelopsError(
-            f"{path}, the server's file of users, cannot be read ({why}). Mend it, or remove it: then the next run makes administrator "
-            "and client key anew with the secrets that it kept, and other users and keys are lost."
+            f"{path}, the server's file of users, cannot be read ({why}). Repair or remove it: after a removal the next run creates "
+            "the administrator and the client key again from the stored secrets, and other users and keys are lost."
         ) from exc
 
 
@@ -278,7 +280,7 @@ def _has_reconciler(auth_config: t.Mapping[str, t.Any]) -> bool:
 
 
 def _reconciler(p: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """The reconciler's user; its password goes to its file, which belongs to whoever owns the directory."""
+    """The reconciler's user; its password goes to its file, which belongs to the directory's owner."""
     password = _random(24)
     with Directory.at(os.path.dirname(p["reconciler_password"])) as directory:
         directory.write(os.path.basename(p["reconciler_password"]), password + "\n", 0o600, directory.owner)

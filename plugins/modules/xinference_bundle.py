@@ -172,7 +172,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._plan import Pl
 
 
 def make_plan(before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any]) -> Plan:
-    """How a manifest differs from the one before. Pure."""
+    """The differences of a manifest from the previous one. Pure."""
     plan = Plan("bundle")
     old, new = before.get("files", {}), after["files"]
     for path, about in sorted(new.items()):
@@ -197,7 +197,7 @@ def merged(environments: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.
 
 
 def look(p: t.Mapping[str, t.Any], before: t.Mapping[str, t.Any], wrong: t.Mapping[str, str]) -> Plan:
-    """What a run would do, as far as that is known without an index. Pure.
+    """The changes of a run, as far as they are known without an index. Pure.
 
     :param wrong: files that are not as the manifest says, as bundle.wrong() returns them.
     """
@@ -302,7 +302,7 @@ def copy(directory: str, source: str) -> str:
     place = os.path.join(directory, path)
     if not os.path.isfile(source):
         raise ModelopsError(
-            f"the plugin file {source} is not on this machine. Name the one that dify_targets installs."
+            f"the plugin file {source} is not on this machine. Name the file that dify_targets installs."
         )
     make_directory(os.path.dirname(place))
     if os.path.realpath(source) != os.path.realpath(place):
@@ -331,7 +331,7 @@ def collect(directory: str, source: str, work: str) -> str:
 
 
 def contents(archive: str) -> bytes:
-    """The MANIFEST.json of a collection's archive; nothing of what is none."""
+    """The MANIFEST.json of a collection's archive; empty for other files."""
     try:
         with tarfile.open(archive) as found:
             return t.cast(t.IO[bytes], found.extractfile("MANIFEST.json")).read()
@@ -343,7 +343,7 @@ def pack(source: str, target: str) -> None:
     """An installed collection has the files of its archive, and the list of them."""
     about = json.loads(read_file(os.path.join(source, "MANIFEST.json")) or "{}").get("collection_info")
     if not about:
-        raise ModelopsError(f"{source} is no collection: it has neither galaxy.yml nor MANIFEST.json")
+        raise ModelopsError(f"{source} is not a collection: it has neither galaxy.yml nor MANIFEST.json")
     rows = json.loads(read_file(os.path.join(source, "FILES.json")) or "{}")["files"]
     name = f"{about['namespace']}-{about['name']}-{about['version']}.tar.gz"
     with tarfile.open(os.path.join(target, name), "w:gz") as archive:
@@ -352,7 +352,7 @@ def pack(source: str, target: str) -> None:
 
 
 def prune(directory: str, before: t.Mapping[str, t.Any], after: t.Mapping[str, t.Any]) -> None:
-    """Removes what the run before gathered and this one did not, and directories that are empty then."""
+    """Removes files of earlier runs that this run did not write, and empty directories."""
     for path in owned(before) - owned(after):
         place = os.path.join(directory, path)
         with contextlib.suppress(OSError):

@@ -170,7 +170,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         if p["bundle"] in str(exc):
             raise
         raise ModelopsError(
-            f"the bundle {p['bundle']} is not for this host: {exc}. Make it with the playbook bundle from this inventory."
+            f"the bundle {p['bundle']} does not fit this host: {exc}. Build it with the playbook bundle from this inventory."
         ) from exc
     files = {path: manifest["files"][path] for path in paths}
     wrong = {} if p["resume"] else bundle.wrong(where, files)
@@ -224,13 +224,13 @@ def interpreter(about: t.Mapping[str, t.Any], given: str) -> str:
         if bundle.minor(said.strip()) == wanted:
             return t.cast(str, path)
     raise ModelopsError(
-        f"it is for Python {wanted}, and this host has none ({platform.python_version()} is its own). Install it, or make the "
+        f"it is for Python {wanted}, which this host lacks ({platform.python_version()} is its own). Install it, or build the "
         "bundle for another (xinference_bundle_python), or with a Python (xinference_python_source: uv)"
     )
 
 
 def make_plan(where: str, files: t.Mapping[str, t.Mapping[str, t.Any]], lacking: t.Sequence[str]) -> Plan:
-    """What must come. Pure."""
+    """The files to copy. Pure."""
     plan = Plan("bundle")
     if lacking:
         count = f"{len(lacking)} file{'s' if len(lacking) > 1 else ''}"
@@ -248,7 +248,7 @@ def bring(
         taker.begin()
     elif p["piece"]:
         if digest(p["piece"]["path"]) != p["piece"]["sha256"]:
-            raise ModelopsError(f"{p['bundle']}: what came from the controller is not what it sent. Run again.")
+            raise ModelopsError(f"{p['bundle']}: the received data differs from the controller's. Run this again.")
         taker.take(p["piece"]["path"])
     if not taker.left:
         return None

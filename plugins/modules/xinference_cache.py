@@ -189,7 +189,7 @@ def _row(item: cache.CachedVersion) -> dict[str, t.Any]:
 
 
 def _total(entries: t.Sequence[cache.CachedVersion]) -> int | None:
-    """None where the server does not tell sizes. Files that two entries share count twice, as the server tells them."""
+    """The total size; None if the server reports no sizes. Files that two entries share count twice, as the server tells them."""
     sizes = [item.size for item in entries]
     return None if None in sizes else sum(size or 0 for size in sizes)
 

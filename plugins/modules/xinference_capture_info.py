@@ -142,7 +142,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         for note in notes:
             module.warn(f"{uid}: {note}")
     for uid, state in captured.unsettled.items():
-        module.warn(f"{uid} of {client.endpoint} is {state}, so it is not captured.")
+        module.warn(f"{uid} of {client.endpoint} is {state}, so it was not captured.")
     return {
         "changed": False,
         "version": client.version,

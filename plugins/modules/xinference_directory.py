@@ -99,7 +99,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
             else:
                 for left in _set(plan, path, mode, owner, p, module.check_mode):
                     module.warn(
-                        f"{left} was not handed over: it is not the directory's owner's. Give it to {p['owner']} or remove it."
+                        f"{left} was not handed over, because the directory's owner does not own it. Give it to {p['owner']} or remove it."
                     )
         except OSError as exc:
             raise ModelopsError(f"{exc.filename or path}: {exc.strerror}", **plan.result()) from exc
@@ -116,7 +116,7 @@ def _ids(p: t.Mapping[str, t.Any], check: bool) -> tuple[int, int] | None:
     except KeyError as exc:
         if check:
             return None
-        raise ModelopsError(f"there is no user {p['owner']}, or no group {p['group']}, on this host") from exc
+        raise ModelopsError(f"this host has no user {p['owner']} or no group {p['group']}") from exc
 
 
 def _remove(plan: Plan, path: str, check: bool) -> None:
@@ -133,7 +133,7 @@ def _remove(plan: Plan, path: str, check: bool) -> None:
 def _set(
     plan: Plan, path: str, mode: int | None, owner: tuple[int, int] | None, p: t.Mapping[str, t.Any], check: bool
 ) -> list[str]:
-    """Makes a directory as it must be; returns what of it was left."""
+    """Sets mode and owner of a directory; returns the entries that were left unchanged."""
     try:
         with Directory.at(path) as directory:
             now = stat.S_IMODE(os.fstat(directory.handle).st_mode)

@@ -190,7 +190,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
     p = module.params
     wrong = [f"{peer['name']}: {port}" for peer in p["peers"] for port in peer["ports"] if not 0 < port < 65536]
     if wrong:
-        raise ModelopsError(f"peers: no TCP port, which is 1 to 65535: {', '.join(wrong)}")
+        raise ModelopsError(f"peers: not a TCP port from 1 to 65535: {', '.join(wrong)}")
     seen = peers.look(p["name"] or "this host", p["address"], p["networks"], p["peers"], p["timeout"])
     targets = [(peer.meaning.address, port) for peer in seen.peers if peer.meaning.address for port in peer.ports]
     reached = network.rows_of(seen.peers, network.reach(targets, p["timeout"]))
@@ -230,7 +230,7 @@ def main() -> None:
                 ),
             ),
             timeout=dict(type="float", default=3),
-            # What the action plugin does with the result.
+            # Keys that the action plugin adds to the result.
             max_skew=dict(type="float", default=5),
             fail=dict(type="bool", default=True),
         ),

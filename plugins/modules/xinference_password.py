@@ -117,7 +117,7 @@ def work(module: t.Any) -> dict[str, t.Any]:
     shortest = authentication.for_rotation(client, p["ready_timeout"], "password").password_min_length
     given, path, user = p["new_password"] or None, p["path"], p["user"] or p["username"]
     if given and len(given) < shortest:
-        raise ModelopsError(f"new_password: {client.endpoint} takes none of less than {shortest} characters.")
+        raise ModelopsError(f"new_password: {client.endpoint} requires at least {shortest} characters.")
     with Store(p["remember"], writes=not module.check_mode).lock():
         if user == p["username"]:
             found = passwords.own(client, p["password"], path, given, shortest)

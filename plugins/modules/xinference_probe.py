@@ -186,7 +186,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
 
 def _length(uid: str, value: t.Any) -> int:
     if not str(value).isdigit() or not int(value):
-        raise ModelopsError(f"dimensions: {uid}: {value!r} is not the length of a vector, such as 384")
+        raise ModelopsError(f"dimensions: {uid}: {value!r} must be the length of a vector, such as 384")
     return int(value)
 
 
@@ -195,7 +195,9 @@ def _prove(
 ) -> proof.Proof:
     row = running.get(uid)
     if row is None:
-        return proof.Proof(uid, None, False, None, f"does not run; running are: {', '.join(sorted(running)) or 'none'}")
+        return proof.Proof(
+            uid, None, False, None, f"does not run; running models: {', '.join(sorted(running)) or 'none'}"
+        )
     if timeout is None:
         return proof.Proof(uid, "list", True, None, "is listed")
     return proof.prove(client, uid, row["model_type"], row.get("model_ability") or [], dimensions, timeout)

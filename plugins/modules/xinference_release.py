@@ -113,7 +113,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._plan import Fi
 def make_plan(
     wanted: str, complete: bool, drift: list[str], current: str | None, old: list[str], activate: bool
 ) -> Plan:
-    """What to build, activate and remove. Pure.
+    """The releases to build, activate and remove. Pure.
 
     :param complete: the release is there.  :param drift: how it differs from its lock file.
     :param current: release that ``current`` points at.  :param old: releases beyond the number to keep.
@@ -146,7 +146,7 @@ def converge(module: AnsibleModule) -> dict[str, t.Any]:
     complete = environments.record(directory) is not None
     if not p["build"] and not complete and not module.check_mode:
         kept = [name for name in sorted(_listing(releases)) if environments.record(os.path.join(releases, name))]
-        raise ModelopsError(f"release {p['id']} is not in {releases}; kept are: {', '.join(kept) or 'none'}")
+        raise ModelopsError(f"release {p['id']} is not in {releases}; available releases: {', '.join(kept) or 'none'}")
     there = complete or os.path.lexists(os.path.join(directory, environments.RECORD))
     drift = environments.drift(directory, p["index"].get("denied") or []) if there and p["build"] else []
     previous = release.pointed_at(os.path.join(p["path"], "previous"))

@@ -89,7 +89,7 @@ def work(module: t.Any) -> dict[str, t.Any]:
     if not releases.relaunches(client.version):
         raise ModelopsError(
             f"{client.endpoint} runs Xinference {client.version}, which cannot replace its own processes (4.1 can). Restart it: "
-            "ansible-playbook modelops.inference.restart, which keeps models where there is room on other workers."
+            "ansible-playbook modelops.inference.restart, which keeps models if other workers have room."
         )
     plan = Plan("server")
     for part in p["parts"]:
@@ -117,7 +117,7 @@ def reload(client: Client, part: str, timeout: float) -> dict[str, t.Any]:
             continue
     if operation["status"] == "failed":
         raise ModelopsError(
-            f"{client.endpoint}: the {part} was not replaced, the old one goes on: {operation.get('error')}"
+            f"{client.endpoint}: the {part} was not replaced, and the old one continues: {operation.get('error')}"
         )
     return dict({key: operation.get(key) for key in SHOWN}, seconds=round(time.monotonic() - began, 1))
 

@@ -180,7 +180,7 @@ def make_plan(
     timer: str | None = None,
     there: t.Mapping[str, t.Mapping[str, str]] | None = None,
 ) -> Plan:
-    """What to do with a service. Pure.
+    """The actions for a service. Pure.
 
     :param wanted: the module's options.  :param unit: its file as installed, or None.  :param timer: the timer's.
     :param files: text of each of the wanted files as it is, or None.
@@ -280,7 +280,7 @@ def work(module: AnsibleModule) -> dict[str, t.Any]:
         if starts and (p["listens"] or p["port"]):
             taken = _taken(manager, p["host"], p["listens"] or p["port"])
             if taken:
-                raise ModelopsError(f"service {p['name']} was not started, nothing was changed: {taken}")
+                raise ModelopsError(f"service {p['name']} was not started, and nothing was changed: {taken}")
         manager.mark()
         for change in plan:
             try:
@@ -380,7 +380,7 @@ def _wait(manager: service_manager.ServiceManager, host: str, port: int, timeout
 
 
 def _taken(manager: service_manager.ServiceManager, host: str, port: int) -> str:
-    """Who else has the port; "" where nobody has, or nobody can be seen to."""
+    """The other process on the port; "" for none or an invisible one."""
     end = time.monotonic() + _LETS_GO
     while True:
         found = probe.port(host, port, manager.state().pid)
@@ -388,14 +388,14 @@ def _taken(manager: service_manager.ServiceManager, host: str, port: int) -> str
             return ""
         if time.monotonic() > end:
             return (
-                f"port {port} of {host} is taken by {found['by']}. Stop that, or choose another port (xinference_port, of a worker "
+                f"port {port} of {host} is in use by {found['by']}. Stop it, or choose another port (xinference_port, or for a worker "
                 "xinference_worker_port)"
             )
         time.sleep(0.5)
 
 
 def _log(manager: service_manager.ServiceManager) -> str:
-    return f"The end of its log ({manager.commands()['log']}):\n{log.redacted(manager.log_tail())}"
+    return f"Last lines of its log ({manager.commands()['log']}):\n{log.redacted(manager.log_tail())}"
 
 
 def main() -> None:

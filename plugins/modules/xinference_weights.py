@@ -243,7 +243,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._plan import Fi
 def make_plan(
     sources: t.Mapping[str, Source], fetch: t.Sequence[str], remove: t.Mapping[str, int | None] | None = None
 ) -> Plan:
-    """What is missing and what is too much. Pure.
+    """The missing and the obsolete weights. Pure.
 
     :param fetch: names of the weights that are not there.
     :param remove: bytes by name of what nobody uses.
@@ -257,7 +257,7 @@ def make_plan(
 
 
 def begin(p: t.Mapping[str, t.Any], sources: t.Mapping[str, Source]) -> dict[str, t.Any]:
-    """What differs at the start of a run, however many executions it takes."""
+    """The differences at the start of a run, across all its executions."""
     found = weights.records(p["path"])
     names: list[str] = []
     if p["prune"]:
@@ -267,7 +267,7 @@ def begin(p: t.Mapping[str, t.Any], sources: t.Mapping[str, Source]) -> dict[str
 
 
 def look(p: t.Mapping[str, t.Any], sources: t.Mapping[str, Source], begun: t.Mapping[str, t.Any]) -> None:
-    """Refuses what a run would refuse before anything comes, and makes nobody wait for it."""
+    """Refuses what a run would refuse, before any download and any wait."""
     with contextlib.ExitStack() as stack:
         one = fetcher(
             p, stack, timeout=min(p["index"].get("timeout") or LOOK_STALL, LOOK_STALL), attempts=LOOK_ATTEMPTS
@@ -278,7 +278,7 @@ def look(p: t.Mapping[str, t.Any], sources: t.Mapping[str, Source], begun: t.Map
 def fetcher(
     p: t.Mapping[str, t.Any], stack: contextlib.ExitStack, *, timeout: float | None = None, attempts: int | None = None
 ) -> weights.Fetcher:
-    """What fetches, with the connections that the options say.
+    """The downloader, with the connections that the options set.
 
     :param stack: holds the lock of the installer, once a package needs it.
     :param timeout: seconds without a byte; None as the options say.
@@ -291,7 +291,7 @@ def fetcher(
     def package() -> weights.IndexPackage:
         lacking = [name for name in ("base", "python", "uv", "cache") if not p[name]]
         if lacking:
-            raise ModelopsError(f"a source that is a package needs the options {', '.join(lacking)}")
+            raise ModelopsError(f"a package as source needs the options {', '.join(lacking)}")
         tools = uv_tools.Tools(p["base"], p["uv"], p["cache"])
         stack.enter_context(uv_tools.one_at_a_time(p["base"]))
         return weights.IndexPackage(tools, tools.make(index), p["python"], p["user"])
@@ -308,7 +308,7 @@ def fetcher(
 
 
 def fetch(p: t.Mapping[str, t.Any], sources: t.Mapping[str, Source], begun: t.Mapping[str, t.Any]) -> list[str]:
-    """Fetches what is still missing of what was missing at the start; returns a line for each."""
+    """Downloads the weights that are still missing; returns a line for each."""
     done: list[str] = []
     make_directory(p["path"])
     with contextlib.ExitStack() as stack:

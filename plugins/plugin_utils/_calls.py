@@ -42,7 +42,7 @@ class CallingAction(ActionBase):
         return results
 
     def answered(self, dialogue: Dialogue, known: dict[str, t.Any]) -> Result:
-        """The result of a dialogue, whose calls are executed one after the other."""
+        """The result of a dialogue, whose calls are executed in order."""
         with progress(self._task, known):
             try:
                 call = next(dialogue)

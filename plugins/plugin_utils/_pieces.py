@@ -56,7 +56,7 @@ def cut(files: t.Sequence[tuple[str, int]], offset: int, piece: t.IO[bytes]) -> 
                 while left:
                     block = source.read(min(left, 1 << 20))
                     if not block:
-                        raise AnsibleActionFail(f"{path} on the controller became shorter while it was sent.")
+                        raise AnsibleActionFail(f"{path} on the controller shrank during the transfer. Run this again.")
                     digest.update(block)
                     piece.write(block)
                     left -= len(block)

@@ -49,7 +49,7 @@ class Slices:
         return result
 
     def _between(self, result: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        """What the next execution is told beside what the last one returned."""
+        """The options of the next execution beyond the result of the last one."""
         return {}
 
     def _execute(self, args: dict[str, t.Any], task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
@@ -82,6 +82,6 @@ class LaunchSlices(Slices):
     def _refuse_async(self) -> None:
         if self._task.async_val:
             raise AnsibleActionFail(
-                f"{self.MODULE} does not run with async: its progress could not be shown. Use its option wait instead, and "
+                f"{self.MODULE} does not support async, because its progress could not be shown. Use its option wait instead, and "
                 "call it again later."
             )

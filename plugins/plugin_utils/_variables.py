@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A host's variables, rendered: settings for what is decided in _site. For action plugins. Private to the collection."""
+"""A host's variables, rendered: settings for the decisions in _site. For action plugins. Private to the collection."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Variables:
         return self._plain(value, name, self.undefined.setdefault(name, []))
 
     def _plain(self, value: t.Any, where: str, undefined: list[str]) -> t.Any:
-        """A value without templates, at any depth; what nobody can tell yet is unknown, and a name that is nowhere is told."""
+        """A value without templates, at any depth; values not known yet are unknown, and undefined names are reported."""
         if isinstance(value, dict):
             return {self._plain(key, where, undefined): self._plain(value[key], where, undefined) for key in value}
         if isinstance(value, (list, tuple)):

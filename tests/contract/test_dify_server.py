@@ -158,7 +158,7 @@ class Replay:
                 self.names[value] = values[name]
 
 
-# What Dify hands out: UUIDs, and the placeholders of tokens in the recordings.
+# Values issued by Dify: UUIDs, and placeholders of tokens in the recordings.
 NAME = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|JWT-\d+|REFRESH-\d+|SESSION-\d+")
 
 
@@ -200,7 +200,7 @@ def wording(body: t.Any) -> t.Any:
 
 
 def offered(body: t.Any) -> list[tuple[str, ...]]:
-    """What a list of active models has, by value: providers, models and their status."""
+    """The content of a list of active models: providers, models and their status."""
     providers = body.get("data") or ()
     return sorted((p["provider"], m["model"], m["model_type"], m["status"]) for p in providers for m in p["models"])
 

@@ -81,7 +81,7 @@ class Replay:
             self._learn(row["answer"], answer)
 
     def _settle(self) -> None:
-        """What loads is ready before this request, as it was when recording."""
+        """Waits until loading models are ready, as they were in the recording."""
         for model in self.server.models.models.values():
             model.launched -= LOADING
 

@@ -59,7 +59,7 @@ def called_in_process(callbacks: str = "") -> dict[str, str]:
 
 
 def play(*words, cwd=None, **variables):
-    """What subprocess.run says of ansible-playbook with these arguments and environment variables, and the collection as it is.
+    """The result of ansible-playbook with these arguments and environment variables, with the unchanged collection.
 
     All tests play by one configuration, tests/unit/roles/playbooks/ansible.cfg, and so by one server.
     """
@@ -118,7 +118,7 @@ class Hosts:
 
     @functools.cached_property
     def listed(self):
-        """What `ansible-inventory --list` says."""
+        """The output of `ansible-inventory --list`."""
         return json.loads(self._run("ansible-inventory", "--list").stdout)
 
     def sheets(self):
@@ -161,7 +161,7 @@ def _collections():
 
 @functools.cache
 def _found():
-    """What the real probe says of a directory of this machine that is not there."""
+    """The real probe's answer for a missing directory of this machine."""
     nothing = str(_collections() / "nothing")
     given = dict(
         path=nothing, home=nothing, models_dir=nothing, service_manager="supervisord", _ansible_remote_tmp="/tmp"

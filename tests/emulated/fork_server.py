@@ -25,7 +25,7 @@ READ_AT_START = ("ANSIBLE_", "PYTHON", "HOME", "PATH", "LANG", "LC_")
 PROGRAMS = {"ansible-playbook": "ansible.cli.playbook", "ansible-inventory": "ansible.cli.inventory"}
 #: Those that few tests run: a fork imports them.
 MORE_PROGRAMS = {"ansible": "ansible.cli.adhoc", "ansible-doc": "ansible.cli.doc", "ansible-vault": "ansible.cli.vault"}
-#: What nearly every run loads beside these: plugins of ansible-core, and the collection.
+#: Modules that nearly every run also loads: plugins of ansible-core, and the collection.
 ANSIBLE = (
     "action.include_vars",
     "action.set_fact",
@@ -49,7 +49,7 @@ SERVERS: dict[tuple, subprocess.Popen] = {}
 
 
 def run(command, *, env, cwd=None):
-    """What subprocess.run says of ``command``, a program of Ansible and its arguments; output is text."""
+    """The result of ``command``, a program of Ansible and its arguments; output is text."""
     words = [str(word) for word in command]
     server = _server(env)
     with tempfile.TemporaryDirectory() as folder:

@@ -51,7 +51,7 @@ def _host_info(given, work):
     names = [given["service"], *given["services"], *([co_located["service"]] if co_located else [])]
     units = {name: {**_unit(name), **host["services"].get(name, {})} for name in names}
     own = units.pop(given["service"])
-    # What other modules wrote is really there.
+    # Files of other modules really exist.
     files = {path: _file("") for path in given["files"] if os.path.isfile(path)}
     about = {"service": own, "services": units, "files": {**files, **host["files"]}, "weights": host["weights"]}
     about["entries"] = os.listdir(given["path"]) if os.path.isdir(given["path"]) else []

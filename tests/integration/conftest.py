@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the tests against a real Xinference share: one server of the tested release in each process, and the demo models.
+"""Fixtures of the tests against a real Xinference: one server of the tested release in each process, and the demo models.
 
 A test that breaks its server, or needs another release, makes one of its own with `start`. Where a file defines
 `server` (and `claimed`) anew, the other fixtures speak to that one.

@@ -129,5 +129,5 @@ class Server:
 
 
 def row(result, uid):
-    """What a result of xinference_models says about one model."""
+    """The row of one model in a result of xinference_models."""
     return next(model for model in result["models"] if model["uid"] == uid)

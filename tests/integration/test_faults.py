@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run finds after a crash: a server of its own is killed, and its list for the next start is broken."""
+"""Runs after a crash: a dedicated server is killed, and its list for the next start is broken."""
 
 from __future__ import annotations
 

@@ -98,7 +98,7 @@ def test_the_client_key_does_not_launch(serving, claimed):
         ({}, "UID 'gemma3-270m' is declared 2 times"),
         (
             {"uid": "other", "definition": None, "path": None, "name": "gemma-3-1b"},
-            "knows no LLM model 'gemma-3-1b'; nearest: gemma",
+            "has no LLM model 'gemma-3-1b'; nearest: gemma",
         ),
         (
             {

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What releases before 3.0 answer otherwise: the way of both demo models on each of them, in one order.
+"""Differences of releases before 3.0: both demo models on each of them, in one order.
 
 They have no authentication by default, one replica count for a model's life, other names of replicas, and of 1.x no
 autostart; their launches take longer.

@@ -130,7 +130,7 @@ def test_no_request_fails_and_no_turn_while_every_secret_is_replaced(
             new = noted.read_text().strip()
             assert path.read_text().strip() == old and takes(claimed, name, new) and not takes(claimed, name, old)
             another_turn(statuses)
-            assert "the rotation goes on" in rotated("xinference_password", **options[name])["plan"][0]
+            assert "the rotation continues" in rotated("xinference_password", **options[name])["plan"][0]
             assert path.read_text().strip() == new and not noted.exists()
             # And one that does not.
             rotated("xinference_password", **options[name])

@@ -20,7 +20,7 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-# What the package expects of its compiled part when it is imported.
+# Symbols that the package expects of its compiled part on import.
 OPERATORS = """
 import torch as _torch
 _library = _torch.library.Library("torchvision", "DEF")

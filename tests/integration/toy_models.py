@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy
 import torch
 
-#: What each sound says; a test asks for the text of both.
+#: The text of each sound; a test asks for the text of both.
 SOUNDS = {"low": (220.0, "hello"), "high": (1760.0, "bye")}
 RATE = 16000
 #: The colours of pictures that the model which sees can name.

@@ -138,7 +138,7 @@ def test_check_mode_on_a_new_machine_tells_and_makes_nothing(site):
 MISTAKES = {
     "misspelt": (
         {"xinference_verison": "4.1.0"},
-        "xinference_verison is no variable of this collection: did you mean xinference_version",
+        "xinference_verison is not a variable of this collection: did you mean xinference_version",
     ),
     "version": (
         {"xinference_version": "newest"},
@@ -146,14 +146,14 @@ MISTAKES = {
     ),
     "blank": (
         {"xinference_dir": "/opt/my xinference"},
-        "xinference_dir, xinference_home and xinference_models_dir must have no blank in their paths",
+        "xinference_dir, xinference_home and xinference_models_dir must have no space in their paths",
     ),
     "type": ({"xinference_extras": {"a": 1}}, "xinference_extras must be a list, not a mapping"),
     "choice": (
         {"xinference_service_manager": "upstart"},
         "xinference_service_manager is 'upstart', not one of auto, systemd,",
     ),
-    "systemd": ({"xinference_service_manager": "systemd"}, "systemd is not in charge here"),
+    "systemd": ({"xinference_service_manager": "systemd"}, "systemd does not manage this host"),
     "open": ({"xinference_auth": False, "xinference_host": "0.0.0.0"}, "anyone who reaches the port could run code"),
     "disk": ({"xinference_free_gib": 999999}, "GiB free, the installation needs 999999"),
     "twice": (
@@ -195,7 +195,7 @@ def test_wrong_targets_are_refused_before_anything_changes(site):
     ]
     code, changed, out = site.run(dify_targets=wrong)
     assert (code != 0, changed) == (True, 0)
-    assert "starts with http:// or https://" in out and "server_url is a loopback address" in out
+    assert "must start with http:// or https://" in out and "server_url is a loopback address" in out
     assert not site.dir.exists() or os.listdir(site.dir) == []
 
 
@@ -209,7 +209,7 @@ def test_a_taken_port_is_refused_naming_who_has_it(site):
     with socket.create_server(("127.0.0.1", 0)) as server:
         code, changed, out = site.run(xinference_port=server.getsockname()[1])
     assert code != 0
-    assert re.search(r"is taken by process \d+ \(", re.sub(r"\s+", " ", out))
+    assert re.search(r"is in use by process \d+ \(", re.sub(r"\s+", " ", out))
 
 
 def test_a_version_that_does_not_exist(site):
@@ -237,7 +237,7 @@ def test_a_run_that_breaks_off_in_the_middle_leaves_nothing_half_made(site):
             assert time.monotonic() < deadline and process.poll() is None
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGKILL)
-    # What Ansible had started goes on without it for a while; the next run has to wait for that, not to fight it.
+    # Processes that Ansible started continue for a while; the next run must wait for them.
     assert not (site.dir / "current").exists()
 
 

@@ -11,7 +11,7 @@ import pytest
 
 RECORD = "/var/lib/modelops/accelerator.json"
 SOURCES = "/etc/apt/sources.list.d/modelops-debian.sources"
-# What the role asks for on a real host.
+# The packages that the role requests on a real host.
 REST = "firmware-nvidia-gsp libcuda1 libnvidia-ptxjitcompiler1 nvidia-modprobe nvidia-persistenced nvidia-smi".split()
 
 

@@ -28,7 +28,7 @@ def test_the_server_runs_as_its_user_and_once(host):
     lines = host.check_output("ps -eo user:32=,args=").splitlines()
     server = [line.split(None, 1) for line in lines if "xinference-local" in line or "Model: " in line]
     assert {user for user, arguments in server} == {"xinference"}
-    # What the killed server left behind is gone.
+    # No process of the killed server remains.
     assert sorted("Model: " in arguments for user, arguments in server) == [False, True]
 
 

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the Dify has after site.yml, asked from Dify's side; and that a refused run left it alone."""
+"""The registrations in Dify after site.yml, read from Dify; and that a refused run did not change them."""
 
 from __future__ import annotations
 

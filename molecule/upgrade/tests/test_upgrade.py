@@ -19,9 +19,9 @@ STEPS = {
     "upgrade": ["broken start", "broken serve", "upgrade", "same", "rollback"],
     "upgrade_major": ["upgrade", "reload", "restart", "rollback"],
 }[SCENARIO]
-# What the client asks of the model with two replicas. Of the scenario upgrade some requests take seconds.
+# Requests of the client to the model with two replicas. In the scenario upgrade some take seconds.
 ASKED = {"upgrade": ["gemma3-270m", "gemma3-270m long"], "upgrade_major": ["gemma3-270m"]}[SCENARIO]
-# What the client gets while a supervisor is replaced. TimeoutError (20 s) is of a start that takes longer: 4.1.0 takes connections
+# Answers to the client while a supervisor is replaced. TimeoutError (20 s) is of a start that takes longer: 4.1.0 takes connections
 # before its API answers (read in deploy/api_host.py; on a busy machine 119 s before). The gap is bounded below all the same.
 REPLACED = ("URLError", "ConnectionResetError", "RemoteDisconnected", "TimeoutError", "404 ")
 

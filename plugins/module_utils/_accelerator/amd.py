@@ -42,7 +42,7 @@ def driver(host: HostAccess) -> dict[str, t.Any]:
 
 
 def targets(host: HostAccess) -> dict[str, dict[str, t.Any]]:
-    """What the compute interface knows of each card, by address: LLVM target, memory and partitions."""
+    """The compute interface's data of each card, by address: LLVM target, memory and partitions."""
     found: dict[str, dict[str, t.Any]] = {}
     for node in host.names(TOPOLOGY):
         about = _properties(host.read(f"{TOPOLOGY}/{node}/properties"))
@@ -72,7 +72,7 @@ def gfx_name(version: int) -> str:
 
 
 def query(host: HostAccess) -> dict[str, t.Any]:
-    """What amd-smi, or where there is none rocm-smi, says: ``tool``, ``error``, ``driver`` and ``cards`` by address."""
+    """The output of amd-smi, or of rocm-smi if amd-smi is missing: ``tool``, ``error``, ``driver`` and ``cards`` by address."""
     for command, read in ((AMD_SMI, _amd_smi), (ROCM_SMI, _rocm_smi)):
         answer = host.run(*command, timeout=60)
         if not answer.found:

@@ -34,7 +34,7 @@ class AptSource:
 
 
 def sources(host: HostAccess, architecture: str) -> list[AptSource]:
-    """All that are enabled, sources.list first; those that the role wrote are left out.
+    """The enabled sources, sources.list first, without those of the role.
 
     :param architecture: of the kernel, as uname says it; apt's name of it may be part of an address.
     """
@@ -48,7 +48,7 @@ def sources(host: HostAccess, architecture: str) -> list[AptSource]:
 
 
 def lines(text: str) -> list[AptSource]:
-    """Of a text of the one-line format."""
+    """The sources in a text of the one-line format."""
     found = []
     for line in text.splitlines():
         match = _LINE.match(line.partition("#")[0].strip())
@@ -60,7 +60,7 @@ def lines(text: str) -> list[AptSource]:
 
 
 def deb822(text: str) -> list[AptSource]:
-    """Of a text of paragraphs with fields."""
+    """The sources in a text of paragraphs with fields."""
     found = []
     # A comment is no end of a field.
     kept = "\n".join(line.rstrip() for line in text.splitlines() if not line.startswith("#"))
@@ -78,7 +78,7 @@ def deb822(text: str) -> list[AptSource]:
 
 
 def archive(found: t.Sequence[AptSource], codename: str) -> dict[str, t.Any]:
-    """Where the distribution's own packages come from: ``url`` ("" where no source says it) and ``suites``.
+    """The distribution's archive: ``url`` ("" if no source names it) and ``suites``.
 
     Others name their suites after the distribution, too. They have keys of their own, and no updates beside.
     """

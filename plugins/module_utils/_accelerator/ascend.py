@@ -49,7 +49,7 @@ def _version(text: str) -> str:
 
 
 def query(host: HostAccess) -> dict[str, t.Any]:
-    """What npu-smi says: ``tool``, ``error``, ``driver`` and ``cards`` by address, of the table of ``npu-smi info``.
+    """The output of npu-smi: ``tool``, ``error``, ``driver`` and ``cards`` by address, of the table of ``npu-smi info``.
 
     Each chip has two lines: ``| 0  910B3 | OK | ...`` and ``| 0  | 0000:C1:00.0 | ... used / total |``; of the last column
     with an amount the larger is its memory (HBM, where there is some).

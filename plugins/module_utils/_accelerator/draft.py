@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is wanted, and what a plan is put together in. Private to the collection."""
+"""The options of a plan and its draft. Private to the collection."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class Draft:
 
 
 def driver(vendor: str, **known: t.Any) -> dict[str, t.Any]:
-    """The plan's part about the driver; what is not given is empty."""
+    """The plan's part about the driver; options not given are empty."""
     texts = ("found", "floor_reason", "version", "kernel_modules", "repository", "source", "fabric", "text")
     return {"vendor": vendor, "floor": 0, "branch": 0, "change": False, **dict.fromkeys(texts, ""), **known}
 
@@ -99,13 +99,13 @@ def unsupported(
 
 
 def builds_modules(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> None:
-    """What a module that is compiled here needs: the kernel's headers, and with Secure Boot a key that the firmware knows."""
+    """Requirements of a module compiled on the host: the kernel's headers, and with Secure Boot an enrolled key."""
     about = facts["system"]
     if wanted.modules_from == "dkms" and not about["headers"]:
         package = about["headers_package"] or f"headers of {about['kernel']}"
         # None: without an index of packages, the package manager must say it.
         if about["headers_candidate"] != "":
-            draft.step("headers", f"install {package}, which the kernel module is built with")
+            draft.step("headers", f"install {package}, which the build of the kernel module requires")
         elif not wanted.container_is_host:
             draft.refuse(
                 "no_headers",
@@ -143,7 +143,7 @@ def in_use(draft: Draft, facts: t.Mapping[str, t.Any], prefixes: tuple[str, ...]
     """Refuses to take a driver from under running processes."""
     users = users_of(facts, prefixes)
     if users:
-        draft.refuse("in_use", f"the driver must change, and cards are in use by {users}: stop these first")
+        draft.refuse("in_use", f"the driver must change, and cards are in use by {users}: stop them first")
 
 
 def users_of(facts: t.Mapping[str, t.Any], prefixes: tuple[str, ...]) -> str:

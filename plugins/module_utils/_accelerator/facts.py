@@ -28,9 +28,9 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator im
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.installations import installations
 
-# What the role accelerator installed, holds and has proven here, as it left it.
+# The record of the role accelerator: packages, holds and proofs.
 RECORD = "/var/lib/modelops/accelerator.json"
-# What every card has, whoever tells of it.
+# Keys of every card, whatever its source.
 _UNKNOWN: dict[str, t.Any] = {
     "index": None,
     "name": "",
@@ -89,7 +89,7 @@ def read(host: HostAccess, users_record: str = "") -> dict[str, t.Any]:
 
 
 def base(host: HostAccess) -> dict[str, t.Any]:
-    """What of the facts decides which build of PyTorch a host takes (plan.torch)."""
+    """The facts that decide the host's build of PyTorch (plan.torch)."""
     found, about = devices(host), system.system(host)
     if about["container"]:
         # The bus is the host's, and shows what other containers were given.

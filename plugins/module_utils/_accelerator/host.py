@@ -17,7 +17,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.system im
 
 @dataclasses.dataclass(frozen=True)
 class ProgramOutput:
-    """What a program said: its standard output, or where it failed the end of what it printed.
+    """A program's standard output, or after a failure the end of its output.
 
     :ivar found: the program is there.
     """
@@ -42,7 +42,7 @@ def start(argv: t.Sequence[str], timeout: float) -> ProgramOutput:
 
 
 class HostAccess:
-    """Files that are missing or may not be read are empty: what that means is not for this class to say.
+    """Access to files of the host; missing and unreadable files are empty, and the caller decides what that means.
 
     :param root: directory in place of ``/``; then no program is started, unless ``runner`` is given.
     """
@@ -90,7 +90,7 @@ class HostAccess:
         return sorted(path[len(self.root) :] for path in glob.glob(glob.escape(self.root) + pattern))
 
     def link(self, path: str) -> str:
-        """Where a symbolic link points; "" where there is none."""
+        """The target of a symbolic link; "" if there is none."""
         try:
             return os.readlink(self.root + path)
         except OSError:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the kernel said of the cards since it started. Private to the collection."""
+"""The kernel's messages about cards since its start. Private to the collection."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What NVIDIA's cards and the build of PyTorch ask of a driver. Private to the collection."""
+"""Driver requirements of NVIDIA's cards and of the PyTorch build. Private to the collection."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ OPEN, PROPRIETARY = "open", "proprietary"
 
 @dataclasses.dataclass(frozen=True)
 class DriverNeeds:
-    """What the cards and the build of PyTorch ask of a driver."""
+    """Driver requirements of the cards and the PyTorch build."""
 
     cuda: int
     floor: int
@@ -33,7 +33,7 @@ class DriverNeeds:
 
 
 class _Cards:
-    """One card of each generation that a host has, in their order."""
+    """One card of each of the host's generations, in order."""
 
     def __init__(self, cards: t.Iterable[Card]):
         self._of = {card["generation"]: card for card in cards if card["generation"] in products.GENERATIONS}
@@ -51,7 +51,7 @@ def name_of(card: Card) -> str:
 
 
 def needs_of(draft: Draft, cards: t.Iterable[Card], wanted: PlanOptions, fixed: str) -> DriverNeeds:
-    """What the cards need; refuses what they cannot have together.
+    """The requirements of the cards; refuses contradictory ones.
 
     :param fixed: the driver that PyTorch must follow, as it stays or is asked for; "" where the driver follows PyTorch.
     """
@@ -60,12 +60,14 @@ def needs_of(draft: Draft, cards: t.Iterable[Card], wanted: PlanOptions, fixed: 
         if generation.name == "newer":
             draft.warn(
                 "card_unknown",
-                f"{kinds.label(generation)} is newer than what is known here: it is taken to need the newest of everything",
+                f"{kinds.label(generation)} is newer than this collection knows: it gets the newest of everything",
             )
     asked = wanted.cuda or products.cuda_of(wanted.torch)
     if wanted.cuda and wanted.cuda not in products.TORCH_CUDA:
         majors = " or ".join(map(str, products.TORCH_CUDA))
-        draft.refuse("cuda_unknown", f"no build of PyTorch for CUDA {wanted.cuda} is known here: set cuda: {majors}")
+        draft.refuse(
+            "cuda_unknown", f"this collection knows no build of PyTorch for CUDA {wanted.cuda}: set cuda: {majors}"
+        )
     first_cuda = _first_cuda(draft, kinds, wanted, asked)
     cuda = _cuda(draft, kinds, wanted, asked, fixed, first_cuda)
     follows = not asked and cuda == first_cuda > min(products.TORCH_CUDA)
@@ -96,7 +98,7 @@ def _first_cuda(draft: Draft, kinds: _Cards, wanted: PlanOptions, asked: int) ->
     if build and products.cuda_version(build) < first:
         draft.refuse(
             "card_too_new_for_cuda",
-            f"{kinds.described(newest)}, which PyTorch's build {build} has no code for: {_other(wanted, oldest)}",
+            f"{kinds.described(newest)}, which PyTorch's build {build} does not support: {_other(wanted, oldest)}",
         )
     return oldest
 
@@ -110,7 +112,7 @@ def _cuda(draft: Draft, kinds: _Cards, wanted: PlanOptions, asked: int, fixed: s
         if oldest and asked > last:
             draft.refuse(
                 "card_too_old_for_cuda",
-                f"{kinds.described(oldest)}, which CUDA {asked} has no code for: {_other(wanted, last)}",
+                f"{kinds.described(oldest)}, which CUDA {asked} does not support: {_other(wanted, last)}",
             )
         return asked
     newest = min(products.CUDA_DEFAULT, last)
@@ -153,7 +155,7 @@ def _modules(draft: Draft, kinds: _Cards, wanted: PlanOptions) -> str:
         draft.refuse(
             "modules_conflict",
             f"{kinds.label(required)} needs the open kernel modules, and {kinds.label(impossible)} "
-            f"({impossible.name}) does not run with them: one of the two must leave this host",
+            f"({impossible.name}) does not run with them: remove one of the two from this host",
         )
     if wanted.kernel_modules == PROPRIETARY and required:
         draft.refuse(

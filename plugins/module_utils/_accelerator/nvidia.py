@@ -66,7 +66,7 @@ def _modinfo(host: HostAccess) -> dict[str, str]:
 
 
 def _modules(host: HostAccess) -> list[str]:
-    """What the module's file may be called. Debian's own packages give it names that modinfo does not know as nvidia, and say in
+    """Possible names of the module's file. Debian's own packages give it names that modinfo does not know as nvidia, and say in
     modprobe's configuration which of them is nvidia."""
     for name in host.names(MODPROBE):
         chosen = re.search(
@@ -93,7 +93,7 @@ def _compat(host: HostAccess) -> str:
 
 
 def query(host: HostAccess) -> dict[str, t.Any]:
-    """What nvidia-smi says: ``error`` ("" for none), ``driver``, ``cuda`` (the newest that it runs) and ``cards`` by address."""
+    """The output of nvidia-smi: ``error`` ("" for none), ``driver``, ``cuda`` (the newest that it runs) and ``cards`` by address."""
     answer = host.run("nvidia-smi", "-q", "-x", timeout=60)
     nothing: dict[str, t.Any] = {"tool": answer.found, "error": "", "driver": "", "cuda": "", "cards": {}}
     if not answer.ok:
@@ -189,7 +189,7 @@ def _uncorrected(gpu: ElementTree.Element) -> int:
         texts = (_text(volatile, name) for name in names)
         return sum(int(text) for text in texts if text.isdigit())
 
-    # What newer drivers count by kind, some give as a sum, too.
+    # Newer drivers count errors by kind; some also report the sum.
     sram = max(count("sram_uncorrectable"), count("sram_uncorrectable_parity", "sram_uncorrectable_secded"))
     return sram + count("dram_uncorrectable", "double_bit/total")
 

@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.modelops.inference.plugins.module_utils._accelerator.host import HostAccess
 
 DPKG = "/var/lib/dpkg"
-# What belongs to a driver or is needed to build it.
+# Packages of a driver and of its build.
 RELEVANT = re.compile(
     r"(lib)?nvidia|libcuda|libnv|(lib)?xnvctrl|xserver-xorg-video-nvidia|cuda-(drivers|compat|keyring)|kmod-nvidia|nvlsm"
     r"|linux-(headers|image|modules-nvidia|objects-nvidia)|kernel(-core|-devel|-headers)?$|dkms|rocm|amdgpu|amd-smi|hip|hsa|comgr|datacenter-gpu"
@@ -57,7 +57,7 @@ def _dpkg(host: HostAccess) -> dict[str, t.Any]:
             held.append(name)
     # dpkg keeps what it is about to write to its status here; files left over are of a run that was cut off.
     updates = [name for name in host.names(f"{DPKG}/updates") if name.isdigit()]
-    # What the role accelerator pins goes along with what it installs.
+    # Packages that the role accelerator pins follow its installations.
     preferences = [name for name in host.names(PREFERENCES) if name != OWN_PREFERENCES]
     return {
         "manager": "dpkg",
@@ -78,7 +78,7 @@ def _field(paragraph: str, key: str) -> str:
 
 
 def _pins(text: str) -> list[dict[str, str]]:
-    """Of a preferences file, the pins of driver packages to a version."""
+    """The pins of driver packages to a version in a preferences file."""
     found = []
     for paragraph in re.split(r"\n\s*\n", text):
         names, pin = _field(paragraph, "Package"), _field(paragraph, "Pin")
@@ -134,6 +134,6 @@ def _of_apt(policy: str, name: str) -> str | None:
     candidate = re.search(r"Candidate:\s*(\d\S*)", said.get(name, ""))
     if candidate:
         return candidate.group(1)
-    # What is only installed stands in no index: 100 /var/lib/dpkg/status.
+    # An installed package without an index has the line 100 /var/lib/dpkg/status.
     indexed = re.search(r"^\s+-?\d+ (?!/var/lib/dpkg/status)\S*[:/]", said.get(COMMON, ""), re.MULTILINE)
     return "" if indexed else None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What to do with a host's accelerators, decided from facts alone: nothing here reads or changes a host.
+"""The plan for a host's accelerators, decided from facts alone: nothing here reads or changes a host.
 
 Private to the collection.
 """
@@ -46,7 +46,7 @@ def plan(facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> dict[str, t.Any]:
 
 
 def torch(facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> dict[str, t.Any]:
-    """What an environment and its service need to know of the plan, for playbooks that have nothing to do with drivers.
+    """The parts of the plan that an environment and its service need, for playbooks that do not change drivers.
 
     :param facts: those of facts.base.
     :returns: ``accelerator``, ``torch`` and ``groups`` of the plan; ``refusals``, texts of why there is no such build.
@@ -101,7 +101,7 @@ def _accelerator(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions
 
 
 def _health(draft: Draft, facts: t.Mapping[str, t.Any]) -> None:
-    """What the kernel's log and the cards themselves say; nothing of it keeps the others from being used."""
+    """Warnings of the kernel's log and of the cards; they do not stop the use of other cards."""
     for event in facts["log"]["events"]:
         if event["serious"]:
             code = f" {event['code']}" if event["code"] else ""
@@ -115,7 +115,7 @@ def _health(draft: Draft, facts: t.Mapping[str, t.Any]) -> None:
         if not card["alive"]:
             draft.warn(
                 "card_gone",
-                f"{name} does not answer on the bus any more: reset it or restart the host; if it is still missing, reseat or replace it",
+                f"{name} no longer answers on the bus: reset it or restart the host; if it is still missing, reseat or replace it",
             )
         elif card["answers"] is False and not plan_nvidia.too_old(card):
             draft.warn("card_silent", f"{name} is on the bus, but its driver does not list it: see the kernel's log")
@@ -127,11 +127,11 @@ def _health(draft: Draft, facts: t.Mapping[str, t.Any]) -> None:
         if card["reset_required"]:
             draft.warn("reset_required", f"{name} says that it needs a reset")
         if not card["healthy"]:
-            draft.warn("unhealthy", f"{name} calls its own health {card.get('health', 'bad')}")
+            draft.warn("unhealthy", f"{name} reports its health as {card.get('health', 'bad')}")
 
 
 def _package_manager(draft: Draft, facts: t.Mapping[str, t.Any]) -> None:
-    """Only in the way of a run that would install something."""
+    """Problems of the package manager; they only stop a run that installs packages."""
     if not draft.installs:
         return
     packages = facts["packages"]

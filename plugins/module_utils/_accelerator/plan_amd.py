@@ -32,12 +32,12 @@ def plan(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> Non
         if card["generation"] in products.AMD_DROPPED:
             draft.refuse(
                 "card_unsupported",
-                f"{name} is {card['generation']}, which ROCm has no code for any more. Set accelerator: none",
+                f"{name} is {card['generation']}, which ROCm no longer supports. Set accelerator: none",
             )
         elif card["generation"] not in products.AMD_SUPPORTED:
             draft.warn(
                 "card_unknown",
-                f"{name} is {card['generation'] or 'of a target that is not known here'}: whether ROCm has code for it is for it to say",
+                f"{name} is {card['generation'] or 'of an unknown target'}, and only ROCm tells whether it supports it",
             )
     ready = "/dev/kfd" in found["nodes"]
     draft.driver = driver(
@@ -75,7 +75,7 @@ def plan(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> Non
 
 
 def torch(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> None:
-    """Of the plan what an environment and its service need: the build of PyTorch, and who owns the device nodes."""
+    """The parts of the plan that an environment and its service need: the build of PyTorch, and who owns the device nodes."""
     draft.torch = dict(kind="rocm", cuda=0, backend=products.TORCH_ROCM, reason="ROCm's libraries come with PyTorch")
     # Where amdgpu is installed, the role makes both groups.
     installs = "/dev/kfd" not in facts["amd"]["nodes"] and not only_checks(facts, wanted)

@@ -70,7 +70,7 @@ def plan(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> Non
 
 
 def torch(draft: Draft, facts: t.Mapping[str, t.Any], wanted: PlanOptions) -> None:
-    """Of the plan only the build of PyTorch. torch-npu must be of CANN's release and needs CANN's variables (set_env.sh): neither is
+    """The plan's build of PyTorch only. torch-npu must be of CANN's release and needs CANN's variables (set_env.sh): neither is
     seen to here, so that nothing else may count on the cards.
     """
     draft.torch = dict(

@@ -64,7 +64,7 @@ def plan(draft: Draft, facts: Facts, wanted: PlanOptions) -> None:
 
 
 def torch(draft: Draft, facts: Facts, wanted: PlanOptions) -> None:
-    """Of the plan only the build of PyTorch, from what facts.base has."""
+    """The plan's build of PyTorch only, from what facts.base has."""
     cards = _usable_cards(draft, [card for card in facts["cards"] if card["vendor"] == products.NVIDIA])
     if not draft.refusals:
         needs = _driver_needs(draft, facts, wanted, cards)
@@ -75,7 +75,7 @@ def _driver_needs(draft: Draft, facts: Facts, wanted: PlanOptions, cards: Cards)
     if only_checks(facts, wanted):
         return needs_of(draft, cards, wanted, facts["nvidia"]["driver"])
     current = plan_nvidia_installed.current_version(facts)
-    # What runs with a build of PyTorch stays.
+    # A driver that runs with a build of PyTorch stays.
     if current and not wanted.branch and needs_of(Draft(), cards, wanted, current).fit(current):
         return needs_of(draft, cards, wanted, current)
     offered = products.NVIDIA_OFFERED.get(facts["system"]["distribution"]["repository"], ())
@@ -88,16 +88,17 @@ def _usable_cards(draft: Draft, cards: Cards) -> Cards:
     given_away = [card for card in cards if card["driver"].startswith("vfio")]
     if given_away:
         named = ", ".join(card["address"] for card in given_away)
-        draft.warn("passed_through", f"{named} is given to virtual machines (vfio-pci) and not used here")
+        draft.warn("passed_through", f"{named} is assigned to virtual machines (vfio-pci) and not used here")
     kept = [card for card in cards if card not in given_away]
     if cards and not kept:
         draft.refuse(
-            "passed_through", "all cards are given to virtual machines (vfio-pci): this host has none to compute with"
+            "passed_through",
+            "all cards are assigned to virtual machines (vfio-pci): this host has none to compute with",
         )
     old = [card for card in kept if too_old(card)]
     for card in old:
         generation = products.GENERATIONS[card["generation"]]
-        what = f"{name_of(card)} is {generation.name}: its last driver was {generation.last_branch}, and no PyTorch of today runs on it"
+        what = f"{name_of(card)} is {generation.name}: its last driver was {generation.last_branch}, and no current PyTorch runs on it"
         if old == kept:
             draft.refuse("card_unsupported", f"{what}. Set accelerator: none, or remove the card")
         else:
@@ -122,7 +123,7 @@ def _warn_of_compat(draft: Draft, found: Facts) -> None:
 
 
 def _check_driver(draft: Draft, facts: Facts, needs: DriverNeeds, why_not: str) -> None:
-    """Nothing is changed: only whether what is there will do."""
+    """Checks whether the installed driver suffices; nothing is changed."""
     found = facts["nvidia"]
     draft.mode = CHECK
     draft.driver["text"] = f"{found['driver'] or 'none'}; nothing is changed, {why_not}"
@@ -185,7 +186,7 @@ def _change_driver(draft: Draft, facts: Facts, wanted: PlanOptions, needs: Drive
     _warn_of_broken_driver(draft, found)
     if newer:
         draft.driver["text"] = f"{installed}, with modules for kernel {newer}; stays ({needs.floor_reason})"
-        draft.reboot.append(f"the libraries are {found['library']}, and their modules are there for kernel {newer}")
+        draft.reboot.append(f"the libraries are {found['library']}, and their modules are installed for kernel {newer}")
     elif stays:
         modules = draft.driver["kernel_modules"]
         draft.driver["text"] = f"{installed}, {modules} kernel modules; stays ({needs.floor_reason})"
@@ -198,7 +199,7 @@ def _change_driver(draft: Draft, facts: Facts, wanted: PlanOptions, needs: Drive
 
 
 def _warn_of_broken_driver(draft: Draft, found: Facts) -> None:
-    """What is there does not work; the change mends it, or a restart."""
+    """Warns that the installed driver does not work; the change or a restart repairs it."""
     mismatch = plan_nvidia_installed.mismatch(found)
     if mismatch:
         draft.warn("mismatch", mismatch)
@@ -235,8 +236,8 @@ def _install_driver(draft: Draft, facts: Facts, wanted: PlanOptions, target: str
     if there and not plan_nvidia_installed.is_packaged(facts):
         draft.refuse(
             "not_packaged",
-            f"driver {there} was not installed by packages that are known here, and {what} over it would leave parts of both "
-            f"({draft.driver['floor_reason']}). Remove it first, by what installed it; or set manage: false",
+            f"driver {there} was not installed from packages that this collection knows, and {what} over it would leave parts of both "
+            f"({draft.driver['floor_reason']}). Remove it first with the tool that installed it, or set manage: false",
         )
         return
     draft.driver["change"] = True
@@ -256,7 +257,7 @@ def _install_driver(draft: Draft, facts: Facts, wanted: PlanOptions, target: str
 
 
 def _refuse_foreign_holds(draft: Draft, facts: Facts, target: str) -> None:
-    """What somebody else holds or pins at another version is theirs to release; the role moves its own holds along."""
+    """Refuses packages that others hold or pin at another version; the role moves its own holds along."""
     packages, own = facts["packages"], facts["record"].get("held", [])
     held = [(name, packages["driver"].get(name, "")) for name in packages["held"] if name not in own]
     pinned = [(pin["names"], pin["version"]) for pin in packages["pinned"] if "nvidia" in pin["names"]]

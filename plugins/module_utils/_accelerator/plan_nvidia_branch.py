@@ -44,7 +44,7 @@ def _check_branch(draft: Draft, wanted: str, needs: DriverNeeds) -> None:
     """Refuses a branch or version that is asked for and cannot drive the cards."""
     asked = versions.branch(wanted)
     if not re.fullmatch(r"\d{3,}(\.\d+){0,2}", wanted):
-        draft.refuse("branch", f"'{wanted}' is no branch of the driver (580) and no version (580.95.05)")
+        draft.refuse("branch", f"'{wanted}' is neither a driver branch (580) nor a driver version (580.95.05)")
     elif asked < needs.floor:
         draft.refuse("branch_too_old", f"driver branch {wanted} is too old: {needs.floor_reason}")
     if needs.last and asked > needs.last:
@@ -55,7 +55,7 @@ def _check_branch(draft: Draft, wanted: str, needs: DriverNeeds) -> None:
     if needs.modules == PROPRIETARY and asked >= products.NVIDIA_OPEN_ONLY:
         draft.refuse(
             "modules",
-            f"driver branch {asked} has no proprietary kernel modules any more: their last is below {products.NVIDIA_OPEN_ONLY}",
+            f"driver branch {asked} no longer has proprietary kernel modules: their last is below {products.NVIDIA_OPEN_ONLY}",
         )
 
 
@@ -80,7 +80,7 @@ def _not_offered(draft: Draft, facts: Facts, what: str) -> None:
 
 
 def package_source(draft: Draft, facts: Facts, wanted: PlanOptions, target: str) -> str:
-    """Where the packages come from: the distribution where it has the branch, so that its kernel updates go along."""
+    """The source of the packages: the distribution if it has the branch, so that its kernel updates fit."""
     named = facts["system"]["distribution"]["repository"]
     branch, fabric = versions.branch(target), draft.driver["fabric"]
     lacks = ""

@@ -47,7 +47,7 @@ def warn_of_fabric(draft: Draft, facts: Facts) -> None:
 
 
 def manage_fabric(draft: Draft, facts: Facts, target: str) -> None:
-    """The service that makes the GPUs of one fabric reach each other, where it is missing or of another version."""
+    """Plans the fabric manager if it is missing or has another version."""
     installed, fabric = facts["packages"]["driver"], draft.driver["fabric"]
     if fabric in (products.NVSWITCH, products.NVLINK5):
         manager = [version for name, version in installed.items() if "fabricmanager" in name.replace("-", "")]
@@ -67,8 +67,8 @@ def _fabric_manager(draft: Draft, facts: Facts, target: str) -> None:
         if not plan_nvidia_installed.is_packaged(facts):
             draft.warn(
                 "fabric",
-                f"the fabric manager {target} does not run, and the driver was not installed by packages that are known here: install "
-                "it as the driver was",
+                f"the fabric manager {target} does not run, and the driver was not installed from packages that this collection knows: "
+                "install it as the driver was",
             )
             return
         # The archive has no subnet manager.

@@ -22,7 +22,7 @@ def current_version(facts: Facts) -> str:
 
 
 def mismatch(found: Facts) -> str:
-    """How library and loaded module differ, which no program survives; "" where they do not."""
+    """The difference of library and loaded module, which stops every program; "" for none."""
     loaded, library = found["loaded"], found["library"]
     if not loaded or not library or versions.numbers(loaded) == versions.numbers(library):
         return ""

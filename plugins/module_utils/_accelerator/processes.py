@@ -26,7 +26,7 @@ DRIVER_SERVICES = (
 
 
 def processes(host: HostAccess) -> list[dict[str, t.Any]]:
-    """Of other users' processes only root knows.
+    """The processes that have a card open; only root sees those of other users.
 
     ``pid``, ``name``, ``devices``, ``of_driver`` (whether it is a service of the driver) and ``unit``: what keeps it running, the
     configuration of its supervisord or its service of systemd, "" for neither.

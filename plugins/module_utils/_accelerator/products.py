@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is known of cards and drivers: the only data of this room that gets old. Private to the collection.
+"""Known cards and drivers: the only data of this directory that needs updates. Private to the collection.
 
 Sources, read in November 2026:
 
@@ -71,7 +71,7 @@ GENERATIONS = {
         Generation("blackwell", 570, None, OPEN_REQUIRED, first_cuda=(12, 8)),
         # B300, GB300 and GB10 came with R580.
         Generation("blackwell-ultra", 580, None, OPEN_REQUIRED, first_cuda=(12, 9)),
-        # What is not in the table is newer than it; since R620 there are no others than the open modules.
+        # A card missing from the table is newer than it; since R620 only the open modules exist.
         Generation("newer", 580, None, OPEN_REQUIRED, first_cuda=(13, 0)),
     )
 }
@@ -132,7 +132,7 @@ NVIDIA_CARDS = (
 
 
 def nvidia_card(device: str) -> DeviceIds:
-    """What is known of the device ID (four hexadecimal digits)."""
+    """The known card of a device ID (four hexadecimal digits)."""
     number = int(device, 16)
     for card in NVIDIA_CARDS:
         if card.first <= number <= card.last:

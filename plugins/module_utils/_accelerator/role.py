@@ -126,7 +126,7 @@ def refusal(case: Case) -> str:
 
 
 def refusals(case: Case) -> list[str]:
-    """Those of the plan, in the role's words for its options, and those of what the role declares besides."""
+    """Refusals of the plan in terms of the role's options, and refusals of the role's further variables."""
     options, system = case.options, case.system
     names = re.compile(r"\b(cuda|kernel_modules|manage|source): ")
     found = [names.sub(r"accelerator_\1: ", each["text"]) for each in case.plan["refusals"]]
@@ -187,7 +187,7 @@ def _not_set(case: Case) -> str:
         return ""
     return (
         f"the kernel reserved {role_files.huge_pages_now(case)} of {case.options.huge_pages} huge pages, and the governor is "
-        f"'{case.facts['cpu']['governor']}'. Its memory is short or fragmented, or it does not have that governor: restart the host, "
+        f"'{case.facts['cpu']['governor']}'. Its memory is scarce or fragmented, or it lacks that governor: restart the host, "
         "which reserves them early, or declare others"
     )
 

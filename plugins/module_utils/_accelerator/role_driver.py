@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How the kernel comes to run an installed driver, and with which services. Private to the collection."""
+"""Steps that load an installed driver into the kernel and start its services. Private to the collection."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _said(lines: t.Sequence[str]) -> str:
 
 
 def parts(case: Case) -> list[str]:
-    """Of Huawei's, those to install, in the order in which they need each other."""
+    """Huawei's parts to install, in the order of their dependencies."""
     return [part for part in role_files.PARTS if case.vendor == products.ASCEND and case.has_step(part)]
 
 

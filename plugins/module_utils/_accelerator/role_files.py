@@ -66,7 +66,7 @@ def pin(case: Case) -> str:
     other = "o=Ubuntu" if case.is_ubuntu else "o=Debian"
     names = "Package: *nvidia* libcuda* libnv* cuda-drivers*"
     return f"""{WRITTEN}: the driver stays on its branch or version, and is the
-# {case.source}'s alone. The first that fits a package counts.
+# {case.source}'s alone. The first match of a package counts.
 {names}
 Pin: release {"l=NVIDIA CUDA" if case.source == "distribution" else other}
 Pin-Priority: 100
@@ -78,7 +78,7 @@ Pin-Priority: 1000
 
 
 def settings(case: Case) -> str:
-    """Of memory and processors, for systemd-tmpfiles at every start."""
+    """Settings of memory and processors, applied by systemd-tmpfiles at every start."""
     lines = [f"{WRITTEN}."]
     if case.options.huge_pages:
         lines.append(f"w {HUGE_PAGES} - - - - {case.options.huge_pages}")
@@ -140,7 +140,7 @@ def record(case: Case) -> dict[str, t.Any]:
 def pin_step(case: Case) -> dict[str, t.Any]:
     """The pin; empty where there is nothing to do.
 
-    The pin of before would keep back what is asked for now.
+    The pin of before would keep back the requested packages now.
     """
     pinned = is_pinned(case)
     if case.family != DEBIAN or not (pinned or case.has_step("driver")):
@@ -180,7 +180,7 @@ def persistence_step(case: Case) -> dict[str, t.Any]:
 
 
 def initramfs(case: Case) -> list[dict[str, t.Any]]:
-    """The command that makes the initial file system anew; empty where none is known."""
+    """The command that rebuilds the initial file system; empty if none is known."""
     argv = INITRAMFS.get(case.family, [])
     return [_command(argv, argv[0])] if argv else []
 

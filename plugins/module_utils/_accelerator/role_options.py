@@ -51,7 +51,7 @@ class RoleOptions:
 
 @dataclasses.dataclass(frozen=True)
 class Case:
-    """A host: what was read of it, what is planned, and what the role declares.
+    """A host: its facts, its plan and the role's options.
 
     :ivar facts: and ``plan``, see RETURN of the module accelerator_info.
     """
@@ -99,12 +99,12 @@ class Case:
 
     @property
     def family(self) -> str:
-        """Of packages; "" where the package manager is not known."""
+        """The package family; "" for an unknown package manager."""
         return {"dpkg": DEBIAN, "rpm": REDHAT}.get(self.facts["packages"]["manager"], "")
 
     @property
     def source(self) -> str:
-        """Where NVIDIA's packages come from."""
+        """The source of NVIDIA's packages."""
         return t.cast(str, self.plan["driver"].get("source") or "vendor")
 
     @property
@@ -127,13 +127,13 @@ class Case:
 
     @property
     def is_downgrade(self) -> bool:
-        """Whether the driver's branch is lower than the one that is there."""
+        """Whether the driver's branch is lower than the installed one."""
         there = self.facts["nvidia"]["installed"] or self.facts["nvidia"]["loaded"]
         return self.has_step("driver") and bool(there) and versions.branch(there) > self.branch
 
     @property
     def card_programs(self) -> list[t.Mapping[str, t.Any]]:
-        """Those that use the cards, without the driver's own services and without what is stopped before."""
+        """Programs that use the cards, except the driver's services and those that the run stops first."""
         stopped = self.server_units if self.options.server_stops else []
         return [each for each in self.facts["processes"] if not each["of_driver"] and each["unit"] not in stopped]
 
@@ -150,7 +150,7 @@ class Case:
 
     @property
     def directory(self) -> str:
-        """That of this installation."""
+        """The directory of this installation."""
         return self.options.directory.rstrip("/")
 
     @property

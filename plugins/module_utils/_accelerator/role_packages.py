@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The packages that a plan's steps install, and what the package manager is asked for. Private to the collection."""
+"""The packages that a plan's steps install, and the package manager's options. Private to the collection."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def flavours(case: Case) -> list[str]:
 
 
 def module_packages(case: Case) -> list[str]:
-    """Those of the kernel modules; empty where they are not to be had."""
+    """Packages of the kernel modules; empty if none are available."""
     return list(package_set(case).modules.get(case.wanted.modules_from, {}).get(case.modules, ()))
 
 
@@ -202,7 +202,7 @@ def _streams(case: Case) -> list[list[str]]:
 
 
 def package_names(case: Case) -> list[str]:
-    """The names of what the plan's steps install."""
+    """Names of the packages that the plan's steps install."""
     driver = case.has_step("driver")
     found = [case.system["headers_package"]] if case.has_step("headers") else []
     if driver and case.wanted.modules_from == "dkms":
@@ -295,7 +295,7 @@ def own_holds(case: Case) -> list[str]:
 
 
 def to_hold(case: Case) -> list[str]:
-    """The driver's packages of its version; not what only has the vendor's name and a version of its own."""
+    """The driver's packages of its version, without other packages of the vendor."""
     driver = case.facts["packages"]["driver"]
     if case.vendor != products.NVIDIA:
         return list(driver)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How the driver that the role installed is removed. Private to the collection."""
+"""The removal of a driver that the role installed. Private to the collection."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def refusal(case: Case) -> str:
         else "The driver stays until then."
     )
     programs = ", ".join(case.card_users)
-    return f"the driver cannot be removed while cards are in use by {programs}: stop these first, and run this again. {stays}"
+    return f"the driver cannot be removed while cards are in use by {programs}: stop them first, and run this again. {stays}"
 
 
 def reasons(case: Case) -> list[str]:

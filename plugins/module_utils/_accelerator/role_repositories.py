@@ -68,7 +68,7 @@ def required_names(case: Case) -> list[str]:
 
 
 def repositories(case: Case) -> list[Repository]:
-    """Those that are needed: what the user says of one takes the place of what is the vendor's."""
+    """The required repositories; the user's values replace the vendor's."""
     known = _of_apt(case) if case.family == DEBIAN else _of_dnf(case)
     needed, found = required_names(case), []
     for each in known:
@@ -80,7 +80,7 @@ def repositories(case: Case) -> list[Repository]:
 
 
 def missing_repositories(case: Case) -> list[Repository]:
-    """Without those that the host has.
+    """The required repositories that the host lacks.
 
     Whoever installed a driver by its vendor's guide has the source, with a key at another place: apt reads no source at all where two of
     one address differ in that. Debian's own is needed with other components, and is signed as the host says.
@@ -198,12 +198,12 @@ def step(case: Case) -> dict[str, t.Any]:
         # All sources together, from files alone: apt does not start where two of them contradict each other.
         "check": ["apt-get", "indextargets"] if debian and not check_mode else [],
         "about": f"the sources with those of {', '.join(each.name for each in needed)}",
-        "advice": "Remove the source that contradicts",
+        "advice": "Remove the conflicting source",
     }
 
 
 def _failure_texts(each: Repository) -> dict[str, str]:
-    """For the message of a failure."""
+    """Texts for the message of a failure."""
     named = f"accelerator_repositories.{each.name}"
     return {
         "about": each.about,

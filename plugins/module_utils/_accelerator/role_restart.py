@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a host must start again, and what is said of it. Private to the collection."""
+"""Whether a host must restart, and the message about it. Private to the collection."""
 
 from __future__ import annotations
 

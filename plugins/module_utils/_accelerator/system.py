@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a host lets a driver do: distribution, kernel, Secure Boot, virtual machine or container. Private to the collection."""
+"""The host's limits for a driver: distribution, kernel, Secure Boot, virtual machine or container. Private to the collection."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def distribution(host: HostAccess) -> dict[str, str]:
 
 
 def _architecture(host: HostAccess) -> str:
-    """Of the kernel. Another root is taken for the machine that its loader is for."""
+    """The kernel's architecture; for another root, that of its loader."""
     if not host.root:
         return os.uname().machine
     return "aarch64" if host.exists("/lib/ld-linux-aarch64.so.1") else "x86_64"
@@ -87,7 +87,7 @@ def container(host: HostAccess) -> str:
 
 
 def virtual_machine(host: HostAccess) -> str:
-    """Who says that the hardware is virtual, by the firmware's vendor; "" on bare metal."""
+    """The hypervisor, from the firmware's vendor; "" on bare metal."""
     if not re.search(r"^flags\s*:.*\bhypervisor\b", host.read("/proc/cpuinfo", 16384), re.MULTILINE):
         return host.read("/sys/hypervisor/type")
     return host.read("/sys/class/dmi/id/sys_vendor") or "unknown"

@@ -72,7 +72,7 @@ OPTIONS: dict[str, dict[str, t.Any]] = dict(
 
 
 def read(p: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """See RETURN of the module xinference_host_info; what is not here is read with the accelerator.
+    """See RETURN of the module xinference_host_info; its other keys come with the accelerator.
 
     :param p: see OPTIONS.
     """
@@ -138,7 +138,7 @@ def _auth(p: t.Mapping[str, t.Any], manager: service_manager.ServiceManager) -> 
         number = auth_database.users(p["home"])
     except auth_database.UnreadableDatabase as exc:
         remedy = auth_database.remedy(p["home"], os.path.join(p["path"], "backups"), manager.commands()["stop"])
-        return {"auth_users": -1, "auth_unreadable": f"{exc}, so the server is left as it is. {remedy}"}
+        return {"auth_users": -1, "auth_unreadable": f"{exc}, so the server was left unchanged. {remedy}"}
     return {"auth_users": -1 if number is None else number, "auth_unreadable": ""}
 
 

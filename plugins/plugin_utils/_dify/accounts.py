@@ -17,7 +17,7 @@ CONNECTION = ("url", "email", "password", "admin_key", "ca_path", "validate_cert
 
 
 class Account(t.NamedTuple):
-    """One execution of the module: the options for its connection, and what is wanted of its workspaces."""
+    """One execution of the module: its connection options and its workspaces' tasks."""
 
     connection: dict[str, t.Any]
     targets: list[dict[str, t.Any]]

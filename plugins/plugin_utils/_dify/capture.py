@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writes what Difys have of the declared models as ``dify_targets``. Only reads them. Private to the collection."""
+"""Writes the registrations of Difys as ``dify_targets``. Only reads them. Private to the collection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ DECLARED = "__dify_declared"
 
 
 def declared(task: Task) -> dict[str, t.Any]:
-    """On the host of each cluster: what it declares."""
+    """The declared models of each cluster, by its host."""
     cluster = task.get("xinference_cluster") or task.host
     return {
         "changed": False,
@@ -39,23 +39,23 @@ def capture(task: Task) -> dict[str, t.Any]:
     results = by_call(targets, answers, ("read",))["read"]
     failures = list(dict.fromkeys(result["msg"] for result in results if result.get("msg")))
     if failures:
-        raise ModelopsError("\n".join([*failures, f"So {dest} was neither compared nor written."]))
+        raise ModelopsError("\n".join([*failures, f"{dest} was neither compared nor written."]))
     unread = list(dict.fromkeys(result["not_read"] for result in results if "not_read" in result))
     if unread:
-        task.say(*unread, f"So {dest} was neither compared nor written.")
+        task.say(*unread, f"{dest} was neither compared nor written.")
         return told
     sources = [native(value) for value in task.play.having(DECLARED).values()]
     found = captured_targets.capture(results, targets, sources)
     text = file_text(found)
     if content(dest) not in ("", text) and not boolean(task.get("capture_replace") or False, strict=False):
         raise ModelopsError(
-            f"{dest} is there and says something else than what the Difys have. Compare: --check --diff -e capture_replace=true. Then "
+            f"{dest} exists and differs from the models in Dify. Compare:  --check --diff -e capture_replace=true. Then "
             "name another file (dify_capture_dest), or overwrite it with -e capture_replace=true."
         )
     done = written(dest, text, check=task.check)
     number = sum(len(target["overrides"]) for target in found.targets)
     defines = [f"Define {name}: {what}." for name, what in found.variables.items()]
-    task.say(f"{number} models of Difys are in {dest}.", *defines, *found.notes)
+    task.say(f"{number} models of Dify are in {dest}.", *defines, *found.notes)
     return {**told, **done}
 
 
@@ -63,7 +63,7 @@ def file_text(found: captured_targets.Captured) -> str:
     """The file: YAML for ``-e @FILE``."""
     lines = [
         "---",
-        "# Models registered in Dify. Take it with -e @ this file, or in the place of the inventory's dify_targets.",
+        "# Models registered in Dify. Pass this file with -e @FILE, or replace the inventory's dify_targets with its content.",
     ]
     lines += [f"# Define {name}: {what}, with ansible-vault." for name, what in found.variables.items()]
     lines += [f"# {note}" for note in found.notes]

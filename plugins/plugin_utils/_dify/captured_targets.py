@@ -36,7 +36,7 @@ _REPLACED = (
 
 
 class Captured(t.NamedTuple):
-    """The targets, the variables that they refer to and what those hold, and what could not be written down."""
+    """The targets, their variables with contents, and the models that could not be captured."""
 
     targets: list[dict[str, t.Any]]
     variables: dict[str, str]
@@ -105,17 +105,17 @@ def _groups(
 
 
 def _left_alone(what: str, uid: str, url: str, clusters: set[str], target: t.Mapping[str, t.Any]) -> str:
-    """Why a model is not taken for one of a cluster, and how to say that it is."""
+    """The reason that a model is not assigned to a cluster, and the declaration that assigns it."""
     if not clusters:
-        return f"{what} has the UID {uid}, which no cluster declares. It is left alone."
+        return f"{what} has the UID {uid}, which no cluster declares. It was left unchanged."
     step = (
-        "This Dify hides the address: look there, and add the model to overrides."
+        "This Dify hides the address: look it up there, and add the model to overrides."
         if MASK in url
-        else f"If it is, say so in server_urls of {target['name']} (cluster: address), and capture again."
+        else f"If it is, declare it in server_urls of {target['name']} (cluster: address), and capture again."
     )
     return (
-        f"{what} has the UID {uid} at {url}, and nothing tells that this is cluster {' or '.join(sorted(clusters))}. "
-        f"It is left alone. {step}"
+        f"{what} has the UID {uid} at {url}, and nothing shows that this is cluster {' or '.join(sorted(clusters))}. "
+        f"It was left unchanged. {step}"
     )
 
 
@@ -182,7 +182,7 @@ def _uid(model: t.Mapping[str, t.Any]) -> str:
 
 
 def _url(model: t.Mapping[str, t.Any]) -> str:
-    """As it may be shown: dify_info tells no user and no password in it."""
+    """The URL without its login, as dify_info returns it."""
     return without_userinfo(str(model["fields"].get("server_url") or "").rstrip("/"))
 
 
@@ -223,7 +223,7 @@ def _entry(model: t.Mapping[str, t.Any], what: str, given: str, notes: list[str]
     url = _url(model)
     if MASK in url:
         step = (
-            f"Look there whether it is {without_userinfo(given)}, as the target says." if given else "Add server_url."
+            f"Check there whether it is {without_userinfo(given)}, as the target says." if given else "Add server_url."
         )
         notes.append(f"{what}: this Dify hides the server URL ({url}). {step}")
     elif url:
@@ -232,7 +232,7 @@ def _entry(model: t.Mapping[str, t.Any], what: str, given: str, notes: list[str]
         given = str(fields.get(name, default))
         if not re.fullmatch("[0-9]+", given):
             notes.append(
-                f"{what}: its {name} is '{given}', which is no whole number. A run makes it {default}; add {name} for another."
+                f"{what}: its {name} is '{given}', which is not a whole number. A run sets it to {default}; add {name} for another value."
             )
         elif int(given) != default:
             entry[name] = int(given)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which clusters a play sees, of all that serve the same Difys. Pure. Private to the collection.
+"""The clusters that a play sees, among all that serve the same Difys. Pure. Private to the collection.
 
 A run that does not see every cluster cannot tell which models are nobody's. It sees none that a limit, a failure, `serial` or
 another play keeps from it, nor one that the role models has not dealt with.
@@ -48,7 +48,7 @@ class Play:
         return {host: value for host, value in values.items() if value is not None and value is not UNKNOWN}
 
     def declared(self, host: str) -> t.Any:
-        """What the cluster of a host declares: the variable ``xinference_declared``, or that of the host's plan."""
+        """The declared models of a host's cluster: the variable ``xinference_declared``, or that of the host's plan."""
         found = self.value(host, "xinference_declared")
         plan = (self.value(host, "xinference_found") or {}).get("plan") or {} if found is None else {}
         return plan.get("declared") if found is None else found
@@ -71,7 +71,7 @@ class Play:
 
 @dataclass(frozen=True)
 class Sight:
-    """How much a run sees: hosts of clusters that it misses, and whether it is limited or sees none at all."""
+    """The visible part of a run: missing hosts of clusters, and whether it is limited or sees no cluster."""
 
     unseen: list[str]
     limited: bool
@@ -84,7 +84,7 @@ class Sight:
     @property
     def reason(self) -> str:
         """Why it is not complete."""
-        return ", ".join(self.unseen) or ("it is limited" if self.limited else "it sees none")
+        return ", ".join(self.unseen) or ("it is limited" if self.limited else "it sees no cluster")
 
 
 def sight(play: Play, cluster_hosts: t.Collection[str], seen: t.Collection[str]) -> Sight:

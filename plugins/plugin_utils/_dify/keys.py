@@ -31,7 +31,7 @@ def fetch(action: t.Any, path: str) -> str:
     finally:
         context.no_log = shown
     if done["rc"] != 0 or BEGIN not in done["stdout"]:
-        raise ModelopsError(f"the key for clients in {path} cannot be read ({_last(done.get('stderr'))}).")
+        raise ModelopsError(f"the client key in {path} cannot be read ({_last(done.get('stderr'))}).")
     text = str(done["stdout"]).partition(BEGIN)[2].partition(END)[0].strip()
     # Ansible writes bytes that are no text as surrogates.
     key = _secrets.decoded(text.encode("utf-8", "surrogateescape"), f"key: {path}")
@@ -40,7 +40,7 @@ def fetch(action: t.Any, path: str) -> str:
 
 
 def _last(text: t.Any) -> str:
-    return (str(text or "").strip().splitlines() or ["no reason was given"])[-1]
+    return (str(text or "").strip().splitlines() or ["no reason given"])[-1]
 
 
 def keep(host: str, key: str) -> None:

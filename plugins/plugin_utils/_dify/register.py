@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Registers with every Dify what the clusters of the play serve, and writes the connection sheets. Private to the collection."""
+"""Registers the served models of the play's clusters with every Dify, and writes the connection sheets. Private to the collection."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _as_launched(served: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def check(task: Task, hosts: t.Container[str] | None = None) -> Result:
-    """Refuses targets that cannot be right by what every cluster of the play declares. Asks nobody.
+    """Refuses targets that contradict the declared models of the play's clusters. Sends no request.
 
     :param hosts: hosts of the clusters that are registered; None for all.
     """
@@ -71,7 +71,7 @@ def check(task: Task, hosts: t.Container[str] | None = None) -> Result:
         raise ModelopsError("\n".join(["dify_targets:", *wrong, *(unknown if complete else [])]))
     if unknown:
         task.say(
-            "Warning: this run does not see what every cluster of the inventory declares, and none that it sees knows of this: "
+            "Warning: this run does not see the declarations of all clusters of the inventory, and no visible cluster declares this: "
             + " ".join(unknown)
         )
     return {"changed": False}
@@ -87,8 +87,8 @@ def lacks_requests(run_on: str, python: str) -> str:
     if not own or importlib.util.find_spec("requests"):
         return ""
     return (
-        f"dify_targets: the Python of this Ansible ({sys.executable}) has no package requests, by which Dify is reached. Install it "
-        f"({sys.executable} -m pip install requests), or name a Python that has it as dify_python. Nothing was changed."
+        f"dify_targets: the Python of this Ansible ({sys.executable}) has no package requests, which the connection to Dify needs. "
+        f"Install it ({sys.executable} -m pip install requests), or name a Python that has it as dify_python. Nothing was changed."
     )
 
 
@@ -126,8 +126,8 @@ def register(task: Task) -> Result:
     if broken:
         task.say("", *table(rows), "")
         raise ModelopsError(
-            f"Something failed at {len(broken)} of {len(targets)} Difys ({', '.join(broken)}): see the table above. What does not "
-            "depend on it was done."
+            f"{len(broken)} of {len(targets)} Dify targets failed ({', '.join(broken)}): see the table above. All steps that do not "
+            "depend on them were done."
         )
     told["changed"] = told["changed"] or sheets["changed"]
     diff = [*told.get("diff", ()), *sheets.get("diff", ())]
@@ -143,8 +143,8 @@ def _cluster(host: str, source: t.Mapping[str, t.Any]) -> Result:
 
 def _incomplete(seen: Sight) -> str:
     return (
-        f"Warning: this run does not see what every cluster of the inventory serves ({seen.reason}). So no model is removed from a "
-        "Dify, neither by prune nor as absent. Run all clusters in one play, with the roles models and dify, without limit and serial."
+        f"Warning: this run does not see the models of all clusters of the inventory ({seen.reason}), so it removes no model from a "
+        "Dify, neither by prune nor as absent. Run all clusters in one play with the roles models and dify, without --limit and serial."
     )
 
 
@@ -160,7 +160,7 @@ def _sheets(
     """
     lines, done = {}, []
     for host, (source, path) in places.items():
-        key_place = f"kept on {host} in {source['api_key_file']}" if source["api_key_file"] else ""
+        key_place = f"stored on {host} in {source['api_key_file']}" if source["api_key_file"] else ""
         lines[host] = sheet.connection_sheet(source, key_place=key_place, results=rows, targets=targets)
         done.append(written(path, "\n".join(lines[host]) + "\n", check=task.check))
     diff = [one["diff"] for one in done if "diff" in one]

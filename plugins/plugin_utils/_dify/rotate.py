@@ -45,6 +45,6 @@ def rotate(task: Task) -> dict[str, t.Any]:
 def refusal(host: str, cluster: str, said: t.Iterable[str]) -> str:
     """Why the old key of a host's cluster is not revoked."""
     return (
-        f"{host}: the old key of cluster {cluster} stays valid beside the new one: {' | '.join(said)} Mend that, or remove a Dify that "
-        "is gone from dify_targets, and run ansible-playbook modelops.inference.rotate -e rotate=client_key again, which goes on."
+        f"{host}: the old key of cluster {cluster} stays valid beside the new one: {' | '.join(said)} Correct this, or remove an obsolete "
+        "Dify from dify_targets, and continue with ansible-playbook modelops.inference.rotate -e rotate=client_key."
     )

@@ -73,7 +73,7 @@ def connection_sheet(
         lines += [
             "",
             "This server listens on loopback only. A Dify on the same machine outside containers can use it as it is.",
-            "For any other Dify set xinference_host to an address that it reaches (or 0.0.0.0), run the site again, and",
+            "For any other Dify set xinference_host to an address that it reaches (or 0.0.0.0), run site.yml again, and",
             "take the address from the new sheet.",
         ]
     elif is_loopback(source["url"]):
@@ -100,7 +100,7 @@ def _entry(
 
 def _no_key(kind: str) -> str:
     """The entry for the key of a model of a server that needs none."""
-    return f"{NO_KEY} (Dify before 1.0 wants one)" if kind == "tts" else "leave it empty: this server needs none"
+    return f"{NO_KEY} (Dify before 1.0 wants one)" if kind == "tts" else "leave empty: this server needs none"
 
 
 def _other_entries(

@@ -57,7 +57,7 @@ def summary(
                     continue
                 # Check mode cannot ask for the models of a plugin that it did not install.
                 coming = known[call["key"]]["models"]
-                told = {"action": "register", "why": "once the plugin is there"}
+                told = {"action": "register", "why": "after the plugin is installed"}
                 found = [_row({**model, **told}, "absent") for model in coming if "model_uid" in model]
             if failed(result) and not any(row["state"] == "failed" for row in found):
                 about = {"model": "", "type": "" if what == "models" else what, "state": "failed", "action": "none"}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The table of what became of each model in each Dify, for people. Pure. Private to the collection."""
+"""The table of results for each model in each Dify, for people. Pure. Private to the collection."""
 
 from __future__ import annotations
 

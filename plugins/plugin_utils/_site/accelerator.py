@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Variables of the role accelerator: what is refused of them, and what they ask of a reading. Private to the collection."""
+"""Variables of the role accelerator: their refusals, and the options of a reading. Private to the collection."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def _known(settings: Settings, name: str) -> bool:
 
 
 def controller_boot_id() -> str:
-    """By which a host is known that runs on the same kernel as Ansible; empty where it cannot be read."""
+    """The boot ID of the controller, which identifies hosts on the same kernel; empty if unreadable."""
     try:
         with open(BOOT_ID, encoding="ascii") as file:
             return file.read().strip()
@@ -152,11 +152,11 @@ def refusals(settings: Settings) -> Refusals:
         yield f"accelerator_driver_branch must be a branch such as 580, or a version such as 580.95.05 (it is '{branch}')."
     pages = settings.get("accelerator_huge_pages")
     if isinstance(pages, int) and pages < 0:
-        yield f"accelerator_huge_pages is a number of pages (it is {pages})."
+        yield f"accelerator_huge_pages must be a number of pages (it is {pages})."
     seconds = [settings.get(name) for name in ("accelerator_reboot_timeout", "accelerator_proof_timeout")]
     if any(isinstance(each, int) and each < 1 for each in seconds):
         yield (
-            "accelerator_reboot_timeout and accelerator_proof_timeout are seconds, at least 1 "
+            "accelerator_reboot_timeout and accelerator_proof_timeout must be at least 1 second "
             f"(they are {seconds[0]} and {seconds[1]})."
         )
     files = settings.get("accelerator_ascend_files")
@@ -179,11 +179,11 @@ def _files(files: t.Sequence[t.Mapping[str, t.Any]]) -> Refusals:
         found = _sha256(path)
         if found != each["checksum"].lower():
             why = f"has the SHA-256 {found}, not {each['checksum']}" if found else "is not on the controller"
-            yield f"accelerator_ascend_files, {each['part']}: {each['path']} {why}. Get the file again, or correct its entry."
+            yield f"accelerator_ascend_files, {each['part']}: {each['path']} {why}. Copy the file again, or correct its entry."
 
 
 def _sha256(path: str) -> str:
-    """Of a file on the controller; empty where there is none that can be read."""
+    """The SHA-256 of a file on the controller; empty if it cannot be read."""
     digest = hashlib.sha256()
     try:
         with open(path, "rb") as file:
@@ -196,7 +196,7 @@ def _sha256(path: str) -> str:
 
 def _address_problem(url: str) -> str:
     if re.match("file:///", url):
-        return "holds a blank. Write %20 for it" if re.search(r"\s", url) else ""
+        return "contains a space. Write it as %20" if re.search(r"\s", url) else ""
     return address_problem(url) if url else ""
 
 
@@ -205,8 +205,8 @@ def _mirrors(mirrors: t.Mapping[str, t.Any]) -> Refusals:
     logins = [name for name, each in given.items() if any(re.search(r"://[^/]*@", text) for text in each.values())]
     if logins:
         yield (
-            f"accelerator_repositories: the url or key of {', '.join(logins)} has a login in it, which would stand in a file that "
-            "everybody on the host reads. Put it into /etc/apt/auth.conf.d of the host (dnf needs a mirror without one), and name "
+            f"accelerator_repositories: the url or key of {', '.join(logins)} contains a login, which would be in a file that "
+            "everybody on the host can read. Put it into /etc/apt/auth.conf.d of the host (dnf needs a mirror without a login), and name "
             "the key as a file on the controller."
         )
     schemes = [name for name, each in given.items() if "url" in each and not re.match(r"(https?|file)://", each["url"])]

@@ -35,7 +35,7 @@ _SIZE = re.compile(r"[0-9]+([.][0-9]+)?[KMGTPE]?|[0-9]+([.][0-9]+)?%|infinity")
 
 
 def refusals(settings: Settings, names: t.Container[str]) -> Refusals:
-    """Of the variables that are named."""
+    """Refusals of the given variables."""
     for name, least in LEAST.items():
         number = settings.get(name) if name in names else None
         if isinstance(number, (int, float)) and number < least:
@@ -59,11 +59,11 @@ def batches(name: str, given: t.Any) -> Refusals:
         if isinstance(batch, (str, int)) and not re.fullmatch(
             r"[1-9][0-9]*|(100|[1-9][0-9]?)(\.[0-9]+)?%", str(batch).strip()
         ):
-            yield f"{name} must be a number of hosts or percent of them, such as 2 or 25% (it is '{batch}')."
+            yield f"{name} must be a number or a percentage of hosts, such as 2 or 25% (it is '{batch}')."
 
 
 def _is_size(text: str) -> bool:
-    """Without memory no service runs, and of more than there is systemd sets no limit."""
+    """Whether a size is a valid memory limit: more than 0, and at most what systemd accepts."""
     found = _SIZE.fullmatch(text)
     number = float(text.rstrip("%KMGTPE")) if found and text != "infinity" else 1
     return found is not None and number > 0 and not (text.endswith("%") and number > 100)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The playbook bundle: what hosts are installed from, as their inventory says it, and its refusals. Pure. Private to the collection."""
+"""The playbook bundle: the requirements of hosts from their inventory, and its refusals. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COLLECTION = os.path.normpath(os.path.join(ROLES, os.pardir))
 
 @dataclass(frozen=True)
 class BundleNeeds:
-    """What one host is installed from.
+    """The requirements of one host.
 
     :param environment: its release, for its Python and platform.
     :param sources: of weights that are no packages, by name. Their headers may hold a token, so they are in no plan.
@@ -67,13 +67,13 @@ def _platform(host: Host) -> str:
 
 
 def refusals(host: Host) -> Refusals:
-    """Why nobody knows what the host needs.
+    """Refusals if the host's requirements are unknown.
 
     :param host: whose reading is empty where it does not answer.
     """
     path, on_host = str(host.value("xinference_bundle")), host.value("xinference_bundle_on_host")
     if on_host or not re.match("/[^/]+", path):
-        also = ", and xinference_bundle_on_host says that it is on the host" if on_host else ""
+        also = ", and xinference_bundle_on_host is true" if on_host else ""
         yield f"xinference_bundle must be the absolute path of a directory on this machine (it is '{path}'{also})."
     lacking = [
         *(['xinference_bundle_python (such as "3.11")'] if not _python(host) else []),
@@ -81,7 +81,7 @@ def refusals(host: Host) -> Refusals:
         *(["xinference_torch (cpu, default, or a build such as cu126)"] if not _torch(host) else []),
     ]
     if lacking:
-        yield f"the host does not answer, so nobody knows what it needs. Set {', '.join(lacking)}."
+        yield f"the host does not answer, so its requirements are unknown. Set {', '.join(lacking)}."
 
 
 def _torch(host: Host) -> bool:
@@ -90,12 +90,12 @@ def _torch(host: Host) -> bool:
 
 
 def failed(hosts: t.Sequence[str]) -> str:
-    """Refuses a bundle for the others alone, which would lose what an earlier run gathered for these."""
+    """Refuses a bundle without failed hosts, which would lose the files of an earlier run for them."""
     if not hosts:
         return ""
     return (
-        f"Nothing is gathered, because {', '.join(hosts)} failed above. Mend that, or leave them out (--limit); then the bundle is without "
-        "what they need."
+        f"The bundle was not built, because {', '.join(hosts)} failed above. Correct this, or exclude them with --limit; the bundle then "
+        "lacks their requirements."
     )
 
 
@@ -142,4 +142,4 @@ def told(made: t.Mapping[str, t.Any], path: str, *, check: bool) -> str:
     size = f"{path}: {made['files']} files, {made['bytes'] / 1e6:.0f} MB"
     if not check:
         return size
-    return "\n  ".join([f"{size}; what differs:", *made["plan"]]) if made["changed"] else f"{size}, as they were made"
+    return "\n  ".join([f"{size}; what differs:", *made["plan"]]) if made["changed"] else f"{size}, unchanged"

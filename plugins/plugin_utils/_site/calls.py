@@ -77,7 +77,7 @@ class Run:
         return [row for row in rows if row and "gpus" in row]
 
     def _worker(self, host: str) -> t.Mapping[str, t.Any]:
-        """As the step ``worker`` returned it; by its plan where that had no steps."""
+        """The worker as the step ``worker`` returned it, or from its plan if that had no steps."""
         joined = self.of(host, "xinference_worker")
         found = self.of(host, "xinference_found") or {}
         plan = found.get("plan") or {}

@@ -85,12 +85,12 @@ def refusal(found: t.Mapping[str, t.Any], where: Place, there: str, host: str, u
     if unsettled and not ("loading" not in unsettled.values() and same):
         told = ", ".join(f"{uid} ({state})" for uid, state in unsettled.items())
         return (
-            f"{host}: {url} is not at rest, so {where.path} is not written. These models do not run: {told}. Wait until they run, or "
-            "end them (state: absent), then run this again. Where none loads, another file (capture_dest) is written without them."
+            f"{host}: {url} has models that do not run ({told}), so {where.path} was not written. Wait until they run, or "
+            "remove them (state: absent), then run this again. If none loads, a new file (capture_dest) is written without them."
         )
     if not same and not replace:
         return (
-            f"{where.path} is there and says something else than what runs. Compare: --check --diff -e capture_replace=true. Then "
+            f"{where.path} exists and differs from the running models. Compare:  --check --diff -e capture_replace=true. Then "
             "name another file (capture_dest), or overwrite it with -e capture_replace=true."
         )
     if where.hidden:

@@ -22,14 +22,14 @@ def different_cards(clusters: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any
         if len({frozenset(kinds) for kinds in cards.values()}) > 1:
             each = "; ".join(f"{host}: {_text(kinds)}" for host, kinds in cards.items())
             sentences.append(
-                f"cluster {name} has different cards ({each}). A model is placed where its memory fits; one that needs a certain card "
-                "names its worker, and replicas of one model may differ in speed"
+                f"cluster {name} has different cards ({each}). A model is placed where its memory fits; a model that needs a certain card "
+                "must name its worker, and replicas of one model may differ in speed"
             )
     return sentences
 
 
 def _cards(found: t.Mapping[str, t.Any]) -> collections.Counter[str]:
-    """How many of each kind the host computes with."""
+    """The number of the host's cards of each kind."""
     used = found["plan"]["accelerator"]
     cards = (card for card in found["facts"]["cards"] if card["vendor"] == used and card["computes"])
     return collections.Counter(card["name"] or f"{card['vendor']} {card['id']}" for card in cards)

@@ -21,15 +21,15 @@ LOCAL = "xinference_local"
 # Of a cluster that has no name, as the role's defaults have it.
 UNNAMED = "default"
 _IN_BOTH = (
-    f"in {LOCAL} and in {SUPERVISORS} or {WORKERS}, too. A host has a server of its own, or belongs to a cluster: take it out of one of "
-    "the groups."
+    f"in {LOCAL} and in {SUPERVISORS} or {WORKERS}, too. A host is either a standalone server or a member of a cluster: remove it from "
+    "one of the groups."
 )
 
 Variables = t.Callable[[str], t.Mapping[str, t.Any]]
 
 
 def members(groups: t.Mapping[str, t.Sequence[str]], variables: Variables) -> dict[str, dict[str, t.Any]]:
-    """By name of the cluster its supervisor, its workers, and its hosts with their ports, as facts have them.
+    """The supervisor, the workers, and the hosts with their ports, by cluster, in the form of facts.
 
     :param groups: of the inventory, each with its hosts.
     :param variables: gives those of a host, without the defaults of roles.
@@ -58,7 +58,7 @@ def members(groups: t.Mapping[str, t.Sequence[str]], variables: Variables) -> di
 
 
 def refuse_one_machine(groups: t.Mapping[str, t.Sequence[str]], variables: Variables) -> None:
-    """Of the whole inventory, because to compare each host with all others takes too long where a host is validated.
+    """Refuses hosts that are the same machine. For the whole inventory at once, because a comparison for each host takes too long.
 
     :raises ModelopsError: two hosts are one machine, and would install into one directory at a time.
     """
@@ -69,8 +69,8 @@ def refuse_one_machine(groups: t.Mapping[str, t.Sequence[str]], variables: Varia
         other = seen.setdefault((address, port), host) if address else host
         if other != host and _plain(variables(other), "xinference_dir") == _plain(about, "xinference_dir"):
             raise ModelopsError(
-                f"{other} and {host} are one machine (ansible_host {address}) with one xinference_dir. Leave one of them, or put one host "
-                "into both groups of a cluster."
+                f"{other} and {host} are the same machine (ansible_host {address}) with the same xinference_dir. Remove one of them, or "
+                "put one host into both groups of a cluster."
             )
 
 
@@ -104,7 +104,7 @@ def _port(host: str, about: t.Mapping[str, t.Any], name: str) -> int:
     try:
         return int(SPECS.defaults[name] if found is None else found)
     except (OverflowError, TypeError, ValueError):
-        raise ModelopsError(f"{host}: {name} is '{found}', which is no port. Correct it, or leave it out.") from None
+        raise ModelopsError(f"{host}: {name} is '{found}', which is not a port. Correct or remove it.") from None
 
 
 def refusals(settings: Settings) -> Refusals:
@@ -128,13 +128,13 @@ def refusals(settings: Settings) -> Refusals:
 
 def _two(name: str, first: str, second: str) -> str:
     return (
-        f"cluster '{name}' has two supervisors, {first} and {second}. Leave one in "
-        f"{SUPERVISORS}, or give the clusters names of their own with xinference_cluster."
+        f"cluster '{name}' has two supervisors, {first} and {second}. Keep one in "
+        f"{SUPERVISORS}, or give each cluster its own name with xinference_cluster."
     )
 
 
 def _unsupervised(name: str, known: t.Iterable[str | None]) -> str:
     return (
         f"its cluster '{name}' has no supervisor. Put a host with xinference_cluster: {name} into "
-        f"{SUPERVISORS}; there are supervisors of {', '.join(sorted(map(str, known))) or 'no cluster'}."
+        f"{SUPERVISORS}; clusters with a supervisor: {', '.join(sorted(map(str, known))) or 'none'}."
     )

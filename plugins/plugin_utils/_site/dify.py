@@ -54,10 +54,10 @@ def _logins(target: Target) -> t.Iterator[str]:
 def _hosts(settings: Settings) -> Refusals:
     host, known = settings.get("dify_run_on"), settings.inventory.members
     if host == "" or host not in (None, *LOCALHOST) and known and not any(host in hosts for hosts in known.values()):
-        yield f"dify_run_on is '{host}', which is no host of the inventory. Name one, or localhost."
+        yield f"dify_run_on is '{host}', which is not a host of the inventory. Name a host, or localhost."
     for name in settings.get("dify_cluster_hosts") or () if settings.given("dify_cluster_hosts") else ():
         if isinstance(name, str) and known and not any(name in hosts for hosts in known.values()):
-            yield f"dify_cluster_hosts has '{name}', which is no host of the inventory. Name hosts, or those of a group by groups['NAME']."
+            yield f"dify_cluster_hosts has '{name}', which is not in the inventory. Name hosts, or the hosts of a group by groups['NAME']."
 
 
 def wrong(

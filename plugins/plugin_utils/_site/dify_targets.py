@@ -43,7 +43,7 @@ HOOKS = ("docker", "kubectl", "ssh", "command")
 LOOPBACK = (
     "Dify tries a model from its own container (plugin_daemon, or api before 1.0), where a loopback address means the "
     "container. Let Xinference listen on an address that Dify reaches and give that as server_url, or, where Dify runs on "
-    "the same machine outside containers, say allow_loopback: true."
+    "the same machine outside containers, set allow_loopback: true."
 )
 
 
@@ -75,7 +75,7 @@ def refusals(sources: t.Sequence[t.Mapping[str, t.Any]], targets: t.Sequence[t.M
     for target in targets:
         found += [
             f"{target['name']}: prune would remove what {other['name']} registers, in the same workspace under the same "
-            "credential name. Make one target of both (models, overrides), or give each a credential_name of its own."
+            "credential name. Merge the two targets (models, overrides), or give each its own credential_name."
             for other in targets
             if other is not target and _prunes(target, other)
         ]
@@ -94,7 +94,7 @@ def _shared_account_refusals(targets: t.Sequence[t.Mapping[str, t.Any]]) -> list
         if other["workspace"] != target["workspace"]:
             found.append(
                 f"{target['name']}: workspace is '{target['workspace']}', and '{other['workspace']}' in {other['name']}, of the "
-                "same account, of which one is remembered. Name them as workspaces."
+                "same account, which can remember only one. List them as workspaces."
             )
     return found
 
@@ -130,11 +130,11 @@ def _undeclared(target: t.Mapping[str, t.Any], known: t.Mapping[str, t.Sequence[
                 yield f"models.{key} has {value!r}, which no declared {of} has{_near(value, declared)}"
     for uid in target.get("overrides") or {}:
         if uid not in known["uids"]:
-            yield f"overrides has {uid!r}, which is no declared model's UID{_near(uid, known['uids'])}"
+            yield f"overrides has {uid!r}, which is not the UID of a declared model{_near(uid, known['uids'])}"
 
 
 def _values(chosen: t.Mapping[str, t.Any], key: str) -> t.Sequence[t.Any]:
-    """Of a selector. One that is no list is refused as that."""
+    """The values of a selector; a value that is not a list is refused elsewhere."""
     found = chosen.get(key) or ()
     return () if isinstance(found, str) else found
 
@@ -193,14 +193,14 @@ def _target_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
 def _url_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     url = str(target.get("url") or "")
     if "@" in url:
-        yield "url has a login in it, which is not sent. Leave it out, and give email and password, or admin_key."
+        yield "url contains a login, which is not sent. Remove it, and give email and password, or admin_key."
     elif not re.match("https?://[^/]", url):
-        yield f"url starts with http:// or https://; it is '{without_userinfo(url)}'."
+        yield f"url must start with http:// or https:// (it is '{without_userinfo(url)}')."
     elif address_problem(url) or "?" in url or "#" in url:
-        problem = address_problem(url) or "is Dify's address, with nothing behind ? or #"
+        problem = address_problem(url) or "must be Dify's address, with nothing after ? or #"
         yield f"url '{without_userinfo(url)}' {problem}."
     elif url.rstrip("/").endswith("/console/api"):
-        yield f"url is Dify's address without /console/api; it is '{without_userinfo(url)}'."
+        yield f"url must be Dify's address without /console/api (it is '{without_userinfo(url)}')."
     proxy = str(target.get("proxy") or "")
     problem = address_problem(proxy, PROXIES, "http://proxy.example:3128") if proxy else ""
     if problem:
@@ -210,7 +210,7 @@ def _url_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
 def _login_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     email = target.get("email")
     if email and not re.fullmatch(r"[^@\s]+@[^@\s]+", str(email)):
-        yield f"email is an account's address, such as ops@example.com; it is '{email}'."
+        yield f"email must be an account's address, such as ops@example.com (it is '{email}')."
     account = [name for name in ("email", "password") if target.get(name)]
     if len(account) == 1 or bool(account) == bool(target.get("admin_key")):
         yield "give email and password, or admin_key and the workspaces' IDs."
@@ -219,21 +219,21 @@ def _login_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
 
 
 def _workspace_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
-    """Of the one workspace that is meant where workspaces names none."""
+    """Refusals of the option workspace, used without workspaces."""
     if not target.get("workspace"):
         return
     if target.get("admin_key"):
-        yield "workspace is of an account; with an admin_key give the ID as workspaces."
+        yield "workspace needs an account; with an admin_key give the ID as workspaces."
     elif any(target.get("workspaces") or ()):
-        yield "workspace is of a target without workspaces: give one of the two."
+        yield "workspace and workspaces cannot be given together: give one of the two."
 
 
 def _model_name_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     template = str(target.get("model_name") or "")
     if template and not template.strip():
-        yield "model_name is blank; leave it out, or write one such as {uid}@{cluster}."
+        yield "model_name is blank; remove it, or write one such as {uid}@{cluster}."
     if re.search("[{}]", re.sub(r"{[^{}]*}", "", template)):
-        yield f"model_name has a brace without its other one (it is '{template}'); it may have {{uid}} and {{cluster}}."
+        yield f"model_name has an unmatched brace (it is '{template}'); it may have {{uid}} and {{cluster}}."
     named = re.findall(r"{([^{}]*)}", template)
     unknown_place = next((name for name in named if name not in PLACES), None)
     if unknown_place is not None:
@@ -244,12 +244,12 @@ def _selector_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     chosen = target.get("models") or {}
     for key, values in chosen.items():
         if isinstance(values, str):
-            yield f"models.{key} is a list: [{values}]."
+            yield f"models.{key} must be a list, such as [{values}]."
     types = [*TYPES, *DIALOG_TYPES]
     known = {name.lower() for name in types}
     for name in _values(chosen, "types"):
         if str(name).lower() not in known:
-            yield f"models.types has {name!r}, which is no type of Xinference or of Dify{_near(name, types)}"
+            yield f"models.types has {name!r}, which is not a type of Xinference or of Dify{_near(name, types)}"
 
 
 def _credential_name_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
@@ -257,11 +257,11 @@ def _credential_name_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     if name is None:
         return
     if not isinstance(name, (str, int)) or isinstance(name, bool) or re.search(r"[\x00-\x1f\x7f]", str(name)):
-        yield f"credential_name must be a text of one line (it is {name!r})."
+        yield f"credential_name must be one line of text (it is {name!r})."
         return
     name = str(name)
     if len(name) > NAME_LIMIT:
-        yield f"credential_name has {len(name)} characters; Dify takes {NAME_LIMIT}: '{name}'."
+        yield f"credential_name has {len(name)} characters; Dify allows {NAME_LIMIT}: '{name}'."
 
 
 def _server_url_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
@@ -277,10 +277,10 @@ def _server_url_problem(where: str, url: t.Any) -> t.Iterator[str]:
 
 
 def _declared_default_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
-    """Of the defaults as they are declared; whether the target has such models is for _default_refusals."""
+    """Refusals of the declared defaults; _default_refusals checks that the target has these models."""
     given = target.get("defaults") or {}
     if given and (target.get("plugin") or {}).get("state") == "absent":
-        yield "with plugin.state absent there are no models that could be defaults."
+        yield "plugin.state is absent, so there are no models for defaults. Remove defaults."
     for sentence in defaults.refusals(given):
         yield f"defaults: {sentence}."
 
@@ -290,7 +290,7 @@ def _proof_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     if given and sum(1 for hook in HOOKS if given.get(hook)) != 1:
         yield f"prove_from takes one of {', '.join(HOOKS)}."
     if any(not str(word).strip() for word in given.get("command") or ()):
-        yield "prove_from.command has a blank word. Leave it out."
+        yield "prove_from.command has a blank word. Remove it."
 
 
 def _override_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
@@ -302,18 +302,18 @@ def _override_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
 def override_problems(given: t.Any) -> list[str]:
     """Errors in ``dify`` of a model, or in a target's override of it, as sentences."""
     if not isinstance(given, dict):
-        return [f"give a dictionary with {', '.join(OVERRIDES)}."]
+        return [f"must be a dictionary with {', '.join(OVERRIDES)}."]
     found = [f"no key {key}{_near(key, OVERRIDES)}" for key in given if key not in OVERRIDES]
     for key, known in (("type", tuple(DIALOG_TYPES)), ("state", STATES)):
         if given.get(key) not in (None, "", *known):
-            found.append(f"{key} is one of {', '.join(known)}, not {given[key]!r}.")
+            found.append(f"{key} must be one of {', '.join(known)}, not {given[key]!r}.")
     name = given.get("name")
     if (
         not isinstance(name, (str, int, type(None)))
         or isinstance(name, bool)
         or re.search(r"[\x00-\x1f\x7f]", str(name))
     ):
-        found.append(f"name must be a text of one line (it is {name!r}).")
+        found.append(f"name must be one line of text (it is {name!r}).")
     if given.get("enabled") is not None and not _boolean(given["enabled"]):
         found.append(f"enabled must be true or false (it is {given['enabled']!r}).")
     found += _credential_name_refusals(given)
@@ -351,9 +351,9 @@ def _default_refusals(sources: t.Sequence[t.Mapping[str, t.Any]], target: t.Mapp
         }
         if given not in names:
             yield (
-                f"the default {kind} {given!r} is none of this target's {kind} models"
+                f"the default {kind} {given!r} is not one of this target's {kind} models"
                 + (_near(given, names).rstrip(".") or f" (it has {', '.join(sorted(names)) or 'none'}).")
-                + " Of another provider's model give name and provider."
+                + " For a model of another provider give name and provider."
             )
 
 
@@ -404,6 +404,6 @@ def _twice_refusals(chosen: t.Sequence[Choice]) -> t.Iterator[str]:
         if len(of) > 1:
             yield (
                 f"{' and '.join(of)} would both be the {kind} model '{name}' in Dify, where name and type are a model's "
-                'identity. Name them by their clusters (the target\'s model_name: "{uid}@{cluster}"), give each a name of its '
-                "own (dify.name), or select (models of the target, by clusters or tags)."
+                'identity. Add the cluster to the names (the target\'s model_name: "{uid}@{cluster}"), give each its own name '
+                "(dify.name), or select (models of the target, by clusters or tags)."
             )

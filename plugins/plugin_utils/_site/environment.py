@@ -34,11 +34,11 @@ def _variables(settings: Settings) -> Refusals:
         # YAML makes true of `yes` and `on`.
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             yield (
-                f"xinference_environment has {name!r}, which is no name of an environment variable (letters, digits and _, no digit "
+                f"xinference_environment has {name!r}, which is not a name of an environment variable (letters, digits and _, not a digit "
                 "first). Correct it."
             )
         elif value is None:
-            yield f'xinference_environment, {name} is empty (null). Write "" for an empty value, or leave it out.'
+            yield f'xinference_environment, {name} is empty (null). Write "" for an empty value, or remove it.'
         elif isinstance(value, (dict, list)):
             yield f"xinference_environment, {name} must be one text, not a {'list' if isinstance(value, list) else 'mapping'}."
     hub = settings.get("xinference_hub") or {}
@@ -57,13 +57,13 @@ def _variables(settings: Settings) -> Refusals:
     taken = [str(name) for name in environment if _TAKEN.fullmatch(str(name))]
     if taken:
         yield (
-            f"xinference_environment sets {', '.join(taken)}, which the role sets itself. Use xinference_home, xinference_auth and the "
+            f"xinference_environment sets {', '.join(taken)}, which the role sets. Use xinference_home, xinference_auth and the "
             "other variables of the role."
         )
 
 
 def _address_problem(name: str, value: str) -> str:
-    """Of a variable that holds an address; that is not told, because it may hold a login."""
+    """The problem of a variable with an address, without the address, which may contain a login."""
     if not value or re.search(r"[\r\n\x00]", value):
         return ""
     if name == "HF_ENDPOINT":
@@ -77,7 +77,7 @@ def _address_problem(name: str, value: str) -> str:
 def _hub(settings: Settings) -> Refusals:
     hub = settings.get("xinference_hub")
     if hub and not hub.get("source"):
-        yield "xinference_hub needs source (huggingface, modelscope or csghub), the hub that the others are for."
+        yield "xinference_hub needs source (huggingface, modelscope or csghub), the hub of its other keys."
     endpoint = (hub or {}).get("endpoint")
     if not isinstance(endpoint, str) or not endpoint:
         return
@@ -98,7 +98,7 @@ def _service(settings: Settings) -> Refusals:
             )
         elif len(parts) > 1 and settings.given("xinference_service"):
             yield (
-                f"xinference_service is {service}, and this host is supervisor and worker, each with a service of its own. Leave it unset "
+                f"xinference_service is {service}, but this host is supervisor and worker with one service each. Leave it unset "
                 "here."
             )
     for name in ("xinference_user", "xinference_group"):
@@ -108,4 +108,4 @@ def _service(settings: Settings) -> Refusals:
             yield f"{name} must be a name of a {kind}, of letters, digits and _ . @ -, not of digits alone (it is {value!r})."
     cluster = settings.get("xinference_cluster")
     if cluster is not None and not re.fullmatch(r"(?![.]+$)[^\s/@{}\x00-\x1f\x7f]+", str(cluster)):
-        yield f"xinference_cluster must be a name without blanks, '/', '@' and braces (it is '{cluster}')."
+        yield f"xinference_cluster must be a name without spaces, '/', '@' and braces (it is '{cluster}')."

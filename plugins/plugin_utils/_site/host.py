@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One part of a host: what its variables and its reading say of it. Pure. Private to the collection."""
+"""One part of a host, from its variables and its reading. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Host:
 
     @property
     def who(self) -> str:
-        """How a message begins."""
+        """The beginning of a message."""
         return f"{self.name} (cluster {self.cluster})"
 
     @property
@@ -153,7 +153,7 @@ class Host:
 
     @property
     def endpoint(self) -> str:
-        """As a client on this host reaches the server, which for a worker is its supervisor. The host's own name may be loopback."""
+        """The URL of the server for a client on this host; for a worker, its supervisor's. The host's own name may be loopback."""
         if self.part == WORKER and self.members["supervisor"]["host"] != self.name:
             return f"http://{self.members['supervisor']['address']}:{self.members['supervisor']['port']}"
         return f"http://{'127.0.0.1' if self.bind == '0.0.0.0' else self.bind}:{self.value('xinference_port')}"
@@ -165,7 +165,7 @@ class Host:
 
     @functools.cached_property
     def api(self) -> Settings:
-        """Settings of that host: they say what the cluster is asked for, also in a task for a worker, which may say something else."""
+        """Settings of the host that answers for the cluster, also in a worker's task, whose own settings may differ."""
         return self.settings if self.api_host == self.name else self.others(self.api_host)
 
     # --- files that say how a part is ---
@@ -188,7 +188,7 @@ class Host:
 
     @property
     def version(self) -> str:
-        """Of the wanted release."""
+        """The version of the wanted release."""
         return re.sub(r"-[^-]*$", "", self.request.release) or str(self.value("xinference_version"))
 
     @property
@@ -197,7 +197,7 @@ class Host:
 
     @property
     def auth_config(self) -> str:
-        """Where authentication is a file, that file."""
+        """The file of users, if authentication is a file."""
         return self.etc("auth.json")
 
     @property
@@ -221,7 +221,7 @@ class Host:
 
     @property
     def auth_unreadable(self) -> str:
-        """Why its users cannot be read, and what mends it; empty where nobody asks for them."""
+        """The problem of unreadable users and its fix; empty for none."""
         asked = self.authentication == "database" and self.part != WORKER
         return str(self.found["auth_unreadable"]) if asked else ""
 
@@ -248,7 +248,7 @@ class Host:
 
     @property
     def search_path(self) -> str:
-        """Where the server looks for programs."""
+        """The server's search path for programs."""
         given = self.value("xinference_environment").get("PATH")
         system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         return f"{self.directory}/current/bin:{system}" if given is None else str(given)
@@ -271,7 +271,7 @@ class Host:
         return self._models(self.api)
 
     def _models(self, settings: Settings) -> list[t.Mapping[str, t.Any]]:
-        """Where nothing is installed the list may be half edited."""
+        """The models; without an installation an invalid list counts as empty."""
         if self.request.installs:
             return list(settings.value("xinference_models") or [])
         return [each for each in settings.get("xinference_models") or [] if isinstance(each, dict)]

@@ -54,17 +54,17 @@ class HostPlan:
 
     @property
     def new_interpreter(self) -> str:
-        """Of the wanted release, which becomes the current one only when everything that it needs is there."""
+        """The interpreter of the wanted release, which becomes current only when it is complete."""
         return f"{self.host.directory}/releases/{self.release.id}/bin/python"
 
     @property
     def gpus(self) -> list[dict[str, t.Any]]:
-        """Cards of this host, with what llama.cpp computes on: of the release that was built in this run or is there."""
+        """Cards of this host with llama.cpp's devices, from the installed release."""
         return _gpus(self.host, self.release)
 
     @property
     def worker(self) -> dict[str, t.Any]:
-        """What role models needs to know of a worker; empty of another part, and of a worker that is drained or removed."""
+        """The worker's data for role models; empty for another part, and for a drained or removed worker."""
         host, address = self.host, f"{self.host.bind}:{self.host.listens}"
         if host.part != WORKER or host.drained or host.removed:
             return {}
@@ -184,7 +184,7 @@ def _steps(host: Host, release: HostRelease, service: Service, weights: Weights)
     bundled, firewall = bool(host.value("xinference_bundle")), _firewall(host)
     differs = service.differs and not host.drained
     if _bundle(host, release, weights):
-        yield "bundle", "something of it is still to come"
+        yield "bundle", "parts of it are missing"
     if release.unbuilt and not bundled:
         yield "python", f"{release.id} is not built"
     if host.distributed and (differs or firewall):
@@ -203,7 +203,7 @@ def _steps(host: Host, release: HostRelease, service: Service, weights: Weights)
             f"missing: {', '.join(weights.lacking) or 'none'}; unused: {', '.join(weights.unused) or 'none'}",
         )
     if not host.claimed:
-        yield "administrator", "the server has none"
+        yield "administrator", "the server has no administrator"
     changes = differs or builds or not host.claimed
     if release.replaced and host.part != WORKER and changes:
         yield "backup", f"{release.replaced} is replaced"
@@ -213,12 +213,12 @@ def _steps(host: Host, release: HostRelease, service: Service, weights: Weights)
 
 def _of_others(service: Service, builds: bool) -> str:
     if service.bounds_differ:
-        return "the file that bounds the packages of models differs"
-    return "its release is mended" if builds else "its file of users is new"
+        return "the file that constrains the packages of models differs"
+    return "its release is repaired" if builds else "its file of users is new"
 
 
 def _refusals(host: Host, release: HostRelease, service: Service, steps: t.Collection[str]) -> t.Iterator[str]:
-    """Only where something is done that the host must carry: what serves is not judged."""
+    """Refusals for changes only: a host without changes is not judged."""
     step, installs = host.request.step, {"release", "weights", "administrator"}
     # A worker's release was built before its turn came.
     judged = step in ("site", "build") or step == "upgrade" and host.part != WORKER
@@ -230,8 +230,8 @@ def _refusals(host: Host, release: HostRelease, service: Service, steps: t.Colle
 def _notes(host: Host, release: HostRelease, steps: t.Collection[str]) -> t.Iterator[str]:
     if host.request.step == "site" and host.distributed and release.replaced:
         yield (
-            f"{host.who} goes from {release.replaced} to {release.id} with the other hosts of its cluster, whose models stop meanwhile. "
-            "While they go on to serve: ansible-playbook modelops.inference.upgrade"
+            f"{host.who} changes from {release.replaced} to {release.id} together with the other hosts of its cluster, and their models "
+            "stop during the change. To keep them serving: ansible-playbook modelops.inference.upgrade"
         )
     if host.request.step == "site" and host.drained:
         yield (

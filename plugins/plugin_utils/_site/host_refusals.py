@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Why a host cannot carry what is planned for it. Pure. Private to the collection."""
+"""Refusals of a plan that its host cannot carry. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def _disk(host: Host, release: HostRelease) -> t.Iterator[str]:
     needed = float(host.value("xinference_free_gib") or usual) * _GIB
     if release.unbuilt and not release.current and disk["free_bytes"] < needed:
         yield (
-            f"{disk['path']} has {disk['free_bytes'] / _GIB:.1f} GiB free, the installation needs {needed / _GIB:.1f} GiB. Make room, set "
-            "xinference_dir to a larger disk, or set xinference_free_gib if you know better."
+            f"{disk['path']} has {disk['free_bytes'] / _GIB:.1f} GiB free, the installation needs {needed / _GIB:.1f} GiB. Free space, set "
+            "xinference_dir to a larger disk, or lower xinference_free_gib."
         )
 
 
@@ -58,32 +58,32 @@ def _port(host: Host) -> t.Iterator[str]:
     if not port["listening"] or port["ours"]:
         return
     foreign = (
-        " It may be an Xinference that this collection did not install: write down what it serves first (ansible-playbook "
+        " It may be an Xinference that this collection did not install: save its models first (ansible-playbook "
         f"modelops.inference.capture -e capture_endpoint=http://127.0.0.1:{host.listens})."
         if "xinference" in port["by"]
         else ""
     )
     name = "xinference_worker_port" if host.part == WORKER else "xinference_port"
-    yield f"port {host.listens} is taken by {port['by']}.{foreign} Stop it, or set {name}."
+    yield f"port {host.listens} is in use by {port['by']}.{foreign} Stop it, or set {name}."
 
 
 def _rights(host: Host) -> t.Iterator[str]:
     system, disk, user = host.found["system"], host.found["disk"], host.value("xinference_user")
     if not host.root and user and user != system["user"]:
         yield (
-            f"running the service as {user} needs root, and the connection is by {system['user']}. Set become: true, or "
+            f"running the service as {user} needs root, but the connection user is {system['user']}. Set become: true, or "
             'xinference_user: "" to run it as the connecting user.'
         )
     if disk["writable"]:
         return
     if host.root:
         yield (
-            f"root may not write to {disk['path']}, where xinference_dir ({host.directory}) is: its file system is mounted read-only, or "
-            "takes no writes of root. See why (dmesg), mount it writable (mount -o remount,rw), or set xinference_dir to another one."
+            f"root may not write to {disk['path']}, where xinference_dir ({host.directory}) is: its file system is mounted read-only or "
+            "refuses writes of root. Find the cause (dmesg), mount it writable (mount -o remount,rw), or set xinference_dir to another one."
         )
     else:
         yield (
-            f"{system['user']} may not write to {disk['path']}, where xinference_dir ({host.directory}) must be made. Set become: true, "
+            f"{system['user']} may not write to {disk['path']}, where xinference_dir ({host.directory}) must be created. Set become: true, "
             "or xinference_dir to a directory of that user."
         )
 
@@ -92,15 +92,15 @@ def _cards(host: Host) -> t.Iterator[str]:
     accelerator = host.found["accelerator"]
     if host.value("xinference_torch") == "auto" and accelerator["refusals"]:
         yield (
-            f"which build of PyTorch it takes is not known: {'; '.join(accelerator['refusals'])}. Or name the build as xinference_torch."
+            f"its build of PyTorch is unknown: {'; '.join(accelerator['refusals'])}. Or set xinference_torch to the build."
         )
     # A worker that is named is another host.
     declared = [each for each in host.declared if each.get("gpu_memory") and "worker" not in each]
     uids = [str(each.get("uid")) for each in declared if each.get("state") != "absent"]
     if uids and accelerator["accelerator"] == "none" and host.part != SUPERVISOR:
         yield (
-            f"gpu_memory is of a GPU, this host has none to use, and {'model' if len(uids) == 1 else 'models'} {', '.join(uids)} would "
-            "run on the CPU. Leave gpu_memory out there, or declare them for a host with a GPU."
+            f"gpu_memory needs a GPU, but this host has none to use, and {'model' if len(uids) == 1 else 'models'} {', '.join(uids)} would "
+            "run on the CPU. Remove their gpu_memory, or declare them for a host with a GPU."
         )
 
 
@@ -108,6 +108,6 @@ def denied(host: Host) -> str:
     """Packages of the host that are known to be malicious, and the remedy; empty where there are none."""
     found = " ".join(each["text"] for each in host.found["denied"])
     return found and (
-        f"{found} Take what this host could read (keys, tokens, passwords, SSH keys) for stolen, and change it. The wanted release is "
-        "built anew without it; remove other environments by hand."
+        f"{found} Treat all secrets that this host can read (keys, tokens, passwords, SSH keys) as stolen, and change them. The wanted "
+        "release is rebuilt without it; remove other environments by hand."
     )

@@ -163,7 +163,7 @@ def mistakes(value: t.Any, option: Option, where: str, rendered: Rendered, *, of
         and "default" not in option
         and itself.get("type", "str") not in ("str", "path")
     ):
-        return [f"{where} is empty (null). Give it a value, or leave it out."]
+        return [f"{where} is empty (null). Give it a value, or remove it."]
     if _changed(value, itself) or itself.get("type") == "dict" and isinstance(value, str) and not of_module:
         return [f"{where} {refusal(value, itself, None)}."]
     checked = ArgumentSpecValidator({"value": itself}).validate({"value": value})
@@ -171,7 +171,7 @@ def mistakes(value: t.Any, option: Option, where: str, rendered: Rendered, *, of
         return [f"{where} {refusal(value, itself, checked.errors.errors[0])}."]
     if isinstance(value, str) and itself.get("type", "str") in ("str", "path") and not _LINES.search(where):
         if re.search(r"[\x00-\x1f\x7f]", value):
-            return [f"{where} has a line break, or a character that cannot be seen. Write it in one line."]
+            return [f"{where} has a line break or an invisible character. Write it in one line."]
     # As Ansible takes it: a list may be given as a text with commas.
     value = checked.validated_parameters["value"]
     if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) > MOST:

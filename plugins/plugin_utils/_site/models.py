@@ -126,7 +126,7 @@ def validated_options(spec: dict[str, t.Any], args: t.Mapping[str, t.Any]) -> di
     try:
         checked = ArgumentSpecValidator(spec).validate(args)
     except (AttributeError, OverflowError, TypeError, ValueError) as exc:  # a number in place of a dict, say
-        raise ModelopsError(f"an option is of another type than its module takes: {type(exc).__name__}") from exc
+        raise ModelopsError(f"an option has a wrong type for its module: {type(exc).__name__}") from exc
     _secrets.hide(*checked._no_log_values)
     if checked.error_messages:
         hints = misspelled(spec, args)
@@ -158,7 +158,7 @@ def _offline(settings: Settings) -> Refusals:
     ]
     if settings.get("xinference_offline") and launched:
         yield (
-            f"virtual_env is true of {', '.join(launched)}, so the server would install packages from an index at each first launch, and "
-            "this host has none (xinference_offline). Name what the engine needs in xinference_extras or xinference_packages, and leave "
-            "virtual_env out."
+            f"virtual_env is true for {', '.join(launched)}, so the server would install packages from an index at each first launch, but "
+            "this host has none (xinference_offline). Add the engine's packages to xinference_extras or xinference_packages, and remove "
+            "virtual_env."
         )

@@ -31,7 +31,7 @@ def refusals(settings: Settings) -> Refusals:
     for name in NETWORKS:
         for value in settings.get(name) or ():
             if isinstance(value, str) and not _network(value):
-                yield f"{name} has {value!r}, which is no IPv4 network. Write one such as 10.0.0.0/8."
+                yield f"{name} has {value!r}, which is not an IPv4 network. Write one such as 10.0.0.0/8."
     yield from _firewall(settings)
     yield from _seed(settings)
     yield from _captured(settings)
@@ -53,23 +53,23 @@ def _ports(settings: Settings) -> Refusals:
     for name in OTHER_PORTS:
         twice = next((other for other in OWN_PORTS if ports.get(name) and ports.get(other) == ports[name]), None)
         if twice:
-            yield f"{name} is {ports[name]}, the port that {twice} names. Give it another one."
+            yield f"{name} is {ports[name]}, the port of {twice}. Choose another port."
     if ports.get("xinference_metrics_port") and ports["xinference_metrics_port"] == ports.get(
         "xinference_weights_port"
     ):
-        yield "xinference_metrics_port and xinference_weights_port are the same port. Give one of them another one."
+        yield "xinference_metrics_port and xinference_weights_port are the same port. Change one of them."
 
 
 def _ranges(settings: Settings) -> Refusals:
     for port in settings.get("xinference_firewall_except_ports") or ():
         if isinstance(port, (int, str)) and str(port).lstrip("-").isdigit() and not _port(int(port)):
-            yield f"xinference_firewall_except_ports has {port}; a port is between 1 and 65535."
+            yield f"xinference_firewall_except_ports has {port}; a port must be between 1 and 65535."
     ports = settings.get("xinference_port_range") or []
     if not ports or not all(isinstance(port, int) for port in ports):
         return
     if len(ports) != 2 or not all(map(_port, ports)) or ports[0] >= ports[1]:
         yield (
-            "xinference_port_range must be the first and the last port, the first one lower, each between 1 and 65535 "
+            "xinference_port_range must be the first and the last port in ascending order, each between 1 and 65535 "
             f"(it is {', '.join(map(str, ports))}). Write it as [32768, 60999]."
         )
 
@@ -84,15 +84,16 @@ def _address(settings: Settings) -> Refusals:
     if isinstance(host, str):
         if distributed and host == "0.0.0.0":
             yield (
-                "xinference_host is 0.0.0.0, which names no address that the other hosts of the cluster could call. Name one of this "
-                "host's, its network with xinference_networks, or leave both unset."
+                "xinference_host is 0.0.0.0, which the other hosts of the cluster cannot call. Name an address of this "
+                "host, its network with xinference_networks, or leave both unset."
             )
         elif ":" in host:
             yield (
-                f"xinference_host is {host}. Xinference joins address and port by a colon, so it takes an IPv4 address or a host name."
+                f"xinference_host is {host}. Xinference joins address and port with a colon, so this must be an IPv4 address or a host "
+                "name."
             )
         elif host == "" and not distributed:
-            yield "xinference_host is empty. A server of its own needs an address, such as 127.0.0.1, or 0.0.0.0 for every one of the host."
+            yield "xinference_host is empty. A standalone server needs an address such as 127.0.0.1, or 0.0.0.0 for all addresses."
         elif host and host_problem(host):
             yield f"xinference_host {host_problem(host)} (it is {host!r})."
         elif (
@@ -101,8 +102,8 @@ def _address(settings: Settings) -> Refusals:
             and not loopback(host)
         ):
             yield (
-                f"xinference_auth is false and xinference_host is {host}, so anyone who reaches the port could run code on this host. Keep "
-                "authentication, bind to 127.0.0.1, or set xinference_allow_unauthenticated: true."
+                f"xinference_auth is false and xinference_host is {host}, so anyone who reaches the port could run code on this host. "
+                "Enable authentication, bind to 127.0.0.1, or set xinference_allow_unauthenticated: true."
             )
     metrics = settings.get("xinference_metrics_host")
     if isinstance(metrics, str) and metrics and not _ip(metrics) and host_problem(metrics):
@@ -132,8 +133,8 @@ def _network(text: str) -> bool:
 def _firewall(settings: Settings) -> Refusals:
     if settings.get("xinference_firewall") and settings.get("xinference_api_networks") == []:
         yield (
-            "xinference_firewall closes the port of the API but for xinference_api_networks, which is empty. Say who may reach it, such as "
-            "10.0.0.0/8, or 0.0.0.0/0 for everybody."
+            "xinference_firewall closes the API port for all networks except xinference_api_networks, which is empty. Name the client "
+            "networks, such as 10.0.0.0/8, or 0.0.0.0/0 for everybody."
         )
 
 
@@ -146,9 +147,9 @@ def _captured(settings: Settings) -> Refusals:
     if problem:
         yield f"capture_endpoint {problem}."
     elif "@" in url:
-        yield "capture_endpoint has a login in it, which is not sent. Give it as capture_username and capture_password_file."
+        yield "capture_endpoint contains a login, which is not sent. Give it as capture_username and capture_password_file."
     elif re.search(r"[?#]|/v1/?$", url):
-        yield f"capture_endpoint must be the server's address, with neither /v1 nor ? or # (it is '{url}')."
+        yield f"capture_endpoint must be the server's address, without /v1, ? or # (it is '{url}')."
 
 
 def _seed(settings: Settings) -> Refusals:
@@ -157,7 +158,7 @@ def _seed(settings: Settings) -> Refusals:
     if not seed or seed == about.host:
         return
     if about.members and not any(seed in hosts for hosts in about.members.values()):
-        yield f"xinference_weights_seed is '{seed}', which is no host of the inventory. Name one, or leave it out."
+        yield f"xinference_weights_seed is '{seed}', which is not a host of the inventory. Correct or remove it."
         return
     if seed not in about.play_hosts or settings.get("xinference_bundle") != "":
         return
@@ -165,7 +166,7 @@ def _seed(settings: Settings) -> Refusals:
     closed = str(theirs.get("xinference_firewall", False)).lower() in ("true", "yes", "on", "1", "y", "t")
     if closed and str(theirs.get("xinference_weights_port", 0)) == "0" and not _same_cluster(settings, seed, theirs):
         yield (
-            f"it gets its weights from {seed}, whose firewall (xinference_firewall) lets only its own cluster reach a random port. Set "
+            f"its weights come from {seed}, whose firewall (xinference_firewall) opens a random port only for its own cluster. Set "
             f"xinference_weights_port of {seed}."
         )
 

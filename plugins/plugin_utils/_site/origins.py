@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where a value of the inventory stands, as far as Ansible tells (since ansible-core 2.19). Private to the collection."""
+"""The file and line of an inventory value, if Ansible knows it (since ansible-core 2.19). Private to the collection."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an environment is made of: packages, indexes and a Python. Pure. Private to the collection."""
+"""Validation of an environment's sources: packages, indexes and Python. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.release i
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
 
 _EXTRA = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
-# What pip takes in the place of a name: a wheel or a directory, a URL, one of a version control system.
+# Sources that pip accepts instead of a name: a wheel or a directory, a URL, one of a version control system.
 _PLACE = re.compile(r"([a-z0-9+]+://\S+|[.]{0,2}/\S+|\S+[.]whl)", re.IGNORECASE)
 # One that is no range of versions: a build of a version, a name that uv knows, or a path.
 _PYTHON = re.compile(r"3([.][0-9]+){1,2}(t|d|(a|b|rc)[0-9]+)|[A-Za-z][A-Za-z0-9.@+_-]*|/[A-Za-z0-9._@+/-]+")
@@ -31,7 +31,7 @@ def refusals(settings: Settings) -> Refusals:
 def _requirements(settings: Settings) -> Refusals:
     for extra in settings.get("xinference_extras") or ():
         if isinstance(extra, str) and not _EXTRA.fullmatch(extra):
-            yield f"xinference_extras has {extra!r}, which is no name of an extra. Write one such as vllm, without brackets and version."
+            yield f"xinference_extras has {extra!r}, which is not a name of an extra. Write one such as vllm, without brackets and version."
     index = settings.get("xinference_index") or {}
     for where, given, named in (
         ("xinference_packages", settings.get("xinference_packages"), False),
@@ -40,7 +40,7 @@ def _requirements(settings: Settings) -> Refusals:
     ):
         for line in given if isinstance(given, list) else ():
             if isinstance(line, str) and not (_requirement(line) or not named and _PLACE.fullmatch(line.strip())):
-                yield f"{where} has {line!r}, which is no requirement. Write one such as vllm==0.11.0."
+                yield f"{where} has {line!r}, which is not a requirement. Write one such as vllm==0.11.0."
 
 
 def _requirement(line: str) -> bool:
@@ -72,7 +72,7 @@ def _pythons(settings: Settings) -> Refusals:
 
 
 def _index(settings: Settings) -> Refusals:
-    """Of xinference_index. Its addresses may hold a login, so none is told."""
+    """Refusals of xinference_index, without its addresses, which may contain a login."""
     index = settings.get("xinference_index") or {}
     for key in ("index_url", "extra_index_urls", "find_links", "python_mirror", "proxy"):
         for value in _texts(index.get(key)):
@@ -82,7 +82,7 @@ def _index(settings: Settings) -> Refusals:
     for host in _texts(index.get("trusted_hosts")):
         name = re.sub(r":[0-9]{1,5}$", "", host)
         if host != "*" and not re.fullmatch(r"\[[0-9a-fA-F:.]+\]", name) and host_problem(name):
-            yield f"xinference_index, trusted_hosts has {host!r}, which is no host. Write its name, without scheme and path."
+            yield f"xinference_index, trusted_hosts has {host!r}, which is not a host. Write its name without scheme and path."
     certificates = index.get("ca_path")
     if isinstance(certificates, str) and certificates and not re.match(r"/|~", certificates):
         yield f"xinference_index, ca_path must be an absolute path on the host (it is '{certificates}')."
@@ -95,13 +95,13 @@ def _texts(value: t.Any) -> list[str]:
 def _place_problem(value: str) -> str:
     """A directory of the host is an index for uv, too."""
     if re.match("/(?!/)|file:///", value, re.IGNORECASE):
-        return "holds a blank. Write %20 for it" if re.search(r"\s", value) else ""
+        return "contains a space. Write it as %20" if re.search(r"\s", value) else ""
     if not re.match("(https?|file)://", value, re.IGNORECASE):
-        return "does not begin with https://, http://, file:// or /. Write it out"
+        return "does not begin with https://, http://, file:// or /. Write the full address"
     return address_problem(value)
 
 
 def _proxy_problem(value: str) -> str:
     if not re.match(r"(https?|socks[45][ah]?)://", value, re.IGNORECASE):
-        return "does not begin with its scheme, such as http://. Write it out"
+        return "does not begin with its scheme, such as http://. Write the full address"
     return address_problem(value, PROXIES, "http://proxy.example:3128")

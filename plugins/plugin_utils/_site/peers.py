@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The hosts of a cluster as one of them knows them: whom it needs, whom its firewall lets in, what is refused. Pure.
+"""The hosts of a cluster as seen by one of them: its peers, its firewall's sources, its refusals. Pure.
 
 Private to the collection.
 """
@@ -62,7 +62,7 @@ class Peers:
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Address of each member: what it tells itself, where it is in the run, else what its name means here."""
+        """The address of each member: its own report if it is in the run, else the resolution of its name here."""
         return {**self.resolved, **{name: self.binds[name] for name in self.in_run}}
 
     @property
@@ -81,8 +81,8 @@ class Peers:
         known = ", ".join(f"{name} at {self.resolved.get(name, '')}" for name in wrong)
         told = ", ".join(f"{name} at {self.binds[name]}" for name in wrong)
         return (
-            f"{self.host} would reach {known}, by xinference_host, ansible_host or the name, but the address that is told cluster "
-            f"{self.cluster} is {told}. Set xinference_host of that host to the address that is right for both. Nothing was changed on "
+            f"{self.host} would reach {known}, by xinference_host, ansible_host or its name, but the address announced to cluster "
+            f"{self.cluster} is {told}. Set xinference_host of that host to an address that both can use. Nothing was changed on "
             f"{self.host}."
         )
 
@@ -101,8 +101,8 @@ class Peers:
         if not names:
             return ""
         return (
-            f"{self.host} (cluster {self.cluster}): the address of {', '.join(names)} is not known here, so the firewall would be closed "
-            "to what may serve in the cluster. Mend the name, or set xinference_host of that host to its IPv4 address, or take it out of "
+            f"{self.host} (cluster {self.cluster}): the address of {', '.join(names)} is unknown, so the firewall would block "
+            "a member of the cluster. Correct the name, set xinference_host of that host to its IPv4 address, or remove it from "
             f"the inventory. Nothing was changed on {self.host}."
         )
 
@@ -116,8 +116,8 @@ class Peers:
         said = [f"{self.host} (cluster {self.cluster}), behind its firewall:", *problems]
         if self.not_in_run:
             said.append(
-                f"Not in this run: {', '.join(self.not_in_run)}. Their firewalls open for a host of their cluster when they are: run "
-                "without --limit, or with these hosts in it."
+                f"Not in this run: {', '.join(self.not_in_run)}. Their firewalls open for new hosts only when they are in the run: run "
+                "without --limit, or add these hosts to it."
             )
         return " ".join(said)
 

@@ -70,7 +70,7 @@ def without_plan(found: t.Mapping[str, t.Any], asked: t.Mapping[str, t.Any]) -> 
 
 
 def of_part(found: t.Mapping[str, t.Any], part: str) -> dict[str, t.Any]:
-    """The reading as a part of the host has it: a worker on its supervisor's host has a service and a port of its own."""
+    """The reading for one part of the host: a worker on its supervisor's host has its own service and port."""
     co_located = found.get("co_located") if part == WORKER else None
     return {**found, **co_located, "services": {}} if co_located else dict(found)
 
@@ -99,7 +99,7 @@ def _files(host: Host) -> list[str]:
 
 
 def directories(host: Host) -> list[dict[str, t.Any]]:
-    """Those that the role makes, each with its mode and whether the service's user owns it."""
+    """The directories that the role creates, with mode and whether the service's user owns them."""
     top = host.directory
     roots = [top, *(f"{top}/{name}" for name in ("etc", "releases", "tools")), host.value("xinference_models_dir")]
     return [
@@ -116,7 +116,7 @@ def none_computes(host: Host) -> bool:
 
 
 def accelerator(host: Host) -> dict[str, t.Any]:
-    """By what the module finds the build of PyTorch and the groups of the device nodes."""
+    """The options by which the module finds the build of PyTorch and the groups of the device nodes."""
     value = host.value
     return {
         "accelerator": "none" if none_computes(host) else value("accelerator"),

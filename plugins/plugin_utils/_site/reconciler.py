@@ -47,7 +47,7 @@ def _differences(host: Host, name: str, unit: str, timer: str | None) -> t.Itera
     there, files = host.found["services"][name], host.found["files"]
     if not host.reconciles:
         if there["installed"] or host.reconciler in files:
-            yield "it is not wanted any more"
+            yield "it is no longer declared"
         return
     if there["active"] not in ("running", "starting"):
         yield f"it is {there['active']}"

@@ -41,7 +41,7 @@ def refusals(
     """
     judged, roles = needs.names(SPECS.roles), needs.roles
     found = [
-        f"{name} is no variable of this collection: did you mean {near}?"
+        f"{name} is not a variable of this collection: did you mean {near}?"
         for name, near in misspelled(sorted(given), NAMES).items()
         if near in judged
     ]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The release of a host: its variables, what it is made from, and how the host differs. Pure. Private to the collection."""
+"""The release of a host: its variables, its inputs, and the host's differences. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def refusals(settings: Settings, *, installs: bool) -> Refusals:
         yield f"xinference_version must be a version such as 4.1.0 (it is '{version}'). Nothing was changed."
     if isinstance(torch, str) and not _TORCH.fullmatch(torch):
         yield (
-            "xinference_torch must be auto, cpu, default, or what PyTorch calls the index of a build, such as cu126 or rocm7.2 (it is "
+            "xinference_torch must be auto, cpu, default, or the name of a PyTorch build index, such as cu126 or rocm7.2 (it is "
             f"'{torch}')."
         )
     yield from packages.refusals(settings)
     for name in _LISTS:
         if settings.given(name) and isinstance(settings.plain(name), str):
-            yield f"{name} is a text, and must be a list, such as [{settings.plain(name)}]."
+            yield f"{name} must be a list, not text: write [{settings.plain(name)}]."
     returns_to = settings.get("xinference_rollback_to")
     if isinstance(returns_to, str) and not _RELEASE.fullmatch(returns_to):
         yield f"xinference_rollback_to must be a release or its version, such as 4.1.0 (it is '{returns_to}')."
@@ -58,7 +58,7 @@ def _denied(settings: Settings) -> Refusals:
         yield f"{exc}."
         return
     if found:
-        yield f"{denied.told(found)} is not installed. Take another version (xinference_version, xinference_packages)."
+        yield f"{denied.told(found)} is not installed. Choose another version (xinference_version, xinference_packages)."
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def identifier(host: Host, made: t.Mapping[str, t.Any]) -> str:
 
 
 def record(host: Host, name: str) -> t.Mapping[str, t.Any]:
-    """Of the release: the one that this run built, or the one that is current; empty of another one."""
+    """The record of the release built by this run or current; empty for another one."""
     found = (host.request.built, host.found["release"])
     return next((each for each in found if each.get("id") == name), {})
 
@@ -161,7 +161,7 @@ def logins(settings: Settings) -> list[str]:
 
 
 def index(host: Host) -> dict[str, t.Any]:
-    """Where packages come from: an index, or what is on the host of a bundle. It may hold a login."""
+    """The source of packages: an index, or a bundle's files on the host. It may contain a login."""
     place = bundle(host)
     of_bundle = {"find_links": [f"{place}/wheels"], "no_index": True, "python_mirror": f"{place}/python"}
     found = of_bundle if host.value("xinference_bundle") else host.value("xinference_index") or {}

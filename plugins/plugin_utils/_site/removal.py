@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The removal of an installation: what goes, and what stays because it is somebody else's. Pure. Private to the collection.
+"""The removal of an installation, except files that belong to others. Pure. Private to the collection.
 
 Everything goes with the last part of a host. A worker that leaves its supervisor's host takes only its service and files.
 """
@@ -77,7 +77,7 @@ def paths(host: Host) -> list[str]:
 
 
 def _weights(host: Host) -> list[str]:
-    """The directory of weights, or what this collection put there where it is not alone in it."""
+    """The directory of weights, or this collection's entries in it if it has others."""
     directory, kept = host.models_dir, bool(host.value("xinference_keep_models"))
     if kept or not _exists(host, directory):
         return []
@@ -137,7 +137,7 @@ def refusals(host: Host) -> t.Iterator[str]:
 
 
 def notes(host: Host) -> t.Iterator[str]:
-    """What a person did not ask to be kept, and is."""
+    """Notes about files that stay although nobody asked to keep them."""
     if leaves_supervisor(host) or host.value("xinference_keep_data"):
         return
     kept = [host.models_dir] if host.value("xinference_keep_models") else []
@@ -145,6 +145,6 @@ def notes(host: Host) -> t.Iterator[str]:
     others = [path for path in dict.fromkeys([*staying(host), *foreign]) if path not in kept]
     if others:
         yield (
-            f"{host.who}: {', '.join(others)} {'stays' if len(others) == 1 else 'stay'}, because this collection did not put "
-            f"{'it' if len(others) == 1 else 'them'} there. Remove by hand what nobody needs."
+            f"{host.who}: {', '.join(others)} {'stays' if len(others) == 1 else 'stay'}, because this collection did not create "
+            f"{'it' if len(others) == 1 else 'them'}. Remove by hand what nobody needs."
         )

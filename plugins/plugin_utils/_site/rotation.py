@@ -46,16 +46,16 @@ class Rotation:
 
 
 def refusals(settings: Settings) -> Refusals:
-    """Why nothing is rotated, beside what is wrong with a variable itself."""
+    """Refusals of a rotation, beyond those of the variables."""
     named = settings.get("rotate")
     if not named and (not settings.given("rotate") or isinstance(named, list)):
         yield (
-            "rotate names no secret. The playbook replaces client_key, admin_password and reconciler, such as "
+            "rotate names no secret. Set it to client_key, admin_password, reconciler or several of them, such as "
             "-e rotate=client_key,admin_password. Nothing was changed."
         )
     if CLIENT_KEY in (named or ()) and settings.get("xinference_client_key"):
         yield (
-            "xinference_client_key gives the text of the key, which nobody can choose on a running server, and the next run of site.yml "
-            "would refuse the new key. Remove it from the inventory: the server keeps the key, and the new one is kept in "
+            "xinference_client_key sets the text of the key, which cannot be chosen on a running server, and the next run of site.yml "
+            "would refuse the new key. Remove it from the inventory: the server keeps its key, and the new key is stored in "
             f"{settings.get('xinference_dir')}/secrets/client_key. Nothing was changed."
         )

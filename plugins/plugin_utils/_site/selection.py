@@ -75,9 +75,7 @@ def unknown(given: t.Iterable[str], groups: Groups) -> str:
     meant = f" Did you mean {', '.join(dict.fromkeys(near))}?" if near else ""
     others = sorted({*groups} - {"all", "ungrouped"})
     there = f" The inventory has the hosts {_listed(hosts)}; groups: {_listed(others)}."
-    return (
-        f"{', '.join(wrong)}: no host and no group of this inventory has that name.{meant}{there} Nothing was changed."
-    )
+    return f"{', '.join(wrong)}: the inventory has no host or group of that name.{meant}{there} Nothing was changed."
 
 
 def refusals(command: Command, groups: Groups) -> Refusals:

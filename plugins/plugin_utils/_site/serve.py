@@ -15,7 +15,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.network i
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Settings
 
 Options = dict[str, t.Any]
-#: What role xinference tells of a worker: host, address (with its port), started, and gpus.
+#: The worker's data from role xinference: host, address (with its port), started, and gpus.
 Worker = t.Mapping[str, t.Any]
 
 
@@ -44,7 +44,7 @@ def served(host: Host) -> Options:
 
 
 def login(settings: Settings) -> Options:
-    """How a module of the host that the settings are of logs in to its server as its administrator."""
+    """The administrator's login of a module on the settings' host to its server."""
     password = settings.value("xinference_admin_password")
     return {
         "username": settings.value("xinference_admin_user"),

@@ -87,7 +87,7 @@ def _differences(
         yield f"it must run release {release.id}"
     if service["config"] != config:
         yield (
-            "its process runs with another configuration"
+            "its process runs with an old configuration"
             if service["active"] == "running"
             else "its configuration is new"
         )
@@ -237,7 +237,7 @@ def groups(host: Host) -> list[str]:
 
 
 def _script(host: Host) -> str:
-    """Without systemd, and where the supervisor is waited for, the command is in a script."""
+    """The start script, used without systemd and for a worker that waits for its supervisor."""
     if host.systemd and host.part != WORKER:
         return ""
     own = "" if host.part == LOCAL else f"-{host.part}"

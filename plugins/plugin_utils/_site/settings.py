@@ -80,7 +80,7 @@ class Inventory:
 
     @property
     def parts(self) -> list[str]:
-        """Parts that the groups give the host: a server of its own, or a cluster's supervisor, one of its workers, or both."""
+        """The host's parts by its groups: a standalone server, or a cluster's supervisor, one of its workers, or both."""
         found = ["supervisor"] * (SUPERVISORS in self.groups) + ["worker"] * (WORKERS in self.groups)
         return found or ["local"]
 
@@ -159,7 +159,7 @@ class Settings:
         return self._typed[name]
 
     def value(self, name: str) -> t.Any:
-        """A variable that is needed: as its option has it, a list or dict with parts of its own as a person wrote it.
+        """A required variable in its option's form; a list or dict with suboptions as written.
 
         :raises Exception: what its template raises.
         """
@@ -192,11 +192,11 @@ class Settings:
 
     @property
     def authentication(self) -> str:
-        """Where it is kept by the release that the inventory names."""
+        """The kind of authentication of the inventory's release."""
         return self.authentication_of(self.get("xinference_version"))
 
     def authentication_of(self, version: t.Any) -> str:
-        """Where it is kept: ``database`` since 3.0, ``file`` before, ``none``, or empty where the version is wrong."""
+        """The kind of authentication: ``database`` since 3.0, ``file`` before, ``none``, or empty where the version is wrong."""
         if self.get("xinference_auth") is False:
             return "none"
         major = str(version).partition(".")[0]

@@ -99,7 +99,7 @@ def _python(plan: HostPlan, run: Run) -> Dialogue:
             changed = changed or bool(result.get("changed"))
             if result.get("failed"):
                 said.append(
-                    f"{host.who}: {', '.join(names)} could not be installed: {result.get('msg', '')}. The run goes on without."
+                    f"{host.who}: {', '.join(names)} could not be installed: {result.get('msg', '')}. The run continues without them."
                 )
     found = yield Call("xinference_python_info", _of_environment(plan))
     return {**found, "changed": changed or bool(found.get("changed")), "said": "\n".join(said)}
@@ -142,7 +142,7 @@ def _activate(plan: HostPlan, run: Run) -> Call:
 
 
 def _backup(plan: HostPlan, run: Run) -> Call:
-    """Before another release may change it. A return needs what is kept of the release that is replaced."""
+    """Backs up the state before another release changes it; a rollback needs it."""
     host = plan.host
     return Call(
         "xinference_backup",

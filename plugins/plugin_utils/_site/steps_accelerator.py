@@ -106,7 +106,7 @@ def _locks(host: HostSteps) -> dict[str, t.Any]:
 
 
 def _restore(host: HostSteps) -> t.Iterator[Call]:
-    """Restores what ``release`` released, where the packages could not be installed."""
+    """Restores the holds that ``release`` released, after a failed installation."""
     data, backup = host.data("packages"), host.run.result(RELEASED).get("backup_file")
     if data["family"] == DEBIAN:
         yield from _selections(data["release"], "hold")
@@ -122,7 +122,7 @@ def _remove_backup(host: HostSteps) -> t.Iterator[Call]:
 
 
 def _index(host: HostSteps) -> t.Iterator[Call]:
-    """Only a run that installs something needs it. It also brings python3-apt, which is not the role's to remove."""
+    """Updates the index; only a run that installs something needs it. It also brings python3-apt, which is not the role's to remove."""
     if host.data("packages")["family"] == DEBIAN:
         yield Call("ansible.builtin.apt", {"update_cache": True, **_LOCK})
 

@@ -17,7 +17,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.reconcile
 
 
 def _reconciler(host: Host) -> list[Call]:
-    """Its program and its service; nothing where they are as they must be."""
+    """Updates the reconciler's program and service if they differ."""
     reconciler = Reconciler.of(host)
     if not reconciler.differences:
         return []
@@ -51,7 +51,7 @@ def models(plan: HostPlan, run: Run) -> list[Call]:
 
 
 def serves(plan: HostPlan, run: Run) -> list[Call]:
-    """The reconciler; then administrator, users, keys, definitions, models and proof of a server, with what is told of it."""
+    """Updates the reconciler, then serves administrator, users, keys, definitions, models and proof, with progress lines."""
     host = plan.host
     told, reconciler = serve.served(host), _reconciler(host)
     # The server knows its own version, and what became of the models.

@@ -35,7 +35,7 @@ def _peers(host: Host, run: Run) -> Options:
 
 
 def network(plan: HostPlan, run: Run) -> Call:
-    """Looks at all other hosts and names the pair that fails. Ports behind a firewall that may have to be opened are tried later."""
+    """Tests all other hosts and reports the pair that fails. Ports behind a closed firewall are tested later."""
     return Call("xinference_peers", {**_peers(plan.host, run), "firewall": plan.host.value("xinference_firewall")})
 
 

@@ -41,10 +41,10 @@ def admin_password(plan: HostPlan, run: Run) -> list[Call]:
         return []
 
     def says(result: Result) -> str:
-        what = "is the one of the inventory already"
+        what = "is already the one of the inventory"
         if result.get("changed"):
             what = "would be replaced" if run.check_mode else "was replaced"
-        since = f" (kept on the host since {result['since']} UTC)" if result.get("since") else ""
+        since = f" (on the host since {result['since']} UTC)" if result.get("since") else ""
         return f"{host.name}: the administrator's password of cluster {host.cluster} {what}{since}"
 
     options = {
@@ -58,7 +58,7 @@ def admin_password(plan: HostPlan, run: Run) -> list[Call]:
 
 
 def reconciler_password(plan: HostPlan, run: Run) -> list[Call]:
-    """It reads the file at each turn, so nothing is restarted."""
+    """Replaces the reconciler's password; it reads the file at each turn, so nothing is restarted."""
     host = plan.host
     if RECONCILER not in Rotation.of(host.settings).secrets:
         return []
@@ -69,7 +69,7 @@ def reconciler_password(plan: HostPlan, run: Run) -> list[Call]:
         return [Call("", says=lambda result: none)]
 
     def says(result: Result) -> str:
-        what = "would get another password; its own" if run.check_mode else "got another password, which"
+        what = "would get a new password; its current one" if run.check_mode else "got a new password, which"
         return f"{who} {what} exists since {result['since']} (UTC)"
 
     options = {
@@ -98,7 +98,7 @@ def key_begun(plan: HostPlan, run: Run) -> list[Call]:
 
 
 def key_waits(plan: HostPlan, run: Run) -> Dialogue:
-    """Once for all hosts of the play, of which each may have Difys and a time of its own: as long as the one that waits longest."""
+    """Waits once for all hosts of the play, for the longest of their times."""
     readings = [run.of(name, "xinference_found") or {} for name in run.results["ansible_play_hosts"]]
     longest = max((found["plan"]["rotation"]["wait"] for found in readings if "plan" in found), default=0)
     if longest and not run.check_mode:

@@ -14,7 +14,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.serve imp
 
 
 def _interpreter(plan: HostPlan) -> str:
-    """Of the host that asks the API, to which the task is delegated."""
+    """The interpreter of the host to which the task is delegated."""
     return f"{plan.host.api.value('xinference_dir')}/current/bin/python"
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Steps of an upgrade, a rollback and a restart: what they decide, and what they tell of a failure. Pure. Private to the collection."""
+"""Steps of an upgrade, a rollback and a restart: decisions and failure messages. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan
 
 
 def rollback_targets(plan: HostPlan, run: Run) -> Call:
-    """Once for all hosts of the play. What is drained by hand is left alone, and tells nothing of the others."""
+    """The targets of a rollback, once for all hosts of the play. Manually drained workers are ignored."""
     if plan.host.value("xinference_rollback_to"):
         return Call("")
     readings = [run.of(name, "xinference_found") for name in run.results.get("ansible_play_hosts") or ()]
@@ -35,7 +35,7 @@ def workers(plan: HostPlan, run: Run) -> list[Call]:
 
 
 def request(plan: HostPlan, run: Run) -> Call:
-    """What the plays of the playbook do with the host, which host_plan takes from here; or why nothing may be done."""
+    """The request of the playbook for the host, which host_plan reads in later plays; or the refusal."""
     host = plan.host
     release = _release(plan, run)
     refused = list(upgrade.refusals(host, release, run.result("__xinference_status")))
@@ -61,7 +61,7 @@ def _release(plan: HostPlan, run: Run) -> str:
 
 
 def due(plan: HostPlan, run: Run) -> Call:
-    """Whether the part of the host changes, and what a failure goes back to."""
+    """Whether the part of the host changes, and the release that a failure rolls back to."""
     host, on_host = plan.host, bool(plan.host.request.release)
     differs = host.found["current"] != plan.release.id or bool(plan.service.differences)
     # A run that broke off is continued, even where only its end is missing.
@@ -75,12 +75,12 @@ def due(plan: HostPlan, run: Run) -> Call:
         "return_to": plan.release.return_to,
         "current": host.found["current"],
     }
-    stays = f"{host.name} is drained and stays as it is. It takes the release of the inventory when it is undrained."
+    stays = f"{host.name} is drained and stays as it is. It gets the release of the inventory when it is undrained."
     return Call("", told=told, says=lambda result: stays if upgrade.left_alone(host) else "")
 
 
 def begin(plan: HostPlan, run: Run) -> Call:
-    """A run that comes after one that broke off knows by this file that the host is not done, and what it came from (the link previous)."""
+    """Records the start of a change: a run after an interrupted one finds the host unfinished, and its old release (the link previous)."""
     content = (
         f"By modelops.inference. To go on: ansible-playbook modelops.inference.{plan.host.request.step}, with the same "
         "inventory\n"
@@ -107,7 +107,7 @@ def stayed_up(plan: HostPlan, run: Run) -> Call:
 
 
 def failure(plan: HostPlan, run: Run) -> Call:
-    """What failed, and what a return does; planned by a reading after the failure."""
+    """The failure and the steps of the rollback, planned from a reading after the failure."""
     host, found, before = plan.host, plan.host.found, run.result("xinference_change")
     to, worker = str(before["return_to"]), host.part == WORKER
     service = found["service"]
@@ -131,7 +131,7 @@ def failure(plan: HostPlan, run: Run) -> Call:
         "problem": (
             f"{host.who}: the {before['step']} of its {host.part} to {before['release']} failed at {_task(run)}: {_why(run)}"
         ),
-        "log": f"\n{host.service} said last:\n{found['log']}",
+        "log": f"\n{host.service} wrote last:\n{found['log']}",
     }
     return Call("", told=told)
 
@@ -145,10 +145,10 @@ def not_drained(plan: HostPlan, run: Run) -> Call:
 def return_failed(plan: HostPlan, run: Run) -> Call:
     host, known = plan.host, run.result("xinference_return")
     return _failed(
-        f"{known['problem']} Then the return to {known['to']} failed, too, at {_task(run)}: {_why(run)} {host.name} does not serve as it "
-        f"should. To go on: see its log ({host.found['service']['commands']['log']}), mend the cause and run the same playbook again, "
-        "which goes on here; or return to a release with ansible-playbook modelops.inference.rollback --limit "
-        f"{host.name} -e xinference_rollback_to=... (kept are {', '.join(host.found['releases'])}).{known['log']}"
+        f"{known['problem']} The rollback to {known['to']} also failed at {_task(run)}: {_why(run)} {host.name} does not serve as it "
+        f"should. To continue: see its log ({host.found['service']['commands']['log']}), correct the cause and run the same playbook "
+        "again, or roll back with ansible-playbook modelops.inference.rollback --limit "
+        f"{host.name} -e xinference_rollback_to=... (available releases: {', '.join(host.found['releases'])}).{known['log']}"
     )
 
 
@@ -157,11 +157,11 @@ def change_failed(plan: HostPlan, run: Run) -> Call:
     to = known["to"]
     stayed = known["untouched"] or run.check_mode
     serves = f"It was not stopped, and serves with {to}" if stayed else f"It serves with {to} again"
-    left = f"{serves}, and nothing else of its cluster was changed after it."
-    others = f"; or return the others with {_rollback(to)}" if to and before["step"] == "upgrade" else ""
+    left = f"{serves}, and no other host of its cluster was changed after it."
+    others = f"; or roll back the others with {_rollback(to)}" if to and before["step"] == "upgrade" else ""
     return _failed(
-        f"{known['problem']} {left if to else 'There is no other release to return to.'} To go on: mend the cause and run the same "
-        f"playbook again, which goes on here and leaves what is done as it is{others}.{known['log']}"
+        f"{known['problem']} {left if to else 'There is no other release to roll back to.'} To continue: correct the cause and run the "
+        f"same playbook again; it skips finished hosts{others}.{known['log']}"
     )
 
 

@@ -19,7 +19,7 @@ GIVEN = "xinference_weights_given"
 
 
 def fetched(plan: HostPlan, run: Run) -> Call:
-    """What the host lacks; on the seed also what others lack."""
+    """The host's missing weights; on the seed also those of other hosts."""
     host, value = plan.host, plan.host.value
     return Call(
         "xinference_weights",
@@ -40,7 +40,7 @@ def fetched(plan: HostPlan, run: Run) -> Call:
 
 
 def _seed(plan: HostPlan, run: Run) -> Options | None:
-    """What weights come from before their sources: another host, or a bundle on this one."""
+    """The source of weights that precedes the declared sources: another host, or a bundle on this one."""
     seed = weights.given_by(plan.host, plan.weights)
     if not seed:
         bundled: Options | None = run.result("xinference_bundle_result").get("weights")
@@ -48,20 +48,20 @@ def _seed(plan: HostPlan, run: Run) -> Options | None:
     given = (run.of(seed, GIVEN) or {}).get("seed")
     if not given or seed not in run.batch:
         raise ModelopsError(
-            f"{plan.host.who}: the weights must come from {seed}, which failed or is not in this batch (serial). Run again when it "
-            'works, or with -e xinference_weights_seed="" to fetch them from their sources.'
+            f"{plan.host.who}: the weights must come from {seed}, which failed or is not in this batch (serial). Run this again when it "
+            'works, or with -e xinference_weights_seed="" to download them from their sources.'
         )
     url = str(given["url"])
     # A path would be one of this host, which a bundle has, and no other host may name. In check mode nothing is served.
     if url and not url.startswith("http://"):
         raise ModelopsError(
-            f"{plan.host.who}: {seed} serves weights by http, and says {url!r}. See whether {seed} is as it was installed."
+            f"{plan.host.who}: {seed} must serve weights by http, but its address is {url!r}. Check the installation of {seed}."
         )
     return {**given, "token": run.secret(seed)}
 
 
 def served(plan: HostPlan, run: Run) -> Call:
-    """On the seed: gives the others what they lack."""
+    """Serves missing weights to other hosts, on the seed."""
     host = plan.host
     return Call(
         "xinference_weights_seed",

@@ -21,7 +21,7 @@ _LOG_LINES = 15
 
 
 def _address(host: Host) -> str:
-    """By which the cluster knows the worker."""
+    """The address by which the cluster knows the worker."""
     return f"{host.bind}:{host.value('xinference_worker_port')}"
 
 
@@ -29,7 +29,7 @@ def _address(host: Host) -> str:
 
 
 def worker(plan: HostPlan, run: Run) -> Dialogue:
-    """Waits until a worker that this run started has joined its cluster. Returns what role models needs to know of it.
+    """Waits until a worker that this run started has joined its cluster. Returns its data for role models.
 
     Where nothing was started nobody is asked: role models waits for every worker before it launches.
     """
@@ -67,7 +67,7 @@ def _joined(host: Host) -> Dialogue:
     status = yield Call("ansible.builtin.uri", ask)
     if status.get("status") != 200:
         return {
-            "said": f"{host.name}: its worker waits for the supervisor at {host.endpoint}, which does not answer. It joins when that one "
+            "said": f"{host.name}: its worker waits for the supervisor at {host.endpoint}, which does not answer. It joins when the "
             "does."
         }
     for _number in range(timeout // _PAUSE):
@@ -87,13 +87,13 @@ def _known(status: t.Mapping[str, t.Any]) -> list[str]:
 
 
 def _stays_away(host: Host, status: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> str:
-    knows = f"knows {', '.join(_known(status)) or 'no worker'}" if status.get("status") == 200 else "answers no more"
+    knows = f"knows {', '.join(_known(status)) or 'no worker'}" if status.get("status") == 200 else "no longer answers"
     service = found.get("service") or host.found["service"]
     return (
         f"{host.who}: its worker at {_address(host)} did not join within {host.value('xinference_start_timeout')} s. The supervisor at "
-        f"{host.endpoint} {knows}, and service {host.service} is {service['active']}. To go on: see its log "
-        f"({service['commands']['log']}), mend the cause and run the same playbook again, which goes on here.\n"
-        f"{host.service} said last:\n{found.get('log', '')}"
+        f"{host.endpoint} {knows}, and service {host.service} is {service['active']}. To continue: see its log "
+        f"({service['commands']['log']}), correct the cause and run the same playbook again.\n"
+        f"{host.service} wrote last:\n{found.get('log', '')}"
     )
 
 
@@ -154,18 +154,18 @@ def tell_drained(plan: HostPlan, run: Run) -> list[Call]:
 
 
 def tell_undrained(plan: HostPlan, run: Run) -> list[Call]:
-    came_back = "is back in its cluster, with what stopped or went for it. What was moved to other workers stays there."
+    came_back = "is back in its cluster with its stopped models. Models that moved to other workers stay there."
     return _tell(run, f"{plan.host.name} {came_back}")
 
 
 def tell_decommissioned(plan: HostPlan, run: Run) -> list[Call]:
     host = plan.host
     place = "the group xinference_workers" if len(host.parts) > 1 else "the inventory"
-    closes = ", which closes the firewalls of the others to it" if host.value("xinference_firewall") else ""
+    closes = ", which closes the firewalls of the other hosts to it" if host.value("xinference_firewall") else ""
     return _tell(
         run,
-        f"{host.name} is no longer a worker of cluster {host.cluster}. Take it out of {place}, and models that name it in worker, then run "
-        f"site.yml{closes}. Until then site.yml would make it a worker again.",
+        f"{host.name} is no longer a worker of cluster {host.cluster}. Remove it from {place}, correct models that name it in worker, "
+        f"then run site.yml{closes}. Until then site.yml would make it a worker again.",
     )
 
 

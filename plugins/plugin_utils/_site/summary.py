@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The text at the end of a run: what was done, what serves, and how a person reaches it. Pure. Private to the collection."""
+"""The summary at the end of a run: changes, serving models and their addresses. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def summary(
     lines += _table(_DIFYS, list(_difys(servers.values())), 48)
     lines += _accelerators({host: known for host, known in computing.items() if _plan(known)})
     if len(servers) > _FEW:
-        lines.append(f"Xinference runs on {len(servers)} hosts; --limit HOST shows where and how.")
+        lines.append(f"Xinference runs on {len(servers)} hosts; --limit HOST shows the address and the service of one.")
     else:
         # In check mode there is no new one, and an old one stays as it is.
         shown = {
@@ -184,7 +184,7 @@ def _accelerators(computing: Hosts) -> list[str]:
 
 
 def _server(host: str, known: Variables, *, commands: bool) -> list[str]:
-    """Where a server is and how it is used.
+    """The addresses and paths of a server.
 
     :param commands: whether to tell those that need a server that is there.
     """
@@ -219,5 +219,5 @@ def _computes_with(known: Variables) -> list[str]:
         return [_field("computes with", f"its CPU ({why})")]
     cards = [card["name"] or "" for card in _accelerator(known)["facts"]["cards"] if card["computes"]]
     counts = sorted(collections.Counter(cards).items())
-    each = [f"{count} x {name or 'a card that does not answer'}" for name, count in counts]
+    each = [f"{count} x {name or 'a card does not answer'}" for name, count in counts]
     return [_field("computes with", ", ".join([*each, f"PyTorch {torch['reason']}"]))]

@@ -39,18 +39,18 @@ def sentence(error: str, where: str, value: str, given: t.Mapping[str, t.Any]) -
     its = f"{where}: its template{f' ({place})' if place else ''} needs"
     host = _HOST.search(error)
     if host:
-        return f"{its} the host '{host[1]}', which the inventory does not have. Add it, or correct the name."
+        return f"{its} the host '{host[1]}', which the inventory lacks. Add it, or correct the name."
     found = _NAME.search(error)
     name = next(filter(None, found.groups()), "") if found else ""
     if not name or _LATER.match(name):
         return ""
     if "HostVarsVars" in error:
-        return f"{its} '{name}' of another host, which does not define it. Define it there, or correct the name."
-    return f"{its} '{name}'{_through(name, value, given)}, which is defined nowhere. Define it, or correct the name."
+        return f"{its} '{name}' of another host that does not define it. Define it there, or correct the name."
+    return f"{its} '{name}'{_through(name, value, given)}, which is undefined. Define it, or correct the name."
 
 
 def unreadable(error: str, where: str, value: str) -> str:
-    """That a template, or one that it uses, is none, or needs a plugin that is not installed; empty where Ansible says something else.
+    """The refusal of a broken template or a missing plugin; empty for other errors.
 
     :param where: the variable.
     :param value: its template, or the one in it.
@@ -60,10 +60,10 @@ def unreadable(error: str, where: str, value: str) -> str:
     found = _PLUGIN.search(error)
     if found:
         name = next(filter(None, found.groups()))
-        return f"{its} uses '{name}', which is no plugin that Ansible has. Correct the name, or install its collection."
+        return f"{its} uses '{name}', which is not an installed plugin. Correct the name, or install its collection."
     # Ansible's own words may hold a part of the template.
     return (
-        f"{its} has a syntax error, or uses one that has. Correct its braces, quotes and words."
+        f"{its} has a syntax error, or uses a template with one. Correct its braces, quotes and words."
         if _SYNTAX.search(error)
         else ""
     )

@@ -41,7 +41,7 @@ class Links(t.NamedTuple):
 
 
 def rollback_targets(links: t.Sequence[Links]) -> dict[str, str]:
-    """By host the release that it goes back to; empty where nobody knows.
+    """The rollback release by host; empty if unknown.
 
     A host whose release is the one that another host of its cluster came from is there already, such as one that an upgrade has not come
     to. Any other host goes back to the release that it came from itself.
@@ -58,7 +58,7 @@ def rollback_targets(links: t.Sequence[Links]) -> dict[str, str]:
         if len({version(release) for release in mine.values() if release}) > 1:
             said = ", ".join(f"{host} from {release or 'none'}" for host, release in sorted(mine.items()))
             raise ModelopsError(
-                f"cluster '{cluster}': its hosts came from different releases ({said}). Name the version to return to with "
+                f"cluster '{cluster}': its hosts had different releases before ({said}). Name the version to roll back to with "
                 "-e xinference_rollback_to=... Nothing was changed."
             )
     return targets
@@ -112,7 +112,7 @@ def refusals(host: Host, release: str, status: Reading) -> t.Iterator[str]:
         yield f"{host.who}: {host.auth_unreadable} Nothing was changed."
     if step != "build" and release in [each["release"] for each in found["denied"]]:
         yield (
-            f"{host.who}: the release {release} must not be started. {host_refusals.denied(host)} Install another with "
+            f"{host.who}: the release {release} must not be started. {host_refusals.denied(host)} Install another one with "
             "ansible-playbook modelops.inference.upgrade. Nothing was changed."
         )
     yield from _of_cluster(host, status)
@@ -127,7 +127,7 @@ def _no_such_release(host: Host) -> str:
     releases, wanted = host.found["releases"], host.value("xinference_rollback_to") or "from before"
     other = "name one of them with -e xinference_rollback_to=..., or install another with upgrade.yml"
     return (
-        f"{host.who} has no release {wanted}. It runs {host.found['current']}, kept are {', '.join(releases) or 'none'}: "
+        f"{host.who} has no release {wanted}. It runs {host.found['current']}, available releases: {', '.join(releases) or 'none'}:  "
         f"{other if releases else 'install one with site.yml'}. Nothing was changed."
     )
 
@@ -142,8 +142,8 @@ def _of_cluster(host: Host, status: Reading) -> t.Iterator[str]:
     # One of them says it.
     if host.name == next(iter(own), "") and host.cluster in emptied(host.clusters, hosts, batch):
         yield (
-            f"xinference_upgrade_batch={batch} takes all workers of cluster {host.cluster} at once, so that nothing would serve its "
-            "models. Take fewer at a time, or name some workers of each cluster with --limit and the others in another run. Nothing was "
+            f"xinference_upgrade_batch={batch} changes all workers of cluster {host.cluster} at once, so nothing would serve its "
+            "models. Reduce the batch, or name some workers of each cluster with --limit and the others in another run. Nothing was "
             "changed."
         )
     here = f"{host.bind}:{host.value('xinference_worker_port')}"
@@ -151,7 +151,7 @@ def _of_cluster(host: Host, status: Reading) -> t.Iterator[str]:
     if status.get("json") is not None and here not in (status["json"].get("workers") or {}):
         service = host.found["service"]
         yield (
-            f"{host.who} is no worker of {host.endpoint} just now: {here} is not registered there, its service is {service['active']}. "
+            f"{host.who} is currently not a worker of {host.endpoint}: {here} is not registered there, its service is {service['active']}. "
             f"See its log ({service['commands']['log']}); start it with ansible-playbook modelops.inference.site, or drain it with "
             f"ansible-playbook modelops.inference.drain --limit {host.name}. Nothing was changed."
         )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who may use a server. Secrets are never told. Pure. Private to the collection."""
+"""Validation of users; messages never contain secrets. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def refusals(settings: Settings, listed: bool = True) -> Refusals:
     """
     name, password = settings.get("xinference_admin_user"), settings.get("xinference_admin_password")
     if isinstance(name, str) and not re.fullmatch(r"\S+", name):
-        yield f"xinference_admin_user must be a name without blanks (it is {name!r})."
+        yield f"xinference_admin_user must be a name without spaces (it is {name!r})."
     if password and len(password) < LEAST_PASSWORD:
         yield f"xinference_admin_password must have at least {LEAST_PASSWORD} characters."
     key, database = settings.get("xinference_client_key"), settings.authentication == "database"
@@ -63,11 +63,11 @@ def _users(settings: Settings) -> Refusals:
     names = [user.get("name") for user in users]
     for name in dict.fromkeys(name for name in names if isinstance(name, str)):
         if names.count(name) > 1:
-            yield f"xinference_users has {name} {names.count(name)} times. Leave one."
+            yield f"xinference_users has {name} {names.count(name)} times. Keep one."
         if name in (settings.get("xinference_admin_user"), *_OWN):
-            yield f"xinference_users has {name}, a user that the role makes itself. Give this one another name."
+            yield f"xinference_users has {name}, a user that the role creates. Choose another name."
         elif not re.fullmatch(r"\S+", name):
-            yield f"xinference_users has {name!r}; a name of a user must have no blanks."
+            yield f"xinference_users has {name!r}; a user name must have no spaces."
     for user in users:
         if isinstance(user.get("name"), str) and user.get("state") != "absent":
             yield from _user(f"xinference_users, {user['name']}", user)
@@ -77,9 +77,9 @@ def _user(where: str, user: t.Mapping[str, t.Any]) -> Refusals:
     password, permissions = user.get("password"), user.get("permissions") or []
     if not isinstance(password, Unknown):
         if not password:
-            yield f"{where}: password is missing, without which no server can make the user. Give one from Vault."
+            yield f"{where}: password is missing, but the server needs it to create the user. Give one from Vault."
         elif len(str(password)) < LEAST_PASSWORD:
             yield f"{where}: password must have at least {LEAST_PASSWORD} characters."
     for permission in permissions if known(permissions) and isinstance(permissions, list) else ():
         if permission not in PERMISSIONS:
-            yield f"{where}: permissions has {permission!r}, which allows nothing; there are {', '.join(PERMISSIONS[:-4])}."
+            yield f"{where}: permissions has {permission!r}, which is unknown; there are {', '.join(PERMISSIONS[:-4])}."

@@ -84,7 +84,7 @@ def lost_files(host: Host, weights: Weights, there: t.Callable[[str], bool]) -> 
     for source in weights.lacking.values():
         if source.get("file") and not there(source["file"]):
             yield (
-                f"xinference_models: source.file {source['file']} is not on the machine that runs Ansible, and this host lacks the "
+                f"xinference_models: source.file {source['file']} is not on the controller, and this host lacks the "
                 "weights. Put the file there, or correct its path."
             )
 
@@ -116,5 +116,5 @@ def _planned(run: Run, host: str) -> t.Mapping[str, t.Any]:
 
 
 def address(host: Host) -> str:
-    """By which other hosts reach the seed: where its server listens, or would if it listened on one address."""
+    """The seed's address for other hosts: its server's, or its own if the server listens on all addresses."""
     return str(host.found["system"]["address"] if _NO_ADDRESS.match(host.bind) else host.bind)

@@ -18,11 +18,11 @@ def refusals(settings: Settings) -> Refusals:
     host = settings.inventory.host
     if not settings.has("xinference_drain_hosts") and not _NAMES.search(str(settings.raw("ansible_limit") or "")):
         yield (
-            "no worker is named. Name the workers, with --limit or -e xinference_drain_hosts=...: this is never done to all of them by "
-            "itself. Nothing was changed."
+            "no worker is named. Name the workers with --limit or -e xinference_drain_hosts=...; the playbook never drains all of them by "
+            "default. Nothing was changed."
         )
     elif "worker" not in settings.inventory.parts:
         yield (
-            "the host is no worker of a cluster (group xinference_workers), so nothing of it can be served elsewhere. To remove a server "
-            f"with all that it has: ansible-playbook modelops.inference.remove --limit {host}. Nothing was changed."
+            "the host is not a worker of a cluster (group xinference_workers), so its models cannot move elsewhere. To remove a server "
+            f"with all its data: ansible-playbook modelops.inference.remove --limit {host}. Nothing was changed."
         )

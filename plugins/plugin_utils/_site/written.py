@@ -34,7 +34,7 @@ def refusals(settings: Settings, names: t.Collection[str], known: Names) -> Refu
         meant = word if word in names else known.meant(word)
         if meant in names:
             value = "true" if settings.specs.options[meant].get("type") == "bool" else "VALUE"
-            yield f"-e {word} has no value, so Ansible takes no variable from it. Write -e {meant}={value}."
+            yield f"-e {word} has no value, so Ansible ignores it. Write -e {meant}={value}."
     for name in names:
         if settings.given(name):
             value = settings.raw(name)
@@ -69,6 +69,6 @@ def _number(value: float, keys: t.Sequence[str], told: str) -> Refusals:
     key = keys[0] if keys else told
     # 0.60 is as good a size as 0.6.
     if "_" in text if key == "size" else text and text != str(value):
-        yield f"{told} {text} ({place}) is the number {value} for YAML. Put it in quotes: {key}: '{text}'."
+        yield f"{told} {text} ({place}) is the number {value} in YAML. Put it in quotes: {key}: '{text}'."
     elif not text and key in _VERSIONS and re.fullmatch(r"[0-9]+[.][1-9]", str(value)):
-        yield f"{told} is the number {value}, which {value}0 is, too. Put the version in quotes: {key}: '{value}'."
+        yield f"{told} is the number {value}, the same as {value}0. Put the version in quotes: {key}: '{value}'."

@@ -151,7 +151,7 @@ def provider_of_type(profile: Profile, space: Workspace, models: list[Model]) ->
 
 
 def credentials(profile: Profile, item: Model | None, credential_id: str | None = None) -> dict[str, t.Any]:
-    """What reading a model's credentials shows; of another credential than the active one where asked by ID."""
+    """The visible values of a model's credentials; of another than the active one if requested by ID."""
     balancing = load_balancing(profile, item)
     if not profile.named:
         shown = masked(item.shown, profile) if item and item.listed else None

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What differs between releases: the five recorded ones, and those that were run and are not recorded."""
+"""Differences between releases: the five recorded ones, and those that were run but not recorded."""
 
 from __future__ import annotations
 

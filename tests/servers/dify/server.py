@@ -39,7 +39,7 @@ HTML = "<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gatew
 
 @dataclass
 class Fault:
-    """What goes wrong, ``times`` times, for requests of ``verb`` whose path matches ``path``.
+    """A fault that occurs ``times`` times for requests of ``verb`` whose path matches ``path``.
 
     :param kind: "slow" (answered after ``seconds``), "reset" (the connection breaks before anything is done),
         "reset_after" (it is done, the answer is lost), "status" (``status`` without a word), "html" (a proxy's page),
@@ -205,7 +205,7 @@ class DifyServer:
         return reply
 
     def _spoil(self, request: Request, fault: Fault) -> None:
-        """What goes wrong before the request is looked at."""
+        """Applies faults that precede the handling of a request."""
         dropped = {"no_cookie": "Cookie", "no_csrf": "X-CSRF-Token"}.get(fault.kind)
         if dropped:
             request.headers = {name: value for name, value in request.headers.items() if name != dropped}

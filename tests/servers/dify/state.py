@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What one Dify remembers: accounts, workspaces, models, credentials, plugins, defaults."""
+"""The state of one Dify: accounts, workspaces, models, credentials, plugins, defaults."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ class State:
     admin_key: str | None = None
     daemon_up: bool = True
     task_polls: int = 4
-    #: What becomes of an installation: "done", "failed" (with task_message), "stuck" (never ends), "cleared" (it is
+    #: The result of an installation: "done", "failed" (with task_message), "stuck" (never ends), "cleared" (it is
     #: done, and its task is gone), "lost" (its task is gone, and nothing is installed).
     task_fate: str = "done"
     task_message: str = ""

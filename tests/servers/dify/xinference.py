@@ -33,7 +33,7 @@ class PluginBroke(Exception):
     def __init__(self, error_type: str, message: str, *, builtin: str | None = None):
         super().__init__(message)
         self.error_type = error_type
-        #: What the built-in provider of 0.x says instead, as a refusal.
+        #: The refusal of the built-in provider of 0.x.
         self.builtin = builtin
 
 
@@ -122,7 +122,7 @@ class Backend:
     def validate(
         self, model: str, model_type: str, credentials: dict[str, t.Any], *, builtin: bool
     ) -> dict[str, t.Any]:
-        """What the plugin adds to the credentials; raises where it refuses them."""
+        """The values that the plugin adds to the credentials; raises if it refuses them."""
         if model_type not in WANTED_KIND:
             raise PluginBroke("ValueError", f"Model `{model_type}` not found for provider `xinference`")
         if builtin and model_type == "tts" and not credentials.get("api_key"):

@@ -32,7 +32,7 @@ OLD_PERMISSIONS = {
     "models:unregister": "models:register",
 }
 PASSWORD_MIN_LENGTH = 8
-# What an API key may do since 3.0: query models and infer.
+# Permissions of an API key since 3.0: query models and infer.
 KEY_PATHS = (
     "/v1/models",
     "/v1/engines",
@@ -261,7 +261,7 @@ class Accounts:
 
 
 def _permission(verb: str, path: str) -> str:
-    """What a request needs."""
+    """The permission that a request needs."""
     if path.startswith(("/v1/cluster", "/v1/admin", "/v1/workers")):
         return "admin"
     if path.startswith("/v1/model_registrations"):

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What xoscar reaches of a cluster: the calls by which Xinference's processes talk, as far as the collection uses them (4.1.0)."""
+"""The part of a cluster that xoscar reaches: calls between Xinference's processes that the collection uses (4.1.0)."""
 
 from __future__ import annotations
 

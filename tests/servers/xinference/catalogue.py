@@ -85,7 +85,7 @@ CHAT_TEMPLATE = "{% for message in messages %}{{ message['content'] }}{% endfor 
 
 
 def details(model_type: str, name: str) -> dict[str, t.Any]:
-    """What the detailed list tells of a built-in model."""
+    """The entry of a built-in model in the detailed list."""
     offers = [offer for told in ENGINES[model_type][name].values() if isinstance(told, list) for offer in told]
     specs = [
         {**{key: offer.get(key) for key in ("model_format", "model_size_in_billions")}, "quantization": quantization}
@@ -97,7 +97,7 @@ def details(model_type: str, name: str) -> dict[str, t.Any]:
 
 
 def custom_engines(definition: dict[str, t.Any], model_type: str) -> dict[str, t.Any]:
-    """What the server tells of a registered custom model."""
+    """The engines of a registered custom model, as the server reports them."""
     name = definition["model_name"]
     if model_type == "LLM":
         engines = _llm(name, definition["model_specs"][0]["model_size_in_billions"])

@@ -652,7 +652,7 @@ _NEEDED = {
 
 
 def _normalised(model_type: str, body: dict[str, t.Any], profile: Profile) -> dict[str, t.Any]:
-    """What the server makes of a definition: nulls, the family's template, abilities added and dropped."""
+    """A definition as the server stores it: nulls, the family's template, abilities added and dropped."""
     body = {**body, "model_specs": [_spec(model_type, spec) for spec in body.get("model_specs") or []]}
     if model_type == "LLM":
         family = body.get("model_family")

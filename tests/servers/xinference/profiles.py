@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What differs between the releases that the test server plays, as recorded."""
+"""Recorded differences between the releases that the test server plays."""
 
 from __future__ import annotations
 

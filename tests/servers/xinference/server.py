@@ -45,7 +45,7 @@ READING_POSTS = (
 
 @dataclass
 class Fault:
-    """What goes wrong, ``times`` times, for requests of ``verb`` whose path matches ``path``.
+    """A fault that occurs ``times`` times for requests of ``verb`` whose path matches ``path``.
 
     :param kind: "reset" (the connection breaks before anything is done), "reset_after" (it is done, the answer is
         lost), "status" (``status`` without a word).
@@ -483,7 +483,7 @@ def _speech(_server: XinferenceServer, model: t.Any, body: t.Any) -> bytes:
 
 
 def _image(_server: XinferenceServer, model: t.Any, body: t.Any) -> t.Any:
-    """What a JPEG begins with: a segment of the application's, and the frame with the picture's size."""
+    """The first bytes of a JPEG: a segment of the application's, and the frame with the picture's size."""
     width, height = (int(number) for number in body["size"].split("*"))
     frame = b"\xff\xc0\x00\x11\x08" + struct.pack(">HH", height, width) + b"\x03"
     data = model.behaviour.picture or b"\xff\xd8\xff\xe0\x00\x10JFIF\0" + bytes(9) + frame

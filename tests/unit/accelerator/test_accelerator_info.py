@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is read of each machine in machines.yml, and what is planned for it."""
+"""The facts and the plan of each machine in machines.yml."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._accelerator.ho
 
 
 def holds(whole, part):
-    """What of ``part`` is not so in ``whole``."""
+    """The differences of ``part`` from ``whole``."""
     return {key: (whole[key], value) for key, value in part.items() if whole[key] != value}
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is refused, what is warned of, and what is chosen: each by one change to a machine of machines.yml."""
+"""Refusals, warnings and choices, each by one change to a machine of machines.yml."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def codes(rows):
         ("b200", {}, {"kernel_modules": "proprietary"}, "modules", "needs the open kernel modules"),
         ("v100", {}, {"branch": "595"}, "branch_too_new", "their last is 580"),
         ("h100_bare", {"cards": [PASCAL, BLACKWELL]}, {}, "modules_conflict", "does not run with them"),
-        ("h100_bare", {}, {"branch": "latest"}, "branch", "'latest' is no branch"),
-        ("h100_bare", {}, {"branch": "58"}, "branch", "is no branch"),
+        ("h100_bare", {}, {"branch": "latest"}, "branch", "'latest' is neither a driver branch"),
+        ("h100_bare", {}, {"branch": "58"}, "branch", "is neither a driver branch"),
         ("h100_bare", {}, {"cuda": 14}, "cuda_unknown", "set cuda: 12 or 13"),
         ("h100_bare", {}, {"branch": "550", "cuda": 13}, "branch_too_old", "CUDA 13 needs driver 580"),
         ("h100_bare", {}, {"branch": "470"}, "branch_too_old", "CUDA 12 needs driver 525"),
@@ -69,14 +69,14 @@ def codes(rows):
         ("v100", {}, {"torch": "cu130"}, "card_too_old_for_cuda", "name a build for CUDA 12, or none"),
         # The last build for CUDA 12 has no code for Blackwell.
         ("b200", {}, {"branch": "570"}, "branch_too_old", "has code for from CUDA 13 on; CUDA 13 needs driver 580"),
-        ("b200", {}, {"cuda": 12}, "card_too_new_for_cuda", "is blackwell, which PyTorch's build cu126 has no code for: set cuda: 13"),
-        ("b200", {}, {"torch": "cu126"}, "card_too_new_for_cuda", "build cu126 has no code for: name a build for CUDA 13"),
-        ("newer", {}, {"torch": "cu118"}, "card_too_new_for_cuda", "build cu118 has no code"),
-        ("h100_bare", {"cards": [GB300]}, {"torch": "cu128"}, "card_too_new_for_cuda", "build cu128 has no code"),
+        ("b200", {}, {"cuda": 12}, "card_too_new_for_cuda", "is blackwell, which PyTorch's build cu126 does not support: set cuda: 13"),
+        ("b200", {}, {"torch": "cu126"}, "card_too_new_for_cuda", "build cu126 does not support: name a build for CUDA 13"),
+        ("newer", {}, {"torch": "cu118"}, "card_too_new_for_cuda", "build cu118 does not support"),
+        ("h100_bare", {"cards": [GB300]}, {"torch": "cu128"}, "card_too_new_for_cuda", "build cu128 does not support"),
         ("b200", {"system": {"os": "debian12"}}, {"source": "distribution"}, "not_offered", "has code for from CUDA 13 on"),
         ("container_gpu", {"cards": [BLACKWELL], "nvidia": {"driver": "570.172.08"}}, {}, "driver_too_old", "on the host"),
         ("h100_bare", {"system": {"os": "suse"}}, {}, "distribution", "for SUSE Linux Enterprise Server 15 SP7 on x86_64 (only for"),
-        ("h100_bare", {}, {"branch": "620", "kernel_modules": "proprietary"}, "modules", "no proprietary kernel modules"),
+        ("h100_bare", {}, {"branch": "620", "kernel_modules": "proprietary"}, "modules", "no longer has proprietary kernel modules"),
         ("h100_bare", {"cards": [{"id": "10de:2330", "driver": "vfio-pci"}]}, {}, "passed_through", "virtual machines"),
         ("h100_bare", {"system": {"os": "arch"}}, {}, "distribution", "no packages of NVIDIA for Arch Linux on x86_64"),
         ("h100_bare", {"files": ["lib/ld-linux-aarch64.so.1"]}, {}, "distribution", "on aarch64"),
@@ -87,7 +87,7 @@ def codes(rows):
         ("h100_sxm", {}, {"branch": "595"}, "held", "libnvidia-ml1 580.95.05"),
         # NVIDIA's installer, or a container of drivers.
         ("h100_sxm", {"packages": {"installed": None, "held": []}, "processes": []}, {"branch": "595"}, "not_packaged",
-         "driver 580.95.05 was not installed by packages"),
+         "driver 580.95.05 was not installed from packages"),
         ("a100_old", {"packages": None}, {}, "not_packaged", "branch 580 over it would leave parts of both (CUDA 13 needs"),
         ("t4_vm", {"nvidia": VGPU_550}, {"cuda": 13}, "driver_too_old", "the card is a virtual one (vGPU)"),
         ("l40s", {"packages": HELD_570}, {}, "held", "nvidia-dkms-570-open 570.172.08"),
@@ -171,7 +171,7 @@ def test_shim_that_does_not_check_is_no_secure_boot(tmp_path):
         # A driver that is new enough stays, whatever is newer.
         ("h100_sxm", {}, {}, {"branch": 580, "change": False}, {"cuda": 13}),
         ("h100_sxm", {"nvidia": {"driver": "595.58.03"}, "packages": None}, {}, {"branch": 595, "change": False}, {"cuda": 13}),
-        # What is installed beside it has to be of its version, not of its branch.
+        # Packages beside it must have its version, not only its branch.
         ("h100_sxm", {}, {"branch": "580"}, {"change": False, "version": "580.95.05"}, {}),
         ("h100_sxm", {"processes": [], "packages": LOOSE}, {"branch": "580.82.07"}, {"version": "580.82.07", "change": True}, {}),
         # An older CUDA asks for less, and then an older driver may stay.
@@ -327,7 +327,9 @@ def test_precompiled_modules_for_a_newer_kernel_wait_for_its_start(planned):
     }
     result = planned("mismatch", changes)
     assert (result["refusals"], result["steps"]) == ([], [])
-    assert result["reboot"] == ["the libraries are 580.95.05, and their modules are there for kernel 6.8.0-85-generic"]
+    assert result["reboot"] == [
+        "the libraries are 580.95.05, and their modules are installed for kernel 6.8.0-85-generic"
+    ]
     assert result["driver"]["version"] == "580.95.05"
     # Without modules for another kernel a start changes nothing.
     changes["packages"]["installed"]["linux-modules-nvidia-580-server-open-6.8.0-85-generic"] = None
@@ -360,7 +362,7 @@ def test_the_roles_own_holds_move_along_with_the_branch(planned):
 
 
 class TestMistakesOfOthers:
-    """What is wrong in roles that people use today."""
+    """Mistakes of roles that people use today."""
 
     def test_versions_are_not_compared_as_text(self):
         assert versions.numbers("1010.1") > versions.numbers("580.95.05")
@@ -449,7 +451,7 @@ def test_a_working_driver_of_somebody_elses_is_left_alone_and_the_roles_own_is_k
     assert codes([{"code": step["name"]} for step in own["steps"]]) == ["persistence", "hold"]
     # Nor is a driver the role's that brought its headers or the container toolkit only.
     assert planned("t4_vm", {**loose, "record": json.dumps({"packages": ["nvidia-container-toolkit"]})})["steps"] == []
-    # What is only proven is nobody's package.
+    # A proof records no package.
     assert planned("t4_vm", {**loose, "record": json.dumps({"proven": {"driver": "580.95.05"}})})["steps"] == []
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds for any host with cards of NVIDIA: a plan is done or refused, keeps to what the cards can, and done leaves nothing."""
+"""Properties of any host with NVIDIA cards: a plan is done or refused, keeps to what the cards can, and done leaves nothing."""
 
 from __future__ import annotations
 

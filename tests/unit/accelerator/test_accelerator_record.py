@@ -78,7 +78,7 @@ def host(tmp_path):
     def made(check="", index="", **more):
         source, key = tmp_path / "nvidia.sources", tmp_path / "keyrings" / "nvidia.asc"
         source.write_text("before\n")
-        told = {"about": "repository nvidia (https://mirror.example/)", "advice": "See that the host reaches it"}
+        told = {"about": "repository nvidia (https://mirror.example/)", "advice": "Check that the host reaches it"}
         run = [sys.executable, "-c"]
         return {
             "host": "gpu01",
@@ -122,10 +122,10 @@ def test_repositories_are_added_once(host, tmp_path, run_module):
         ),
         (
             {"index": "import sys; sys.exit('Error: Failed to download metadata')"},
-            "gpu01: repository nvidia (https://mirror.example/) cannot be used: Error: Failed to download metadata. See that the host "
+            "gpu01: repository nvidia (https://mirror.example/) cannot be used: Error: Failed to download metadata. Check that the host "
             "reaches it. The host's sources are as they were.",
         ),
-        ({"index": "import sys; sys.exit('first\\nlast words.')"}, "cannot be used: last words. See"),
+        ({"index": "import sys; sys.exit('first\\nlast words.')"}, "cannot be used: last words. Check"),
     ],
 )
 def test_a_repository_that_cannot_be_used_leaves_what_was_there(host, tmp_path, run_module, programs, words):

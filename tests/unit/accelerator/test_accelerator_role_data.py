@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the role accelerator makes of facts and plans: packages, repository files, pins, holds, refusals and words."""
+"""Data that the role accelerator derives from facts and plans: packages, repository files, pins, holds, refusals and words."""
 
 from __future__ import annotations
 
@@ -373,7 +373,7 @@ def test_check_says_what_would_be_done(case):
 
 
 def test_a_card_that_is_gone_is_warned_of_with_the_code(case):
-    assert "xid 79" in text(case("off_the_bus")) and "does not answer on the bus" in text(case("off_the_bus"))
+    assert "xid 79" in text(case("off_the_bus")) and "no longer answers on the bus" in text(case("off_the_bus"))
 
 
 def test_what_a_restart_is_asked_for(case):
@@ -427,7 +427,7 @@ Components: main
 Signed-By: /usr/share/keyrings/debian-archive-keyring.pgp
 """
 SERVES = [{"pid": 4711, "name": "python", "devices": ["nvidia0"]}]
-#: What remove.yml stops first, by systemd here and by supervisord there.
+#: Services that remove.yml stops first, with systemd and with supervisord.
 XINFERENCES = [
     {"pid": 10, "name": "python", "devices": ["nvidia0"], "unit": "xinference.service"},
     {"pid": 11, "name": "VLLM::EngineCor", "devices": ["nvidia0"]},
@@ -672,7 +672,7 @@ def test_a_program_is_in_the_way_of_a_removal(of):
     processes = {"processes": [*XINFERENCES, TRAINER], "record": json.dumps(HOLDS)}
     case, built = of("h100_sxm", processes, files=SUPERVISED, **leaves)
     refused = role.refusal(case)
-    assert "host: the driver cannot be removed while cards are in use by trainer 4711: stop these first" in refused
+    assert "host: the driver cannot be removed while cards are in use by trainer 4711: stop them first" in refused
     assert refused.endswith("Nothing was changed; with -e accelerator_state=present the driver stays.")
     assert role.role(case, built.host)["tasks"] == ["refuse"]
 

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a person does about a file system that takes nothing more."""
+"""Advice for a full or read-only file system."""
 
 from __future__ import annotations
 

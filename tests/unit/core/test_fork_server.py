@@ -23,5 +23,5 @@ def test_each_run_has_its_own_arguments_environment_directory_and_status(tmp_pat
         assert done.returncode == status and f"host{number} {number} x{number}" in done.stdout, (
             done.stdout + done.stderr
         )
-        # What a run keeps on the controller goes with it; the server's own directory stays.
+        # A run's files on the controller are removed with it; the server's directory stays.
         assert len([*(tmp_path / "home/tmp").iterdir()]) == 1

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of a server's log is shown: no key, no token, no variable of a model."""
+"""The visible part of a server's log: no key, no token, no variable of a model."""
 
 from __future__ import annotations
 

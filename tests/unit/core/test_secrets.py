@@ -37,7 +37,7 @@ def nothing_known():
 
 
 def as_header(secret):
-    """What http.client says of it."""
+    """The verdict of http.client."""
     connection = http.client.HTTPConnection("127.0.0.1", 9)
     connection.putrequest("GET", "/", skip_host=True)
     with pytest.raises(ValueError) as caught:
@@ -204,14 +204,14 @@ def test_headers_of_weights_are_put_right():
     "headers, why",
     [
         ({"Authorization": None}, "header Authorization has no value (it is null)"),
-        ({"Authorization": ["Bearer abc"]}, "header Authorization has no value (it is no text)"),
+        ({"Authorization": ["Bearer abc"]}, "header Authorization has no value (it is not text)"),
         (
             {"Authorization": "Bearer a\nb"},
-            "header Authorization cannot be sent as a header of HTTP: it has a line break",
+            "header Authorization cannot be sent as an HTTP header: it has a line break",
         ),
         ({"Authorization": "Bearer ü"}, "header Authorization cannot be sent"),
         ({"Authorization": "  \n"}, "it is empty"),
-        ({"Bad name:": "abc"}, "a header has a name that HTTP does not know"),
+        ({"Bad name:": "abc"}, "a header has an invalid name"),
     ],
 )
 def test_headers_that_cannot_be_sent_are_refused_without_their_values(headers, why):
@@ -238,11 +238,11 @@ def test_a_session_sends_no_header_that_it_would_have_to_repeat_in_an_error():
 def test_an_address_with_a_login_is_refused_without_showing_it(scheme, login):
     with pytest.raises(ModelopsError) as caught:
         Session(f"{scheme}{login}dify.example.com/sub")
-    assert "@dify.example.com/sub' has a login in it" in str(caught.value)
+    assert "@dify.example.com/sub' contains a login" in str(caught.value)
     assert not any(part in str(caught.value) for part in ("me:", "ange", "token"))
     target = {"name": "office", "url": f"{scheme}{login}dify.example.com", "email": "a@b", "password": "p"}
     said = dify_targets.refusals([], [target])
-    assert said[0].startswith("office: url has a login in it") and "ange" not in str(said)
+    assert said[0].startswith("office: url contains a login") and "ange" not in str(said)
 
 
 def test_the_login_of_a_proxy_is_hidden():

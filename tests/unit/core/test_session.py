@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a session really sends, whatever the environment of the process says."""
+"""Requests that a session really sends, independent of the process's environment."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What tests of Dify take for granted: two Xinferences, the recorded releases, a model."""
+"""Examples of the Dify tests: two Xinferences, the recorded releases, a model."""
 
 from __future__ import annotations
 

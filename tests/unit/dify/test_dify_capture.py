@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a Dify has, as dify_targets: pure."""
+"""The registrations of a Dify as dify_targets: pure."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_uid_of_several_clusters_is_that_of_the_one_at_its_address():
     assert not found.notes
     # One address for all of them tells nothing.
     found = capture([result(*models[:1])], [{**OFFICE, "server_url": "http://lan:1"}], sources)
-    assert not found.targets and "nothing tells that this is cluster one or three or two" in found.notes[0]
+    assert not found.targets and "nothing shows that this is cluster one or three or two" in found.notes[0]
 
 
 def test_a_uid_at_two_addresses_is_that_of_the_known_one():
@@ -100,7 +100,7 @@ def test_a_hidden_address_is_no_clusters():
     for given in ({"server_url": "http://lan:97"}, {"server_urls": {"one": "http://lan:97"}}):
         found = capture([hidden], [{**OFFICE, **given}], [source("one", "m")])
         (note,) = found.notes
-        assert "Look there whether it is http://lan:97" in note and "Add server_url" not in note
+        assert "Check there whether it is http://lan:97" in note and "Add server_url" not in note
 
 
 def test_a_uid_under_two_names_is_in_two_targets():

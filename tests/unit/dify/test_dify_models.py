@@ -440,7 +440,7 @@ def test_nobody_listens(newest, dify_models):
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
     result = dify_models(newest, [model()], url=url, connect_timeout=1)
     assert result.failed and result["msg"].count(url) == 1
-    assert "cannot be reached" in result["msg"] and "Does Dify run" in result["msg"]
+    assert "cannot be reached" in result["msg"] and "Check that Dify runs" in result["msg"]
 
 
 @pytest.mark.parametrize(
@@ -490,16 +490,16 @@ def test_unknown_uid(dify, dify_models):
 
 def test_key_missing(dify, dify_models):
     result = failing(dify, dify_models, model(server_url=LOCKED_XINFERENCE))
-    assert "wants an API key" in result["msg"]
+    assert "requires an API key" in result["msg"]
 
 
 def test_wrong_type(dify, dify_models):
     result = failing(dify, dify_models, model(model_uid="bge-m3"))
-    assert ("as another type than llm" in result["msg"]) or (
-        dify.profile.plugin_exceptions == "500" and "does not say why" in result["msg"] and "log" in result["msg"]
+    assert ("with another type than llm" in result["msg"]) or (
+        dify.profile.plugin_exceptions == "500" and "gives no reason" in result["msg"] and "log" in result["msg"]
     )
     result = failing(dify, dify_models, model(type="rerank"))
-    assert "as another type than rerank" in result["msg"]
+    assert "with another type than rerank" in result["msg"]
 
 
 def test_tts_of_the_built_in_provider_wants_a_key(dify_models):
@@ -850,7 +850,7 @@ def test_the_test_server_can_ask_a_real_xinference(dify_models, xinference):
         name="minilm", type="text-embedding", server_url=xinference, model_uid="minilm", api_key="key-of-the-stub"
     )
     with DifyServer("1.9.2", backend=Backend({}, live=True, cache_seconds=0)) as server:
-        assert "wants an API key" in dify_models(server, [{**minilm, "api_key": "other"}])["msg"]
+        assert "requires an API key" in dify_models(server, [{**minilm, "api_key": "other"}])["msg"]
         assert "does not serve" in dify_models(server, [{**minilm, "model_uid": "nosuch"}])["msg"]
         assert "another type than rerank" in dify_models(server, [{**minilm, "type": "rerank"}])["msg"]
         assert "cannot reach" in dify_models(server, [{**minilm, "server_url": "http://127.0.0.1:9"}])["msg"]

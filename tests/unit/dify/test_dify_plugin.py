@@ -137,7 +137,7 @@ def test_step(wanted, installed, kind):
 def test_a_version_that_nobody_tells_how_to_install():
     with pytest.raises(NotPossible, match="identifier"):
         plugin_plan.decide(DeclaredPlugin(NAME, "present", version="0.0.3"), AT_OLD, LATEST)
-    with pytest.raises(NotPossible, match="does not reach its marketplace"):
+    with pytest.raises(NotPossible, match="cannot reach its marketplace"):
         plugin_plan.decide(DeclaredPlugin(NAME, "latest"), AT_OLD, None)
 
 
@@ -198,7 +198,7 @@ def test_files_that_are_no_package(package, tmp_path):
     with pytest.raises(ModelopsError, match="cannot be read"):
         package_of(str(tmp_path / "none"))
     (tmp_path / "text").write_text("text")
-    with pytest.raises(ModelopsError, match="no Dify plugin package"):
+    with pytest.raises(ModelopsError, match="not a Dify plugin package"):
         package_of(str(tmp_path / "text"))
     with pytest.raises(ModelopsError, match="without a name"):
         package_of(package(manifest="author: x\n"))
@@ -274,8 +274,8 @@ def test_dify_that_cannot_tell_the_latest(dify_plugin, monkeypatch):
 
 def test_marketplace_out_of_reach(dify, dify_plugin):
     dify.state.packages.online = False
-    refused(dify_plugin(dify), "does not reach its marketplace", "package")
-    refused(dify_plugin(dify, identifier=identifier(dify, NEW)), "does not reach the marketplace", "package")
+    refused(dify_plugin(dify), "cannot reach its marketplace", "package")
+    refused(dify_plugin(dify, identifier=identifier(dify, NEW)), "cannot reach the marketplace", "package")
     assert dify.workspace.plugin is None
 
 
@@ -294,7 +294,7 @@ def test_nobody_may_install(dify, dify_plugin):
     refused(dify_plugin(dify, check=True), "allows nobody to install")
     dify.state.packages.scope = "all"
     dify.state.packages.permission = "noone"
-    refused(dify_plugin(dify), "the account may not", "permissions")
+    refused(dify_plugin(dify), "the account is not allowed", "permissions")
 
 
 @pytest.mark.parametrize("permission", ["everyone", "admins"])
@@ -309,7 +309,7 @@ def test_editor(dify, dify_plugin, permission):
         result = dify_plugin(dify, **options)
         assert not result.failed and result.changed, result["msg"]
     else:
-        refused(dify_plugin(dify, **options), "the account may not", "permissions")
+        refused(dify_plugin(dify, **options), "the account is not allowed", "permissions")
 
 
 def test_daemon_is_down(dify, dify_plugin):
@@ -395,7 +395,7 @@ def test_daemon_that_names_a_package_by_the_file(newest, dify_plugin, package):
 
 
 def test_daemon_with_names_of_its_own(newest, dify_plugin, package):
-    """What counts is what it answers to the upload."""
+    """The answer to the upload decides."""
     path = package(OLD)
     dify_plugin(newest, package=path)
     newest.workspace.plugin.identifier = own = f"{NAME}:{OLD}@{DIGEST}"
@@ -464,7 +464,7 @@ def test_refusals_of_a_file(dify, dify_plugin, package):
     dify.state.packages.daemon_fits = False
     refused(dify_plugin(dify, package=path), "versions that belong together")
     dify.faults = [Fault("status", "POST", "/install/pkg$")]
-    refused(dify_plugin(dify, package=path), "does not say why")
+    refused(dify_plugin(dify, package=path), "gives no reason")
     assert dify.workspace.plugin is None
 
 

@@ -120,7 +120,7 @@ def test_a_wrong_password_is_not_tried_twice(dify, opened, file):
     with pytest.raises(DifyError, match="password is wrong"):
         read(dify_session)
     for _again in range(3):
-        with pytest.raises(DifyError, match="does not accept the session"):
+        with pytest.raises(DifyError, match="does not accept the new session"):
             read(dify_session)
     assert dify.state.accounts[EMAIL].failures == 1
 

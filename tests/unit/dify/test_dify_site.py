@@ -142,7 +142,7 @@ def test_only_a_run_that_sees_every_cluster_removes(newest, cluster, site, dify_
         name for name, kind in newest.workspace.models if newest.workspace.models[name, kind].listed and kind == "llm"
     }
     assert left == (set() if unseen == "nothing" else {"old", "chat@one"})
-    assert ("does not see what every cluster" in run.out) == (unseen != "nothing")
+    assert ("does not see the models of all clusters" in run.out) == (unseen != "nothing")
 
 
 def test_a_new_template_for_names_empties_no_dify(newest, cluster, site, dify_models):
@@ -174,16 +174,16 @@ def test_what_fails_does_not_keep_the_rest_from_being_done(newest, cluster, site
         wrong = target(newest, password="Wrong1234567", **more)
         lab = target(other, name="lab", prune=True, defaults={"llm": CHAT["uid"], "rerank": "nosuch"})
         run = site(hosts, dify_targets=[wrong, lab])
-        assert "Something failed at 2 of 2 Difys (office, lab): see the table above." in run.error
+        assert "2 of 2 Dify targets failed (office, lab): see the table above." in run.error
         assert other.workspace.defaults == {"llm": CHAT["uid"]}
         assert newest.state.accounts[EMAIL].failures == 1
         assert list(other.workspace.models) == [("qwen2.5-instruct", "llm")]
         table = run.out[run.out.index("Dify    workspace") :]
         for words in (
             "password is wrong",
-            "does not serve the model UID 'nosuch': it does not run; running are: bge-m3, qwen2.5-instruct",
+            "does not serve the model UID 'nosuch': it does not run; running models: bge-m3, qwen2.5-instruct",
             "Nothing was registered",
-            "is no active rerank model of the workspace",
+            "is not an active rerank model of the workspace",
             "Xinference (one) does not serve it now",
             "active",
         ):
@@ -198,7 +198,7 @@ def test_a_dify_that_does_not_answer_is_told_once(newest, cluster, site, plugin,
     more = {"workspaces": ["Research", "Support"], "defaults": {"llm": CHAT["uid"]}, **plugin}
     dead = target(newest, name="dead", url="http://127.0.0.1:9", **more)
     run = site({"gpu01": cluster.served("one")}, check=check, dify_targets=[dead, target(newest)])
-    assert "Something failed at 1 of 2 Difys (dead)" in run.error
+    assert "1 of 2 Dify targets failed (dead)" in run.error
     assert run.out.count("Connection refused") == 1
     row, *untried = re.findall(r"^dead .*", run.out, re.M)
     assert row.split() == ["dead", "Research,", "Support", *(["plugin"] if plugin else []), "failed", "none", "(1)"]
@@ -235,7 +235,7 @@ def declared(name, **more):
         (
             {"one": {}},
             [{"url": "dify.example.com"}, {"server_url": "http://localhost:9997"}],
-            ["office: url starts with http", "loopback address", "office: is the name of more than one target"],
+            ["office: url must start with http", "loopback address", "office: is the name of more than one target"],
         ),
         (
             {"one": {"loopback": True}},
@@ -344,7 +344,7 @@ def test_what_people_registered_is_adopted_without_a_change(cluster, site, adopt
         assert not site(known, task="capture", dify_targets=[office]).result["changed"]
         file.write_text("# edited\n" + text)
         refused = site(known, task="capture", dify_targets=[office])
-        assert "says something else" in refused.error and file.read_text() != text
+        assert "exists and differs" in refused.error and file.read_text() != text
         replaced = site(known, task="capture", dify_targets=[office], capture_replace="true")
         assert not replaced.error and file.read_text() == text
 
@@ -377,7 +377,7 @@ def test_one_dify_with_models_of_several_clusters_is_adopted(cluster, adopt, dif
             captured = {item["name"]: item["models"] for item in yaml.safe_load(text)["dify_targets"]}
             wanted = {"office one": {"clusters": ["one"], "uids": [CHAT["uid"]]}}
             if known_by == "nothing":
-                assert text.count("nothing tells that this is cluster one or two") == 2 and f"at {theirs}" in text
+                assert text.count("nothing shows that this is cluster one or two") == 2 and f"at {theirs}" in text
             else:
                 wanted["office two"] = {"clusters": ["two"], "uids": both}
                 assert "  In office two, admin's Workspace: active (as Chat@two)" in run.result["sheets"]["gpu02"]

@@ -76,7 +76,7 @@ def test_a_limited_run_and_one_without_a_cluster_are_not_complete():
     limited = sight(play_of({"a": MODELS}, limited=True), ["a"], ["a"])
     assert (limited.complete, limited.reason) == (False, "it is limited")
     none = sight(play_of({"a": {}}), [], [])
-    assert (none.complete, none.reason) == (False, "it sees none")
+    assert (none.complete, none.reason) == (False, "it sees no cluster")
 
 
 def test_a_host_is_read_once():
@@ -246,7 +246,7 @@ def test_without_targets_the_sheet_is_written_once(tmp_path):
         first["changed"]
         and first["diff"][0]["after"] == sheet.read_text() == "\n".join(first["sheets"]["gpu01"]) + "\n"
     )
-    assert "  API key      kept on gpu01 in /k" in sheet.read_text()
+    assert "  API key      stored on gpu01 in /k" in sheet.read_text()
     again = register.cluster(Site(**variables))
     assert not again["changed"] and "diff" not in again and again["sheets"] == first["sheets"]
 
@@ -263,11 +263,11 @@ def test_a_file_is_written_as_a_whole_or_not_at_all(tmp_path):
 
 def test_the_captured_file_is_yaml_with_its_notes():
     found = Captured(
-        [{"name": "office", "url": "http://office"}], {"vault_x": "password of office"}, ["It is left alone."]
+        [{"name": "office", "url": "http://office"}], {"vault_x": "password of office"}, ["It was left unchanged."]
     )
     text = capture.file_text(found)
     assert yaml.safe_load(text) == {"dify_targets": [{"name": "office", "url": "http://office"}]}
-    assert "# Define vault_x: password of office, with ansible-vault.\n# It is left alone.\n" in text
+    assert "# Define vault_x: password of office, with ansible-vault.\n# It was left unchanged.\n" in text
 
 
 def test_plain_values():
@@ -281,7 +281,7 @@ def test_plain_values():
 def test_why_an_old_key_stays():
     said = rotate.refusal("gpu1", "one", ["Dify lab: down.", "Dify office: down."])
     assert said.startswith(
-        "gpu1: the old key of cluster one stays valid beside the new one: Dify lab: down. | Dify office: down. Mend"
+        "gpu1: the old key of cluster one stays valid beside the new one: Dify lab: down. | Dify office: down. Correct"
     )
 
 

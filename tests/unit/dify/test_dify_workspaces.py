@@ -127,7 +127,7 @@ def test_what_xinference_does_not_serve_there_is_not_registered(office, workspac
     ]
     result = workspaces(office, options={"clusters": clusters})
     assert {row["uid"]: row["ok"] for row in result["proofs"]} == {"nosuch": False, "bge-m3": True}
-    assert "it does not run; running are: bge-m3, qwen2.5-instruct" in str(result["proofs"])
+    assert "it does not run; running models: bge-m3, qwen2.5-instruct" in str(result["proofs"])
     assert list(office.workspace.models) == [("bge-m3", "text-embedding")]
 
 

@@ -37,7 +37,7 @@ Prepare = t.Callable[[DifyServer], object]
 
 @dataclass
 class Failing:
-    """What goes wrong, where, and what the message says of it.
+    """A failure, its place, and its message.
 
     :param says: parts of the message; the first is of this failure alone.
     :param sent: how many requests Dify gets at most.
@@ -77,11 +77,11 @@ FAILURES: dict[str, Failing] = {
         ("This is not Dify's API", "HTML page"), prepare=faults(Fault("html", status=200)), sent=1
     ),
     "a page of a proxy later on": Failing(
-        ("Not Dify itself answered", "reverse proxy", "HTML page"),
+        ("A reverse proxy answered instead of Dify", "reverse proxy", "HTML page"),
         prepare=faults(Fault("html", path="/models$", status=503)),
     ),
     "a redirect to https": Failing(
-        ("redirects to https://dify.example.com", "as url"),
+        ("redirects to https://dify.example.com", "Set url to that address"),
         prepare=faults(Fault("redirect", status=301, location="https://dify.example.com/console/api/setup")),
         sent=1,
     ),
@@ -90,7 +90,7 @@ FAILURES: dict[str, Failing] = {
         prepare=faults(Fault("redirect", path="/models$", status=302, location="https://sso.example.com")),
     ),
     "a proxy gives up waiting while Dify tries the model": Failing(
-        ("gave up waiting", "proxy_read_timeout", "nothing is added twice"),
+        ("timed out (nginx", "proxy_read_timeout", "nothing is added twice"),
         prepare=faults(Fault("html", "POST", REGISTER, status=504)),
     ),
     # --- setup
@@ -115,7 +115,7 @@ FAILURES: dict[str, Failing] = {
         sent=2,
     ),
     "200 with result fail at the login": Failing(
-        ("the password is right and the account cannot work", "Add it to a workspace"),
+        ("the password is correct, but the account cannot work", "Add it to a workspace"),
         prepare=lambda server: server.state.add_account("lonely@example.com", PASSWORD),
         options={"email": "lonely@example.com"},
         sent=2,
@@ -124,10 +124,10 @@ FAILURES: dict[str, Failing] = {
         ("something is in the way (200 fail)",), prepare=faults(Fault("fail", path="/models$"))
     ),
     "a proxy drops the cookies of the login": Failing(
-        ("remove Set-Cookie",), versions=COOKIES, prepare=faults(Fault("no_set_cookie", times=9)), sent=2
+        ("removes Set-Cookie",), versions=COOKIES, prepare=faults(Fault("no_set_cookie", times=9)), sent=2
     ),
     "a proxy drops the cookies of requests": Failing(
-        ("drop cookies or headers",), versions=COOKIES, prepare=faults(Fault("no_cookie", times=99)), sent=3
+        ("drops cookies or headers",), versions=COOKIES, prepare=faults(Fault("no_cookie", times=99)), sent=3
     ),
     "a proxy drops the CSRF token": Failing(
         ("drops the cookies or the header X-CSRF-Token",),
@@ -224,11 +224,11 @@ FAILURES: dict[str, Failing] = {
         ("does not serve the model UID 'nosuch'", "Launch it"), model={"model_uid": "nosuch"}
     ),
     "Xinference wants a key": Failing(
-        ("wants an API key, or refuses the one given",), model={"server_url": LOCKED_XINFERENCE}
+        ("requires an API key, or refuses the given one",), model={"server_url": LOCKED_XINFERENCE}
     ),
-    "embedding model as llm": Failing(("as another type than llm",), versions=TELLING, model={"model_uid": "bge-m3"}),
+    "embedding model as llm": Failing(("with another type than llm",), versions=TELLING, model={"model_uid": "bge-m3"}),
     "500 without a text on 1.0 to 1.9": Failing(
-        ("does not say why the plugin failed", "docker compose logs plugin_daemon api"),
+        ("gives no reason for the plugin's failure", "docker compose logs plugin_daemon api"),
         versions=SILENT,
         model={"model_uid": "bge-m3"},
     ),
@@ -239,10 +239,10 @@ FAILURES: dict[str, Failing] = {
             Fault("refused", "POST", REGISTER, times=9, message="PluginDaemonInternalServerError: killed by timeout")
         ),
     ),
-    "llm as rerank": Failing(("as another type than rerank", "check model type"), model={"type": "rerank"}),
-    "llm as speech2text": Failing(("as another type than speech2text",), model={"type": "speech2text"}),
+    "llm as rerank": Failing(("with another type than rerank", "check model type"), model={"type": "rerank"}),
+    "llm as speech2text": Failing(("with another type than speech2text",), model={"type": "speech2text"}),
     "tts without a key on 0.x": Failing(
-        ("wants an API key for tts", "any value"),
+        ("requires an API key for tts", "any value"),
         versions=("0.15.3",),
         model={"type": "tts", "model_uid": "CosyVoice-300M-SFT"},
     ),

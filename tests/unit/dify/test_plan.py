@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is decided without any server: refusals, comparison, the plan."""
+"""Decisions without a server: refusals, comparison, the plan."""
 
 from __future__ import annotations
 
@@ -292,9 +292,9 @@ def test_not_loopback(url):
         ({"server_url": "ftp://10.1.2.3"}, "not an address"),
         ({"server_url": "http://10.1.2.3:9997/v1"}, "ends in /v1"),
         ({"server_url": "http://10.1.2.3:9997/v1/"}, "ends in /v1"),
-        ({"server_url": "http://10.1.2.3:9997/x"}, "behind the host and the port"),
+        ({"server_url": "http://10.1.2.3:9997/x"}, "remove everything after the port"),
         ({"server_url": "http://0x7f.1:9997"}, "is a loopback address"),
-        ({"server_url": "http://0x0a.1:9997"}, "no IPv4 address"),
+        ({"server_url": "http://0x0a.1:9997"}, "not an IPv4 address"),
         ({"credential_name": "n" * 31}, "30 characters"),
     ],
 )

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What went wrong on real Difys of releases without a recording: the same on each of them, as each of them answers."""
+"""Failures of real Difys of releases without a recording, each with its own answers."""
 
 from __future__ import annotations
 
@@ -243,7 +243,7 @@ def test_a_workspace_that_is_named_once_is_remembered_by_its_id(real, dify_model
     account.current = real.workspace.id
     del account.roles[third.id]
     gone = dify_models(real, [model()], **options)
-    assert gone.failed and f"{file} remembers '{third.id}'; give another default_workspace" in gone["msg"]
+    assert gone.failed and f"{file} remembers this ID for '{third.id}'; give another default_workspace" in gone["msg"]
 
 
 def test_nothing_is_kept_where_there_is_nothing_to_remember(real, dify_models, file):

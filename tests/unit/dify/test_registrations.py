@@ -85,7 +85,7 @@ def test_overrides_of_a_model():
     model = served("m", "flexible", dify={**more, "credential_name": "c"})
     entry = r.registrations([source(model)], {}, not_ready=False)["models"][0]
     assert entry == {**more, "credential_name": "c", "model_uid": "m", "api_key": r.NO_KEY}
-    with pytest.raises(ModelopsError, match="no 'nmae'"):
+    with pytest.raises(ModelopsError, match="no key 'nmae'"):
         r.registrations([source(served("m", "LLM", dify={"nmae": "x"}))], {}, not_ready=False)
 
 
@@ -161,7 +161,7 @@ def test_sheet_has_a_line_for_whatever_is_declared():
     models += [{"uid": "bare", "type": "audio"}]
     text = "\n".join(sheet.connection_sheet(source(*models), key_place=""))
     assert all(model["uid"] in text for model in models)
-    with pytest.raises(ModelopsError, match="dify.type is one of llm, .*; not 'moderation'"):
+    with pytest.raises(ModelopsError, match="dify.type must be one of llm, .*, not 'moderation'"):
         sheet.connection_sheet(source(served("m", "LLM", dify={"type": "moderation"})), key_place="")
 
 
@@ -241,10 +241,10 @@ def test_a_url_that_a_dify_cannot_reach(dify, where, target, words):
     [
         ({"server_url": "lan:9997"}, "server_url 'lan:9997' is not an address"),
         ({"server_url": "http://lan:9997/v1"}, "ends in /v1"),
-        ({"server_url": "http://167772161:9997"}, "no IPv4 address"),
+        ({"server_url": "http://167772161:9997"}, "not an IPv4 address"),
         ({"server_url": "http://u:hunter2@lan:0"}, "server_url 'http://********@lan:0' is not an address"),
         ({"server_url": 7}, "server_url '7' is no text"),
-        ({"credential_name": "n" * 31}, "credential_name has 31 characters; Dify takes 30"),
+        ({"credential_name": "n" * 31}, "credential_name has 31 characters; Dify allows 30"),
     ],
 )
 def test_what_dify_would_refuse_of_a_target_or_of_a_model(given, words):
@@ -366,27 +366,30 @@ def test_a_target_that_prunes_what_another_registers(one, two, names):
         ({"email": None, "password": None, "admin_key": "k", "workspaces": [""]}, "give workspaces"),
         ({"model_name": "{uid}-{host}"}, "model_name has no {host}"),
         ({"model_name": "{uid.__class__}"}, "model_name has no {uid.__class__}"),
-        ({"plugin": {"state": "absent"}, "defaults": {"llm": "m"}}, "no models that could be defaults"),
+        ({"plugin": {"state": "absent"}, "defaults": {"llm": "m"}}, "there are no models for defaults"),
         ({"prove_from": {"namespace": "dify"}}, "prove_from takes one of docker, kubectl, ssh, command"),
         ({"prove_from": {"docker": "api", "ssh": "host"}}, "prove_from takes one of"),
         ({"prove_from": {"docker": "api"}}, None),
-        ({"url": "dify.example.com"}, "url starts with http:// or https://; it is 'dify.example.com'"),
-        ({"url": "http://dify/console/api/"}, "url is Dify's address without /console/api"),
-        ({"credential_name": "x" * 31}, f"credential_name has 31 characters; Dify takes 30: '{'x' * 31}'"),
+        ({"url": "dify.example.com"}, "url must start with http:// or https:// (it is 'dify.example.com'"),
+        ({"url": "http://dify/console/api/"}, "url must be Dify's address without /console/api"),
+        ({"credential_name": "x" * 31}, f"credential_name has 31 characters; Dify allows 30: '{'x' * 31}'"),
         ({"credential_name": "x" * 30}, None),
         (
             {"defaults": {"embedding": "m"}},
-            "defaults: 'embedding' is no model type of Dify: did you mean text-embedding?",
+            "defaults: 'embedding' is not a model type of Dify: did you mean text-embedding?",
         ),
-        ({"models": {"types": ["embeding"]}}, "models.types has 'embeding', which is no type"),
+        ({"models": {"types": ["embeding"]}}, "models.types has 'embeding', which is not a type"),
         ({"models": {"types": ["EMBEDDING", "llm", "rerank"]}}, None),
-        ({"models": {"tags": "chat"}}, "models.tags is a list: [chat]"),
+        ({"models": {"tags": "chat"}}, "models.tags must be a list, such as [chat]"),
         ({"overrides": {"m": {"nam": "x"}}}, "overrides of m: no key nam; did you mean 'name'?"),
-        ({"overrides": {"m": {"type": "LLM"}}}, "overrides of m: type is one of llm, text-embedding"),
-        ({"overrides": {"m": "Chat"}}, "overrides of m: give a dictionary with name"),
+        ({"overrides": {"m": {"type": "LLM"}}}, "overrides of m: type must be one of llm, text-embedding"),
+        ({"overrides": {"m": "Chat"}}, "overrides of m: must be a dictionary with name"),
         ({"email": None, "password": None, "admin_key": "k", "workspaces": ["id"]}, None),
-        ({"email": None, "password": None, "admin_key": "k", "workspaces": ["id"], "workspace": "R"}, "of an account"),
-        ({"workspace": "R", "workspaces": ["S"]}, "workspace is of a target without workspaces"),
+        (
+            {"email": None, "password": None, "admin_key": "k", "workspaces": ["id"], "workspace": "R"},
+            "workspace needs an account",
+        ),
+        ({"workspace": "R", "workspaces": ["S"]}, "workspace and workspaces cannot be given together"),
         ({"workspace": "R", "workspaces": [""]}, None),
     ],
 )
@@ -399,7 +402,7 @@ def test_a_target_that_cannot_be_right(target, words):
 def test_targets_of_one_account_that_mean_different_workspaces():
     two = [{**OFFICE, "name": name, "workspace": space} for name, space in (("a", "R"), ("b", "R"), ("c", "S"))]
     assert dify_targets.refusals([], two) == [
-        "c: workspace is 'S', and 'R' in a, of the same account, of which one is remembered. Name them as workspaces."
+        "c: workspace is 'S', and 'R' in a, of the same account, which can remember only one. List them as workspaces."
     ]
     assert dify_targets.refusals([], [two[0], {**two[2], "email": "lab@example.com"}]) == []
 
@@ -438,16 +441,16 @@ def test_a_name_of_two_targets_is_told_once():
         ({"models": {"clusters": ["one"], "tags": ["chat"], "uids": ["minilm"], "types": ["tts"]}}, None),
         (
             {"overrides": {"minilmm": {"name": "x"}}},
-            "overrides has 'minilmm', which is no declared model's UID; did you",
+            "overrides has 'minilmm', which is not the UID of a declared model; did you",
         ),
         (
             {"defaults": {"llm": "hause"}, "overrides": {"m": {"name": "house"}}},
-            "none of this target's llm models; did you",
+            "not one of this target's llm models; did you",
         ),
-        ({"defaults": {"llm": "m"}, "models": {"tags": ["rag"]}}, "none of this target's llm models (it has none)"),
+        ({"defaults": {"llm": "m"}, "models": {"tags": ["rag"]}}, "not one of this target's llm models (it has none)"),
         (
             {"defaults": {"text-embedding": "m"}},
-            "the default text-embedding 'm' is none of this target's text-embedding",
+            "the default text-embedding 'm' is not one of this target's text-embedding",
         ),
         ({"defaults": {"llm": "house"}, "overrides": {"m": {"name": "house"}}}, None),
         ({"defaults": {"llm": "m", "tts": "voice", "text-embedding": "minilm"}}, None),
@@ -654,7 +657,7 @@ def test_summary_of_check_mode_where_the_plugin_is_to_come():
     results = {"models": [{"_call": call, "skipped": True}], "plugin": [{"_call": call, "skipped": True}]}
     rows = summary.summary(results, [{"name": "office"}], sources, not_ready=True)
     assert [(row["model"], row["state"], row["action"], row["why"]) for row in rows] == [
-        ("a", "absent", "register", "once the plugin is there"),
+        ("a", "absent", "register", "after the plugin is installed"),
         ("i", "skipped", "none", "Dify has no type for image models"),
     ]
     assert summary.summary(results, [{"name": "office"}], sources, not_ready=False) == []
@@ -704,7 +707,7 @@ def test_command_of_a_hook(prove_from, argv):
 
 
 SEEN, UNSEEN = {"models": [{"uid": "m", "ok": True, "detail": ""}]}, {"msg": "http://one... refused"}
-MISSING = {"models": [{"uid": "m", "ok": False, "detail": "does not run; running are: none"}]}
+MISSING = {"models": [{"uid": "m", "ok": False, "detail": "does not run; running models: none"}]}
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ def test_admin_key(between, dify_models):
 def test_errors(between, dify_models):
     result = dify_models(between, [model(model_uid="bge-m3")])
     silent = between.profile.plugin_exceptions == "500"
-    assert ("docker compose logs" if silent else "as another type than llm") in result["msg"]
+    assert ("docker compose logs" if silent else "with another type than llm") in result["msg"]
     result = dify_models(between, [model()], password="Wrong1234567")
     assert "password is wrong" in result["msg"] and between.state.accounts[EMAIL].failures == 1
 

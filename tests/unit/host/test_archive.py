@@ -159,7 +159,7 @@ def test_nothing_of_a_zip_is_written_outside(tmp_path, name):
 @pytest.mark.parametrize("kind", ["tar", "zip"])
 def test_what_is_no_archive(tmp_path, kind):
     (tmp_path / "a").write_bytes(b"not an archive" * 100)
-    with pytest.raises(ModelopsError, match=f"cannot be unpacked as a {kind} archive"):
+    with pytest.raises(ModelopsError, match=f"cannot be unpacked as {kind} archive"):
         unpack(tmp_path / "a", tmp_path, kind)
 
 
@@ -173,5 +173,5 @@ def test_an_archive_that_ends_early(tmp_path):
 def test_a_member_larger_than_the_disk(tmp_path, monkeypatch):
     path = tar(tmp_path / "a", member("w", b"x" * 1000))
     monkeypatch.setattr(archive.shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10, 1, 9))
-    with pytest.raises(ModelopsError, match="w has 1000 bytes, and 9 are free"):
+    with pytest.raises(ModelopsError, match="w has 1000 bytes, but the disk has 9 free"):
         unpack(path, tmp_path)

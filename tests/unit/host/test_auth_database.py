@@ -54,8 +54,8 @@ def text(path):
 BROKEN = {
     "no database": (text, "file is not a database"),
     "empty": (Path.touch, "no such table: users"),
-    "a directory": (Path.mkdir, "no regular file"),
-    "a pipe": (os.mkfifo, "no regular file"),
+    "a directory": (Path.mkdir, "not a regular file"),
+    "a pipe": (os.mkfifo, "not a regular file"),
     "a link to nothing": (lambda path: path.symlink_to("nothing"), "symbolic link"),
 }
 

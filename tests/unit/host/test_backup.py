@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a server remembers: kept before another release may change it, and put back where the old one cannot read it."""
+"""Backups of a server's state: made before another release changes it, restored if the old one cannot read it."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def test_nothing_is_put_back_through_a_link(server, tmp_path):
     (tmp_path / "cron.d").mkdir()
     (home / "model").symlink_to(tmp_path / "cron.d")
     assert "home/model/v2/llm/a.json" not in backup.sources(str(home), [])
-    with pytest.raises(ModelopsError, match="reached by a symbolic link"):
+    with pytest.raises(ModelopsError, match="is a symbolic link or not a directory"):
         backup.unreadable(directory, str(home), [str(declared)])
     assert not list((tmp_path / "cron.d").iterdir())
 

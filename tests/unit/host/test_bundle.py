@@ -133,7 +133,7 @@ def test_a_manifest_that_names_files_outside_is_refused(made, path):
 
 
 @pytest.mark.parametrize(
-    "text, message", [(None, "is no bundle"), ("{", "cannot be read"), ('{"format": 2}', "has format 2")]
+    "text, message", [(None, "is not a bundle"), ("{", "cannot be read"), ('{"format": 2}', "has format 2")]
 )
 def test_a_directory_that_is_no_bundle_is_refused(tmp_path, text, message):
     if text is not None:
@@ -261,7 +261,7 @@ def test_a_host_without_the_python_is_refused_before_anything_comes(made, tmp_pa
     manifest = bundle.load(str(made))
     manifest["environments"][0]["python"] = "3.7"
     result = run_module("xinference_bundle_files", files_args(made, tmp_path, manifest=manifest))
-    assert result.failed and "it is for Python 3.7, and this host has none" in result["msg"]
+    assert result.failed and "it is for Python 3.7, which this host lacks" in result["msg"]
     assert "xinference_bundle_python" in result["msg"]
     assert not (tmp_path / "host").exists()
 

@@ -94,5 +94,5 @@ def test_a_file_altered_on_the_host_comes_again(play, made, tmp_path):  # noqa: 
 
 def test_a_directory_that_is_no_bundle_is_refused(play, made):  # noqa: F811
     (made / "manifest.json").unlink()
-    with pytest.raises(AnsibleActionFail, match="is no bundle"):
+    with pytest.raises(AnsibleActionFail, match="is not a bundle"):
         play()

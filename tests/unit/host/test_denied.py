@@ -127,7 +127,7 @@ def resolver(tools, tmp_path, **settings):
 
 
 def test_one_that_is_asked_for_is_refused_before_the_index_is(tools, tmp_path):
-    with pytest.raises(ModelopsError, match="what is asked for has xinference 2.6.1 .*issues/4828"):
+    with pytest.raises(ModelopsError, match="the requested packages has xinference 2.6.1 .*issues/4828"):
         resolver(tools(), tmp_path).resolve(["xinference[all]==2.6.1"], [])
     assert not (tmp_path / "called").exists()
 

@@ -108,7 +108,7 @@ def test_what_cannot_be(directory, tmp_path):
     assert "no user nobody-has-this" in directory(tmp_path, owner="nobody-has-this")["msg"]
     assert directory(tmp_path / "x", owner="nobody-has-this", check=True)["plan"] == [f"+ make {tmp_path / 'x'}"]
     (tmp_path / "file").write_text("")
-    assert f"{tmp_path}/file: it is no directory" in directory(tmp_path / "file", mode="0755")["msg"]
+    assert f"{tmp_path}/file: it is not a directory" in directory(tmp_path / "file", mode="0755")["msg"]
 
 
 def test_all_of_another_user_is_handed_over_and_modes_and_links_stay(home, tmp_path):

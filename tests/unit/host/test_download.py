@@ -87,7 +87,9 @@ def test_another_execution_resumes(model, tmp_path):
 def test_a_failed_run_keeps_what_came_and_the_next_goes_on(model, tmp_path, pauses):
     model.break_after = [100_000]
     model.statuses = [None] + [503] * 6
-    with pytest.raises(ModelopsError, match="503 Service Unavailable, 6 times in a row. What has come is kept .3 %"):
+    with pytest.raises(
+        ModelopsError, match="503 Service Unavailable, 6 times in a row. The downloaded part is kept .3 %"
+    ):
         get(model, tmp_path)
     assert pauses == [1, 2, 4, 8, 16]
     assert content(get(model, tmp_path)) == CONTENT and model.asked("Range")[-1] == "bytes=100000-"
@@ -140,7 +142,7 @@ def test_a_stall_is_an_interruption_however_long_the_rest_takes(model, tmp_path,
 
 def test_a_stall_is_named(model, tmp_path, pauses):
     model.stall, model.break_after = threading.Event(), [0] * 6
-    with pytest.raises(ModelopsError, match="m.gguf: no byte came for 0 s, 6 times"):
+    with pytest.raises(ModelopsError, match="m.gguf: no data arrived for 0 s, 6 times"):
         get(model, tmp_path, web=Web(timeout=0.2))
 
 
@@ -247,7 +249,7 @@ def test_files_of_checksums(model, text):
 @pytest.mark.parametrize("text", ["", "<html>", f"{'0' * 64}  other.gguf", f"{'0' * 64}\n{'1' * 64}\n"])
 def test_files_without_the_checksum(model, text):
     model.files["/SHA256SUMS"] = text.encode()
-    with pytest.raises(ModelopsError, match="SHA256SUMS has no one sha256 for m.gguf"):
+    with pytest.raises(ModelopsError, match="SHA256SUMS has no single sha256 for m.gguf"):
         download.expected(source(model, f"sha256:{model.url}/SHA256SUMS"), Web())
 
 

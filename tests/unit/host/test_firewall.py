@@ -59,7 +59,7 @@ def test_peers_reach_all_and_clients_the_api():
         ({"api_port": None}, [(PEERS[::-1], AMONG[1:])], AMONG[1:]),
         # Everybody reaches the API, so nothing of it is dropped.
         ({"api_networks": ["10.2.0.0/16", "0.0.0.0/0"]}, [(PEERS[::-1], AMONG), ([], AMONG[:1])], AMONG[1:]),
-        # What else listens there stays as it is.
+        # Other listeners stay unchanged.
         (
             {"cluster": ["40000-40010"], "api_port": None, "except_ports": [40000, 40005, 22]},
             [(PEERS[::-1], ((40001, 40004), (40006, 40010)))],
@@ -84,12 +84,12 @@ def test_sources_are_joined_so_that_their_order_does_not_matter():
 @pytest.mark.parametrize(
     ("options", "reason"),
     [
-        ({"peers": ["0.0.0.0/0"]}, "ask for no password"),
-        ({"peers": ["0.0.0.0/1", "128.0.0.0/1"]}, "ask for no password"),
+        ({"peers": ["0.0.0.0/0"]}, "require no password"),
+        ({"peers": ["0.0.0.0/1", "128.0.0.0/1"]}, "require no password"),
         ({"peers": ["fd00::1"]}, "fd00::1 is IPv6"),
-        ({"peers": ["worker1"]}, "worker1 is no IPv4 address"),
+        ({"peers": ["worker1"]}, "worker1 is not an IPv4 address"),
         ({"api_networks": ["10.1.0.5/24"]}, "api_networks: 10.1.0.5/24"),
-        ({"cluster": ["http"]}, "http is none of"),
+        ({"cluster": ["http"]}, "http must be a port"),
         ({"cluster": ["9-5"]}, "9 to 5"),
         ({"cluster": ["70000"]}, "70000"),
     ],

@@ -54,7 +54,7 @@ def test_a_request_takes_pythons(request_, taken):
     assert tuple(version for version in ALL if interpreters.accepts(request_, version)) == taken
 
 
-LACKS = "there is no build of torch for this host's Python 3.13"
+LACKS = "no build of torch exists for this host's Python 3.13"
 
 
 @pytest.mark.parametrize(
@@ -94,9 +94,9 @@ NONE = ModelopsError("no build cpu of torch for Python 3.13.")
     ("request_", "source", "has", "served", "why", "told", "not_told"),
     [
         (RANGE, "host", [], ALL, {}, "no Python >=3.10.* was found on this host. Install one.*_source: auto", "torch"),
-        (RANGE, "host", ["3.13"], ["3.11"], {"3.13": NONE}, "Or take Python 3.11, .*install one.*_source: auto", "3.12"),
-        ("/p", "auto", ["3.13"], ["3.11", "3.10"], {"3.13": NONE}, "Or take Python 3.10 or 3.11,.*its path", "_source"),
-        (RANGE, "auto", ["3.13"], [], dict.fromkeys(ALL, NONE), "no build cpu of torch for Python 3.13.$", "Or take"),
+        (RANGE, "host", ["3.13"], ["3.11"], {"3.13": NONE}, "Or use Python 3.11, .*install one.*_source: auto", "3.12"),
+        ("/p", "auto", ["3.13"], ["3.11", "3.10"], {"3.13": NONE}, "Or use Python 3.10 or 3.11,.*its path", "_source"),
+        (RANGE, "auto", ["3.13"], [], dict.fromkeys(ALL, NONE), "no build cpu of torch for Python 3.13.$", "Or use"),
         (
             RANGE, "auto", ["3.13"], [],
             {**dict.fromkeys(ALL, NONE), "3.11": resolution.Incomplete("torchvision is missing.")}, "^torchvision", "no build"
@@ -162,7 +162,7 @@ def pick(tmp_path, uv, request=RANGE, source="auto", declared=()):
 def test_the_first_python_of_the_host_is_taken_where_there_is_torch_for_it(tmp_path):
     uv = Uv([("/usr/bin/python3", "3.11.2"), ("/opt/python3.13", "3.13.1")], ALL)
     assert pick(tmp_path, uv) == InterpreterChoice("/usr/bin/python3")
-    # What the index gives, and what a bundle's lock names, is not asked for.
+    # Versions from the index or from a bundle's lock are not requested.
     for declared in ({**DECLARED, "torch": "default"}, None):
         other = Uv([("/usr/bin/python3", "3.14.0")])
         assert pick(tmp_path, other, declared=declared) == InterpreterChoice("/usr/bin/python3")
@@ -185,12 +185,18 @@ def test_a_python_that_cannot_be_fetched_is_said_with_what_to_do(tmp_path):
     uv = Uv([("/usr/bin/python3", "3.13.5")], ["3.11"], mirror=False)
     with pytest.raises(ModelopsError) as failed:
         interpreters.path_of(uv, IndexSettings(), pick(tmp_path, uv), str(tmp_path / "python"))
-    for words in ("Python 3.11", "this host's Python 3.13", "dns error", "xinference_python,", "python_mirror"):
+    for words in (
+        "Python 3.11",
+        "this host's Python 3.13",
+        "dns error",
+        "xinference_python to its path,",
+        "python_mirror",
+    ):
         assert words in str(failed.value)
 
 
 def test_no_torch_for_any_python_is_refused_for_the_hosts(tmp_path):
-    with pytest.raises(ModelopsError, match=r"for Python 3\.13 is at hand.*torch-\*\+cpu-cp313-\*\.whl"):
+    with pytest.raises(ModelopsError, match=r"for Python 3\.13 exists.*torch-\*\+cpu-cp313-\*\.whl"):
         pick(tmp_path, Uv([("/usr/bin/python3", "3.13.5")]))
 
 
@@ -242,9 +248,9 @@ def test_the_module_finds_a_python_before_anything_is_changed(tmp_path, run_modu
     # That it can be fetched is proven, and not in place.
     assert uv.fetched == ["3.11"] and not uv.directory.startswith(str(tmp_path))
     refused = run_module("xinference_python_info", asked(tmp_path, python_source="host"))
-    assert refused["failed"] and "Or take Python 3.11" in refused["msg"]
+    assert refused["failed"] and "Or use Python 3.11" in refused["msg"]
     host(Uv([("/usr/bin/python3", "3.13.5")], ["3.11"], mirror=False))
-    assert "uv cannot fetch it" in run_module("xinference_python_info", asked(tmp_path))["msg"]
+    assert "uv cannot download it" in run_module("xinference_python_info", asked(tmp_path))["msg"]
     assert os.listdir(tmp_path) == []
 
 

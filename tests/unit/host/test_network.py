@@ -53,12 +53,12 @@ def test_an_address_is_chosen(wanted, networks, peers, chosen):
     ("wanted", "networks", "route", "reasons"),
     [
         (None, ["192.168.0.0/16"], "10.1.0.5", ["192.168.0.0/16", "203.0.113.5, 10.1.0.5"]),
-        (None, [], "", ["no route"]),
+        (None, [], "", ["neither a route"]),
         (ip("10.1.0.77"), [], "", ["10.1.0.77 is not an address of this host", "NAT", "bind to the address"]),
-        (name("w1", "10.1.0.77"), [], "", ["w1 resolves to 10.1.0.77", "another host's"]),
-        (name("w1", "127.0.1.1"), [], "", ["w1 resolves to 127.0.1.1", "only means the machine itself", "/etc/hosts"]),
-        (ip("127.0.0.1"), [], "", ["only means the machine itself"]),
-        (ip("0.0.0.0"), [], "", ["every address"]),
+        (name("w1", "10.1.0.77"), [], "", ["w1 resolves to 10.1.0.77", "belongs to another host"]),
+        (name("w1", "127.0.1.1"), [], "", ["w1 resolves to 127.0.1.1", "means the machine itself", "/etc/hosts"]),
+        (ip("127.0.0.1"), [], "", ["means the machine itself"]),
+        (ip("0.0.0.0"), [], "", ["the wildcard address"]),
         (Meaning("fd00::5", ipv6=("fd00::5",)), [], "", ["fd00::5 is IPv6", "colon"]),
         (name("w1", ipv6=("fd00::5",)), [], "", ["IPv6"]),
         (Meaning("w1", name=True, error="Name or service not known"), [], "", ["w1 does not resolve: Name or service"]),
@@ -88,7 +88,7 @@ def test_a_network_that_is_none_is_refused(text):
         (Peer("w2", ip("127.0.0.1")), ["only w1 itself"]),
         (Peer("w2", Meaning("fd00::6", ipv6=("fd00::6",))), ["w2, fd00::6, is IPv6"]),
         (Peer("w2", Meaning("w2", True, error="unknown")), ["w2, w2, does not resolve: unknown", "DNS"]),
-        (Peer("w1", ip("10.1.0.99")), ["no address of this host", "NAT"]),
+        (Peer("w1", ip("10.1.0.99")), ["not an address of this host", "NAT"]),
         # Debian's own name, which other hosts read elsewhere.
         (Peer("w1", name("w1", "127.0.1.1")), []),
         (Peer("w1", ip("10.1.0.5")), []),
@@ -279,7 +279,7 @@ def test_a_reading_tells_what_is_wrong_with_each_host(run_module, tmp_path):
     found = read(run_module, str(tmp_path), own, peers)
     same = run_module("xinference_network_info", {"name": "w1", "address": own, "peers": peers})
     assert found["resolved"] == same["resolved"] and list(found["problems"].values()) == same["problems"]
-    assert sorted(found["problems"]) == ["w1", "w2", "w4"] and "no address of this host" in found["problems"]["w1"]
+    assert sorted(found["problems"]) == ["w1", "w2", "w4"] and "not an address of this host" in found["problems"]["w1"]
 
 
 def test_a_reading_without_an_address_leaves_that_to_where_the_host_binds(run_module, tmp_path):

@@ -82,4 +82,4 @@ def test_all_problems_are_one_message(play):
 
 def test_wrong_options_are_the_module_s_message(play):
     result = play(networks=["lan"])
-    assert result["failed"] and "lan is no network" in result["msg"] and "skew" not in result
+    assert result["failed"] and "lan is not a network" in result["msg"] and "skew" not in result

@@ -129,7 +129,8 @@ def test_what_does_not_belong_to_the_weights_is_refused_before_anything_is_given
         attacker.secret(near / "house-1-evil")
         odd.symlink_to("../house-1-evil/secret")
     with pytest.raises(
-        ModelopsError, match="odd is not given to other hosts: it (links outside|is no regular file)[.] Remove"
+        ModelopsError,
+        match="odd is not distributed to other hosts: it (links to a place outside|is not a regular file)[.] Remove",
     ):
         seed.manifest(str(near), ["house-1"])
 

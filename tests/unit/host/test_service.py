@@ -202,7 +202,7 @@ def test_a_port_that_was_taken_meanwhile_is_named_at_once_with_its_owner(monkeyp
     monkeypatch.setattr(xinference_service, "_LETS_GO", 0)
     manager = Started("x")
     expected = (
-        rf"x was stopped: port {listener} of 127.0.0.1 is taken by process {os.getpid()} \(.*xinference_port.*its log"
+        rf"x was stopped: port {listener} of 127.0.0.1 is in use by process {os.getpid()} \(.*xinference_port.*its log"
     )
     with pytest.raises(ModelopsError, match=f"(?s){expected}"):
         xinference_service._wait(manager, "127.0.0.1", listener, 300)
@@ -223,7 +223,8 @@ def test_a_service_whose_port_is_taken_is_not_started(run_module, monkeypatch, t
     given.update(supervisor="supervisor==4.3.0", uv="uv==0.13.9", **{option: listener})
     result = run_module("xinference_service", given)
     assert (
-        result["failed"] and f"nothing was changed: port {listener} of 127.0.0.1 is taken by process" in result["msg"]
+        result["failed"]
+        and f"and nothing was changed: port {listener} of 127.0.0.1 is in use by process" in result["msg"]
     )
     assert not (tmp_path / "supervisor").exists()
 
@@ -348,7 +349,7 @@ def test_user_scope_has_its_own_words():
 
 def test_systemd_is_refused_where_it_is_not_in_charge(monkeypatch):
     monkeypatch.setattr(service, "detect", lambda: ("supervisord", "system"))
-    with pytest.raises(ModelopsError, match="systemd is not in charge here"):
+    with pytest.raises(ModelopsError, match="systemd does not manage this host"):
         service.manager("systemd", "x", "/d")
     assert service.manager("auto", "x", "/d").kind == "supervisord"
 

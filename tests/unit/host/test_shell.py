@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of the environment of whoever runs Ansible a program on a host has."""
+"""The environment of a program on a host, independent of the user who runs Ansible."""
 
 from __future__ import annotations
 

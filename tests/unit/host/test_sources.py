@@ -64,19 +64,19 @@ def test_what_is_recorded_holds_no_secret():
         ({}, "one of package, url and file, not none"),
         ({"pakcage": "a"}, "one of package, url and file, not none"),
         ({"package": "a", "url": URL}, "not package and url"),
-        ({"package": "a", "checksum": SHA, "name": "b"}, "that is a package takes no checksum and no name"),
-        ({"file": "a", "headers": {}}, "that is a file takes no headers"),
+        ({"package": "a", "checksum": SHA, "name": "b"}, "that is a package must not have checksum or name"),
+        ({"file": "a", "headers": {}}, "that is a file must not have headers"),
         ({"package": "a>=1"}, "'name' or 'name==version'"),
         ({"package": "../a"}, "'name' or 'name==version'"),
         ({"url": URL}, "House-7b.Q4.gguf needs a checksum"),
         ({"url": URL, "checksum": ""}, "needs a checksum"),
         ({"url": URL, "checksum": "md5:" + "a" * 32}, "needs a checksum"),
         ({"url": URL, "checksum": "sha256:abc"}, "not 'sha256:abc'"),
-        ({"url": URL, "checksum": "sha256:ftp://a/b"}, "checksum is an http"),
+        ({"url": URL, "checksum": "sha256:ftp://a/b"}, "checksum must be an http"),
         ({"file": "a", "checksum": f"sha256:{URL}"}, "needs a checksum"),
         ({"url": "ftp://a/b", "checksum": SHA}, "an http or https URL"),
         ({"url": "file:///etc/passwd", "checksum": SHA}, "an http or https URL"),
-        ({"url": "https://u:p4ssword@a/b", "checksum": SHA}, "on a carries a user or a password. Give headers"),
+        ({"url": "https://u:p4ssword@a/b", "checksum": SHA}, "on a contains a user or a password. Give headers"),
         ({"package": "a", "member": "../b"}, "a path inside the weights"),
         ({"package": "a", "member": "/b"}, "a path inside the weights"),
     ],
@@ -95,7 +95,7 @@ def test_the_path_that_a_model_uses():
     assert path_of(found, Source.of({"package": "b", "member": "y.gguf"})) == "/m/a/y.gguf"
     assert path_of(found, Source.of({"package": "c"})) is None
     with pytest.raises(
-        ModelopsError, match="several files that a model could use .x.gguf, y.gguf.. Name one as source.member"
+        ModelopsError, match="several files that a model can use .x.gguf, y.gguf.. Name one as source.member"
     ):
         path_of(found, Source.of({"package": "b"}))
 

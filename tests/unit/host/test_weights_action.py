@@ -158,5 +158,5 @@ def test_check_mode_sends_nothing(play, tmp_path, screen):
 
 
 def test_async_is_refused(play):
-    with pytest.raises(AnsibleActionFail, match="does not run with async"):
+    with pytest.raises(AnsibleActionFail, match="does not support async"):
         play([], async_val=60)

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What uv resolved becomes wheels in a directory and a lock with hashes."""
+"""Packages that uv resolved become wheels in a directory and a lock with hashes."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_source_only_distribution_has_no_wheel():
     "source", [{"vcs": {"url": "https://git.example.com/mine"}}, {"version": "1", "archive": wheel("mine-1.tar.gz")}]
 )
 def test_what_comes_from_no_index_is_refused(source):
-    with pytest.raises(ModelopsError, match="mine comes from no package index"):
+    with pytest.raises(ModelopsError, match="mine does not come from a package index"):
         wheelhouse.distributions({"packages": [{"name": "mine", **source}]})
 
 
@@ -145,7 +145,7 @@ def test_a_source_is_built_once(house, tmp_path):
 
 def test_a_source_that_is_not_pure_python_is_refused_by_name(house, tmp_path):
     tools = FakeTools(built="a-1.0-cp311-cp311-linux_x86_64.whl")
-    with pytest.raises(ModelopsError, match="a 1.0 has no wheel for the platform.*leave out what needs it"):
+    with pytest.raises(ModelopsError, match="a 1.0 has no wheel for the platform.*remove what needs it"):
         house(tools)._gather([distribution(tmp_path, "a-1.0.tar.gz", source=True)])
 
 
@@ -185,6 +185,6 @@ def test_the_python_that_hosts_fetch_comes_along_where_uv_looks_for_it(house, tm
         assert one.interpreter(declared) == path
         assert place.read_bytes() == A and (one.gathered, one.replaced) == ({path: SHA_A}, replaced)
     with pytest.raises(
-        ModelopsError, match="uv fetches no Python 3.11 for x86_64-manylinux_2_28.*xinference_bundle_python"
+        ModelopsError, match="uv has no Python 3.11 for x86_64-manylinux_2_28.*xinference_bundle_python"
     ):
         house(FakeTools("[]")).interpreter(declared)

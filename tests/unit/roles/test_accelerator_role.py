@@ -54,10 +54,10 @@ def test_variables_that_cannot_be_right(tmp_path):
 
 
 def played(folder, *words, hosts):
-    """What the role says of machines that are trees, each (machine, variables)."""
+    """The role's output for machines that are directory trees, each (machine, variables)."""
     for name, (machine, _variables) in hosts.items():
         machines.build(folder / name, machine)
-    # What a play has after the role, whose variables are not public.
+    # Facts that a play has after the role, whose variables are not public.
     msg = "{{ inventory_hostname }} requires a restart: {{ accelerator_reboot_required }}, {{ accelerator_waits }}"
     told = {"ansible.builtin.debug": {"msg": msg}}
     include = {"ansible.builtin.include_role": {"name": "modelops.inference.accelerator"}}

@@ -77,7 +77,7 @@ PARTS = [
 ]
 INSTALLERS = {"driver.run": "#!/bin/sh\n", "firmware.run": "#!/bin/sh\nexit 1\n", "cann.run": "#!/bin/sh\n"}
 BOARD = {"nvidia": {"driver": "570.86.15", "installed": "580.95.05", "library": "580.95.05"}, "processes": []}
-#: What remove.yml stops first.
+#: Services that remove.yml stops first.
 LEAVES = {"accelerator_state": "absent", "xinference_service": "xinference"}
 XINFERENCES = [
     {"pid": 10, "name": "python", "devices": ["nvidia0"], "unit": "xinference.service"},
@@ -247,7 +247,7 @@ def prepared(base, name, row):
 
 
 def found(place, name, row, read, host):
-    """What the module returned, its programs below the host's directory."""
+    """The module's result, with its programs below the host's directory."""
     given = {
         key.replace("accelerator_", "").replace("xinference_", ""): value for key, value in row["variables"].items()
     }
@@ -386,7 +386,7 @@ def test_nouveau_comes_back_into_the_initial_file_system(made):
 
 def test_what_a_driver_cannot_be_removed_for_is_said_before_anything_is(made):
     refused = made["not_removable"].failed
-    assert "the driver cannot be removed while cards are in use by trainer 4711: stop these first" in refused
+    assert "the driver cannot be removed while cards are in use by trainer 4711: stop them first" in refused
     assert "Nothing was changed; with -e accelerator_state=present the driver stays." in refused
     assert made["not_removable"].log == []
 

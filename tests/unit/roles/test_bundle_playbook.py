@@ -43,8 +43,8 @@ def test_nothing_is_gathered_where_a_host_does_not_say_what_it_needs(gather, tmp
     away = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
     code, output = gather({"gpu01": {"ansible_connection": "local", **SAID}, "gpu02": away})
     assert code != 0
-    assert "gpu02 (cluster gpu02): the host does not answer, so nobody knows what it needs" in output
-    assert "Nothing is gathered, because gpu02 failed above" in output
+    assert "gpu02 (cluster gpu02): the host does not answer, so its requirements are unknown" in output
+    assert "The bundle was not built, because gpu02 failed above" in output
     assert not list(tmp_path.glob("bundle*"))
 
 

@@ -48,7 +48,7 @@ def test_site_runs_against_this_machine(clone, tmp_path):
     code, out = run(words, clone, tmp_path)
     # The collection's own action refuses it, on the host of inventories/local, and its own callback shows it.
     assert code == 2 and "TASK [Find the hosts" not in out, out
-    assert "localhost (cluster local): xinference_verison is no variable of this collection" in out
+    assert "localhost (cluster local): xinference_verison is not a variable of this collection" in out
 
 
 @pytest.mark.each_core("site.yml")

@@ -55,7 +55,7 @@ def test_several_clusters_and_a_host_that_is_both():
         (
             {"xinference_supervisors": ["a"], "xinference_workers": ["b"]},
             {"a": {"xinference_cluster": "x"}, "b": {"xinference_cluster": "y"}},
-            "b: its cluster 'y' has no supervisor.*there are supervisors of x",
+            "b: its cluster 'y' has no supervisor.*clusters with a supervisor: x",
         ),
         (
             {"xinference_local": ["a"], "xinference_workers": ["a"], "xinference_supervisors": ["a"]},
@@ -65,7 +65,7 @@ def test_several_clusters_and_a_host_that_is_both():
         (
             {"xinference_supervisors": ["a"], "xinference_workers": ["b"]},
             {"a": {"xinference_supervisor_port": "http"}, "b": {}},
-            "a: xinference_supervisor_port is 'http', which is no port",
+            "a: xinference_supervisor_port is 'http', which is not a port",
         ),
     ],
 )
@@ -77,7 +77,7 @@ def test_what_is_no_cluster_is_refused(groups, hostvars, why):
 
 def test_variables_that_nobody_validated_yet_may_be_wrong():
     hostvars = {**HOSTVARS, "a1": {"xinference_cluster": "a", "xinference_port": "http"}}
-    with pytest.raises(AnsibleFilterError, match="a1: xinference_port is 'http', which is no port"):
+    with pytest.raises(AnsibleFilterError, match="a1: xinference_port is 'http', which is not a port"):
         cluster_members(GROUPS, hostvars)
     assert cluster_members(GROUPS, hostvars, strict=False) == {}
 
@@ -87,7 +87,8 @@ def test_two_hosts_that_are_one_machine(strict):
     one = {"ansible_host": "10.0.0.1"}
     for group in ("xinference_local", "xinference_supervisors"):
         with pytest.raises(
-            AnsibleFilterError, match="a and b are one machine .ansible_host 10.0.0.1. with one xinference_dir"
+            AnsibleFilterError,
+            match="a and b are the same machine .ansible_host 10.0.0.1. with the same xinference_dir",
         ):
             cluster_members({group: ["a", "b"]}, {"a": one, "b": dict(one)}, strict=strict)
     for other in ({"xinference_dir": "/srv/b"}, {"ansible_port": 2222}, {"ansible_host": "10.0.0.2"}):
@@ -97,5 +98,7 @@ def test_two_hosts_that_are_one_machine(strict):
 def test_a_cluster_that_is_named_by_a_number():
     hostvars = {**HOSTVARS, "a1": {"xinference_cluster": 7}, "a2": {"xinference_cluster": "7"}}
     assert [worker["host"] for worker in cluster_members(GROUPS, hostvars)["7"]["workers"]] == ["a1", "a2"]
-    with pytest.raises(AnsibleFilterError, match="b2: its cluster 'default' has no supervisor.*supervisors of 7"):
+    with pytest.raises(
+        AnsibleFilterError, match="b2: its cluster 'default' has no supervisor.*clusters with a supervisor: 7"
+    ):
         cluster_members({**GROUPS, "xinference_supervisors": ["a1"]}, hostvars)

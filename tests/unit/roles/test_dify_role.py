@@ -165,9 +165,9 @@ def test_on_another_host_and_with_a_dify_that_fails(newest, cluster, play):
     dead = target(newest, name="dead", url="http://127.0.0.1:9")
     more = {"dify_run_on": "gpu02", "serial": 1, "verbose": False, "note": False}
     run = play(hosts, dify_targets=[target(newest), dead], **more)
-    assert run.rc != 0 and "Something failed at 1 of 2 Difys (dead): see the table above." in run.out
+    assert run.rc != 0 and "1 of 2 Dify targets failed (dead): see the table above." in run.out
     assert run.out.count("Connection refused") == 1 and "gpu01 -> gpu02" in run.out
-    assert "does not see what every cluster of the inventory serves (gpu02)" in run.out
+    assert "does not see the models of all clusters of the inventory (gpu02)" in run.out
     assert list(newest.workspace.models) == [(CHAT["uid"], "llm")]
 
 
@@ -204,13 +204,13 @@ def test_connection_sheets_without_a_dify(cluster, play):
         "  Model Name   Chat",
         "  Server url   http://10.1.2.3:9997",
         "  Model uid    qwen2.5-instruct",
-        f"  API key      kept on gpu01 in {cluster.key_file}",
+        f"  API key      stored on gpu01 in {cluster.key_file}",
         "  sd-turbo: Dify has no type for image models",
     ):
         assert line in text.splitlines()
     assert "loopback" not in text
     two = (play.directory / "inventory" / "connection-sheet-two.txt").read_text()
-    assert "listens on loopback only" in two and "leave it empty" in two
+    assert "listens on loopback only" in two and "leave empty" in two
     assert first.outcome["gpu03"]["sheet"] == []
     again = play(hosts, note=False)
     assert again.rc == 0 and again.changed == 0 and again.executed == []

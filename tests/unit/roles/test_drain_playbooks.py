@@ -86,9 +86,9 @@ def test_nobody_is_drained_by_itself(play, server):
     status, said = play("drain", "--limit", "!gpu1")
     assert status and "Name the workers" in said
     status, said = play("drain", "--limit", "gpu1", "-e", "xinference_drain_hosts=gpu1")
-    assert status and "gpu1 (cluster default): the host is no worker of a cluster" in said
+    assert status and "gpu1 (cluster default): the host is not a worker of a cluster" in said
     status, said = play("drain", "-e", "xinference_drain_hosts=gpu3,gpu33")
-    assert status and "gpu33: no host and no group of this inventory has that name" in said
+    assert status and "gpu33: the inventory has no host or group of that name" in said
     status, said = play("drain", "--limit", "gpu1")
     assert status and "drain does not run on gpu1, which --limit names." in said
     assert not server.requests
@@ -108,11 +108,13 @@ def test_a_wrong_variable_is_refused_of_every_host_before_the_first_is_drained(p
     status, said = play("drain", "-e", wrong, "-e", "xinference_drain_host=gpu2")
     assert status and "changed: [" not in said and not server.requests, said
     for host in ("gpu2", "gpu3"):
-        assert f"{host} (cluster default): xinference_drain_timout is no variable of this collection" in said
+        assert f"{host} (cluster default): xinference_drain_timout is not a variable of this collection" in said
         assert "did you mean xinference_drain_timeout?" in said and "did you mean xinference_drain_hosts?" in said
         assert f"xinference_drain_force must be true or false, not '{host}' (the default is false)." in said
     status, said = play("drain", "-e", "xinference_drain_hosts=gpu2,gpu1")
-    assert status and "gpu1 (cluster default): the host is no worker of a cluster" in said and not server.requests, said
+    assert status and "gpu1 (cluster default): the host is not a worker of a cluster" in said and not server.requests, (
+        said
+    )
 
 
 def test_an_unreachable_worker_keeps_the_others_from_being_begun(play, server, tmp_path):
@@ -165,7 +167,7 @@ def test_what_would_stop_is_refused_by_name(play, server, marker):
 def test_a_worker_is_decommissioned(play, server, leaves, tmp_path):
     (tmp_path / "host3" / "models").mkdir()
     status, said = play("decommission", "--limit", "gpu3", "-e", "xinference_keep_models=true")
-    assert not status and "Take it out of the inventory" in said, said
+    assert not status and "Remove it from the inventory" in said, said
     assert [path.name for path in (tmp_path / "host3").iterdir()] == ["models"]
     status, said = play("decommission", "--limit", "gpu3")
     assert not status and not (tmp_path / "host3").exists(), said

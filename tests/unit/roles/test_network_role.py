@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the hosts of a cluster refuse of each other before anything is changed, run by ansible-playbook."""
+"""Refusals between the hosts of a cluster before any change, run by ansible-playbook."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ WRONG = {
     ),
     "ipv6": (
         {"ansible_host": "fd00::5"},
-        "the address of ipv6, fd00::5, is IPv6, and Xinference joins address and port by a colon",
+        "the address of ipv6, fd00::5, is IPv6, and Xinference joins address and port with a colon",
     ),
     "nameless": (
         {"ansible_host": "no-such-host.invalid"},
@@ -75,7 +75,7 @@ WRONG = {
     # Of several addresses it tells one, and the others know it by another.
     "several": (
         {"ansible_host": "127.0.0.1", "probed": {"bind": {"address": "127.0.0.2"}}},
-        "s-several would reach several at 127.0.0.1, by xinference_host, ansible_host or the name, but the address that is told cluster "
+        "s-several would reach several at 127.0.0.1, by xinference_host, ansible_host or its name, but the address announced to cluster "
         "several is several at 127.0.0.2. Set xinference_host",
     ),
 }

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the roles refuse, and in which words, run by ansible-playbook."""
+"""Refusals of the roles and their words, run by ansible-playbook."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def play(tmp_path):
 
 
 class Said:
-    """What a run said, on one line; and the hosts that failed."""
+    """The output of a run on one line, and the failed hosts."""
 
     def __init__(self, output, hosts):
         self.output = " ".join(output.split())
@@ -103,19 +103,20 @@ def test_values_of_another_type_are_told_in_a_line_each_before_the_argument_spec
     said = play("names.yml", wrong=wrong, later=later, nowhere=nowhere, broken=broken, numbers={})
     assert said.failed == {"wrong", "nowhere", "broken", "numbers"}, said.output
     assert re.search(
-        r"broken \(cluster broken\): xinference_port: its template.* uses 'nowhere', which is no plugin", said.output
+        r"broken \(cluster broken\): xinference_port: its template.* uses 'nowhere', which is not an installed plugin",
+        said.output,
     )
     assert re.search(r"broken \(cluster broken\): xinference_host: its template.* has a syntax error", said.output)
-    assert f"xinference_version 4.10 ({tmp_path}/host_vars/numbers.yml:1) is the number 4.1 for YAML." in said.output
-    assert f"m: size 0_6 ({tmp_path}/host_vars/numbers.yml:3) is the number 6 for YAML." in said.output
+    assert f"xinference_version 4.10 ({tmp_path}/host_vars/numbers.yml:1) is the number 4.1 in YAML." in said.output
+    assert f"m: size 0_6 ({tmp_path}/host_vars/numbers.yml:3) is the number 6 in YAML." in said.output
     for line in (
-        "nowhere (cluster nowhere): xinference_port: its template{} needs 'nowhere', which is defined nowhere.",
-        "nowhere (cluster nowhere): xinference_users: its template{} needs 'vault_ann', which is defined nowhere.",
-        "nowhere (cluster nowhere): xinference_extras: its template{} needs 'extra' in other{}, which is defined nowhere.",
-        "nowhere (cluster nowhere): xinference_host: its template{} needs 'my_own' of another host, which does not define it.",
+        "nowhere (cluster nowhere): xinference_port: its template{} needs 'nowhere', which is undefined.",
+        "nowhere (cluster nowhere): xinference_users: its template{} needs 'vault_ann', which is undefined.",
+        "nowhere (cluster nowhere): xinference_extras: its template{} needs 'extra' in other{}, which is undefined.",
+        "nowhere (cluster nowhere): xinference_host: its template{} needs 'my_own' of another host that does not define it.",
         "nowhere (cluster nowhere): xinference_metrics_host: its template{} needs the host 'gone', which the inventory does not",
-        "nowhere (cluster nowhere): xinference_metrics_port: its template{} needs 'vault_of_wrong', which is defined nowhere.",
-        "nowhere (cluster nowhere): xinference_admin_user: its template{} needs 'vault_user', which is defined nowhere.",
+        "nowhere (cluster nowhere): xinference_metrics_port: its template{} needs 'vault_of_wrong', which is undefined.",
+        "nowhere (cluster nowhere): xinference_admin_user: its template{} needs 'vault_user', which is undefined.",
     ):
         told = re.search(r"( \(\S+hosts\.json\S*\))?".join(map(re.escape, line.split("{}"))), said.output)
         assert told and (told[1] or not WHERE_A_TEXT_STANDS), said.output
@@ -135,7 +136,7 @@ def test_weights_through_a_firewall_of_another_cluster_need_a_port(play):
     groups = {"xinference_supervisors": ["head"], "xinference_workers": ["gpu"], "xinference_local": ["edge"]}
     said = play("preflight_cluster.yml", groups=groups, **hosts)
     assert said.failed == {"edge"} and (
-        "edge (cluster edge): it gets its weights from head, whose firewall (xinference_firewall) lets only its own"
+        "edge (cluster edge): its weights come from head, whose firewall (xinference_firewall) opens a random port only for its own"
         in said.output
     ), said.output
     hosts["head"] = {**head, "xinference_weights_port": 20001}
@@ -156,9 +157,9 @@ def test_names_that_cannot_be_are_refused(play):
         "preflight_cluster.yml", groups=dict.fromkeys(("xinference_supervisors", "xinference_workers"), hosts), **hosts
     )
     assert said.failed == {"both", "slash", "blank", "in_home"}, said.output
-    assert said.output.count("must have no blank in their paths") >= 2 and "/opt/my xinference" in said.output
+    assert said.output.count("must have no space in their paths") >= 2 and "/opt/my xinference" in said.output
     assert "both (cluster default): xinference_service is xinf, and this host is supervisor and worker" in said.output
-    assert "slash (cluster berlin/../x): xinference_cluster must be a name without blanks, '/'" in said.output
+    assert "slash (cluster berlin/../x): xinference_cluster must be a name without spaces, '/'" in said.output
 
 
 def test_the_site_refuses_before_anything_is_asked_or_changed(play, tmp_path):
@@ -166,12 +167,12 @@ def test_the_site_refuses_before_anything_is_asked_or_changed(play, tmp_path):
     target = {"name": "office", "url": "http://dify", "email": "a", "password": "Orange-7-Kettle"}
     top = {"xinference_dir": str(tmp_path / "there")}
     wrong = {
-        "environment": ({"xinference_environment": {"A$(touch /x)": "1"}}, "is no name of an environment variable"),
+        "environment": ({"xinference_environment": {"A$(touch /x)": "1"}}, "is not a name of"),
         "service": ({"xinference_service": "../../x"}, "xinference_service must be a name of a service"),
         "home": ({"xinference_home": "{{ xinference_dir }}"}, "xinference_home is xinference_dir itself"),
         "port": ({"xinference_metrics_port": 70000}, "xinference_metrics_port must be between 1 and 65535"),
         "parallel": ({"models_parallel": 0}, "models_parallel must be at least 1"),
-        "uid": ({"xinference_models": [{"uid": ".", "engine": "vLLM"}]}, "UID '.' means a directory"),
+        "uid": ({"xinference_models": [{"uid": ".", "engine": "vLLM"}]}, "UID '.' is a directory"),
         "password": (
             {"xinference_admin_password": 12345678},
             "xinference_admin_password must be one text, not a number",

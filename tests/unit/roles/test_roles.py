@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds for every role, and what is derived from something else."""
+"""Properties of every role, and data derived from other files."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_defaults_pass_the_roles_own_check(role):
 @pytest.mark.parametrize("playbook", sorted(path.stem for path in PLAYBOOK_FILES))
 def test_a_playbook_validates_its_variables_first_and_on_all_hosts(playbook):
     first = load("playbooks", f"{playbook}.yml")[0]
-    # What is done once for all hosts only reads the inventory.
+    # Steps that run once for all hosts only read the inventory.
     task = next(task for task in first.get("pre_tasks") or first["tasks"] if "run_once" not in task)
     validates = [task.get(f"modelops.inference.{name}") for name in ("validate_variables", "host_plan")]
     assert playbook in [each["playbook"] for each in validates if each]
@@ -170,10 +170,10 @@ KINDS = {
         ("share", "nan", ["share must be a number in digits, not 'nan' (the default is 0.5)."]),
         ("level", True, ["level must be one text, not the boolean True: put it in quotes."]),
         ("key", 12345678, ["key must be one text, not a number: put it in quotes."]),
-        ("key", "1\n", ["key has a line break, or a character that cannot be seen. Write it in one line."]),
+        ("key", "1\n", ["key has a line break or an invisible character. Write it in one line."]),
         ("text", None, ["text must be one text, but is empty."]),
         ("text", 7, []),
-        ("text", "a\x00b", ["text has a line break, or a character that cannot be seen. Write it in one line."]),
+        ("text", "a\x00b", ["text has a line break or an invisible character. Write it in one line."]),
         ("levels", ["INFO", None], ["levels, item 2 is empty."]),
         ("environment", "TOKEN", ["environment must be a mapping, not a text: write keys with values."]),
         ("users", [], []),

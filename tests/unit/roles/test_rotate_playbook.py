@@ -136,7 +136,7 @@ def test_no_request_fails_and_a_dify_that_is_down_keeps_the_old_key(server, file
 
 def test_what_cannot_be_rotated_is_refused(server, file, play):
     code, out = play("-e", json.dumps({"rotate": "client_key"}), xinference_client_key=OLD)
-    assert code and "gpu1 (cluster gpu1): xinference_client_key gives the text of the key" in out
+    assert code and "gpu1 (cluster gpu1): xinference_client_key sets the text of the key" in out
     assert names(server) == {"client": OLD} and not server.changes()
 
 
@@ -188,8 +188,8 @@ def test_every_secret_is_replaced_and_what_breaks_off_goes_on(server, file, play
         assert path.read_text().strip() == in_force(name) != before[name]
         assert not path.with_name(path.name + ".next").exists()
         assert not any(in_force(name) in out or before[name] in out for out in outs)
-    assert "gpu1: the administrator's password of cluster gpu1 was replaced (kept on the host since 20" in out
-    assert "gpu1: the reconciler of cluster gpu1 got another password, which exists since 20" in out
+    assert "gpu1: the administrator's password of cluster gpu1 was replaced (on the host since 20" in out
+    assert "gpu1: the reconciler of cluster gpu1 got a new password, which exists since 20" in out
     assert "the client key of cluster gpu1 exists since 2026-11-22 10:47:06 (UTC)" in out
     assert names(server) == {"client": file.read_text().strip()} != {"client": OLD}
     assert len(answers) > 10 and set(answers) == {(200,)}
@@ -205,7 +205,7 @@ def test_the_administrator_gets_the_password_of_the_inventory(server, file, play
     code, out = play(*asked, "--check", xinference_admin_password=new)
     assert code == 0, out
     assert "the administrator's password of cluster gpu1 would be replaced" in out
-    assert "the reconciler of cluster gpu1 would get another password" in out
+    assert "the reconciler of cluster gpu1 would get a new password" in out
     assert server.accounts.users["admin"]["password"] == admin_password.read_text().strip() == PASSWORD
     code, out = play("-e", "rotate=admin_password", xinference_admin_password=new)
     assert code == 0 and new not in out and PASSWORD not in out, out

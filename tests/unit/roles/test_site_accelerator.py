@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What site.yml makes of accelerators, on emulated hosts: what is executed when and how often, and which PyTorch follows."""
+"""Accelerators in site.yml on emulated hosts: the order and number of executions, and the resulting PyTorch."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_remove_leaves_the_driver_unless_it_is_to_go(servers):
     (tmp_path / "calls").write_text("")
     goes = ("playbooks/remove.yml", "--limit", "gone", "-e", "accelerator_state=absent")
     code, out = site.play(*goes)
-    assert code and "cards are in use by trainer 4711: stop these first" in " ".join(out.split()), out
+    assert code and "cards are in use by trainer 4711: stop them first" in " ".join(out.split()), out
     assert "xinference_service" not in (tmp_path / "calls").read_text()
     (process / "cgroup").write_text("0::/system.slice/xinference.service\n")
     unit = tmp_path / "machines" / "gone" / "etc/systemd/system/demo.service"

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What site.yml does on emulated hosts where little differs, and what it must not do."""
+"""Runs of site.yml on emulated hosts with few differences: required and forbidden changes."""
 
 from __future__ import annotations
 
@@ -94,9 +94,9 @@ def found(site):
 
 @pytest.mark.parametrize("playbook", ["site", "restart"])
 def test_a_server_whose_users_cannot_be_read_is_not_stopped(site, found, playbook):
-    found(auth_users=-1, auth_unreadable="auth.db cannot be read, so the server is left as it is.")
+    found(auth_users=-1, auth_unreadable="auth.db cannot be read, so the server was left unchanged.")
     code, out, calls = site.run("--limit", "paris", playbook=playbook)
-    assert code and "paris (cluster paris): auth.db cannot be read, so the server is left as it is." in out, out
+    assert code and "paris (cluster paris): auth.db cannot be read, so the server was left unchanged." in out, out
     assert not {name for name, _given in calls} - {"xinference_host_info", "accelerator_info", "validate_variables"}
 
 
@@ -116,7 +116,7 @@ def test_a_release_that_is_known_to_be_malicious_is_refused(site):
 def test_a_host_that_has_one_is_named_and_does_not_start_it_again(site, found):
     current = found(denied=[{"release": "4.1.0-a", "text": DENIED}])
     code, out, calls = site.run("--limit", "paris")
-    assert code == 0 and f"paris (cluster paris): {DENIED} Take what this host could read" in out, out
+    assert code == 0 and f"paris (cluster paris): {DENIED} Treat all secrets that this host can read" in out, out
     found(denied=[{"release": current, "text": DENIED}])
     # Whatever the inventory still says.
     code, out, calls = site.run("-e", "xinference_version=2.6.1", "--limit", "paris", playbook="restart")

@@ -88,7 +88,7 @@ def test_what_waits_for_another_worker_fails_nobody(server, watched, tmp_path):
     models = [{"uid": "emb", **EMBEDDING}, {"uid": "there", **EMBEDDING, "worker": "gpu3"}]
     everybody = {"xinference_models": models, "xinference_admin_password": PASSWORD}
     said = watched(everybody, everybody)
-    assert f"there is left out until its worker {THIRD}" in said
+    assert f"there is skipped because its worker {THIRD}" in said
     assert list(server.models.models) == ["emb"]
     assert [model["uid"] for model in declared(tmp_path)["models"]] == ["emb", "there"]
     assert declared(tmp_path)["settings"]["drained"] == {THIRD: {}}

@@ -64,7 +64,7 @@ def play(tmp_path, origin):
             "outcome": str(tmp_path),
             "xinference_dir": f"{tmp_path}/{{{{ inventory_hostname }}}}",
             "xinference_user": "",
-            # What else a plan asks of a host.
+            # Other keys that a plan needs of a host.
             "xinference_service": "test-weights",
             "xinference_service_manager": "supervisord",
             "xinference_free_gib": 1,
@@ -187,5 +187,5 @@ def test_a_file_of_the_controller(play, tmp_path):
 def test_a_file_that_is_not_there_is_refused_before_anything_changes(play, tmp_path):
     source = {"file": str(tmp_path / "house.gguf"), "checksum": SHA}
     code, output, _found = play(xinference_models=[{"uid": "house", "engine": "llama.cpp", "source": source}])
-    assert code and f"source.file {source['file']} is not on the machine that runs Ansible" in " ".join(output.split())
+    assert code and f"source.file {source['file']} is not on the controller" in " ".join(output.split())
     assert set(changed(output).values()) == {0}

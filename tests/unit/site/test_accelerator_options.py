@@ -140,6 +140,6 @@ def test_a_host_gets_no_file_that_the_inventory_does_not_name(tmp_path):
     assert action._key({**row, "src": str(key)}, declared)["content"] == "a key\n"
     assert action._key({**row, "src": "https://a/key"}, declared)["url"] == "https://a/key"
     with pytest.raises(
-        AnsibleActionFail, match="repository nvidia: the host asks for .*id_ed25519, which accelerator_rep"
+        AnsibleActionFail, match="repository nvidia: the host asks for .*id_ed25519, which is not in accelerator_rep"
     ):
         action._key({**row, "src": str(other)}, declared)

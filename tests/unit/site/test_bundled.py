@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a bundle is for, and why nothing is gathered: pure."""
+"""The contents of a bundle and its refusals: pure."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_all_hosts_are_gathered_for_once(host):
         ({"xinference_bundle": ""}, "(it is '')."),
         ({"xinference_bundle": "bundle"}, "(it is 'bundle')."),
         ({"xinference_bundle": "/"}, "(it is '/')."),
-        ({"xinference_bundle_on_host": True}, "(it is '/srv/bundle', and xinference_bundle_on_host says"),
+        ({"xinference_bundle_on_host": True}, "(it is '/srv/bundle', and xinference_bundle_on_host is true"),
     ],
 )
 def test_a_bundle_is_a_directory_of_this_machine(host, variables, words):
@@ -79,7 +79,7 @@ def test_a_host_that_does_not_answer_is_told_by_its_variables(host):
     away.found.clear()
     (said,) = bundled.refusals(away)
     assert said == (
-        'the host does not answer, so nobody knows what it needs. Set xinference_bundle_python (such as "3.11"), '
+        'the host does not answer, so its requirements are unknown. Set xinference_bundle_python (such as "3.11"), '
         "xinference_bundle_platform (such as x86_64-manylinux_2_28), xinference_torch (cpu, default, or a build such as cu126)."
     )
     told = host({**GIVEN, **SAID, "xinference_torch": "cu126"})
@@ -90,7 +90,7 @@ def test_a_host_that_does_not_answer_is_told_by_its_variables(host):
 def test_a_host_that_failed_stops_the_others():
     assert bundled.failed([]) == ""
     assert bundled.failed(["a", "b"]).startswith(
-        "Nothing is gathered, because a, b failed above. Mend that, or leave them out"
+        "The bundle was not built, because a, b failed above. Correct this, or exclude them"
     )
 
 
@@ -98,7 +98,7 @@ def test_a_host_that_failed_stops_the_others():
     ("check", "changed", "text"),
     [
         (False, True, "/b: 3 files, 2 MB"),
-        (True, False, "/b: 3 files, 2 MB, as they were made"),
+        (True, False, "/b: 3 files, 2 MB, unchanged"),
         (True, True, "/b: 3 files, 2 MB; what differs:\n  + gather x\n  - remove y"),
     ],
 )

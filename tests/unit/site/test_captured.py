@@ -70,16 +70,16 @@ FOUND = {
         ({}, "", False, ""),
         ({}, "new", False, ""),
         ({}, "old", True, ""),
-        ({}, "old", False, "/f is there and says something else than what runs"),
+        ({}, "old", False, "/f exists and differs from the running models"),
         (
             {"q": "loading"},
             "",
             True,
-            "gpu1: http://u is not at rest, so /f is not written. These models do not run: q (loading).",
+            "gpu1: http://u has models that do not run (q (loading)), so /f was not written.",
         ),
         # Where nothing is lost by it, a file is written without the models that failed.
         ({"q": "failed"}, "", False, ""),
-        ({"q": "failed", "r": "missing"}, "old", True, "These models do not run: q (failed), r (missing)."),
+        ({"q": "failed", "r": "missing"}, "old", True, "has models that do not run (q (failed), r (missing)), so"),
     ],
 )
 def test_a_file_is_kept_unless_told_and_while_models_load(unsettled, there, replace, words):

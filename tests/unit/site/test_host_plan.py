@@ -209,7 +209,7 @@ REFUSED = {
     "no build": (
         {},
         TORCH,
-        "is not known: this host has cards of amd and nvidia. Or name the build as xinference_torch.",
+        "is unknown: this host has cards of amd and nvidia. Or set xinference_torch to the build.",
     ),
     "a named build": ({"xinference_torch": "rocm7.2"}, TORCH, ""),
     "unreadable": ({}, {"auth_unreadable": "/x/auth.db cannot be read."}, "/x/auth.db cannot be read."),
@@ -230,7 +230,7 @@ REFUSED = {
     "web": (
         {},
         {"port": {"listening": True, "by": "process 7 (nginx)"}},
-        "is taken by process 7 (nginx). Stop it, or set",
+        "is in use by process 7 (nginx). Stop it, or set",
     ),
     "ours": ({}, {"port": {"listening": True, "ours": True}}, ""),
     "by hand": ({}, {"service": {"refusal": "/x is not a file of this collection."}}, "/x is not a file of this"),
@@ -245,12 +245,12 @@ REFUSED = {
     "no root": (
         {},
         {"system": {"root": False, "user": "ann"}},
-        "running the service as xinference needs root, and the connection is by ann.",
+        "running the service as xinference needs root, but the connection user is ann.",
     ),
     "no root, no place": (
         {"xinference_user": ""},
         {"system": {"root": False, "user": "ann"}, "disk": {"writable": False}},
-        "ann may not write to /opt, where xinference_dir (/opt/xinference) must be made.",
+        "ann may not write to /opt, where xinference_dir (/opt/xinference) must be created.",
     ),
 }
 
@@ -287,7 +287,9 @@ def _sha256(text):
 def test_what_is_malicious_is_told_with_the_remedy(host):
     plan = HostPlan.of(host(None, found={"denied": [{"release": OLD, "text": "/x has litellm 1.82.7."}]}))
     assert len(plan.notes) == 1
-    assert plan.notes[0].startswith("gpu01 (cluster gpu01): /x has litellm 1.82.7. Take what this host could read")
+    assert plan.notes[0].startswith(
+        "gpu01 (cluster gpu01): /x has litellm 1.82.7. Treat all secrets that this host can read"
+    )
 
 
 @pytest.mark.parametrize("models", [{}, "a", [{"uid": "m", "source": {"url": "x"}}, "b"], [{"lora": 7}]])

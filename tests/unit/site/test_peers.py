@@ -52,8 +52,8 @@ def test_an_address_that_others_know_by_another_is_refused():
     # A host's own name may be loopback on the host itself.
     assert peers(w="127.0.1.1").other_address() == ""
     assert peers({"s": "10.2.0.1", "w": "10.1.0.2"}).other_address() == (
-        "w would reach s at 10.1.0.1, by xinference_host, ansible_host or the name, but the address that is told "
-        "cluster two is s at 10.2.0.1. Set xinference_host of that host to the address that is right for both. Nothing was changed on w."
+        "w would reach s at 10.1.0.1, by xinference_host, ansible_host or its name, but the address announced to "
+        "cluster two is s at 10.2.0.1. Set xinference_host of that host to an address that both can use. Nothing was changed on w."
     )
     assert "w would reach w at 10.1.0.2" in peers({"s": "10.1.0.1", "w": "10.2.0.2"}).other_address()
     # Who is not in the run tells nothing.
@@ -75,11 +75,7 @@ def test_an_address_that_others_know_by_another_is_refused():
 )
 def test_no_firewall_is_closed_to_a_host_whose_name_means_nothing_just_now(known, bind, names):
     refused = known.closed(bind)
-    assert (
-        refused.startswith(f"w (cluster two): the address of {names} is not known here, so the")
-        if names
-        else refused == ""
-    )
+    assert refused.startswith(f"w (cluster two): the address of {names} is unknown, so the") if names else refused == ""
 
 
 def test_who_is_not_in_the_run_is_told_behind_a_firewall():

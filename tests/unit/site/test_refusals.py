@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is refused of a host's variables, kind by kind: pure."""
+"""Refusals of a host's variables, kind by kind: pure."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def defined(**given):
 WRONG = [
     # Names of environment variables, and values.
     *[
-        ({"xinference_environment": {name: "1"}}, "is no name of an environment variable")
+        ({"xinference_environment": {name: "1"}}, "is not a name of")
         for name in ("A$(touch /x)", "A; b", "A-B", "1A", "", "A B", "A=B", "A\nB", "Ä", 7, True, None)
     ],
     ({"xinference_environment": {"A": None}}, "xinference_environment, A is empty (null)"),
@@ -56,7 +56,7 @@ WRONG = [
     ({"xinference_environment": {"A": {"b": 1}}}, "xinference_environment, A must be one text, not a mapping"),
     ({"xinference_environment": {"A": f"{SECRET}\nB=1"}}, "may hold a line break (xinference_environment, A)"),
     ({"xinference_environment": {"A": "1\x00"}}, "may hold a line break (xinference_environment, A)"),
-    ({"xinference_environment": {"HOME": "/x"}}, "sets HOME, which the role sets itself"),
+    ({"xinference_environment": {"HOME": "/x"}}, "sets HOME, which the role sets"),
     ({"xinference_environment": {"XINFERENCE_AUTH_DB_PATH": "/x"}}, "sets XINFERENCE_AUTH_DB_PATH"),
     ({"xinference_environment": "A=1"}, "xinference_environment must be a mapping, not a text"),
     ({"xinference_hub": {"token": SECRET}}, "xinference_hub needs source"),
@@ -67,7 +67,7 @@ WRONG = [
         for name in ("../../../../tmp/x", "a b", "a;b", "$(id)", "", ".x", "-x", "a/b", "x" * 101)
     ],
     ({"xinference_service": "a\nb"}, "xinference_service has a line break"),
-    ({"xinference_service": "xinf"}, "this host is supervisor and worker, each with a service of its own", BOTH),
+    ({"xinference_service": "xinf"}, "this host is supervisor and worker with one service each", BOTH),
     ({"xinference_user": "a;b"}, "xinference_user must be a name of a user"),
     ({"xinference_group": "a b"}, "xinference_group must be a name of a group"),
     *[({"xinference_cluster": name}, "xinference_cluster must be a name") for name in ("", "a b", "a/b", "a@b", "{a}")],
@@ -77,26 +77,26 @@ WRONG = [
         for host, words in {
             "$(id)": "neither an IPv4 address nor a host name",
             "a;b": "neither an IPv4 address nor a host name",
-            "10.0.0": "is no IPv4 address",
-            "2130706433": "is no IPv4 address",
+            "10.0.0": "is not an IPv4 address",
+            "2130706433": "is not an IPv4 address",
             "a b": "neither an IPv4 address nor a host name",
-            "::1": "Xinference joins address and port by a colon",
-            "": "A server of its own needs an address",
+            "::1": "Xinference joins address and port with a colon",
+            "": "A standalone server needs an address",
             "127.0.0.1\n": "xinference_host has a line break",
         }.items()
     ],
     ({"xinference_host": None}, "xinference_host must be one text, but is empty"),
-    ({"xinference_host": "0.0.0.0"}, "names no address that the other hosts of the cluster could call", SUPERVISOR),
+    ({"xinference_host": "0.0.0.0"}, "which the other hosts of the cluster cannot call", SUPERVISOR),
     ({"xinference_host": "10.1.2.3", "xinference_auth": False}, "anyone who reaches the port could run code"),
     ({"xinference_metrics_host": "$(id)"}, "xinference_metrics_host is neither an IPv4 address nor a host name"),
     *[
-        ({name: [network]}, f"{name} has {network!r}, which is no IPv4 network")
+        ({name: [network]}, f"{name} has {network!r}, which is not an IPv4 network")
         for name in ("xinference_networks", "xinference_api_networks")
         for network in ("10.0.0.1; drop", "10.0.0.0/33", "anywhere", "fd00::/8", "")
     ],
     ({"xinference_networks": ["10.0.0.0/8", None]}, "xinference_networks, item 2 is empty"),
-    ({"xinference_firewall": True}, "closes the port of the API but for xinference_api_networks"),
-    ({"xinference_weights_seed": "gpu99"}, "xinference_weights_seed is 'gpu99', which is no host of the inventory"),
+    ({"xinference_firewall": True}, "closes the API port for all networks except xinference_api_networks"),
+    ({"xinference_weights_seed": "gpu99"}, "xinference_weights_seed is 'gpu99', which is not a host of the inventory"),
     # Ports.
     *[
         ({name: port}, f"{name} must be between 1 and 65535")
@@ -111,11 +111,11 @@ WRONG = [
     ({"xinference_port": "http"}, "xinference_port must be a whole number in digits, not 'http'"),
     ({"xinference_port": True}, "xinference_port must be a whole number in digits, not the boolean True"),
     ({"xinference_port": 9999}, "must be three ports (they are 9999, 9999 and 9998)"),
-    ({"xinference_metrics_port": 9997}, "xinference_metrics_port is 9997, the port that xinference_port names"),
+    ({"xinference_metrics_port": 9997}, "xinference_metrics_port is 9997, the port of xinference_port"),
     ({"xinference_weights_port": 5, "xinference_metrics_port": 5}, "are the same port"),
     ({"xinference_firewall_except_ports": [22, 0]}, "xinference_firewall_except_ports has 0"),
     *[
-        ({"xinference_port_range": ports}, "must be the first and the last port, the first one lower")
+        ({"xinference_port_range": ports}, "must be the first and the last port in ascending order")
         for ports in ([60999, 32768], [1], [1, 2, 3], [0, 5], [5, 65536], [7, 7])
     ],
     # Numbers.
@@ -128,7 +128,7 @@ WRONG = [
     ({"xinference_free_gib": float("inf")}, "xinference_free_gib must be a number in digits, not the number inf"),
     ({"xinference_max_fail_percentage": 101}, "must be between 0 and 100"),
     *[
-        ({"xinference_serial": [batch]}, "xinference_serial must be a number of hosts")
+        ({"xinference_serial": [batch]}, "xinference_serial must be a number or a percentage of hosts")
         for batch in ("0", "-1", "0%", "101%", "all")
     ],
     *[({"xinference_upgrade_batch": batch}, "xinference_upgrade_batch must be a number") for batch in ("0", "", "few")],
@@ -157,7 +157,7 @@ WRONG = [
     ({"xinference_cache_dir": ""}, "xinference_cache_dir must be an absolute path"),
     # Values that YAML reads otherwise than written.
     *[
-        ({name: number}, f"{name} is the number {number}, which {number}0 is, too. Put the version in quotes: {name}: ")
+        ({name: number}, f"{name} is the number {number}, the same as {number}0. Put the version in quotes: {name}: ")
         for name in (
             "xinference_version",
             "xinference_bundle_python",
@@ -167,8 +167,8 @@ WRONG = [
         for number in (4.1, 580.9)
     ],
     ({"xinference_index": {"timeout": 0}}, "xinference_index, timeout must be at least 1"),
-    ({"accelerator_huge_pages": -1}, "accelerator_huge_pages is a number of pages"),
-    ({"accelerator_reboot_timeout": 0}, "are seconds, at least 1 (they are 0 and 120)"),
+    ({"accelerator_huge_pages": -1}, "accelerator_huge_pages must be a number of pages"),
+    ({"accelerator_reboot_timeout": 0}, "must be at least 1 second (they are 0 and 120)"),
     # Directories.
     ({"xinference_home": "/opt/xinference"}, "xinference_home is xinference_dir itself"),
     *[
@@ -187,7 +187,7 @@ WRONG = [
     ],
     (
         {"xinference_home": "/opt/me"},
-        "xinference_home (/opt/me) has xinference_dir (/opt/me/x) in it",
+        "xinference_home (/opt/me) contains xinference_dir (/opt/me/x)",
         LOCAL,
         {"xinference_dir": "/opt/me/x"},
     ),
@@ -199,18 +199,18 @@ WRONG = [
         {"xinference_models_dir": "/opt/xinference/home/m"},
         "xinference_models_dir (/opt/xinference/home/m) is inside xinference_home",
     ),
-    ({"xinference_models_dir": "/opt/xinference/./home/"}, "must be directories of their own"),
+    ({"xinference_models_dir": "/opt/xinference/./home/"}, "must be dedicated directories"),
     ({"xinference_models_dir": "/opt/xinference/secrets"}, "is in secrets of xinference_dir"),
     *[
-        ({name: f"/srv/a{letter}b"}, f"{name} must have none of {letter} in its path")
+        ({name: f"/srv/a{letter}b"}, f"{name} must not have {letter} in its path")
         for name in ("xinference_dir", "xinference_home", "xinference_models_dir", "xinference_cache_dir")
         for letter in "%$\"'`;&|<>*?#\\"
     ],
-    ({"xinference_dir": "/opt/my xinference"}, "must have no blank in their paths"),
+    ({"xinference_dir": "/opt/my xinference"}, "must have no space in their paths"),
     ({"xinference_dir": "/opt/my\nxinference"}, "xinference_dir has a line break"),
-    ({"xinference_dir": "/opt"}, "must be directories of their own, such as /opt/xinference"),
-    ({"xinference_dir": "opt/x"}, "must be directories of their own, such as /opt/xinference"),
-    ({"xinference_dir": "~/x"}, "must be directories of their own, such as /opt/xinference"),
+    ({"xinference_dir": "/opt"}, "must be dedicated directories, such as /opt/xinference"),
+    ({"xinference_dir": "opt/x"}, "must be dedicated directories, such as /opt/xinference"),
+    ({"xinference_dir": "~/x"}, "must be dedicated directories, such as /opt/xinference"),
     ({"xinference_dir": "/opt/../etc/x"}, "xinference_dir must have no '..' in its path"),
     ({"xinference_dir": "/etc/xinference"}, "xinference_dir is /etc/xinference, which belongs to the system"),
     ({"xinference_home": "/var/lib"}, "xinference_home is /var/lib, which belongs to the system"),
@@ -218,22 +218,22 @@ WRONG = [
         ({"xinference_cache_dir": path}, "belongs to the system")
         for path in ("/", "/etc", "/etc/uv", "/usr", "/tmp", "//")
     ],
-    ({"xinference_cache_dir": "cache"}, "xinference_cache_dir must be an absolute path without blanks"),
+    ({"xinference_cache_dir": "cache"}, "xinference_cache_dir must be an absolute path without spaces"),
     (
         {"xinference_cache_dir": "/opt/xinference/secrets"},
         "xinference_cache_dir (/opt/xinference/secrets) is in secrets",
     ),
     ({"xinference_cache_dir": "/opt/xinference/home/uv"}, "is inside xinference_home"),
     ({"models_reconcile_metrics_dir": "metrics"}, "models_reconcile_metrics_dir must be an absolute path"),
-    ({"models_reconcile_metrics_dir": "/var/$(id)"}, "models_reconcile_metrics_dir must have none of"),
+    ({"models_reconcile_metrics_dir": "/var/$(id)"}, "models_reconcile_metrics_dir must not have"),
     # Users.
     (
         {"xinference_admin_password": 12345678},
         "xinference_admin_password must be one text, not a number: put it in quotes",
     ),
     ({"xinference_admin_password": "1234567"}, "xinference_admin_password must have at least 8 characters"),
-    ({"xinference_admin_user": "a b"}, "xinference_admin_user must be a name without blanks"),
-    ({"xinference_admin_user": ""}, "xinference_admin_user must be a name without blanks"),
+    ({"xinference_admin_user": "a b"}, "xinference_admin_user must be a name without spaces"),
+    ({"xinference_admin_user": ""}, "xinference_admin_user must be a name without spaces"),
     ({"xinference_client_key": SECRET}, "xinference_client_key must be 'sk-' and at least 13 letters or digits"),
     (
         {"xinference_client_key": "sk-" + "a" * 14, "xinference_version": "2.12.0"},
@@ -248,33 +248,33 @@ WRONG = [
     ({"xinference_users": [{"name": "ann", "password": 12345678}]}, "ann, password must be one text, not a number"),
     (
         {"xinference_users": [{**USER, "permissions": ["models:lst"]}]},
-        "permissions has 'models:lst', which allows nothing",
+        "permissions has 'models:lst', which is unknown",
     ),
     ({"xinference_users": [USER, USER]}, "xinference_users has ann 2 times"),
-    ({"xinference_users": [{**USER, "name": "admin"}]}, "a user that the role makes itself"),
-    ({"xinference_users": [{**USER, "name": "reconciler"}]}, "a user that the role makes itself"),
-    ({"xinference_users": [{**USER, "name": "a b"}]}, "a name of a user must have no blanks"),
+    ({"xinference_users": [{**USER, "name": "admin"}]}, "a user that the role creates"),
+    ({"xinference_users": [{**USER, "name": "reconciler"}]}, "a user that the role creates"),
+    ({"xinference_users": [{**USER, "name": "a b"}]}, "a user name must have no spaces"),
     # Releases.
     *[
         ({"xinference_version": version}, "xinference_version must be a version such as 4.1.0")
         for version in ("newest", "", "4", "4.1.0; x", "v4.1.0")
     ],
-    ({"xinference_version": "2.6.1"}, "is not installed. Take another version"),
-    ({"xinference_extras": "all"}, "xinference_extras is a text, and must be a list, such as [all]"),
+    ({"xinference_version": "2.6.1"}, "is not installed. Choose another version"),
+    ({"xinference_extras": "all"}, "xinference_extras must be a list, not text: write [all]"),
     ({"xinference_extras": True}, "xinference_extras must be a list, not a boolean"),
     ({"xinference_torch": "cuda"}, "xinference_torch must be auto, cpu, default"),
-    ({"xinference_offline": True, "xinference_models": [{**LLM, "virtual_env": True}]}, "virtual_env is true of m"),
+    ({"xinference_offline": True, "xinference_models": [{**LLM, "virtual_env": True}]}, "virtual_env is true for m"),
     # Models.
     *[
         ({"xinference_models": [{**LLM, "uid": uid}]}, words)
         for uid, words in {
             ".": "could never be terminated",
             "..": "could never be terminated",
-            " ": "is blank",
+            " ": "must not be blank",
             "": "has 0 characters",
             "a\nb": "has a line break",
             "a\x00b": "has a line break",
-            "a/b": "holds /",
+            "a/b": "contains /",
         }.items()
     ],
     ({"xinference_models": [LLM, LLM]}, "declared 2 times"),
@@ -294,12 +294,12 @@ WRONG = [
     ({"xinference_models": [{**LLM, "dify": {"invoke_timeout": 0}}]}, "invoke_timeout must be a number, at least 1"),
     (defined(abilities=["fly"]), "definition.abilities has 'fly'"),
     (defined(context_length=-1), "definition.context_length must be at least 1"),
-    (defined(family="/models/x"), "definition.family is the name of a built-in model"),
+    (defined(family="/models/x"), "definition.family must be the name of a built-in model"),
     (defined(extra={"model_name": "x"}), "definition.extra may not have model_name"),
     (defined(virtual_env={"packages": [], "index_url": f"https://me:{SECRET}@x"}), "virtual_env.index_url has a login"),
     (
         {"xinference_definitions": [{"name": "c", "path": "/m", "size": 1, "definition": {"family": "a/b"}}]},
-        "definitions: c: definition.family is the name of a built-in model",
+        "definitions: c: definition.family must be the name of a built-in model",
     ),
     ({"xinference_definitions": [{"name": "c", "fromat": "x"}]}, "no option 'fromat'; nearest: format"),
     ({"models_replace": "banana"}, "models_replace must be false or true or surge (it is 'banana')"),
@@ -311,7 +311,7 @@ WRONG = [
             "lan:9997": "server_url 'lan:9997' is not an address",
             "ftp://lan": "server_url 'ftp://lan' is not an address",
             "http://lan:9997/v1": "server_url 'http://lan:9997/v1' ends in /v1",
-            "http://lan:9997/x": "server_url 'http://lan:9997/x' is not an address",
+            "http://lan:9997/x": "server_url 'http://lan:9997/x' must be an address",
             "http://lan:0": "server_url 'http://lan:0' is not an address",
             "http://lan:70000": "server_url 'http://lan:70000' is not an address",
         }.items()
@@ -321,7 +321,7 @@ WRONG = [
         {"dify_targets": [{**TARGET, "overrides": {"m": {"server_url": "lan"}}}]},
         "overrides of m: server_url 'lan' is not an address",
     ),
-    ({"dify_targets": [{**TARGET, "credential_name": "n" * 31}]}, "credential_name has 31 characters; Dify takes 30"),
+    ({"dify_targets": [{**TARGET, "credential_name": "n" * 31}]}, "credential_name has 31 characters; Dify allows 30"),
     ({"dify_targets": [{**TARGET, "password": ""}]}, "give email and password, or admin_key"),
     (
         {"dify_targets": [{**TARGET, "password": 12345678}]},
@@ -333,7 +333,7 @@ WRONG = [
     ({"accelerator_driver_branch": "latest"}, "accelerator_driver_branch must be a branch such as 580"),
     (
         {"accelerator_repositories": {"nvidia": {"url": f"https://me:{SECRET}@mirror.example/"}}},
-        "accelerator_repositories: the url or key of nvidia has a login in it",
+        "accelerator_repositories: the url or key of nvidia contains a login",
     ),
     (
         {"accelerator_repositories": {"nvidia": {"url": "mirror.local/x"}}},
@@ -350,12 +350,12 @@ WRONG = [
     ),
     (
         {"accelerator_ascend_files": [{**ASCEND, "path": __file__}]},
-        f", not {'A' * 64}. Get the file again, or correct its entry.",
+        f", not {'A' * 64}. Copy the file again, or correct its entry.",
     ),
     ({"accelerator_ascend_files": [ASCEND]}, "driver: /nowhere.run is not on the controller."),
     # Names.
     *[
-        ({name: "x"}, f"{name} is no variable of this collection: did you mean {meant}?")
+        ({name: "x"}, f"{name} is not a variable of this collection: did you mean {meant}?")
         for name, meant in {
             "xinference_hosts": "xinference_host",
             "xinference_extra": "xinference_extras",
@@ -374,9 +374,9 @@ def test_what_cannot_be_right_is_refused_in_one_line(case):
     found = refused({**variables, **more}, inventory)
     assert len([line for line in found if words in line]) == 1, found
     assert not [line for line in found if "\n" in line or SECRET in line]
-    # What is wrong is a variable, and its name is in the line.
+    # The line names the wrong variable.
     assert any(
-        name in line for line in found for name in (*variables, "models:", "definitions:", "Take another version")
+        name in line for line in found for name in (*variables, "models:", "definitions:", "Choose another version")
     )
 
 
@@ -570,7 +570,7 @@ SUBJECTS = [
 
 @pytest.mark.parametrize("variables, playbooks", SUBJECTS, ids=[str(variables) for variables, _needs in SUBJECTS])
 def test_a_playbook_is_refused_for_what_it_needs(variables, playbooks):
-    # What a playbook itself needs is another matter.
+    # Variables of the playbook itself are checked elsewhere.
     needs = {name: each._replace(own=None) for name, each in PLAYBOOKS.items()}
     assert {name for name, each in needs.items() if of_needs(variables, each)} == playbooks
 
@@ -579,14 +579,14 @@ def test_a_playbook_is_refused_for_what_it_needs(variables, playbooks):
 @pytest.mark.parametrize(
     ("variables", "inventory", "words"),
     [
-        ({}, WORKER, "no worker is named. Name the workers, with --limit or -e xinference_drain_hosts=..."),
+        ({}, WORKER, "no worker is named. Name the workers with --limit or -e xinference_drain_hosts=..."),
         # A limit that only leaves out hosts names none.
         ({"ansible_limit": "!gpu02"}, WORKER, "no worker is named."),
         ({"ansible_limit": "all:!gpu02"}, WORKER, ""),
         ({"ansible_limit": "!gpu02,gpu01"}, WORKER, ""),
         ({"xinference_drain_hosts": "gpu01"}, WORKER, ""),
         ({"xinference_drain_hosts": "gpu01"}, BOTH, ""),
-        ({"ansible_limit": "gpu01"}, SUPERVISOR, "no worker of a cluster (group xinference_workers), so nothing"),
+        ({"ansible_limit": "gpu01"}, SUPERVISOR, "not a worker of a cluster (group xinference_workers), so its models"),
         ({"ansible_limit": "gpu01"}, LOCAL, "ansible-playbook modelops.inference.remove --limit gpu01."),
     ],
 )
@@ -612,10 +612,7 @@ def test_a_role_is_judged_by_its_own_variables():
     ],
 )
 def test_a_word_of_the_command_line_that_ansible_takes_no_variable_from(words, meant):
-    told = [
-        f"-e {word} has no value, so Ansible takes no variable from it. Write -e {whole}."
-        for word, whole in meant.items()
-    ]
+    told = [f"-e {word} has no value, so Ansible ignores it. Write -e {whole}." for word, whole in meant.items()]
     assert refused({"_raw_params": words}) == told
     assert refused({"_raw_params": words}, roles=["accelerator"]) == []
 
@@ -641,7 +638,7 @@ class Key(str):
             "xinference_version: 4.10  # the newest",
             "xinference_version 4.10 ({}:1) is the number 4.1",
         ),
-        ("xinference_version", "a: 1", "xinference_version is the number 4.1, which 4.10 is, too"),
+        ("xinference_version", "a: 1", "xinference_version is the number 4.1, the same as 4.10"),
         ("xinference_cluster", "'xinference_cluster': 4.10", "xinference_cluster 4.10 ({}:1) is the number 4.1"),
         ("xinference_version", "gpu01 xinference_version=4.10 a=1", "xinference_version 4.10 ({}:1) is the number 4.1"),
         ("xinference_version", "{a: 1, xinference_version: 4.10}", "xinference_version 4.10 ({}:1) is the number 4.1"),
@@ -684,15 +681,15 @@ def test_a_size_whose_line_is_left_out_of_a_number(tmp_path, placed, item):
 @pytest.mark.parametrize(
     "error, told",
     [
-        ("'vault_a' is undefined", "'vault_a', which is defined nowhere. Define it, or correct the name."),
-        ("'deep' is undefined", "'deep' in other, which is defined nowhere."),
-        ("'dict object' has no attribute 'a'", "'a', which is defined nowhere."),
-        ("No variable named 'a' was found.", "'a', which is defined nowhere."),
-        ("No variable found with this name: a", "'a', which is defined nowhere."),
-        ("Mandatory variable 'a' not defined.", "'a', which is defined nowhere."),
-        ("object of type 'HostVarsVars' has no attribute 'a'", "'a' of another host, which does not define it."),
-        ("hostvars['gone']", "the host 'gone', which the inventory does not have."),
-        ("\"hostvars['gone']\" is undefined", "the host 'gone', which the inventory does not have."),
+        ("'vault_a' is undefined", "'vault_a', which is undefined. Define it, or correct the name."),
+        ("'deep' is undefined", "'deep' in other, which is undefined."),
+        ("'dict object' has no attribute 'a'", "'a', which is undefined."),
+        ("No variable named 'a' was found.", "'a', which is undefined."),
+        ("No variable found with this name: a", "'a', which is undefined."),
+        ("Mandatory variable 'a' not defined.", "'a', which is undefined."),
+        ("object of type 'HostVarsVars' has no attribute 'a'", "'a' of another host that does not define it."),
+        ("hostvars['gone']", "the host 'gone', which the inventory lacks."),
+        ("\"hostvars['gone']\" is undefined", "the host 'gone', which the inventory lacks."),
         ("'xinference_found' is undefined", ""),
         ("'_models_later' is undefined", ""),
         ("division by zero", ""),
@@ -710,7 +707,7 @@ def test_weights_through_a_firewall_of_another_cluster_need_a_port():
         "gpu01", ["xinference_local"], {"all": ["gpu01", "gpu02"]}, ["gpu01", "gpu02"], theirs.__getitem__
     )
     (line,) = refused({"xinference_weights_seed": "gpu02"}, about)
-    assert "it gets its weights from gpu02, whose firewall" in line
+    assert "its weights come from gpu02, whose firewall" in line
     theirs["gpu02"]["xinference_weights_port"] = 20001
     assert refused({"xinference_weights_seed": "gpu02"}, about) == []
 

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a removal takes from a host, in which order, and what it leaves there: pure."""
+"""The steps of a removal in order, and the files that stay: pure."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_weights_that_somebody_else_put_there_stay(host):
     made = plan(host, found=FOREIGN)
     assert removed(made)[-2:] == [f"{MODELS}/.fetching-b", f"{MODELS}/a"]
     assert made.notes == (
-        "gpu01 (cluster gpu01): /opt/xinference/models/llama-of-ann stays, because this collection did not put it there. Remove by hand "
+        "gpu01 (cluster gpu01): /opt/xinference/models/llama-of-ann stays, because this collection did not create it. Remove by hand "
         "what nobody needs.",
     )
     elsewhere = {"xinference_models_dir": "/data/models"}
@@ -117,7 +117,7 @@ def test_a_directory_that_holds_something_else_stays(host):
 def test_a_directory_of_such_a_name_that_no_variable_names_stays(host):
     made = plan(host, {"xinference_home": "/data/home", "xinference_models_dir": "/data/models"})
     assert removed(made) == [*PROGRAMS, f"{TOP}/secrets"]
-    assert f"{HOME}, {MODELS} stay, because this collection did not put them there." in made.notes[0]
+    assert f"{HOME}, {MODELS} stay, because this collection did not create them." in made.notes[0]
 
 
 BOTH = ["supervisor", "worker"]

@@ -51,7 +51,7 @@ def refused(host, variables):
 @pytest.mark.parametrize(
     ("variables", "words"),
     [
-        ({}, "rotate names no secret. The playbook replaces client_key, admin_password and reconciler"),
+        ({}, "rotate names no secret. Set it to client_key, admin_password, reconciler or several of them"),
         ({"rotate": []}, "rotate names no secret."),
         ({"rotate": "client_key,password"}, "not one of client_key, admin_password, reconciler"),
         (
@@ -60,7 +60,7 @@ def refused(host, variables):
         ),
         (
             {"rotate": "client_key", "xinference_client_key": "sk-s3crettoken1234"},
-            "the new one is kept in /opt/xinference/secrets/client_key. Nothing was changed.",
+            "the new key is stored in /opt/xinference/secrets/client_key. Nothing was changed.",
         ),
     ],
 )
@@ -148,26 +148,26 @@ SAID = [
         "admin_password",
         {**SINCE, "changed": True},
         False,
-        "the administrator's password of cluster gpu01 was replaced (kept on the host since 2026-11-22 10:47:06 UTC)",
+        "the administrator's password of cluster gpu01 was replaced (on the host since 2026-11-22 10:47:06 UTC)",
     ),
     ("admin_password", {"changed": True}, True, "the administrator's password of cluster gpu01 would be replaced"),
     (
         "admin_password",
         {"changed": False},
         False,
-        "the administrator's password of cluster gpu01 is the one of the inventory already",
+        "the administrator's password of cluster gpu01 is already the one of the inventory",
     ),
     (
         "reconciler_password",
         SINCE,
         False,
-        "the reconciler of cluster gpu01 got another password, which exists since 2026-11-22 10:47:06 (UTC)",
+        "the reconciler of cluster gpu01 got a new password, which exists since 2026-11-22 10:47:06 (UTC)",
     ),
     (
         "reconciler_password",
         SINCE,
         True,
-        "the reconciler of cluster gpu01 would get another password; its own exists since 2026-11-22 10:47:06 (UTC)",
+        "the reconciler of cluster gpu01 would get a new password; its current one exists since 2026-11-22 10:47:06 (UTC)",
     ),
 ]
 

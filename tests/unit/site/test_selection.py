@@ -52,7 +52,7 @@ def test_a_pattern_of_hosts_that_are_there(pattern):
 
 @pytest.mark.parametrize("pattern", ["a22", "a2,a22", "xinference_workers:!a22", ["a2", "a22"]])
 def test_a_pattern_that_names_a_host_that_is_not_there(pattern):
-    with pytest.raises(AnsibleFilterError, match="^a22: no host and no group of this inventory has that name") as told:
+    with pytest.raises(AnsibleFilterError, match="^a22: the inventory has no host or group of that name") as told:
         known_hosts(pattern, GROUPS)
     assert "Did you mean a2? The inventory has the hosts a1, a2, b1, b2, db01, spare; groups: databases, eu," in str(
         told.value
@@ -99,7 +99,12 @@ def test_what_selects_a_host_runs(said):
             "databases",
             ["no host that --limit databases selects. It runs on a1, a2, b2."],
         ),
-        ("drain", "xinference_workers", "a2,b22", ["--limit b22: no host and no group", "Did you mean b2?"]),
+        (
+            "drain",
+            "xinference_workers",
+            "a2,b22",
+            ["--limit b22: the inventory has no host or group", "Did you mean b2?"],
+        ),
         ("reload", SERVERS, "b2", ["modelops.inference.restart --limit b2", "reload runs on a1, b1."]),
         ("rotate", SERVERS, "b2", ["name its supervisor", "rotate runs on a1, b1."]),
         (
@@ -167,6 +172,6 @@ def test_the_first_play_of_each_playbook_refuses():
 @pytest.mark.parametrize("serial", ["abc", '[1,"100%"]', "0", [1, "200%"]])
 def test_a_number_of_hosts_that_is_none_is_refused(serial):
     """Ansible ends with "Unexpected Exception, this is probably a bug"."""
-    with pytest.raises(AnsibleFilterError, match="^xinference_serial must be a number of hosts or percent of them"):
+    with pytest.raises(AnsibleFilterError, match="^xinference_serial must be a number or a percentage of hosts"):
         known_hosts(EVERY, GROUPS, "site", serial=serial)
     assert known_hosts("a2", GROUPS, "site", serial=[1, "25%"]) == known_hosts("a2", GROUPS, serial=2) == "a2"

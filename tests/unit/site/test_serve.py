@@ -46,7 +46,7 @@ def section(text, name):
     return dict(parser[name])
 
 
-# -- what is asked for -----------------------------------------------------------------------------------------------------
+# -- the requested packages -----------------------------------------------------------------------------------------------------
 
 
 def test_a_server_of_its_own_is_asked_for_everything_at_once(host):
@@ -311,7 +311,7 @@ def test_what_is_as_it_must_be_costs_nothing(reconciled, manager):
         (reconciled(manager=manager, files=files, active="stopped"), "it is stopped"),
         (reconciled({"models_reconcile_attempts": 7}, manager, files), f"{BASE[manager]}.service differs"),
         (reconciled(manager=manager, files={**files, program_path: {"sha256": "x"}}), f"{program_path} differs"),
-        (reconciled(unwanted, manager, files), "it is not wanted any more"),
+        (reconciled(unwanted, manager, files), "it is no longer declared"),
     ):
         assert Reconciler.of(other).differences == (why,)
 

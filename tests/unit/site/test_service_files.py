@@ -75,7 +75,7 @@ def test_each_change_is_another_configuration_of_its_own(host, manager):
     [
         ({"service": {"active": "stopped"}}, "it is stopped"),
         ({"service": {"enabled": False}}, "it does not start with the host"),
-        ({"service": {"config": "0123456789ab"}}, "its process runs with another configuration"),
+        ({"service": {"config": "0123456789ab"}}, "its process runs with an old configuration"),
         ({"current": "4.0.1-a"}, "it must run release 4.1.0-"),
         ({"files": {"/etc/systemd/system/xinference.service": {"sha256": "x"}}}, "xinference.service differs"),
         ({"files": {f"{ETC}.env": {"sha256": "x"}}}, f"{ETC}.env differs"),

@@ -70,7 +70,7 @@ def test_a_supervisor_that_is_down_or_comes_later_is_not_waited_for(worker):
     [
         (supervisor("10.1.1.9:9998"), "knows 10.1.1.9:9998"),
         (supervisor(), "knows no worker"),
-        ({"status": -1, "failed": True}, "answers no more"),
+        ({"status": -1, "failed": True}, "no longer answers"),
         ({"status": 200, "json": ["odd"]}, "knows no worker"),
     ],
 )
@@ -80,7 +80,7 @@ def test_a_worker_that_stays_away_is_named_with_its_log(worker, last, said):
     assert asked[-1].options["log_lines"] == 15 and told["failed"]
     assert f"gpu01 (cluster default): its worker at {ADDRESS} did not join within 10 s." in told["msg"]
     assert f"http://10.1.1.1:9997 {said}, and service xinference-worker is stopped." in told["msg"]
-    assert told["msg"].endswith("xinference-worker said last:\nno route")
+    assert told["msg"].endswith("xinference-worker wrote last:\nno route")
 
 
 def test_a_worker_that_is_drained_has_no_cards_for_the_cluster(host):
@@ -123,8 +123,12 @@ def test_the_supervisor_is_told_of_each_step(host, step, state):
     [
         ("tell_drained", ["worker"], "gpu01 is drained. To undrain it: ansible-playbook"),
         ("tell_undrained", ["worker"], "gpu01 is back in its cluster"),
-        ("tell_decommissioned", ["worker"], "Take it out of the inventory, and models"),
-        ("tell_decommissioned", ["supervisor", "worker"], "Take it out of the group xinference_workers, and models"),
+        ("tell_decommissioned", ["worker"], "Remove it from the inventory, correct models"),
+        (
+            "tell_decommissioned",
+            ["supervisor", "worker"],
+            "Remove it from the group xinference_workers, correct models",
+        ),
     ],
 )
 def test_a_person_is_told_how_to_go_on(host, step, parts, words):
@@ -150,7 +154,8 @@ def test_a_run_goes_on_without_packages_that_cannot_be_installed(host):
     told, _asked = answered("python", host(found=LACKS), [{"failed": True, "msg": "no index"}, FOUND])
     assert told["python"] == "3.12" and not told.get("failed")
     assert (
-        told["said"] == "gpu01 (cluster gpu01): python3-venv could not be installed: no index. The run goes on without."
+        told["said"]
+        == "gpu01 (cluster gpu01): python3-venv could not be installed: no index. The run continues without them."
     )
 
 

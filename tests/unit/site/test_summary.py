@@ -132,7 +132,10 @@ def test_many_servers_are_not_told_one_by_one():
     }
     assert told({"one": known})[1] == told({"one": registered})[1] == lines
     several = told({str(number): known for number in range(6)})
-    assert several[-1] == ["Xinference runs on 6 hosts; --limit HOST shows where and how."] and len(several) == 2
+    assert (
+        several[-1] == ["Xinference runs on 6 hosts; --limit HOST shows the address and the service of one."]
+        and len(several) == 2
+    )
 
 
 @pytest.mark.parametrize(
@@ -238,5 +241,6 @@ def test_a_cluster_with_different_cards_is_named(hosts, expected):
     assert bool(lines) is bool(expected)
     if expected:
         assert (
-            lines[0].startswith(f"cluster paris has different cards ({expected}). ") and "names its worker" in lines[0]
+            lines[0].startswith(f"cluster paris has different cards ({expected}). ")
+            and "must name its worker" in lines[0]
         )

@@ -173,7 +173,9 @@ def test_the_request_of_a_playbook_to_a_host(host, step, variables, asked):
 
 STATUS = {"__xinference_status": {"json": {"workers": {}}}}
 DENIED = {"denied": [{"release": NEW, "text": "/x has litellm 1.82.7."}]}
-AWAY = "gpu01 (cluster default) is no worker of http://10.1.1.1:9997 just now: 10.1.1.2:9998 is not registered there"
+AWAY = (
+    "gpu01 (cluster default) is currently not a worker of http://10.1.1.1:9997: 10.1.1.2:9998 is not registered there"
+)
 
 
 @pytest.mark.parametrize(
@@ -191,11 +193,17 @@ AWAY = "gpu01 (cluster default) is no worker of http://10.1.1.1:9997 just now: 1
             "local",
             read(),
             {},
-            "(cluster gpu01) has no release from before. It runs 4.1.0-aaaaaaaaaaaa, kept are 3.5.0-",
+            "(cluster gpu01) has no release from before. It runs 4.1.0-aaaaaaaaaaaa, available releases: 3.5.0-",
         ),
         ("rollback", "worker", read("drained", "upgrading"), {}, "has no release from before."),
         ("rollback", "worker", read("drained"), {}, ""),
-        ("restart", "local", read(**DENIED), {}, f"the release {NEW} must not be started. /x has litellm 1.82.7. Take"),
+        (
+            "restart",
+            "local",
+            read(**DENIED),
+            {},
+            f"the release {NEW} must not be started. /x has litellm 1.82.7. Treat all secrets",
+        ),
         ("build", "local", read(**DENIED), {}, ""),
         (
             "restart",
@@ -226,7 +234,7 @@ def test_one_worker_tells_of_a_batch_that_takes_all(host, name, batch, tells):
     settings = Settings({"xinference_upgrade_batch": batch}, inventory, part="worker")
     of = dataclasses.replace(host(None, "worker", read(), step="restart"), settings=settings, clusters=clusters)
     said = "\n".join(refusals(of, NEW, {}))
-    assert ("xinference_upgrade_batch=2 takes all workers of cluster default at once" in said) == tells
+    assert ("xinference_upgrade_batch=2 changes all workers of cluster default at once" in said) == tells
 
 
 def test_a_standalone_server_is_a_cluster_of_its_own(host):
@@ -361,23 +369,23 @@ def test_nothing_returns_in_check_mode_or_without_an_old_release(host):
             {"untouched": True},
             "upgrade",
             False,
-            f"It was not stopped, and serves with {OLD}, and nothing else of its cluster was",
+            f"It was not stopped, and serves with {OLD}, and no other host of its cluster was",
         ),
-        ({}, "upgrade", False, f"It serves with {OLD} again, and nothing else"),
+        ({}, "upgrade", False, f"It serves with {OLD} again, and no other host"),
         ({}, "upgrade", True, f"It was not stopped, and serves with {OLD}"),
         (
             {},
             "upgrade",
             False,
-            "; or return the others with ansible-playbook modelops.inference.rollback -e xinference_rollback_to=4.0.1.",
+            "; or roll back the others with ansible-playbook modelops.inference.rollback -e xinference_rollback_to=4.0.1.",
         ),
-        ({}, "rollback", False, "leaves what is done as it is.\nx said last:"),
-        ({"to": ""}, "upgrade", False, "P There is no other release to return to. To go on: mend the cause"),
-        ({"to": ""}, "upgrade", False, "leaves what is done as it is.\nx said last:"),
+        ({}, "rollback", False, "skips finished hosts.\nx wrote last:"),
+        ({"to": ""}, "upgrade", False, "P There is no other release to roll back to. To continue: correct the cause"),
+        ({"to": ""}, "upgrade", False, "skips finished hosts.\nx wrote last:"),
     ],
 )
 def test_the_message_of_a_change_that_failed(host, known, step, check_mode, words):
-    known = {"problem": "P", "to": OLD, "untouched": False, "log": "\nx said last:\nline", **known}
+    known = {"problem": "P", "to": OLD, "untouched": False, "log": "\nx wrote last:\nline", **known}
     change = {**FAILED["xinference_change"], "step": step}
     found = host(None, found=read(), step="return", release=OLD)
     result = told("change_failed", found, check_mode, xinference_return=known, xinference_change=change)
@@ -386,12 +394,14 @@ def test_the_message_of_a_change_that_failed(host, known, step, check_mode, word
 
 def test_the_message_of_a_return_that_failed_names_both_failures(host):
     found = host(None, found=read(), step="return", release=OLD)
-    known = {"xinference_return": {"problem": "P", "to": OLD, "log": "\nx said last:\nline"}}
+    known = {"xinference_return": {"problem": "P", "to": OLD, "log": "\nx wrote last:\nline"}}
     message = told("return_failed", found, **FAILED, **known)["msg"]
     assert message.startswith(
-        f"P Then the return to {OLD} failed, too, at 'Start the service': it does not start gpu01 does not serve"
+        f"P The rollback to {OLD} also failed at 'Start the service': it does not start gpu01 does not serve"
     )
-    assert "(journalctl -u x)" in message and message.endswith(f"(kept are {OLDER}, {OLD}, {NEW}).\nx said last:\nline")
+    assert "(journalctl -u x)" in message and message.endswith(
+        f"(available releases: {OLDER}, {OLD}, {NEW}).\nx wrote last:\nline"
+    )
     shown = told("return_undrained", found, **FAILED)["shown"]
     assert shown == "gpu01: its models may stop until it is back, because 'Start the service' failed: it does not start"
 

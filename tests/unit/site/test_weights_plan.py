@@ -102,7 +102,7 @@ def test_a_seed_that_failed_is_named(seeded, known):
 
 def test_a_seed_names_no_file_of_the_host_that_gets_weights(seeded):
     known = run(gpu02={"seed": {"url": "/etc", "weights": {}}})
-    with pytest.raises(ModelopsError, match="gpu02 serves weights by http"):
+    with pytest.raises(ModelopsError, match="gpu02 must serve weights by http"):
         step("weights", seeded("gpu02", SOURCE), known)
 
 
@@ -113,7 +113,7 @@ def test_a_file_that_the_controller_has_not_is_refused_where_the_host_lacks_it(s
         return list(weights.lost_files(host, HostPlan.of(host).weights, lambda name: name in there))
 
     (line,) = refused(seeded("", house, SOURCE))
-    assert "source.file house.gguf is not on the machine that runs Ansible" in line
+    assert "source.file house.gguf is not on the controller" in line
     assert refused(seeded("", house), there=["house.gguf"]) == refused(seeded("", SOURCE)) == []
     # Another host gives it, or the bundle has it.
     assert refused(seeded("gpu02", house)) == refused(seeded("", house, xinference_bundle="/b")) == []

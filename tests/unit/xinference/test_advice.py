@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a refusal advises works: whoever follows it is not refused again."""
+"""The advice of a refusal works: a model that follows it is not refused again."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_the_advised_context_fits_and_a_longer_one_does_not(options):
 
 def test_no_context_is_advised_where_the_weights_alone_do_not_fit():
     [problem] = place([worker("RTX 4090")], qwen(size=72, context_length=4096)).problems
-    assert "Ways out: take a smaller quantization" in problem
+    assert "Options: use a smaller quantization" in problem
 
 
 def test_idle_cards_are_named_where_llama_cpp_spills():
@@ -62,7 +62,7 @@ def test_idle_cards_are_named_where_llama_cpp_spills():
 def test_vllm_is_refused_a_gguf_in_parts(engine, file, refused):
     model = declare(engine=engine, path=f"/m/{file}", format="ggufv2", quantization="Q8_0", size="7")
     problems = place([worker("A100 80")], model).problems
-    assert any("take llama.cpp, or join the parts" in problem for problem in problems) == refused
+    assert any("use llama.cpp, or join the parts" in problem for problem in problems) == refused
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_a_definition_tells_whether_a_model_sees(newest, gguf):
 def test_a_card_that_another_program_fills_is_said_so():
     [problem] = place([worker("RTX 4090", free=4)], qwen(engine="SGLang", gpu_memory="20 GiB")).problems
     assert "4.0 GiB of 24.0 GiB are left" in problem
-    assert "programs that are not this server's hold 20.0 GiB" in problem
+    assert "programs other than this server use 20.0 GiB" in problem
     [problem] = place([worker("RTX 4090")], qwen(size=32)).problems
     assert "programs" not in problem
 

@@ -40,7 +40,7 @@ def test_what_needs_ffmpeg(model, needs):
 def test_the_refusal_names_models_place_and_remedy():
     assert ffmpeg.refusal([WHISPER, DEFINED], "here", "/usr/bin:/bin") == (
         "hear, ours need ffmpeg, with which Xinference decodes every sound, WAV too, and this host has none in /usr/bin:/bin. Install "
-        "it on the host of the model (on Debian and Ubuntu: apt-get install ffmpeg). Elsewhere, add its directory to PATH in "
-        "xinference_environment."
+        "it on the host of the model (on Debian and Ubuntu: apt-get install ffmpeg). If ffmpeg is in another directory, add that to PATH "
+        "in xinference_environment."
     )
     assert ffmpeg.refusal([{"uid": "llm", "engine": "vLLM"}], "here", "/bin") == ""

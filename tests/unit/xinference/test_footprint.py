@@ -95,7 +95,7 @@ def test_the_mean_error_is_small():
 @pytest.mark.parametrize("case", CASES, ids=name_of)
 @pytest.mark.parametrize("coarse", [False, True], ids=["shape", "coarse"])
 def test_nothing_is_refused_that_was_measured_to_be_smaller(case, coarse):
-    """What refuses a model never is more than what the model was seen to take."""
+    """The bound of a refusal is never more than the measured memory."""
     need = need_of(case, coarse)
     least = need.least if case["what"] != "weights" else need.weights * (1 - checkpoints.MARGIN[need.source])
     assert least / GIB < case["gib"]
@@ -287,13 +287,13 @@ def test_a_budget(text, size):
 
 @pytest.mark.parametrize("text", ["", "GiB", "six", "6 GiBs", "-1 GiB", "0 GiB", "0", "0%", "101%", "1.5", "6", None])
 def test_what_is_no_budget(text):
-    with pytest.raises(ValueError, match="is no "):
+    with pytest.raises(ValueError, match="is not an? |must be more"):
         footprint.budget(text, 80 * GIB)
 
 
 def test_a_share_needs_a_card_whose_size_is_known():
     assert footprint.budget("6 GiB", None) == 6 * GIB
-    with pytest.raises(ValueError, match="whose memory is not known"):
+    with pytest.raises(ValueError, match="of unknown memory"):
         footprint.budget("40%", None)
 
 

@@ -93,13 +93,13 @@ def test_a_context_that_the_model_was_not_made_for(options, own, refused):
     said = limits.too_long(options, own)
     assert bool(said) is refused
     if refused:
-        assert f"was made for {own}" in said and "rope scaling" in said
+        assert f"the model supports {own}" in said and "rope scaling" in said
 
 
 def test_it_is_refused_before_anything_starts():
     declared = declare(size="7", format="pytorch", context_length=131072), checkpoints.checkpoint(QWEN25[7], 7)
     problems = place([worker("A100 80")], declared).problems
-    assert problems[0].startswith("models: m: context_length is 131072 tokens, and the model was made for 32768")
+    assert problems[0].startswith("models: m: context_length is 131072 tokens, but the model supports 32768")
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.run
 
 GIB = footprint.GIB
 
-# What nvidia-smi says of each, in MiB (npu-smi of the 910B).
+# Memory that nvidia-smi reports for each card, in MiB (npu-smi for the 910B).
 CARDS = {
     "RTX 4090": (24564, 8.9),
     "A100 40": (40960, 8.0),
@@ -197,7 +197,7 @@ def test_a_llama_cpp_for_the_cpu_takes_no_card_and_says_so(change, options, on_c
     [
         (
             {},
-            f"(xllamacpp @ URL of its wheel, such as one of {WHEELS}), or set virtual_env: true, with which Xinference fetches one",
+            f"(xllamacpp @ URL of its wheel, such as one of {WHEELS}), or set virtual_env: true, so Xinference installs one",
         ),
         ({"virtual_env": False}, f"(xllamacpp @ URL of its wheel, such as one of {WHEELS})"),
         ({"index": ""}, "name a build for GPUs in xinference_packages (xllamacpp @ URL of its wheel)"),
@@ -213,7 +213,7 @@ def test_the_remedy_is_what_this_host_can_do(change, remedy):
     [
         ({"gpus": "1"}, "it asks for GPUs, and the llama.cpp on 10.0.0.1:5000 is built for the CPU"),
         ({"gpu_indices": [0]}, "it asks for GPUs, and the llama.cpp on 10.0.0.1:5000 is built for the CPU"),
-        ({"gpu_memory": "8GiB"}, "gpu_memory is of a GPU, and the llama.cpp on 10.0.0.1:5000 is built for the CPU"),
+        ({"gpu_memory": "8GiB"}, "gpu_memory needs a GPU, but the llama.cpp on 10.0.0.1:5000 is built for the CPU"),
     ],
 )
 def test_who_names_gpus_for_a_llama_cpp_for_the_cpu_is_refused(options, said):
@@ -260,7 +260,7 @@ def test_mixed_workers_each_model_finds_the_card_that_is_large_enough():
 @pytest.mark.parametrize("engine", ["vLLM", "SGLang", "TRT-LLM"])
 def test_an_engine_for_gpus_is_refused_without_one(engine):
     [problem] = place([worker()], declare(engine=engine)).problems
-    assert problem.startswith(f"models: m: {engine} needs a GPU, and it would run on the CPU of 10.0.0.1:5000")
+    assert problem.startswith(f"models: m: {engine} needs a GPU, but would run on the CPU of 10.0.0.1:5000")
 
 
 def test_an_engine_for_gpus_is_refused_on_the_cpu_of_a_worker_with_one():
@@ -358,7 +358,7 @@ def test_more_replicas_than_places():
     small = qwen(quantization="Int4", replicas=3, engine="Transformers")
     assert place(two, small).problems == []  # replicas may share a card
     [problem] = place(two, small, sharing=False).problems
-    assert "3 replicas of 1 GPUs need more places than there are" in problem
+    assert "3 replicas of 1 GPUs need more GPUs than the cluster has" in problem
     assert "XINFERENCE_ALLOW_MULTI_REPLICA_PER_GPU=0" in problem
     [problem] = place(two, qwen(quantization="Int4", replicas=3)).problems
     assert problem.startswith("models: m: replica 3 of 3: vLLM takes 90% of a card")
@@ -370,7 +370,7 @@ def test_without_sharing_a_card_that_holds_a_model_is_taken():
     )
     assert result.problems == [] and cards_of(result, "a") != cards_of(result, "b")
     result = place([worker("A100 80")], qwen("a", gpu_memory="20 GiB"), qwen("b", gpu_memory="20 GiB"), sharing=False)
-    assert "do not let models share a card" in result.problems[0]
+    assert "do not allow models to share a card" in result.problems[0]
 
 
 def test_attention_heads_that_vllm_cannot_divide():
@@ -597,10 +597,10 @@ def test_an_embedding_model_with_vllm():
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"gpu_memory": "lots"}, "'lots' is no amount of memory"),
-        ({"gpu_memory": "6"}, "'6' is no share of a card: give a unit, such as '6 GiB'"),
-        ({"gpu_memory": "140%"}, "'140%' is no share of a card"),
-        ({"gpu_memory": "6 GiB", "engine_options": {"gpu_memory_utilization": 0.5}}, "which engine_options gives, too"),
+        ({"gpu_memory": "lots"}, "'lots' is not an amount of memory"),
+        ({"gpu_memory": "6"}, "'6' is not a share of a card: give a unit, such as '6 GiB'"),
+        ({"gpu_memory": "140%"}, "'140%' is not a share of a card"),
+        ({"gpu_memory": "6 GiB", "engine_options": {"gpu_memory_utilization": 0.5}}, "which engine_options also sets"),
         ({"gpu_memory": "6 GiB", "gpus": "none", "engine": "Transformers"}, "it would run on the CPU"),
     ],
 )
@@ -648,7 +648,8 @@ def test_transformers_leaves_on_the_cpu_what_does_not_fit():
     result = place([worker("L4")], qwen(size=32, engine="Transformers"))
     assert result.problems == [] and "part of it runs on the CPU" in result.warnings[0]
     assert (
-        "more than card and memory" in place([worker("L4", ram=16)], qwen(size=32, engine="Transformers")).problems[0]
+        "more than the card and the memory"
+        in place([worker("L4", ram=16)], qwen(size=32, engine="Transformers")).problems[0]
     )
     assert (
         "needs at least" in place([worker("T4")], qwen(size=32, quantization="Int4", engine="Transformers")).problems[0]
@@ -671,7 +672,7 @@ def test_a_coarse_estimate_refuses_only_beyond_doubt():
 def test_a_model_of_which_nothing_is_known_is_placed_and_says_so():
     result = place([worker("L4")], declare(engine="Transformers", type="image"))
     assert result.problems == [] and result.rows[0]["used_gib"] is None
-    assert "nothing is known of its size" in result.warnings[0]
+    assert "its size is unknown" in result.warnings[0]
 
 
 def test_cards_of_which_nothing_is_known_are_not_judged():

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the placement reads of a server, and that it asks nothing where nothing starts."""
+"""The placement's requests to a server: none if nothing starts."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_a_server_that_does_not_tell_is_not_judged(newest):
     newest.fault("status", path="/v1/cluster/info", status=403)
     found, wanted, actual = read(newest, declare("qwen3"))
     result = placement.plan(wanted, [model_plan.Decision(wanted[0], model_plan.LAUNCH)], actual, found)
-    assert result.problems == [] and "does not tell its devices" in result.warnings[0]
+    assert result.problems == [] and "does not report its devices" in result.warnings[0]
 
 
 def test_cuda_of_this_environment_without_importing_pytorch(tmp_path, monkeypatch):

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What holds for any list of models: a run reaches what is declared, and a second one changes nothing."""
+"""Properties of any list of models: a run reaches the declaration, and a second run is a no-op."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the placement makes of published models on published hardware (published.yml): their size, and whether they fit."""
+"""The placement of published models on published hardware (published.yml): their size, and whether they fit."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_the_size_is_near_the_published_one(case):
     ratio = found.weights / GIB / case["gib"]
     coarse = found.source in (checkpoints.COARSE, checkpoints.UNSURE)
     assert (0.75 if coarse else 0.88) < ratio < (1.25 if coarse else 1.15), (found.weights / GIB, found.source)
-    # What refuses is never more than what is published.
+    # The bound of a refusal is never more than the published size.
     assert found.weights * (1 - checkpoints.MARGIN[found.source]) / GIB < case["gib"]
 
 
@@ -164,7 +164,7 @@ def test_a_model_that_need_not_fit_is_launched_with_a_warning():
     result = place(case, checkpoint_of(case), check_placement=False)
     assert not result.problems and result.warnings[0].startswith("m: it needs at least")
     assert [row["card"] for row in result.rows] == [0]
-    # What rules it out whatever else runs, too.
+    # Also the reasons that are independent of other models.
     ruled_out = place({**case, "engine": "MLX"}, checkpoint_of(case), check_placement=False)
     assert not ruled_out.problems and any("MLX runs on Apple silicon" in warning for warning in ruled_out.warnings)
 

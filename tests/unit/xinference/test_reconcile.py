@@ -398,7 +398,7 @@ def test_a_replica_that_does_not_come_up_is_a_failure(lose, run, server, status,
     time.sleep(0.5)
     assert run() == 3 and len(server.changes()) == 1
     assert (row_of(status)["state"], row_of(status)["attempts"]) == ("waiting", 1)
-    assert row_of(status)["error"] == "another replica did not come up; the server's log may say why"
+    assert row_of(status)["error"] == "another replica did not start; see the server's log"
 
 
 @pytest.mark.parametrize("why", ["before 3.2", "spread", "otherwise different"])
@@ -837,7 +837,7 @@ def test_an_error_is_told_and_changes_nothing(declare, run, status, directory, s
         ({"models": {"a": 1}}, "models is of the type dict"),
         ({"models": ["a"]}, "models.0 is of the type str"),
         ({"models": [{}]}, "'uid' is missing"),
-        ({"models": [{"uid": "a"}]}, "its models are not what this release writes (KeyError"),
+        ({"models": [{"uid": "a"}]}, "its models are not in the format of this release (KeyError"),
         ({"launched": {"tiny": []}}, "launched.tiny is of the type list"),
         ({"settings": {"launch_timeout": "1"}}, "settings.launch_timeout is of the type str"),
         ({"settings": {"drained": [1]}}, "settings.drained is of the type list"),
@@ -860,7 +860,7 @@ def test_a_file_that_somebody_let_grow_is_not_read(declare, run, status, directo
     (directory / name).write_text(json.dumps({"until": None, "fill": "x" * (2 << 20)}))
     code = run()
     if name == "declared.json":
-        assert code == 1 and f"{directory / name} cannot be read: it has more than 1 MiB" in status()["message"]
+        assert code == 1 and f"{directory / name} cannot be read: it is larger than 1 MiB" in status()["message"]
     else:
         assert code == 0 and status()["result"] == "as declared"
 
@@ -881,7 +881,7 @@ def test_a_state_of_other_types_starts_anew(run, declare, directory, row):
 def test_a_status_that_is_none_is_named(directory, capsys, text):
     (directory / "status.json").write_text(text)
     assert reconcile.main(["--directory", str(directory), "status"]) == 1
-    assert f"{directory / 'status.json'} is not what this program writes. Remove it" in capsys.readouterr().err
+    assert f"{directory / 'status.json'} is not in the format of this program. Remove it" in capsys.readouterr().err
 
 
 def test_what_was_wrong_before_a_model_was_ready_is_not_told_of_it(declare, run, directory, status, capsys):

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the server's log says of launches that failed, in the forms that 4.1.0 (and 2.12.0) and 1.17.1 write."""
+"""Reasons of failed launches in the server's log, in the forms that 4.1.0 (and 2.12.0) and 1.17.1 write."""
 
 from __future__ import annotations
 

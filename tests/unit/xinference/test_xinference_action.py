@@ -119,7 +119,7 @@ def test_with_several_hosts_a_line_names_its_host(play, screen, args):
 
 
 def test_async_is_refused(play, args):
-    with pytest.raises(AnsibleActionFail, match="does not run with async"):
+    with pytest.raises(AnsibleActionFail, match="does not support async"):
         play(args, async_val=60)
 
 
@@ -150,7 +150,7 @@ def test_a_list_can_be_checked_on_the_controller_alone(play, llm, embedding):
         ({"source": {"url": "https://x.example.com/a.gguf"}}, "^model 'tiny': weights: https://x.* needs a checksum"),
         ({"quantisation": "q4", "type": "llm"}, "(?s)'quantisation'; nearest: quantization\nvalue of type must be one"),
         ({"engine": None}, "tiny: an LLM needs engine"),
-        ({"uid": "a/b"}, "/, \\? or #"),
+        ({"uid": "a/b"}, "/ \\? # "),
     ],
 )
 def test_what_is_wrong_with_a_list_is_told_on_the_controller(play, llm, changed, why):

@@ -86,7 +86,7 @@ def test_the_token_can_be_given(admin, unclaimed):
     ("options", "why"),
     [
         ({}, "None was given (setup_token) or found (setup_log)"),
-        ({"setup_token": "wrong-token"}, "It is the one given or found"),
+        ({"setup_token": "wrong-token"}, "It was given or found"),
     ],
 )
 def test_a_claim_without_the_right_token(admin, unclaimed, options, why):
@@ -107,7 +107,7 @@ def test_3_x_asks_for_no_token(admin):
 
 def test_a_password_that_is_too_short_is_refused_before_the_claim(admin, unclaimed):
     result = admin(unclaimed, password="short", setup_token=SETUP_TOKEN)
-    assert result.failed and "takes none of less than 8 characters" in result["msg"]
+    assert result.failed and "requires at least 8 characters" in result["msg"]
     assert unclaimed.counts["POST"] == 0
 
 
@@ -157,13 +157,13 @@ def test_a_missing_password_is_asked_for(admin, newest, tmp_path, password_file)
     assert {None: "neither password nor password_file", "none": f"{path} cannot be read", "empty": "is empty"}[
         password_file
     ] in result["msg"]
-    for hint in ("claimed by someone else, or before", "xinference_admin_password", "xinference-reset-auth-password"):
+    for hint in ("Someone claimed this server earlier", "xinference_admin_password", "xinference-reset-auth-password"):
         assert hint in result["msg"]
 
 
 def test_a_password_is_asked_for_before_a_server_is_claimed(admin, unclaimed, tmp_path):
     result = admin(unclaimed, password=None, password_file=str(tmp_path / "none"))
-    assert result.failed and "Nobody has claimed it yet" in result["msg"] and "by someone else" not in result["msg"]
+    assert result.failed and "It is not claimed yet" in result["msg"] and "by someone else" not in result["msg"]
 
 
 def test_a_server_without_authentication_needs_no_password_file(admin, tmp_path):
@@ -218,7 +218,7 @@ def test_a_file_with_another_key_is_replaced_by_the_named_one(admin, newest, key
     key_file.write_text("xf-of-another-server\n")
     row = newest.accounts.add_key("dify", 1)
     result = admin(newest, keys=[{"name": "dify", "path": str(key_file)}])
-    assert result["plan"] == [f"+ write file {key_file} (key dify: what the file held is no longer valid)"]
+    assert result["plan"] == [f"+ write file {key_file} (key dify: the key in the file is no longer valid)"]
     assert key_file.read_text() == row["key"] + "\n"
 
 
@@ -248,7 +248,7 @@ def test_a_key_that_was_put_in_before_the_first_start_is_verified(admin, newest,
 
 def test_a_given_key_that_does_not_work(admin, newest):
     result = admin(newest, keys=[{"name": "dify", "key": "sk-unknown-key"}])
-    assert result.failed and f"{newest.url} does not take the key that was given" in result["msg"]
+    assert result.failed and f"{newest.url} does not accept the given key" in result["msg"]
     assert "modelops.inference.rotate" in result["msg"]
     assert "sk-unknown-key" not in json.dumps(result)
 
@@ -330,7 +330,7 @@ def test_a_link_in_place_of_a_password_is_not_followed(admin, newest, tmp_path):
     assert result.failed and f"users: {path} is not read: it is a symbolic link" in result["msg"]
     path.unlink()
     os.mkfifo(path)
-    assert "it is no regular file" in admin(newest, users=[user])["msg"]
+    assert "it is not a regular file" in admin(newest, users=[user])["msg"]
     assert newest.changes() == [] and "reconciler" not in newest.accounts.users
 
 
@@ -388,7 +388,7 @@ def test_what_was_done_before_a_failure_is_told(admin, newest, key_file):
 @pytest.mark.parametrize(
     ("options", "why"),
     [
-        ({"users": [{"name": "new"}]}, "needs password to be made"),
+        ({"users": [{"name": "new"}]}, "needs a password to be created"),
         ({"users": [{"name": "admin", "state": "absent"}]}, "does not remove itself"),
         ({"users": [{"name": "a"}, {"name": "a"}]}, "users: 'a' is declared more than once"),
         ({"keys": [{"name": "a", "path": "/k"}, {"name": "a", "path": "/l"}]}, "keys: 'a' is declared more than once"),
@@ -414,7 +414,7 @@ def test_a_server_without_authentication_is_reported(admin, key_file, xinference
     assert result["version"] == xinference.profile.version
     assert result["requests"] == {"GET": 2}
     asked = admin(xinference, password=None, keys=[{"name": "dify", "path": str(key_file)}])
-    assert not asked.changed and "it needs no users and no keys" in warned[0]
+    assert not asked.changed and "so no users and keys were created" in warned[0]
 
 
 @pytest.mark.parametrize("version", ["1.17.1", "2.12.0"])
@@ -425,7 +425,7 @@ def test_a_server_with_a_file_of_users_is_only_verified(admin, key_file, version
         assert not result.failed, result["msg"]
         assert not result.changed and result["auth"] == "legacy" and result["claimed"]
         asked = admin(server, users=[{"name": "viewer"}], keys=[{"name": "dify", "path": str(key_file)}])
-        assert asked.failed and "--auth-config" in asked["msg"] and "of those declared, dify" in asked["msg"]
+        assert asked.failed and "--auth-config" in asked["msg"] and "of the declared keys, dify" in asked["msg"]
         wrong = admin(server, password="another-one")
         assert wrong.failed and "--auth-config has another password" in wrong["msg"]
 

@@ -144,9 +144,9 @@ def test_weights_that_are_not_the_servers_are_never_sent(xinference, prune, run_
     result = prune(xinference)
     assert not result.changed and len(xinference.models.cache) == 5
     assert kept(result) == {
-        "linked--0_6B--ggufv2--Q4_K_M": "it links to /srv/weights/linked.gguf, outside the server's directory",
-        "sibling--0_6B--ggufv2--Q4_K_M": f"it links to {HOME}-else/x, outside the server's directory",
-        "mine--0_6B--ggufv2--Q4_K_M": "its definition names the place of its weights",
+        "linked--0_6B--ggufv2--Q4_K_M": "it links to /srv/weights/linked.gguf outside the server's directory",
+        "sibling--0_6B--ggufv2--Q4_K_M": f"it links to {HOME}-else/x outside the server's directory",
+        "mine--0_6B--ggufv2--Q4_K_M": "its definition names the path of its weights",
         "flexible--0_6B--ggufv2--Q4_K_M": "it is not in the server's cache",
         "given--0_6B--ggufv2--Q4_K_M": "it is not in the server's cache",
     }
@@ -193,7 +193,7 @@ def test_what_could_not_be_deleted_is_said_and_the_rest_goes(newest, prune, monk
     assert (
         result.failed and "a--0_6B--ggufv2--Q4_K_M on 127.0.0.1:51954: the server could not delete it" in result["msg"]
     )
-    assert "b--0_6B--ggufv2--Q4_K_M on 127.0.0.1:51954: the server said that it deleted it" in result["msg"]
+    assert "b--0_6B--ggufv2--Q4_K_M on 127.0.0.1:51954: the server reported its deletion" in result["msg"]
     assert [row["removed"] for row in result["entries"]] == [False, False, True] and result["bytes_freed"] == 2**30
 
 

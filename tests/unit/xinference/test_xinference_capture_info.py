@@ -140,7 +140,7 @@ def test_what_was_launched_by_hand_is_found_unchanged(xinference, captured, appl
     unchanged(xinference, apply, result)
     tiny = result["models"][-1]
     assert tiny["definition"]["family"] == "gemma-3-it" and tiny["path"].endswith("tiny.gguf")
-    assert result["definitions"] == [] and "Nobody tells its engine options" in result["notes"]["tiny"][0]
+    assert result["definitions"] == [] and "Its engine options" in result["notes"]["tiny"][0]
     assert "engine_options" not in tiny
 
 
@@ -249,7 +249,7 @@ def test_the_web_interfaces_history_is_believed_last_and_named(newest, captured)
     newest.models.history = [{"model_name": "qwen3", "model_uid": "q", "data": {**LLM, "model_uid": "q"}}]
     result = captured(newest)
     assert result["models"][0]["engine_options"]["n_ctx"] == 4096
-    assert "taken from the web interface's history" in result["notes"]["q"][0]
+    assert "Its launch options come from the web interface's history" in result["notes"]["q"][0]
 
 
 def test_a_source_that_says_otherwise_than_what_runs_is_not_used(newest, captured):
@@ -258,7 +258,7 @@ def test_a_source_that_says_otherwise_than_what_runs_is_not_used(newest, capture
     newest.models.history = [{"model_name": "qwen3", "model_uid": "q", "data": other}]
     result = captured(newest)
     assert "engine_options" not in result["models"][0]
-    assert "history says otherwise (quantization), so it was not used" in result["notes"]["q"][0]
+    assert "history differs (quantization), so it was not used" in result["notes"]["q"][0]
 
 
 def test_what_was_remembered_of_an_earlier_launch_does_not_count(newest, captured, apply, llm, tmp_path):
@@ -275,7 +275,7 @@ def test_an_engine_that_nobody_tells_is_asked_for(captured, version):
         server.serve("q", model_name="qwen3", model_engine="llama.cpp", model_format="ggufv2",
                      model_size_in_billions="0_6", quantization="Q4_K_M")  # fmt: skip
         result = captured(server)
-        assert result["models"][0]["engine"] == "llama.cpp" and "only installed one" in result["notes"]["q"][1]
+        assert result["models"][0]["engine"] == "llama.cpp" and "only installed engine" in result["notes"]["q"][1]
         server.serve("r", model_name="qwen3", model_engine="x", model_format="strange", quantization="Q")
         result = captured(server)
         assert result["models"][1]["engine"] == "{{ xinference_r_engine }}"
@@ -363,7 +363,7 @@ def test_a_server_that_is_not_at_rest_is_told(newest, captured, apply, llm, embe
     result = captured(newest, remember=remember)
     assert result["models"] == []
     assert result["unsettled"] == {"minilm": "missing", "q": "loading", "tiny": "missing"}, "a failed launch is over"
-    assert f"q of {newest.url} is loading, so it is not captured." in warned
+    assert f"q of {newest.url} is loading, so it was not captured." in warned
     assert "# Not in this file, because they did not run:\n#   minilm: missing\n" in result["text"]
 
 

@@ -90,7 +90,9 @@ def test_engines_are_asked_for_a_bounded_number_of_models(newest, look):
     }
     assert look(newest, engines_limit=1, type=["rerank"])["requests"] == {"GET": 5, "POST": 1}
     refused = look(newest, engines_limit=1, engine="vLLM")
-    assert refused.failed and "one by one, more than engines_limit (1)" in refused["msg"]
+    assert (
+        refused.failed and "require one request each for their engines, more than engines_limit (1)" in refused["msg"]
+    )
 
 
 def test_a_wanted_model_and_how_it_is_declared(xinference, need):
@@ -113,12 +115,12 @@ def test_an_engine_that_a_virtual_environment_brings(xinference, need):
 @pytest.mark.parametrize(
     ("wanted", "text"),
     [
-        ({"name": "qwen33"}, "knows no LLM model 'qwen33'; nearest: qwen3"),
+        ({"name": "qwen33"}, "has no LLM model 'qwen33'; nearest: qwen3"),
         ({"name": "qwen3", "engine": "lama.cpp"}, "no engine 'lama.cpp'; nearest: llama.cpp"),
         ({"name": "qwen3", "engine": "MLX"}, "engine MLX cannot run 'qwen3': Failed to import"),
         ({"name": "qwen3", "engine": "llama.cpp", "quantization": "Q9"}, "with quantization Q9 for engine llama.cpp"),
         ({"name": "qwen3", "size": "70"}, "no engine of"),
-        ({"name": "qwen3", "size": "big"}, "not billions of parameters"),
+        ({"name": "qwen3", "size": "big"}, "must be billions of parameters"),
         ({"name": "sd-turb", "type": "image"}, "nearest: sd-turbo"),
     ],
 )

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What differs between releases, and the small parts around a request."""
+"""Differences between releases, and helpers around a request."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def test_a_run_that_broke_half_way_goes_on(cluster, run):
     cluster.serve("other", **EMBEDDING, worker_ip=ONE)
     cluster.fault("status", path="/v1/models/other/replicas", status=503)
     broken = run(cluster)
-    assert broken.failed and "still serves what it served" in broken["msg"] and "other" in broken["msg"]
+    assert broken.failed and "still serves its models" in broken["msg"] and "other" in broken["msg"]
     again = run(cluster)
     assert not again.failed and [line.split()[3] for line in again["plan"]] == ["other"]
     assert len(places(cluster, "emb")) == len(places(cluster, "other")) == 2
@@ -128,7 +128,7 @@ def test_what_does_not_answer_elsewhere_gets_no_requests(cluster, run, monkeypat
 
     monkeypatch.setattr(drain.Drain, "_add", add_broken)
     broken = run(cluster)
-    assert broken.failed and "what was added was removed" in broken["msg"], broken
+    assert broken.failed and "the added replica was removed" in broken["msg"], broken
     assert places(cluster, "emb") == [ONE]
 
 
@@ -193,7 +193,7 @@ def test_a_replica_that_lands_on_a_worker_of_the_batch_is_taken_back(cluster, ru
     place = {"replica_config": {"devices": [{"worker_ip": TWO}]}}
     monkeypatch.setattr(plan_drain, "_place", lambda rows, rest: place)
     result = run(cluster)
-    why = f"put the new replica on {TWO}, which is drained; what was added was removed"
+    why = f"placed the new replica on {TWO}, which is drained; the added replica was removed"
     assert result.failed and why in result["msg"]
     assert places(cluster, "emb") == [ONE]
 
@@ -248,7 +248,7 @@ def test_a_run_during_the_drain_leaves_out_what_waits_and_forgets_nothing(
         during = apply(cluster, declared, remember=memory, workers=workers, prune=prune, cluster=True)
         assert not during.failed and not during.changed, during
         assert [model["uid"] for model in during["models"]] == ["other"]
-        assert f"minilm is left out until its worker {ONE}, which is drained, is back" in warned[-1]
+        assert f"minilm is skipped because its worker {ONE} is drained" in warned[-1]
     cluster.models.workers.append(ONE)
     back = run(cluster, "undrained")
     assert back["plan"] == ["+ launch minilm (it was stopped for the worker)", f"- forget that it is drained {ONE}"]
@@ -267,7 +267,7 @@ def test_what_was_stopped_for_lack_of_room_waits_until_it_is_declared_for_anothe
         assert not run(server, "left").failed
         server.models.workers.append(TWO)
         during = apply(server, [embedding()], remember=memory, workers=[TWO])
-        assert not during.failed and not during.changed and "minilm is left out" in warned[-1]
+        assert not during.failed and not during.changed and "minilm is skipped" in warned[-1]
         moved = apply(server, [embedding(worker=TWO)], remember=memory, workers=[TWO])
         assert not moved.failed and places(server, "minilm") == [TWO]
 
@@ -332,7 +332,7 @@ def test_without_room_the_other_replicas_go_on_with_a_warning(run, warned):
         result = run(server)
         assert not result.failed, result["msg"]
         assert result["models"][0]["action"] == "fewer" and result["plan"] == []
-        assert "qwen goes on with 1 of 2 replicas" in warned[0]
+        assert "qwen continues with 1 of 2 replicas" in warned[0]
 
 
 @pytest.mark.parametrize(("release", "why"), [("2.12.0", "cannot add a replica"), ("1.17.1", "cannot add a replica")])
@@ -359,7 +359,7 @@ def test_1_17_forgets_a_model_with_its_worker():
 
 def test_a_worker_that_does_not_go_is_named(cluster, run):
     result = run(cluster, "left", ready_timeout=0)
-    assert result.failed and ONE in result["msg"] and "Is its service stopped?" in result["msg"]
+    assert result.failed and ONE in result["msg"] and "Check that its service is stopped" in result["msg"]
 
 
 def test_a_place_is_taken_out_of_what_is_launched_later():
@@ -403,7 +403,7 @@ def test_a_worker_that_comes_back_is_given_what_it_had(pair, run, memory, warned
     for worker in (ONE, TWO):
         done = goes_and_comes(pair, run, worker)
         assert done["plan"] == [] and done["models"][0]["action"] == "fewer" and not warned
-        assert done["progress"] == ["emb  goes on with 1 of 2 replicas until the worker is back"]
+        assert done["progress"] == ["emb  continues with 1 of 2 replicas until the worker is back"]
         back = run(pair, "undrained", worker=worker)
         assert back["plan"] == [
             f"+ add replica emb (on {worker}, which had it)",
@@ -459,8 +459,8 @@ def test_a_model_that_does_not_get_ready_is_told(pair, run, warned):
     pair.kill("emb", seconds=600)
     assert not run(pair, "undrained", launch_timeout=1).failed and not tried(pair)
     assert warned == [
-        "emb goes on with 1 of 2 replicas: it is not ready",
-        f"{ONE} is back, and nothing proves that it serves: emb is not ready",
+        "emb continues with 1 of 2 replicas: it is not ready",
+        f"{ONE} is back, but no model verifies it: emb is not ready",
     ]
 
 
@@ -492,7 +492,7 @@ def test_what_went_and_has_no_place_elsewhere_is_told(pair, run, memory, apply, 
     _remember(memory, known)
     done = run(pair)
     assert done["plan"] == [] and done["models"][0]["action"] == "fewer"
-    assert warned[-1] == "minilm goes on with 1 of 2 replicas: it is declared for this worker (worker)"
+    assert warned[-1] == "minilm continues with 1 of 2 replicas: it is declared for this worker (worker)"
 
 
 def test_a_release_that_cannot_add_says_so_and_the_worker_is_tried(run, warned):
@@ -502,7 +502,7 @@ def test_a_release_that_cannot_add_says_so_and_the_worker_is_tried(run, warned):
         assert not warned
         back = run(server, "undrained")
         assert not back.failed and tried(server), back
-        assert "emb goes on with 1 of 2 replicas: Xinference 2.12.0 cannot add" in warned[-1]
+        assert "emb continues with 1 of 2 replicas: Xinference 2.12.0 cannot add" in warned[-1]
 
 
 def test_what_does_not_answer_on_the_worker_is_taken_back_and_the_next_run_goes_on(pair, run):
@@ -512,7 +512,7 @@ def test_what_does_not_answer_on_the_worker_is_taken_back_and_the_next_run_goes_
     pair.models.broken.add(ONE)
     failed = run(pair, "undrained")
     assert failed.failed and "emb does not serve there: embedding proof failed" in failed["msg"]
-    assert "what was added was removed" in failed["msg"]
+    assert "the added replica was removed" in failed["msg"]
     assert places(pair, "emb") == places(pair, "other") == [TWO]
     # Its old release is back: it goes and comes once more.
     pair.models.broken.clear()
@@ -562,7 +562,7 @@ def test_of_two_replicas_of_which_one_does_not_come_up_none_stays(cluster, run):
 
     cluster.models.begin_replica = once
     failed = run(cluster)
-    assert failed.failed and "what was added was removed" in failed["msg"], failed
+    assert failed.failed and "the added replica was removed" in failed["msg"], failed
     assert places(cluster, "emb") == [ONE, ONE]
     cluster.models.begin_replica = add
     assert not run(cluster).failed and len(places(cluster, "emb")) == 4
@@ -580,8 +580,8 @@ def test_a_model_with_all_its_replicas_there_moves_and_the_worker_is_tried(pair,
     done = goes_and_comes(pair, run, ONE)
     assert {row["uid"]: row["action"] for row in done["models"]} == {"emb": "add", "llm": "add"}
     back = run(pair, "undrained")
-    assert back["plan"][0] == f"+ try emb (on {ONE}, under a UID of its own, and end it)"
-    assert "emb  tried on 10.0.0.1:9998 under another UID, answered and ended" in back["progress"][-1]
+    assert back["plan"][0] == f"+ try emb (on {ONE} under a temporary UID, and terminate it)"
+    assert "emb  answered on 10.0.0.1:9998 under another UID, terminated" in back["progress"][-1]
     assert tried(pair) == ["modelops-try-10.0.0.1-9998"] and set(pair.models.models) == {"emb", "llm"}
     assert places(pair, "emb") == places(pair, "llm") == [TWO]
     assert not warned and "modelops-try" not in json.dumps(_remembered(memory)) and not pair.models.autostart
@@ -622,7 +622,7 @@ def test_a_trial_that_a_broken_run_left_is_ended_by_a_run_of_the_site(pair, memo
     # One that does not know whether a drain is at work leaves it.
     assert not apply(pair, [embedding(worker=TWO)], workers=[ONE, TWO]).changed and TRIAL in pair.models.models
     told = apply(pair, [embedding(worker=TWO)], check=True, **options)
-    assert told["plan"] == [f"- terminate {TRIAL} (a drain that broke off left it)"] and TRIAL in pair.models.models
+    assert told["plan"] == [f"- terminate {TRIAL} (left by an interrupted drain)"] and TRIAL in pair.models.models
     done = apply(pair, [embedding(worker=TWO)], **options)
     assert done.changed and done["plan"] == told["plan"] and [row["uid"] for row in done["models"]] == ["minilm"]
     assert set(pair.models.models) == {"minilm"} and not apply(pair, [embedding(worker=TWO)], **options).changed
@@ -644,7 +644,7 @@ def test_a_trial_that_does_not_end_hides_no_reason(pair, run, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(pair.models, "terminate", lambda uid: {})
         failed = run(pair, "undrained")
-    assert failed.failed and "embedding proof failed" in failed["msg"] and "It may still be there" in failed["msg"]
+    assert failed.failed and "embedding proof failed" in failed["msg"] and "It may still run" in failed["msg"]
     assert TRIAL in pair.models.models
     monkeypatch.undo()
     pair.models.broken.clear()
@@ -668,7 +668,7 @@ def test_a_worker_without_room_for_a_trial_is_told(run, warned):
         server.models.cards[ONE] = [2]
         back = run(server, "undrained")
         assert not back.failed and not tried(server), back
-        assert "nothing proves that it serves: qwen has no room there" in warned[-1]
+        assert "no model verifies it: qwen has no room there" in warned[-1]
 
 
 def test_a_drain_after_a_failed_one_goes_by_what_the_model_had(cluster, run, memory):
@@ -680,7 +680,7 @@ def test_a_drain_after_a_failed_one_goes_by_what_the_model_had(cluster, run, mem
         # The worker was not stopped, and is to be used again (upgrade_return.yml).
         assert not run(cluster, "undrained").failed and not _drained(memory)
         assert len(places(cluster, "emb")) == 2 and places(cluster, "other") == [ONE] and not tried(cluster)
-    # What was added counts, too, where the worker is drained to which it was added.
+    # Added replicas also count on a worker that is drained afterwards.
     (added,) = set(places(cluster, "emb")) - {ONE}
     assert run(cluster, worker=added)["models"][0]["action"] == "moved"
     assert not run(cluster, "undrained", worker=added).failed
@@ -749,7 +749,7 @@ def test_a_worker_that_leaves_answers_what_it_was_asked(cluster, run, xoscar, as
     assert (
         not result.failed
         and not result.changed
-        and result["progress"][0].startswith("emb-rep0  no more requests after")
+        and result["progress"][0].startswith("emb-rep0  no open requests after")
     )
     assert places(cluster, "emb") == [TWO]
     cluster.leave(ONE)
@@ -761,7 +761,7 @@ def test_a_worker_that_leaves_answers_what_it_was_asked(cluster, run, xoscar, as
 
 
 def test_one_that_leaves_at_once_does_not(cluster, run, asked):
-    """What the real server does, and the reason for all of this."""
+    """The behavior of the real server, and the reason for this step."""
     run(cluster, returns=True)
     cluster.leave(ONE)
     assert cluster.models.cut
@@ -774,7 +774,7 @@ def test_requests_that_take_too_long_are_named(cluster, run, xoscar, warned):
     cluster.ask("emb", 60)
     run(cluster, returns=True)
     assert not run(cluster, "leaving", requests_timeout=1).failed
-    assert f"1 requests of {ONE} are not answered after 1 s" in warned[-1]
+    assert f"1 requests of {ONE} are still open after 1 s" in warned[-1]
 
 
 def test_the_last_replica_of_a_model_is_not_taken_out(cluster, run, xoscar):
@@ -798,7 +798,7 @@ def test_a_drain_that_broke_off_between_is_not_undone_half(cluster, run, xoscar)
     run(cluster, returns=True)
     run(cluster, "leaving")
     broken = run(cluster, "undrained")
-    assert broken.failed and "gets no more requests for emb-rep0: its drain broke off" in broken["msg"]
+    assert broken.failed and "gets no more requests for emb-rep0: its drain was interrupted" in broken["msg"]
     # Again, it waits for the same.
     cluster.models.models["emb"].under_way[0] = [time.time() + 0.5]
     begun = time.monotonic()
@@ -820,7 +820,7 @@ def test_a_worker_ends_without_that_too(cluster, run, xoscar, monkeypatch, warne
     if not there:
         cluster.leave(ONE)
     assert not run(cluster, "leaving").failed
-    assert [f"requests that {ONE} has when it ends may fail" in text for text in warned] == [True] * there
+    assert [f"requests of {ONE} may fail when it stops" in text for text in warned] == [True] * there
     assert places(cluster, "emb") == [ONE, TWO] if there else [TWO]
 
 

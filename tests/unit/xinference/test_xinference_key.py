@@ -44,7 +44,7 @@ def found(there=True, next=None, text=None, in_file=OLD):
         # Nobody could say what clients have.
         (found(next=NEW_ROW), "cannot show again", None),
         (found(there=False), "Run site.yml", []),
-        (found(in_file="sk-another890123"), "holds another key", []),
+        (found(in_file="sk-another890123"), "has another key", []),
     ],
 )
 def test_the_steps_follow_from_what_is_there(there, begins, ends):
@@ -130,7 +130,7 @@ def test_a_run_that_broke_off_goes_on(key, server, file, monkeypatch):
     assert broken.failed and broken["changed"] and "disk is full" in broken["msg"]
     made = names(server)["client-next"]
     assert key("finished").failed and names(server)["client"] == OLD
-    assert key("begun")["plan"] == [f"~ write file {file} (the rotation goes on, content (hidden))"]
+    assert key("begun")["plan"] == [f"~ write file {file} (the rotation continues, content (hidden))"]
     assert file.read_text().strip() == made
 
     server.fault("status", verb="PUT", status=500)
@@ -141,7 +141,7 @@ def test_a_run_that_broke_off_goes_on(key, server, file, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("options", "why"), [({"auth": False}, "no authentication"), ({"profile": "2.12.0"}, "before 3.0")]
+    ("options", "why"), [({"auth": False}, "no authentication"), ({"profile": "2.12.0"}, "older than 3.0")]
 )
 def test_servers_without_keys_of_their_own(run_module, file, options, why):
     options = {**options, "auth": options.get("auth", True)}

@@ -336,7 +336,7 @@ def test_what_ran_before_runs_again_when_its_replacement_fails(apply, newest, ll
     other = llm(request_limits=2, definition={"family": "gemma-3-it", "context_length": 4096, "abilities": ["chat"]})
     result = apply(newest, [other], replace=True, remember=memory)
     assert result.failed
-    assert "CUDA out of memory" in result["msg"] and "What ran before runs again" in result["msg"]
+    assert "CUDA out of memory" in result["msg"] and "The previous model runs again" in result["msg"]
     assert newest.models.models["tiny"].status == "READY"
     assert "request_limits" not in newest.models.models["tiny"].body
     assert newest.models.definitions["LLM"]["tiny"]["context_length"] == 2048
@@ -349,7 +349,7 @@ def test_a_model_that_cannot_be_ended_keeps_its_definition(apply, newest, llm, m
     newest.models.terminate = lambda uid: None
     other = llm(definition={"family": "gemma-3-it", "context_length": 4096, "abilities": ["chat"]})
     result = apply(newest, [other], replace=True)
-    assert result.failed and "What runs goes on serving" in result["msg"]
+    assert result.failed and "The running model continues to serve" in result["msg"]
     assert newest.models.definitions["LLM"]["tiny"]["context_length"] == 2048
 
 
@@ -410,7 +410,7 @@ def test_an_entry_of_what_is_absent_and_does_not_run_goes(apply, newest, llm, em
     apply(newest, [llm(), embedding()], remember=memory)
     newest.models.models.clear()
     result = apply(newest, [{"uid": "tiny", "state": "absent"}], remember=memory, prune=True)
-    assert sorted(result["plan"]) == ["- drop from autostart minilm", "- drop from autostart tiny"]
+    assert sorted(result["plan"]) == ["- remove from autostart minilm", "- remove from autostart tiny"]
     assert newest.models.autostart == {}
 
 
@@ -439,7 +439,7 @@ def test_a_slice_keeps_its_secrets_out_of_the_result(apply, newest, llm, memory)
         path, result = result["resume"]["path"], apply(newest, models, resume=result["resume"], **options)
         if result.failed:
             break
-    assert "What ran before runs again" in result["msg"] and not os.path.exists(path)
+    assert "The previous model runs again" in result["msg"] and not os.path.exists(path)
     assert newest.models.models["tiny"].body["envs"] == {"HF_TOKEN": "hf_of_yesterday"}
     assert "hf_of_yesterday" not in str(result)
 
@@ -461,12 +461,12 @@ def test_the_autostart_holds_what_runs_as_declared(apply, newest, llm, embedding
     newest.models.autostart["tiny"]["launch"]["n_ctx"] = 1
     del newest.models.autostart["minilm"]
     mended = apply(newest, [llm(envs={"A": "secret"}, priority=10), embedding()])
-    assert mended["plan"] == ["~ put into autostart tiny", "+ put into autostart minilm"]
+    assert mended["plan"] == ["~ add to autostart tiny", "+ add to autostart minilm"]
     assert newest.models.autostart["tiny"]["launch"]["n_ctx"] == 2048
     gone = apply(
         newest, [llm(autostart=False, envs={"A": "secret"}, priority=10), {"uid": "minilm", "state": "absent"}]
     )
-    assert gone["plan"] == ["- terminate minilm", "- drop from autostart tiny"]
+    assert gone["plan"] == ["- terminate minilm", "- remove from autostart tiny"]
     assert newest.models.autostart == {}
 
 
@@ -497,7 +497,7 @@ def test_a_cluster_drops_the_entries_of_what_was_launched_here(apply, clustered,
     assert sorted(clustered.models.autostart) == ["hand", "minilm", "other", "tiny"]
     seen = apply(clustered, declared, remember=memory, workers=[WORKER], check=True)
     # Also of what is not declared any more; not of what somebody else launched.
-    assert sorted(seen["plan"]) == ["- drop from autostart minilm", "- drop from autostart tiny"]
+    assert sorted(seen["plan"]) == ["- remove from autostart minilm", "- remove from autostart tiny"]
     assert sorted(clustered.models.autostart) == ["hand", "minilm", "other", "tiny"]
     assert apply(clustered, declared, remember=memory, workers=[WORKER])["plan"] == seen["plan"]
     assert sorted(clustered.models.autostart) == ["hand", "other"]
@@ -508,7 +508,7 @@ def test_a_cluster_drops_the_entry_of_what_differs_too(apply, clustered, llm, me
     assert not apply(clustered, [llm()], remember=memory).failed
     other = [llm(engine_options={"n_ctx": 1024})]
     result = apply(clustered, other, remember=memory, workers=[WORKER])
-    assert result["plan"] == ["- drop from autostart tiny"] and clustered.models.autostart == {}
+    assert result["plan"] == ["- remove from autostart tiny"] and clustered.models.autostart == {}
     assert result["models"][0]["state"] == "differs"
 
 
@@ -594,7 +594,7 @@ def test_a_server_that_keeps_what_it_unregistered_is_told_on(apply, newest, embe
     newest.models.unregister = lambda *_args: None
     changed = embedding(definition={"dimensions": 768, "max_tokens": 256})
     result = apply(newest, [changed], replace=True)
-    assert result.failed and "said that it unregistered 'minilm', but still has it" in result["msg"]
+    assert result.failed and "reported that it unregistered 'minilm', but still has it" in result["msg"]
     assert newest.models.models["minilm"].status == "READY"
 
 
@@ -646,11 +646,11 @@ def test_an_absent_model_needs_no_weights(apply, newest, llm):
             "model 'x'.definition: no option 'contxt_length'; nearest: context_length",
         ),
         ({"uid": "x", "type": "llm"}, "value of type must be one of: LLM"),
-        ({"uid": "x", "source": {}}, "model 'x': weights: a source has one of package, url and file, not none"),
+        ({"uid": "x", "source": {}}, "model 'x': weights: a source must have one of package, url and file, not none"),
         ({"uid": "x", "dify": {"type": "chat"}}, "value of type must be one of: llm"),
         ({"uid": "x"}, "an LLM needs engine"),
         ({"uid": "x", "engine": "vLLM", "path": "/no/such"}, "path /no/such does not exist"),
-        ({"uid": "a/b", "engine": "vLLM"}, "/, ? or #"),
+        ({"uid": "a/b", "engine": "vLLM"}, "/ ? # \\"),
     ],
 )
 def test_wrong_input_is_refused_without_a_request(apply, newest, model, why):
@@ -670,13 +670,13 @@ def test_a_duplicate_uid_is_refused(apply, newest, llm):
     [
         (
             {"uid": "qwen-3", "engine": "vLLM"},
-            "knows no LLM model 'qwen-3'; nearest: qwen3. A custom model needs definition",
+            "has no LLM model 'qwen-3'; nearest: qwen3. A custom model needs definition",
         ),
         ({"uid": "bge-m3", "engine": "vLLM"}, "'bge-m3' is an embedding model: give type: embedding"),
         ({"uid": "qwen3", "type": "rerank"}, "'qwen3' is an LLM model: give type: LLM"),
-        ({"uid": "bge-m33", "type": "embedding"}, "knows no embedding model 'bge-m33'; nearest: bge-m3"),
-        ({"uid": "bge-rerank", "type": "rerank"}, "knows no rerank model 'bge-rerank'; nearest: bge-reranker-v2-m3"),
-        ({"uid": "sdturbo", "type": "image"}, "knows no image model 'sdturbo'; nearest: sd-turbo"),
+        ({"uid": "bge-m33", "type": "embedding"}, "has no embedding model 'bge-m33'; nearest: bge-m3"),
+        ({"uid": "bge-rerank", "type": "rerank"}, "has no rerank model 'bge-rerank'; nearest: bge-reranker-v2-m3"),
+        ({"uid": "sdturbo", "type": "image"}, "has no image model 'sdturbo'; nearest: sd-turbo"),
         ({"uid": "qwen3", "engine": "lama.cpp"}, "no engine 'lama.cpp'; nearest: llama.cpp; on http://127.0.0.1:"),
         ({"uid": "qwen3", "engine": "mlx"}, "engine MLX cannot run 'qwen3': Failed to import mlx_lm"),
         ({"uid": "qwen3", "engine": "vLLM", "virtual_env": False}, "is not installed on http://127.0.0.1:"),
@@ -720,8 +720,8 @@ def test_a_failure_without_a_reason_names_the_log_and_the_worker_that_writes_it(
     with XinferenceServer("4.1.0", workers=("10.0.0.2:9998",)) as server:
         server.behave("tiny", seconds=0.1, error=" ")
         result = apply(server, [llm()], log_path="/srv/home/logs/xinference.log")
-        assert "its log may tell: /srv/home/logs/xinference.log on the host of worker 10.0.0.2:9998" in result["msg"]
-        assert row(apply(server, [llm()]), "tiny")["error"] == "the server gives no reason; its log may tell"
+        assert "see its log: /srv/home/logs/xinference.log on the host of worker 10.0.0.2:9998" in result["msg"]
+        assert row(apply(server, [llm()]), "tiny")["error"] == "the server gives no reason; see its log"
 
 
 def test_a_model_that_fails_does_not_stop_the_others(apply, xinference, llm, embedding, tmp_path):
@@ -794,7 +794,7 @@ def test_a_model_that_the_server_forgets_fails(apply, newest, llm, monkeypatch):
     monkeypatch.setattr(launch, "_LISTED", 0.3)
     newest.behave("tiny", seconds=0.1, forgets=True, hangs=True)
     result = apply(newest, [llm()])
-    assert result.failed and "the server does not know it any more" in result["msg"]
+    assert result.failed and "the server no longer knows it" in result["msg"]
 
 
 def test_a_launch_that_is_refused_at_once(apply, newest, llm):
@@ -873,7 +873,7 @@ def test_a_run_does_not_wait_for_another_one_for_ever(apply, newest, llm, memory
 @pytest.mark.parametrize("parallel", [0, -1])
 def test_a_run_in_which_nothing_may_start_is_refused(apply, newest, llm, parallel):
     result = apply(newest, [llm()], parallel=parallel)
-    assert result.failed and f"parallel (models_parallel) must be at least 1, and it is {parallel}" in result["msg"]
+    assert result.failed and f"parallel (models_parallel) must be at least 1, not {parallel}" in result["msg"]
     assert newest.requests == []
     assert launch.Work(None, [], [], parallel=parallel).parallel == 1, "nor does anybody else wait for ever"
 
@@ -882,7 +882,10 @@ def test_a_replica_that_is_lost_again_and_again_is_not_replaced_for_ever(apply, 
     apply(newest, [embedding()])
     monkeypatch.setattr(launch, "add_replica", lambda *_args: None)
     result = apply(newest, [embedding(replicas=2, launch_timeout=1)])
-    assert result.failed and "minilm: its replicas are not as declared after 3 s (launch_timeout" in result["msg"]
+    assert (
+        result.failed
+        and "minilm: its replicas still differ from the declaration after 3 s (launch_timeout" in result["msg"]
+    )
 
 
 def test_a_worker_in_place_is_waited_for(apply):
@@ -897,7 +900,7 @@ def test_a_refusal_of_the_placement_names_the_way_past_it(apply, newest, llm, wa
     model = llm(engine_options=None, engine="vLLM")
     refused = apply(newest, [model], check=True)
     assert refused.failed and "tiny: vLLM needs a GPU" in refused["msg"]
-    assert "check_placement: false of a model launches it all the same" in refused["msg"]
+    assert "set its check_placement: false" in refused["msg"]
     assert not apply(newest, [{**model, "check_placement": False}], check=True).failed
     assert any("tiny: vLLM needs a GPU" in text for text in warned)
 
@@ -922,13 +925,13 @@ def test_a_server_that_does_not_answer(run_module, llm, tmp_path):
     options = {"endpoint": NO_ANSWER, "models": [llm()], "ready_timeout": 0, "log_path": str(log)}
     result = run_module("xinference_models", options)
     assert result.failed
-    for text in (NO_ANSWER, "ready_timeout", "Is the service running there?", "RuntimeError: port in use"):
+    for text in (NO_ANSWER, "ready_timeout", "Check that the service runs there.", "RuntimeError: port in use"):
         assert text in result["msg"]
 
 
 def test_what_is_no_xinference_is_told_at_once(run_module, newest, llm):
     result = run_module("xinference_models", {"endpoint": newest.url + "/v1", "models": [llm()], "password": PASSWORD})
-    assert result.failed and "takes no path such as /v1" in result["msg"]
+    assert result.failed and "must have no path such as /v1" in result["msg"]
 
 
 def test_a_wrong_password_is_tried_once(apply, llm):
@@ -942,7 +945,7 @@ def test_a_wrong_password_is_tried_once(apply, llm):
 
 def test_a_missing_password_is_asked_for_before_any_attempt(apply, newest, llm):
     result = apply(newest, [llm()], password=None)
-    assert result.failed and "there is no password of 'admin'" in result["msg"]
+    assert result.failed and "the password of 'admin' is missing" in result["msg"]
     assert newest.counts["POST"] == 0
 
 
@@ -1096,7 +1099,7 @@ def test_definitions_are_registered_again_for_a_worker_that_came_later(apply, ne
     result = apply(newest, [model], **came)
     assert result.changed and not result.failed
     assert [method for method, path in newest.requests if path.startswith("/v1/model_reg")].count("POST") == 1
-    # What runs does not notice.
+    # A running model is not affected.
     assert row(result, model["uid"])["action"] == "none" and newest.models.models[model["uid"]].launched == launched
     assert not apply(newest, [model]).changed
 

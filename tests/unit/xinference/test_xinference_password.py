@@ -134,7 +134,7 @@ def test_the_administrator_gets_the_password_of_the_inventory(password, server, 
     # The old one is in no file: an earlier inventory gave it.
     file.unlink()
     refused = password(new_password=OLD)
-    assert refused.failed and "takes no known password of 'admin'" in refused["msg"]
+    assert refused.failed and "accepts no known password of 'admin'" in refused["msg"]
     assert "rotate_old_admin_password" in refused["msg"] and in_force(server, "admin") == NEW
     done = password(new_password=OLD, password=NEW)
     assert done["plan"] == ["~ change user admin (password (hidden))"] and in_force(server, "admin") == OLD
@@ -175,7 +175,7 @@ def test_a_run_that_broke_off_goes_on(password, server, file, of_reconciler, dir
     assert given == made or noted.read_text().strip() == made
 
     done = password(**options)
-    assert not done.failed and f"~ write file {path} (the rotation goes on, content (hidden))" in done["plan"]
+    assert not done.failed and f"~ write file {path} (the rotation continues, content (hidden))" in done["plan"]
     assert in_force(server, user) == path.read_text().strip() == made and not noted.exists()
 
 
@@ -195,7 +195,7 @@ def test_a_user_that_is_not_there(password, of_reconciler, server):
 
 
 @pytest.mark.parametrize(
-    ("options", "why"), [({"auth": False}, "no authentication"), ({"profile": "2.12.0"}, "before 3.0")]
+    ("options", "why"), [({"auth": False}, "no authentication"), ({"profile": "2.12.0"}, "older than 3.0")]
 )
 def test_servers_without_users_of_their_own(run_module, file, options, why):
     options = {**options, "auth": options.get("auth", True)}
@@ -224,7 +224,7 @@ def turn(directory, server):
 
 
 def test_no_turn_of_the_reconciler_meets_an_invalid_password(declared, password, of_reconciler, turn, server):
-    # What it says of models for the first time would stand among the module's results.
+    # Its first report about models would appear among the module's results.
     assert turn() == 0
     results, ends = [], threading.Event()
 

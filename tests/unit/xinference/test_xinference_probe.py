@@ -79,7 +79,7 @@ def test_only_the_named_ones_are_asked(probe, serving):
 
 def test_a_model_that_does_not_run(probe, serving):
     result = probe(serving, uids=["llm", "nope"])
-    assert result.failed and "nope: does not run; running are: base, draw, embed" in result["msg"]
+    assert result.failed and "nope: does not run; running models: base, draw, embed" in result["msg"]
     assert [m["ok"] for m in result["models"]] == [True, False]
     reported = probe(serving, uids=["llm", "nope"], fail=False)
     assert not reported.failed and not reported["ok"]
@@ -103,16 +103,16 @@ def test_a_model_that_does_not_run(probe, serving):
         ),
         ("rank", {"order": (1,)}, {}, "1 of 3 documents came back"),
         ("hear", {"answers": False}, {}, "hear: transcription proof failed: 500"),
-        ("draw", {"picture": b"GIF89a"}, {}, "draw: image proof failed: the answer holds no PNG and no JPEG"),
+        ("draw", {"picture": b"GIF89a"}, {}, "draw: image proof failed: the answer has no PNG or JPEG picture"),
         (
             "draw",
             {"picture": b"\x89PNG\r\n\x1a\n" + bytes(16)},
             {},
             "draw: image proof failed: the picture is empty: 0x0",
         ),
-        ("speak", {"sound": b"ID3\x04" + bytes(60)}, {}, "speak: speech proof failed: the answer is no WAV"),
+        ("speak", {"sound": b"ID3\x04" + bytes(60)}, {}, "speak: speech proof failed: the answer is not a WAV file"),
         ("speak", {"sound": wav(bytes(24000))}, {}, "speak: speech proof failed: 0.5 s of silence"),
-        ("speak", {"sound": wav(b"")[:20]}, {}, "speak: speech proof failed: the answer has not the shape of"),
+        ("speak", {"sound": wav(b"")[:20]}, {}, "speak: speech proof failed: the answer is not a valid"),
         ("hear", {"refuses": NO_FFMPEG}, {}, f"{NO_FFMPEG}. Install it on the host of the model"),
     ],
 )
@@ -128,7 +128,7 @@ def test_a_model_that_only_copies_voices_answers_that_it_needs_one(probe, servin
         refuses="IndexTTS2 requires a reference audio for voice cloning."
     )
     (found,) = probe(serving, uids=["speak"])["models"]
-    assert (found["ok"], found["detail"]) == (True, "wants a voice to copy, which a proof does not have")
+    assert (found["ok"], found["detail"]) == (True, "requires a voice sample, which a proof does not have")
 
 
 @pytest.mark.each_core("xinference_probe")
@@ -158,7 +158,7 @@ def test_only_listed(probe, serving):
 
 def test_a_length_that_is_none(probe, newest):
     result = probe(newest, dimensions={"embed": "many"})
-    assert result.failed and "dimensions: embed: 'many' is not the length of a vector" in result["msg"]
+    assert result.failed and "dimensions: embed: 'many' must be the length of a vector" in result["msg"]
     assert newest.requests == []
 
 

@@ -89,7 +89,7 @@ def test_a_worker_that_came_later_is_told_of_what_is_not_for_one_worker_alone(de
             ["~", "register", "rerank", "ranker"],
         ]
         assert second in told["plan"][0] and not define(server, items, remember=memory).changed
-        # What somebody else registered counts as told to who is there.
+        # Definitions registered by others count as known to the present workers.
         os.unlink(memory)
         assert not define(server, items, remember=memory).changed
         server.models.workers.append("10.0.0.3:9998")
@@ -192,7 +192,7 @@ def test_an_unregistration_that_did_nothing_is_noticed(newest, define, monkeypat
     define(newest, EVERY_TYPE[1:2])
     monkeypatch.setattr(newest.models, "unregister", lambda *_args: None)
     result = define(newest, [{"name": "minilm", "type": "embedding", "state": "absent"}])
-    assert result.failed and "said that it unregistered 'minilm', but still has it" in result["msg"]
+    assert result.failed and "reported that it unregistered 'minilm', but still has it" in result["msg"]
 
 
 def test_one_worker_only(newest, define):
@@ -208,12 +208,12 @@ def test_one_worker_only(newest, define):
         ({"name": "x", "type": "video", "path": "/m"}, "type must be one of"),
         ({"name": "a b", "path": "/m", "size": "1", "definition": {"family": "f"}}, "no space"),
         ({"name": "x", "path": "m", "size": "1", "definition": {"family": "f"}}, "path must be absolute"),
-        ({"name": "x", "size": "1", "definition": {"family": "f"}}, "say where the weights are"),
+        ({"name": "x", "size": "1", "definition": {"family": "f"}}, "give the weights"),
         ({"name": "x", "type": "flexible"}, "definition lacks launcher"),
         ({"name": "x", "path": "/m", "definition": {"famly": "f"}}, "nearest: family"),
         ({"name": "x", "path": "/m", "specs": [{"path": "/n"}], "definition": {"family": "f"}}, "not beside them"),
         ({"name": "x", "type": "image", "specs": [{"path": "/n"}], "definition": {"family": "f"}}, "has no specs"),
-        ({"name": "x", "path": "/m", "size": "big", "definition": {"family": "f"}}, "not billions of parameters"),
+        ({"name": "x", "path": "/m", "size": "big", "definition": {"family": "f"}}, "must be billions of parameters"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_without_a_request(newest, define, item, text):

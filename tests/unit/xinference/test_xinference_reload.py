@@ -53,7 +53,7 @@ def test_it_waits_until_the_old_process_has_ended_though_the_api_is_away_for_a_m
 
 def test_one_that_failed_says_why_and_that_the_old_one_goes_on():
     server = Server([202], [{"status": "failed", "error": "no memory"}])
-    with pytest.raises(ModelopsError, match="the supervisor was not replaced, the old one goes on: no memory"):
+    with pytest.raises(ModelopsError, match="the supervisor was not replaced, and the old one continues: no memory"):
         xinference_reload.reload(server, "supervisor", 5)
 
 

@@ -131,7 +131,7 @@ def test_what_follows_a_wrong_password_is_not_begun_and_named(serve, newest, who
     assert result.failed and not result.changed
     assert "tried once" in result["msg"]
     assert result["msg"].endswith(
-        "This was administrator, users and keys of the run. Not begun because of it: definitions, models."
+        "This was administrator, users and keys of the run. Not started because of it: definitions, models."
     )
     assert newest.changes() == [] and newest.counts["POST"] == 1
 
@@ -140,7 +140,7 @@ def test_what_follows_a_refused_definition_is_not_begun_and_what_was_done_is_tol
     result = serve(newest, {**whole, "definitions": [{**EMBEDDING, "path": "/no/where"}]})
     assert result.failed and result.changed and result["plan"] == PLAN[:3]
     assert "1 of 1 definitions" in result["msg"] and result["definitions"][0]["error"]
-    assert result["msg"].endswith("This was definitions of the run. Not begun because of it: models.")
+    assert result["msg"].endswith("This was definitions of the run. Not started because of it: models.")
     assert newest.models.models == {}
 
 
@@ -148,7 +148,7 @@ def test_a_model_that_fails_leaves_the_rest_done(serve, newest, whole):
     newest.behave("tiny", error="CUDA out of memory")
     result = serve(newest, whole)
     assert result.failed and result.changed and result["plan"] == PLAN
-    assert "CUDA out of memory" in result["msg"] and "Not begun" not in result["msg"]
+    assert "CUDA out of memory" in result["msg"] and "Not started" not in result["msg"]
     assert [row["state"] for row in result["models"]] == ["failed"] and result["client_keys"]
 
 
@@ -179,7 +179,7 @@ def test_check_mode_does_not_claim_a_server_and_says_what_it_cannot_tell(serve, 
 def test_a_definition_that_check_mode_would_register_is_not_known_to_the_server(serve, newest, embedding):
     model = {key: value for key, value in embedding(name="e").items() if key != "definition"}
     result = serve(newest, {"definitions": [EMBEDDING], "models": [model]}, check=True)
-    assert result.failed and "knows no embedding model 'e'" in result["msg"]
+    assert result.failed and "has no embedding model 'e'" in result["msg"]
     assert result["plan"] == ["+ register embedding e"]
 
 
@@ -248,5 +248,5 @@ def test_what_is_wrong_with_a_list_is_told_before_the_host_is_touched(play, args
 
 
 def test_async_is_refused(play, args):
-    with pytest.raises(AnsibleActionFail, match="xinference_serve does not run with async"):
+    with pytest.raises(AnsibleActionFail, match="xinference_serve does not support async"):
         play(args, async_val=60)

@@ -25,7 +25,7 @@ _NO_PROVIDER = r"^Provider \S+ does not exist"
 
 @dataclass(frozen=True)
 class Failure:
-    """An error as Dify tells it.
+    """An error reported by Dify.
 
     :param code: Dify's own code ("invalid_param", "unauthorized", ...); "" where there is none.
     :param text: its message, without the request IDs and wrappings that differ from call to call.
@@ -49,7 +49,7 @@ class Failure:
 
     @property
     def silent(self) -> bool:
-        """Whether Dify broke without a word. It does so where its database refuses what another run has just stored."""
+        """Whether Dify failed without a reason, as it does if its database refuses what another run has just stored."""
         return self.status >= 500 and self.code == "unknown" and not self.of_daemon
 
     @property
@@ -112,8 +112,8 @@ def _unwrap(text: str) -> str:
 
 # Before Dify wrapped the errors of its plugin daemon (1.0 to 1.3), and where the daemon answers 5xx (up to 1.13).
 _SILENT_DAEMON = (
-    "Dify does not say why, and its list of plugins fails in the same way: its plugin daemon does not answer; daemon_timeout is "
-    "{waited} s. See that its container (plugin_daemon) runs (docker compose ps plugin_daemon), then run this again. If it runs, "
+    "Dify gives no reason, and its list of plugins fails in the same way: its plugin daemon does not answer; daemon_timeout is "
+    "{waited} s. Check that its container (plugin_daemon) runs (docker compose ps plugin_daemon), then run this again. If it runs, "
     "see the log of the container api."
 )
 
@@ -121,7 +121,7 @@ _SILENT_DAEMON = (
 _ADVICE: tuple[tuple[str, str], ...] = (
     (
         _DAEMON_DOWN,
-        "Dify's plugin daemon does not answer, or has not started the plugin; daemon_timeout is {waited} s. See that "
+        "Dify's plugin daemon does not answer, or has not started the plugin; daemon_timeout is {waited} s. Check that "
         "its container (plugin_daemon) runs, then run this again.",
     ),
     (
@@ -132,23 +132,23 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ),
     (
         r"bad signature",
-        "The package is not signed by the marketplace, or was changed after that. Take the file from the marketplace; for "
-        "one of your own set FORCE_VERIFYING_SIGNATURE=false in the container plugin_daemon, or have the daemon know "
+        "The package is not signed by the marketplace, or was changed afterwards. Use the file from the marketplace; for "
+        "your own plugin set FORCE_VERIFYING_SIGNATURE=false in the container plugin_daemon, or give the daemon "
         "your key (THIRD_PARTY_SIGNATURE_VERIFICATION_PUBLIC_KEYS).",
     ),
     (
         r"exceeds the maximum allowed size|size is too large",
-        "The package is larger than this Dify takes: raise PLUGIN_MAX_PACKAGE_SIZE of the container api and "
-        "MAX_PLUGIN_PACKAGE_SIZE of plugin_daemon (the latter counts what is inside, uncompressed).",
+        "The package is larger than this Dify allows: raise PLUGIN_MAX_PACKAGE_SIZE of the container api and "
+        "MAX_PLUGIN_PACKAGE_SIZE of plugin_daemon (the latter limits the uncompressed content).",
     ),
     (
         r"PluginUniqueIdentifier|from_identifier",
-        "The container plugin_daemon does not understand this release of the container api. Run the two versions that "
+        "The container plugin_daemon does not fit this release of the container api. Run the two versions that "
         "belong together (the plugin_daemon image in the docker-compose.yaml of Dify's release), then run this again.",
     ),
     (
         r"not a valid (zip|difypkg) file",
-        "The file is no plugin package, or was cut off on its way. Does a proxy before Dify limit the body's size?",
+        "The file is not a plugin package, or was truncated in transit. Check whether a proxy before Dify limits the body size.",
     ),
     (
         r"^file not found",
@@ -157,7 +157,7 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ),
     (
         r"^Reached maximum retries .*URL|^marketplace is not enabled",
-        "Dify's container api does not reach the marketplace (MARKETPLACE_API_URL). Give it a way there, or give the "
+        "Dify's container api cannot reach the marketplace (MARKETPLACE_API_URL). Allow the connection, or give the "
         "plugin's file as package.",
     ),
     (
@@ -171,24 +171,24 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ),
     (
         r"status code: 40[13]\b|Could not validate credentials|Invalid API key",
-        "Xinference at {server_url} wants an API key, or refuses the one given. Give api_key a key that it accepts.",
+        "Xinference at {server_url} requires an API key, or refuses the given one. Set api_key to a key that it accepts.",
     ),
     (
         r"refused|Max retries exceeded|timed? ?out|Name or service not known|unreachable|resolve|"
         r"Invalid URL|Connection aborted|Bad Gateway|status code: 50\d",
-        "Dify cannot reach Xinference at {server_url}. Dify tries it from its container {validator}: the address has "
-        "to work from there (not a loopback one), Xinference must listen on it (--host 0.0.0.0), and no firewall "
+        "Dify cannot reach Xinference at {server_url}. Dify tries it from its container {validator}: the address must "
+        "work from there (not a loopback one), Xinference must listen on it (--host 0.0.0.0), and no firewall "
         "or HTTP proxy of that container may be in between.",
     ),
     (
         r"check if you have the right model type|check model type|handle type is not supported|ability \[",
-        "Xinference serves '{model_uid}' as another type than {type}. Correct type, or the UID.",
+        "Xinference serves '{model_uid}' with another type than {type}. Correct the type or the UID.",
     ),
     (
         r"returned non-string",  # the plugin's error cannot be turned into text
-        "Dify's plugin failed and does not say why. Most often Xinference at {server_url} refuses the api_key for '{model_uid}' (the "
+        "Dify's plugin failed and gives no reason. Most often Xinference at {server_url} refuses the api_key for '{model_uid}' (the "
         "plugin remembers a model for five minutes and does not look at the key first); else it serves the model as another type than "
-        "{type}, or server_url is not its address alone. The log of Xinference tells.",
+        "{type}, or server_url is not its address alone. See Xinference's log.",
     ),
     (
         r"Not Found",
@@ -208,27 +208,27 @@ _ADVICE: tuple[tuple[str, str], ...] = (
     ),
     (
         r"api_key is required",
-        "Dify's built-in provider wants an API key for tts models: give api_key any value where Xinference needs none.",
+        "Dify's built-in provider requires an API key for tts models: set api_key to any value if Xinference needs none.",
     ),
 )
 
 
 def advice(found: Failure, release: DifyRelease, **about: t.Any) -> str:
-    """How to go on after a failure.
+    """Advice after a failure.
 
     :param about: server_url, model_uid and type of the model, and the provider, where the failure is about one; plugin,
         where it is about that; role (of the account in the workspace), admin_key (True where one is used), waited
         (seconds for the daemon).
     """
     if found.status == 413:
-        return "A proxy before Dify takes no body of that size: raise its limit (nginx: client_max_body_size)."
+        return "A proxy before Dify rejects a body of that size: raise its limit (nginx: client_max_body_size)."
     if found.code == "not_json" and found.status == 504:
         return (
-            "A proxy before Dify gave up waiting (nginx: proxy_read_timeout), and Dify may still be at it. Let it wait "
+            "A proxy before Dify timed out (nginx: proxy_read_timeout), and Dify may still be working. Let it wait "
             "longer, and run this again later; nothing is added twice."
         )
     if found.code == "not_json":
-        return "Not Dify itself answered, but something before it (a reverse proxy). See its log."
+        return "A reverse proxy answered instead of Dify. See the proxy's log."
     if found.code == "account_not_link_tenant":
         return "The account is no longer in this workspace. Add it there, or give another one."
     if found.status == 403:
@@ -236,13 +236,15 @@ def advice(found: Failure, release: DifyRelease, **about: t.Any) -> str:
         return f"The account must be owner or admin of the workspace{role}."
     if found.status == 401 and about.get("admin_key"):
         return (
-            "Dify does not accept the admin_key for this workspace. Is it the ADMIN_API_KEY of the container api, is "
-            "ADMIN_API_KEY_ENABLE=true set there, and has this Dify a workspace of that ID?"
+            "Dify does not accept the admin_key for this workspace. Check that it is the ADMIN_API_KEY of the container api, that "
+            "ADMIN_API_KEY_ENABLE=true is set there, and that this Dify has a workspace of that ID."
         )
     if found.status == 401 and "CSRF" in found.text:
-        return "Something between drops the cookies or the header X-CSRF-Token, which Dify wants with every request."
+        return (
+            "A proxy before Dify drops the cookies or the header X-CSRF-Token, which Dify requires with every request."
+        )
     if found.status == 401:
-        return "Dify does not accept the session, though it is new. Does something between drop cookies or headers?"
+        return "Dify does not accept the new session. Check whether a proxy before Dify drops cookies or headers."
     if found.of_daemon:
         return _SILENT_DAEMON.format_map(_About(**about))
     for pattern, text in _ADVICE:
@@ -255,13 +257,13 @@ def _unexplained(found: Failure, release: DifyRelease, of_plugin: bool) -> str:
     """Where the reason stands of a failure that Dify does not explain."""
     if found.status >= 500 and of_plugin:
         return (
-            "Dify does not say why; the log of its containers does (docker compose logs plugin_daemon api). A plugin that "
-            "its plugin_installation_scope leaves out, and an api and a plugin_daemon of releases that do not belong "
-            "together, end like this."
+            "Dify gives no reason; see the logs of its containers (docker compose logs plugin_daemon api). Common causes are a plugin that "
+            "its plugin_installation_scope excludes, and an api and a plugin_daemon of releases that do not belong "
+            "together."
         )
     if found.status >= 500 and release.silent_plugin_errors:
         return (
-            "This release of Dify does not say why the plugin failed. Its log does (docker compose logs plugin_daemon "
+            "This release of Dify gives no reason for the plugin's failure. See its logs (docker compose logs plugin_daemon "
             "api). Most often Xinference refuses the api_key, serves the model as another type, or is not at server_url."
         )
     if found.status >= 500:
@@ -271,7 +273,7 @@ def _unexplained(found: Failure, release: DifyRelease, of_plugin: bool) -> str:
 
 def not_initialised(url: str) -> str:
     return (
-        f"Dify {url} waits for its INIT_PASSWORD. Open {url}/init, enter it, make the administrator, "
+        f"Dify {url} waits for its INIT_PASSWORD. Open {url}/init, enter it, create the administrator, "
         "then run this again."
     )
 

@@ -107,7 +107,7 @@ class AccountLogin:
                 raise
             said = _secrets.redacted(
                 f"{exc}. The answer to the login was lost, and it may have been counted as a failure: it is not repeated, "
-                "as six lock the account for a day. Run this again when Dify answers."
+                "because six failures lock the account for a day. Run this again when Dify answers."
             )
             self._session_file.refuse(self._password, said)
             raise ModelopsError(said) from exc
@@ -117,7 +117,11 @@ class AccountLogin:
             raise errors.DifyError(said, errors.failure(answer))
         tokens = self._tokens_of(answer)
         if tokens is None:
-            lacks = "its cookies. Does a proxy before it remove Set-Cookie?" if self._release.cookies else "a token."
+            lacks = (
+                "its cookies. Check whether a proxy before it removes Set-Cookie."
+                if self._release.cookies
+                else "a token."
+            )
             raise ModelopsError(
                 f"Dify {self._url} ({self._release.version}) took the login of {self._email} and answered without {lacks}"
             )
@@ -137,9 +141,11 @@ class AccountLogin:
         if found.code == "not_init_validated":
             return errors.not_initialised(self._url)
         if found.code == "not_setup":
-            return f"{who}: Dify has not been set up. Open {self._url}/install, make the administrator, then run again."
+            return (
+                f"{who}: Dify has not been set up. Open {self._url}/install, create the administrator, then run again."
+            )
         if found.code == "fail":
-            return f"{who}: the password is right and the account cannot work: {found.text}. Add it to a workspace."
+            return f"{who}: the password is correct, but the account cannot work: {found.text}. Add it to a workspace."
         if found.code == "account_not_found":
             return f"{who}: there is no such account (before 1.11.4 the e-mail's case counts). {once}"
         if found.code in ("authentication_failed", "email_or_password_mismatch", "unauthorized"):

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where Dify's console API is. Private to the collection."""
+"""Paths of Dify's console API. Private to the collection."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 
 @dataclass(frozen=True)
 class DifyRelease:
-    """How to talk to one Dify release."""
+    """The API differences of one Dify release."""
 
     version: str
     #: The Xinference provider's name in paths and bodies.
@@ -88,7 +88,7 @@ def rules_of(version: str) -> DifyRelease:
     if version.strip().removeprefix("v").startswith("2.0.0-beta"):
         # Previews of what became 1.9.0 (September 2025): older than their number, and without the login of 1.9.2.
         raise ModelopsError(
-            f"Dify {version} is a preview that was published as 1.9.0, and does not speak as its number says, so that a "
+            f"Dify {version} is a preview that was published as 1.9.0, and its API differs from that release, so that a "
             "login would be refused and counted. Upgrade to 1.9.0 or later."
         )
     number = tuple(int(part or 0) for part in match.groups())

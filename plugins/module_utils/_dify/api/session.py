@@ -44,7 +44,7 @@ class Workspace:
 
 
 class DifySession:
-    """One login at one Dify. ``open`` makes it from a module's options.
+    """One login at one Dify. ``open`` creates it from a module's options.
 
     :param http: a session whose base URL is Dify's address, without /console/api.
     :param daemon_timeout: seconds to wait for the plugin daemon while it is down.
@@ -175,12 +175,12 @@ class DifySession:
         except Unreachable as exc:
             text = str(exc)
             if not text.endswith((".", "?")):  # it says nothing of what to do
-                text += ". Does Dify run, and is url the address at which the machine that runs the module reaches it?"
+                text += ". Check that Dify runs, and that the machine that runs the module reaches it at url."
             raise type(exc)(text, sent=exc.sent) from exc
         location = answer.headers.get("Location", "")
         if answer.status in (301, 302, 303, 307, 308) and location:
             raise ModelopsError(
-                f"Dify {self.url} redirects to {location}. Give the address it really has as url, so that no password "
+                f"Dify {self.url} redirects to {location}. Set url to that address, so that no password "
                 "is sent to the wrong one."
             )
         version = answer.headers.get("X-Version")
@@ -204,7 +204,7 @@ class DifySession:
             if isinstance(init.json, dict) and init.json.get("status") == "not_started":
                 raise ModelopsError(errors.not_initialised(self.url))
             raise ModelopsError(
-                f"Dify {self.url} ({version}) has not been set up. Open {self.url}/install, make the administrator, "
+                f"Dify {self.url} ({version}) has not been set up. Open {self.url}/install, create the administrator, "
                 "then run this again."
             )
         return self.release
@@ -218,7 +218,7 @@ class DifySession:
         """
         if not self.release.admin_key:
             raise ModelopsError(
-                f"Dify {self.url} ({self.release.version}) does not accept an ADMIN_API_KEY: releases 1.9.2 to 1.10 want a "
+                f"Dify {self.url} ({self.release.version}) does not accept an ADMIN_API_KEY: releases 1.9.2 to 1.10 require a "
                 "CSRF token with it, which only a login gives. Give email and password, or upgrade Dify to 1.11."
             )
         _secrets.hide(key)
@@ -253,8 +253,8 @@ class DifySession:
         :param what: the thing that is read there. Where all modules of a play say the same, Ansible shows it once.
         """
         return (
-            f"Dify {self.url}: '{self.workspace.name}' is not the account's current workspace. Reading {what} would take a "
-            "switch, which is a change of the account that check mode does not make. Nothing was compared. Make it the current "
+            f"Dify {self.url}: '{self.workspace.name}' is not the account's current workspace. Reading {what} requires a "
+            "switch, which changes the account, and check mode changes nothing. Nothing was compared. Make it the current "
             "one in Dify, or give an admin_key, which needs no switch."
         )
 

@@ -113,7 +113,7 @@ class SessionFile(StateFile):
     """Keeps tokens by Dify and account. While one task has it open, every other one waits: so only one logs in."""
 
     option = "session_file"
-    fit = "must be a file that only the user running the module may read and write, because a login is kept in it"
+    fit = "must be a file that only the user running the module may read and write, because it stores a login"
 
     def read(self) -> Tokens | None:
         """The kept tokens; None where none can be used."""
@@ -163,7 +163,7 @@ class WorkspaceFile(StateFile):
     mode = 0o644
     own = False
     refused = 0o002
-    fit = "must be a file that not everybody may write, because it tells to which workspace an account is switched"
+    fit = "must not be writable by everybody, because it names the workspace that an account was switched to"
 
     def leave(self, home: dict[str, str], there: str) -> None:
         """Keeps to which workspace the account belongs while it is switched to another one; {} and "" forget it.
@@ -220,7 +220,7 @@ def _works(pid: t.Any, begun: t.Any) -> bool:
 
 
 def _begun(pid: int) -> str:
-    """When a process began, in its system's own count; "" where that is not told."""
+    """The start time of a process in the system's count; "" if unknown."""
     try:
         with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
             return file.read().rpartition(")")[2].split()[19]

@@ -13,7 +13,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._session import
 
 @dataclass(frozen=True)
 class Tokens:
-    """The headers that make a request one of the account's.
+    """The headers that authenticate a request.
 
     :param headers: of every request: a Bearer token, or cookies and the CSRF token.
     :param refresh_token: for the body of a refresh; "" where it is one of the cookies.
@@ -24,7 +24,7 @@ class Tokens:
 
     @property
     def secrets(self) -> list[str]:
-        """Every value that nobody may read."""
+        """All secret values."""
         cookies = [part.split("=", 1)[-1] for part in self.headers.get("Cookie", "").split("; ")]
         bearer = self.headers.get("Authorization", "").replace("Bearer ", "", 1)
         return [*cookies, bearer, self.headers.get("X-CSRF-Token", ""), self.refresh_token]

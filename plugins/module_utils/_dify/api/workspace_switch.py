@@ -165,7 +165,7 @@ class WorkspaceSwitch:
         if now.id != self.dify.workspace.id:
             raise Moved(
                 f"{self.dify.where()}: meanwhile another run or a person switched the account to the workspace '{now.name}', so "
-                "that changes may have gone there. Look at both, and run this again with an account of its own or with "
+                "that changes may have gone there. Check both, and run this again with a dedicated account or with "
                 "an admin_key."
             )
 

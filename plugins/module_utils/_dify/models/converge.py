@@ -187,16 +187,16 @@ class ModelsRun:
         hidden = [model.title for model, now in others if ownership.hides_owner(now, release)]
         if hidden:
             self.warn(
-                f"{self.dify.where()}: this Dify hides the server URLs of models, so that nobody can tell whose they are. "
-                f"Not pruned: {', '.join(hidden)}. Give those to remove state: absent."
+                f"{self.dify.where()}: this Dify hides the server URLs of models, so their owner is unknown. "
+                f"Not pruned: {', '.join(hidden)}. Set state: absent for the ones to remove."
             )
         ours = [pair for pair in others if ownership.owned(pair[1], release, self.options.prune_prefix, urls)]
         renamed = [pair[0].title for pair in others if pair not in ours and ownership.at_one_of(pair[1], urls)]
         if renamed:
             self.warn(
-                f"{self.dify.where()}: Not pruned, though at one of this site's server URLs: {', '.join(renamed)}. Their "
+                f"{self.dify.where()}: Not pruned, although they use a server URL of this site: {', '.join(renamed)}. Their "
                 "credentials have names that are not this site's: a person added them, or Dify's upgrade to 1.8 named "
-                "those that were there. Give those to remove state: absent, and the others state: ignored."
+                "those that were there. Set state: absent for the ones to remove, and state: ignored for the others."
             )
         return ours + [pair for pair in others if pair[0].title in self.errors]
 
@@ -250,7 +250,7 @@ class ModelsRun:
         if self.not_pruned:
             reasons = ". ".join(dict.fromkeys(why.replace("not pruned: ", "", 1) for why in self.not_pruned.values()))
             self.warn(
-                f"{self.dify.where()}: Not pruned: {', '.join(self.not_pruned)}. {reasons}. Correct that and run this again; "
+                f"{self.dify.where()}: Not pruned: {', '.join(self.not_pruned)}. {reasons}. Correct the cause and run this again; "
                 "they are removed in a run in which every declared model is registered and active."
             )
         plan = self._planned(going)
@@ -265,7 +265,7 @@ class ModelsRun:
             self.actual = self._with_statuses(self.models.statuses(self._must_be_listed()))
 
     def _awaited(self, now: ActualModel, declared: t.Iterable[DeclaredModel]) -> str:
-        """Why a model is kept: what is declared of its UID cannot be used yet. "" where nothing is."""
+        """The reason to keep a model: the declared model of its UID cannot be used yet; "" for none."""
         uid = (now.stored or {}).get("model_uid")
         late = [
             model.title
@@ -294,7 +294,7 @@ class ModelsRun:
                     self.errors[model.title] = str(exc)
 
     def _look_at_what_people_get(self) -> None:
-        """Of each type in which something was done it asks for the active models."""
+        """Reads the active models of each changed type."""
         pairs = [pair for pair in zip(self.wanted, self.actual) if pair[0].title not in self.errors]
         proven = [model for model, now in pairs if model.title in self.operations and must_be_offered(model, now)]
         offered = {kind: self.models.offered(kind) for kind in sorted({model.type for model in proven})}
@@ -304,7 +304,7 @@ class ModelsRun:
                 self.errors.update({model.title: error} if error else {})
 
     def _doubts(self, model: DeclaredModel, now: ActualModel, offered: bool | None) -> str:
-        """Warns of what is not as a person would expect it; returns an error where people do not get the model.
+        """Warns of unexpected states; returns an error if people cannot use the model.
 
         :param offered: whether Dify has it among the active models of its type; None where that was not asked.
         """
@@ -314,19 +314,19 @@ class ModelsRun:
             return (
                 f"{self.dify.where()}: {model.title}: it is registered, the provider's list has it as {now.status}, and "
                 f"Dify does not offer it among the active {model.type} models. Look at it in Dify's settings, under Model "
-                "Provider: is its credential there and readable (not after a change of SECRET_KEY), is it enabled, is it "
-                "there under another provider, too? If all that is well, see the log of the container "
+                "Provider: is its credential readable (not after a change of SECRET_KEY), is it enabled, is it also "
+                "listed under another provider? If all that is correct, see the log of the container "
                 f"{self.dify.release.validator}."
             )
         if not offered and now.status != ("disabled" if model.enabled is False else "active"):
             self.warn(
-                f"{self.dify.where()} lists {model.title} as {now.status}: it is registered, and cannot be used like this"
+                f"{self.dify.where()} lists {model.title} as {now.status}: it is registered, but cannot be used in this state"
             )
         if model.state == "present" and stale_context(model, now.stored or {}):
             self.warn(
                 f"{self.dify.where()}: {model.title} was saved, and Dify still has the context length "
                 f"{(now.stored or {})['context_length']} instead of {model.context_length}: its plugin remembers for "
-                "five minutes what a model UID can do. A run after that puts it right."
+                "five minutes what a model UID can do. A later run corrects it."
             )
         return ""
 
@@ -334,7 +334,7 @@ class ModelsRun:
         """The warning about a model that is missing in Dify's list."""
         return (
             f"{self.dify.where()}: {model.title}: it is registered, and Dify does not list it among the provider's models, "
-            f"also not within daemon_timeout ({self.dify.daemon_timeout:g} s). Is the Xinference plugin in order? See the "
+            f"not even within daemon_timeout ({self.dify.daemon_timeout:g} s). Check the Xinference plugin, and see the "
             f"log of the container {self.dify.release.validator}."
         )
 

@@ -87,7 +87,7 @@ class DeclaredModel:
 
     @property
     def key(self) -> dict[str, str]:
-        """How Dify's API names a model."""
+        """The model's key in Dify's API."""
         return {"model": self.name, "model_type": self.type}
 
     @property
@@ -169,7 +169,7 @@ def _field_problems(model: DeclaredModel, allow_loopback: bool) -> t.Iterator[st
             f"server_url '{without_userinfo(model.server_url)}' is a loopback address. Dify tries the model from its own container "
             "(plugin_daemon, or api before 1.0), where that means the container. Give the address by which Dify reaches "
             "Xinference, and let Xinference listen on it. If Dify runs on the same machine outside containers, "
-            "say so with allow_loopback: true"
+            "set allow_loopback: true"
         )
         return
     problem = url_problem(model.server_url)

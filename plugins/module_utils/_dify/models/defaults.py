@@ -95,7 +95,7 @@ def _unknown_type(given: str) -> str:
     plain = given.lower().replace("_", "-")
     near = [ALIASES[plain]] if plain in ALIASES else difflib.get_close_matches(plain, [*TYPES, *ALIASES], n=1)
     hint = f": did you mean {ALIASES.get(near[0], near[0])}?" if near else "."
-    return f"'{given}' is no model type of Dify{hint} The types are {', '.join(TYPES)}"
+    return f"'{given}' is not a model type of Dify{hint} The types are {', '.join(TYPES)}"
 
 
 def problems(wanted: Defaults, active: Active, pending: t.Collection[tuple[str, str]] = ()) -> dict[str, str]:
@@ -109,7 +109,7 @@ def problems(wanted: Defaults, active: Active, pending: t.Collection[tuple[str, 
             continue
         usable = ", ".join(f"'{item.name}' ({item.provider})" for item in active[model_type])
         found[model_type] = (
-            f"'{model.name}' of the provider {model.provider} is no active {model_type} model of the workspace; "
+            f"'{model.name}' of the provider {model.provider} is not an active {model_type} model of the workspace; "
             + (f"active are {usable}" if usable else "it has none. Register one first")
         )
     return found
@@ -203,6 +203,6 @@ class DefaultModels:
         found = self.read(model_type)
         if found != model:
             raise lost or ModelopsError(
-                f"{self.dify.where()}: make '{model.name}' the default {model_type} model: Dify took it and still has "
-                f"'{found}'. Is another run or a person changing it at the same time?"
+                f"{self.dify.where()}: make '{model.name}' the default {model_type} model: Dify accepted it and still has "
+                f"'{found}'. Check whether another run or a person changes it at the same time."
             )

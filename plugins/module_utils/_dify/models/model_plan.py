@@ -42,7 +42,7 @@ class ModelOperation:
 
 @dataclass(frozen=True)
 class Policy:
-    """How an existing model is compared.
+    """Rules of the comparison of an existing model.
 
     :param update_secret: "on_create", "always" or "when_changed"; the last compares what the mask leaves visible.
     :param clean: remove the credentials of a model that are not its active one.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which models of a Dify are the collection's, by what Dify shows of them. Pure. Private to the collection."""
+"""The owner of a Dify's models, derived from Dify's answers. Pure. Private to the collection."""
 
 from __future__ import annotations
 

@@ -155,8 +155,8 @@ class ProviderModels:
             raise lost
         names = ", ".join(item.name for item in changed) or operation.kind
         raise ModelopsError(
-            f"Dify {self.dify.url}, workspace '{self.dify.workspace.name}': {wanted.title}: Dify took the change and "
-            f"still shows something else ({names}). Is another run or a person changing it at the same time?"
+            f"Dify {self.dify.url}, workspace '{self.dify.workspace.name}': {wanted.title}: Dify accepted the change and "
+            f"still shows something else ({names}). Check whether another run or a person changes it at the same time."
         )
 
     def _do(self, operation: ModelOperation) -> None:

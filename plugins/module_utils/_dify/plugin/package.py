@@ -36,7 +36,7 @@ class PluginPackage:
 
 
 def package_of(path: str) -> PluginPackage:
-    """Reads what a package file is from its manifest, without sending it anywhere."""
+    """Reads a package file's manifest locally."""
     try:
         with open(path, "rb") as file:
             whole = hashlib.sha256(file.read()).hexdigest()
@@ -48,8 +48,8 @@ def package_of(path: str) -> PluginPackage:
         raise ModelopsError(f"package: {path} cannot be read ({exc.strerror or exc})") from exc
     except (zipfile.BadZipFile, KeyError) as exc:
         raise ModelopsError(
-            f"package: {path} is no Dify plugin package ({str(exc).strip(chr(34))}). A .difypkg file is a ZIP archive "
-            "with a manifest.yaml. Was the download complete?"
+            f"package: {path} is not a Dify plugin package ({str(exc).strip(chr(34))}). A .difypkg file is a ZIP archive "
+            "with a manifest.yaml. Check that the download is complete."
         ) from exc
     found = {key: _manifest_value(manifest, key) for key in ("author", "name", "version")}
     if not found["name"] or not found["version"]:

@@ -144,14 +144,14 @@ def _target(
         return None
     if latest is None:
         raise NotPossible(
-            f"Dify does not know which version of {wanted.plugin} is the latest: it does not reach its marketplace, or "
+            f"Dify does not know which version of {wanted.plugin} is the latest: it cannot reach its marketplace, or "
             "the marketplace has no such plugin. Give the file as package, or the identifier"
         )
     if wanted.version and wanted.version != latest.version:
         raise NotPossible(
-            f"Dify can tell how to install {wanted.plugin} {latest.version}, the latest version, and not "
-            f"{wanted.version}: give that one's identifier ({wanted.plugin}:{wanted.version}@<digest>, as the "
-            "marketplace tells it), or its file as package"
+            f"Dify can only install {wanted.plugin} {latest.version}, the latest version, and not "
+            f"{wanted.version}: give the identifier ({wanted.plugin}:{wanted.version}@<digest>, as the "
+            "marketplace shows it), or its file as package"
         )
     if installed and wanted.state == "latest" and _numbers(installed.version) > _numbers(latest.version):
         return None  # from a file, or from another marketplace
@@ -159,7 +159,7 @@ def _target(
 
 
 def _numbers(version: str) -> list[int]:
-    """For the order of versions; what stands behind the numbers does not count."""
+    """The numbers of a version, for comparison; any suffix is ignored."""
     return [int(part) for part in re.findall(r"\d+", re.split(r"[-+]", version)[0])]
 
 
@@ -185,7 +185,7 @@ def plan(wanted: DeclaredPlugin, operation: PluginOperation | None, header: str 
 
 
 def allow(target: InstallTarget, features: t.Mapping[str, t.Any]) -> None:
-    """Refuses what this Dify will not install, by what it says of itself without a login (system-features).
+    """Refuses plugins that this Dify would not install, from its public settings (system-features).
 
     :raises NotPossible: it will not.
     """
@@ -195,13 +195,13 @@ def allow(target: InstallTarget, features: t.Mapping[str, t.Any]) -> None:
     if permission.get("plugin_installation_scope") == "none":
         found.append("this Dify allows nobody to install plugins (plugin_installation_scope is none)")
     if package and permission.get("restrict_to_marketplace_only"):
-        found.append("this Dify takes plugins from the marketplace only, not as files. Leave package out")
+        found.append("this Dify takes plugins from the marketplace only, not as files. Remove package")
     if not package and features.get("enable_marketplace") is False:
         found.append("this Dify has no marketplace (MARKETPLACE_ENABLED is false). Give the file as package")
     limit = int(features.get("max_plugin_package_size") or PACKAGE_LIMIT)
     if package and package.size > limit:
         found.append(
-            f"{package.path} has {package.size} bytes and this Dify takes at most {limit}. Raise PLUGIN_MAX_PACKAGE_SIZE "
+            f"{package.path} has {package.size} bytes, and this Dify allows at most {limit}. Raise PLUGIN_MAX_PACKAGE_SIZE "
             "of its container api, MAX_PLUGIN_PACKAGE_SIZE of plugin_daemon and the limit of the proxy before it"
         )
     if found:

@@ -197,8 +197,8 @@ class WorkspacePlugin:
                 if done:
                     now = f"{installed.version}" if installed else "none"
                     raise ModelopsError(
-                        f"{self.dify.where()}: {what}: Dify says that it is done, and the workspace has {now}. Is "
-                        "another run or a person changing it at the same time? Run this again."
+                        f"{self.dify.where()}: {what}: Dify reports success, but the workspace has {now}. Check whether "
+                        "another run or a person changes it at the same time, and run this again."
                     )
             if time.monotonic() >= deadline:
                 raise NotDone(
@@ -240,7 +240,7 @@ class WorkspacePlugin:
             lost = exc
         if self.installed() is not None:
             raise lost or ModelopsError(
-                f"{self.dify.where()}: remove {self.plugin}: Dify took the removal and still lists the plugin. "
+                f"{self.dify.where()}: remove {self.plugin}: Dify accepted the removal and still lists the plugin. "
                 "Run this again."
             )
 
@@ -251,6 +251,6 @@ class WorkspacePlugin:
             if exc.found.status != 403:
                 raise
             raise ModelopsError(
-                f"{self.dify.where()}: {what}: the account may not. Who may install plugins is set in the workspace "
+                f"{self.dify.where()}: {what}: the account is not allowed to. The workspace sets who may install plugins "
                 "(Plugins > settings > permissions): everyone, admins or nobody."
             ) from exc

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Asks Xinference what it serves, from this machine and from a Dify's network: the questions of ``proof``. Private to the collection."""
+"""Asks Xinference for its served models, from here and from a Dify's network: the questions of ``proof``. Private to the collection."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ except urllib.error.HTTPError as exc:
     told = {"error": "it answers %%d to GET /v1/models" %% exc.code}
 except ValueError:
     # Python's error repeats a header that cannot be sent.
-    told = {"error": "the key or the login in server_url has a character that cannot be sent, or the answer is no list of models"}
+    told = {"error": "the key or the login in server_url has a character that cannot be sent, or the answer is not a list of models"}
 except Exception as exc:
     told = {"error": "%%s: %%s" %% (type(exc).__name__, exc)}
 print(json.dumps(told))
@@ -63,7 +63,7 @@ def from_this_machine(module: AnsibleModule, question: Question, key: str) -> Pr
         running = client.models()
     except ModelopsError as exc:
         return {"_question": question, "msg": str(exc)}
-    missing = f"does not run; running are: {', '.join(sorted(running)) or 'none'}"
+    missing = f"does not run; running models: {', '.join(sorted(running)) or 'none'}"
     rows = [
         {"uid": uid, "ok": uid in running, "detail": "is listed" if uid in running else missing}
         for uid in question["uids"]

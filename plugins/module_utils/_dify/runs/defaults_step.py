@@ -80,7 +80,7 @@ class DefaultsStep(WorkspaceStep):
             result["changed"] = any(change.data not in errors for change in plan)
         if unread:
             result["not_compared"] = (
-                f"{dify.where()}: the defaults of {', '.join(unread)} were not compared: where none is set, reading one makes "
+                f"{dify.where()}: the defaults of {', '.join(unread)} were not compared: if none is set, reading one makes "
                 "Dify choose and store one, which check mode does not do."
             )
             self.warn(result["not_compared"])

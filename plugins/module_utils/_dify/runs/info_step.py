@@ -56,7 +56,7 @@ class InfoStep(WorkspaceStep):
                 not_read.append(dify.not_compared("its models"))
             if self.p["defaults"] and self.check:
                 not_read.append(
-                    f"{dify.where()}: the defaults were not read: where none is set, reading one makes Dify choose and store one."
+                    f"{dify.where()}: the defaults were not read: if none is set, reading one makes Dify choose and store one."
                 )
             elif self.p["defaults"]:
                 defaults = dify_defaults.DefaultModels(dify)

@@ -85,7 +85,7 @@ class ModelsStep(WorkspaceStep):
         _secrets.hide(*{secret for model in self.wanted for secret in model.secrets})
         problems = declared_models.problems(self.wanted, allow_loopback=p["allow_loopback"])
         if p["prune"] and not p["prune_prefix"].strip():
-            problems.append("prune_prefix is empty: with prune it tells which credentials are this site's")
+            problems.append("prune_prefix is empty, but prune needs it to find the credentials of this site")
         if problems:
             raise ModelopsError("Nothing was sent to Dify: " + "; ".join(problems))
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Puts a new key in the place of an old one in a Dify workspace, and tells who still has the old one. Private to the collection.
+"""Replaces an old key in a Dify workspace, and reports the models that still have it. Private to the collection.
 
 A credential is found by what Dify shows of its key, whoever registered the model: all else of it stays.
 """
@@ -74,7 +74,7 @@ def problems(changes: t.Sequence[KeyChange], *, check: bool) -> list[str]:
             if len(prefix) < SHOWN
         ]
         if change.new is not None and any(change.new.startswith(prefix[:SHOWN]) for prefix in change.old):
-            found.append(f"keys: {change.cluster}: the new key begins as the old one, so that Dify shows no difference")
+            found.append(f"keys: {change.cluster}: the new key begins like the old one, so Dify shows no difference")
     return found
 
 
@@ -95,7 +95,7 @@ def fields(stored: t.Mapping[str, t.Any], key: str) -> dict[str, t.Any]:
 
 
 def holders(results: t.Iterable[t.Mapping[str, t.Any]], cluster: str) -> list[str]:
-    """Who may still have the old key of a cluster, as sentences; empty where it can go.
+    """The models that may still have the old key of a cluster, as sentences; empty if it can be revoked.
 
     :param results: of dify_key for each workspace, with ``_call`` as the role has it.
     """
@@ -106,7 +106,7 @@ def holders(results: t.Iterable[t.Mapping[str, t.Any]], cluster: str) -> list[st
         if result.get("skipped"):
             continue
         if "models" not in result:
-            found.append(f"{where}: {result.get('msg') or 'nothing is known of it'}")
+            found.append(f"{where}: {result.get('msg') or 'nothing is known about it'}")
         found += [
             f"{where}: {row['error']}"
             for row in result.get("models") or ()
@@ -189,7 +189,7 @@ class KeyRotation:
         now = self.models.credential(model, credential.credential_id)
         if change_of(now, [change]) is None and same("api_key", key, now.get("api_key")):
             return ""
-        return f"{self.dify.where()}: {model.title}: Dify took the new key and still shows another one"
+        return f"{self.dify.where()}: {model.title}: Dify accepted the new key and still shows another one"
 
 
 def _of_every_model(exc: ModelopsError) -> bool:

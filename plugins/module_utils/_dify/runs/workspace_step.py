@@ -37,7 +37,7 @@ class WorkspaceStep:
         self._prepare()
 
     def _prepare(self) -> None:
-        """Refuses what is wrong by itself."""
+        """Validates the options."""
 
     def run(self, dify: DifySession, within: t.ContextManager[bool]) -> Result:
         """Does the step.

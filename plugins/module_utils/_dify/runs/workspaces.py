@@ -221,7 +221,7 @@ class WorkspacesRun:
         done["read"] = do(InfoStep, {"credentials": True})
 
     def _replace_keys(self, target: Mapping, call: Mapping, do: Do, done: dict[str, Result]) -> None:
-        """Without the plugin nothing uses a key."""
+        """Replaces the keys of the plugin's models; without the plugin no model has a key."""
         keys = [
             {"cluster": source["cluster"], "old": source["old"], "new": source["api_key"]} for source in self.sources
         ]

@@ -102,7 +102,7 @@ def verdicts(
     return rows
 
 
-#: What was found wrong with a UID; "" where it is served.
+#: The problem found with a UID; "" if it is served.
 Finding = t.Callable[[str], str]
 
 
@@ -113,7 +113,7 @@ def _place(question: t.Mapping[str, t.Any]) -> tuple[str, str]:
 def _verdict(here: str, there: str | None, asked_on: str) -> dict[str, t.Any]:
     if there is None:
         hint = (
-            ". Nothing was registered, as Dify's own try proves no address. Correct server_url; where only Dify reaches it, "
+            ". Nothing was registered, because Dify's own check proves no address. Correct server_url; if only Dify reaches it, "
             "give prove_from (or prove: false, to trust Dify)"
         )
         return {"ok": not here, "why": f"asked on {asked_on}: {here}{hint}" if here else ""}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From what clusters serve to the registrations of a Dify. Pure. Private to the collection."""
+"""The registrations of a Dify, derived from the served models of clusters. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -62,7 +62,9 @@ def dify_type(model: t.Mapping[str, t.Any]) -> str | None:
     given = override(model, "type")
     if given is not None:
         if given not in DIALOG_TYPES:
-            raise ModelopsError(f"model '{model['uid']}': dify.type is one of {', '.join(DIALOG_TYPES)}; not '{given}'")
+            raise ModelopsError(
+                f"model '{model['uid']}': dify.type must be one of {', '.join(DIALOG_TYPES)}, not '{given}'"
+            )
         return str(given)
     if model["type"] in _BY_TYPE:
         return _BY_TYPE[model["type"]]
@@ -74,7 +76,7 @@ def dify_type(model: t.Mapping[str, t.Any]) -> str | None:
 def why_not(model: t.Mapping[str, t.Any]) -> str:
     """Why a model without a type in Dify is left out."""
     if model["type"] == "audio":
-        return "an audio model that neither transcribes nor speaks has no type in Dify"
+        return "Dify has no type for an audio model that neither transcribes nor speaks"
     return f"Dify has no type for {model['type']} models"
 
 
@@ -164,7 +166,7 @@ def registrations(
 
 
 class _Skip(t.NamedTuple):
-    """Why a model is not registered: ``skipped`` where nobody can, ``failed`` where something is broken."""
+    """The reason that a model is not registered: ``skipped`` if it is impossible, ``failed`` if something is broken."""
 
     state: str
     why: str
@@ -186,7 +188,7 @@ def _skip(choice: Choice, unproven: t.Mapping[tuple[str, str], str], not_ready: 
     away = f"Xinference ({source['cluster']}) does not serve it now"
     if choice.kind is None:
         if model["type"] == "audio" and not served(model):
-            return _Skip("skipped", f"{away}, and tells only then whether it transcribes or speaks")
+            return _Skip("skipped", f"{away}, and its task (transcription or speech) is unknown until then")
         return _Skip("skipped", why_not(model))
     problem = unproven.get((source["cluster"], model["uid"]))
     if problem:
@@ -259,14 +261,16 @@ def override(model: t.Mapping[str, t.Any], name: str) -> t.Any:
     overrides = model.get("dify") or {}
     unknown = sorted(set(overrides) - set(OVERRIDES))
     if unknown:
-        raise ModelopsError(f"model '{model['uid']}': dify has no '{unknown[0]}'; it may give {', '.join(OVERRIDES)}")
+        raise ModelopsError(
+            f"model '{model['uid']}': dify has no key '{unknown[0]}'; its keys are {', '.join(OVERRIDES)}"
+        )
     return overrides.get(name)
 
 
 def present(model: t.Mapping[str, t.Any]) -> bool:
     declared = model.get("declared", "present")
     if declared not in ("present", "absent"):
-        raise ModelopsError(f"model '{model['uid']}': declared is present or absent; not '{declared}'")
+        raise ModelopsError(f"model '{model['uid']}': declared must be present or absent, not '{declared}'")
     return declared == "present"
 
 
@@ -274,7 +278,7 @@ def _state(model: t.Mapping[str, t.Any]) -> str:
     """The declared state of the model in Dify."""
     state = override(model, "state") or "present"
     if state not in STATES:
-        raise ModelopsError(f"model '{model['uid']}': dify.state is one of {', '.join(STATES)}; not '{state}'")
+        raise ModelopsError(f"model '{model['uid']}': dify.state must be one of {', '.join(STATES)}, not '{state}'")
     return str(state)
 
 

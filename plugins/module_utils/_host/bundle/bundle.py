@@ -49,7 +49,7 @@ def load(directory: str) -> dict[str, t.Any]:
     path = os.path.join(directory, MANIFEST)
     text = read_file(path)
     if text is None:
-        raise ModelopsError(f"{directory} is no bundle: it has no {MANIFEST}. Make one with the playbook bundle.")
+        raise ModelopsError(f"{directory} is not a bundle: it has no {MANIFEST}. Create one with the playbook bundle.")
     try:
         found = json.loads(text)
         version = found["format"]
@@ -57,11 +57,11 @@ def load(directory: str) -> dict[str, t.Any]:
         raise ModelopsError(f"{path} is altered: it cannot be read ({exc}). Copy the bundle again.") from exc
     if version != FORMAT:
         raise ModelopsError(
-            f"{path} has format {version}, and this collection reads {FORMAT}. Use the collection that lies in the bundle."
+            f"{path} has format {version}, and this collection reads {FORMAT}. Use the collection in the bundle."
         )
     outside = [name for name in found["files"] if not _inside(name)]
     if outside:
-        raise ModelopsError(f"{path} is altered: it names {outside[0]}, which would lie outside the bundle")
+        raise ModelopsError(f"{path} is altered: it names {outside[0]}, which is outside the bundle")
     return found
 
 
@@ -94,7 +94,7 @@ def choose(
 
 
 def _difference(environments: t.Sequence[t.Mapping[str, t.Any]], declared: t.Mapping[str, t.Any]) -> str:
-    """By what the nearest declaration in the bundle differs."""
+    """The differences to the nearest declaration in the bundle."""
     found = [
         [
             f"{key} {_short(entry['declared'].get(key))} in the bundle, {_short(declared[key])} declared"
@@ -103,7 +103,7 @@ def _difference(environments: t.Sequence[t.Mapping[str, t.Any]], declared: t.Map
         ]
         for entry in environments
     ]
-    nearest = min(found, key=len, default=["it has none at all"])
+    nearest = min(found, key=len, default=["it has none"])
     return "; ".join(nearest)
 
 
@@ -152,7 +152,7 @@ def needed(
 
 
 def wrong(directory: str, files: t.Mapping[str, t.Mapping[str, t.Any]]) -> dict[str, str]:
-    """What is not as the manifest says, by path: "missing" or "altered"."""
+    """Files that differ from the manifest, by path: "missing" or "altered"."""
     found = {}
     for path, about in files.items():
         place = os.path.join(directory, path)
@@ -171,13 +171,13 @@ def refuse(directory: str, found: t.Mapping[str, str]) -> None:
     if found:
         lines = "\n".join(f"  {path} is {what}" for path, what in sorted(found.items()))
         raise ModelopsError(
-            f"the bundle {directory} is not as it was made, and nothing of it was used:\n{lines}\n"
-            "Copy these files again from where the bundle was made; the playbook bundle mends it there."
+            f"the bundle {directory} is altered, and nothing of it was used:\n{lines}\n"
+            "Copy these files again from the machine that built the bundle; the playbook bundle repairs it there."
         )
 
 
 def plugin_file(directory: str, declared: str) -> str:
-    """Where a plugin file of Dify is taken from: the bundle, where it has one of this name, else as it is declared.
+    """The path of a Dify plugin file: in the bundle if it has one of this name, else as declared.
 
     :raises ModelopsError: that of the bundle is not as it was made.
     """
@@ -190,7 +190,7 @@ def plugin_file(directory: str, declared: str) -> str:
 
 
 def about(directory: str, path: str) -> dict[str, t.Any]:
-    """What the manifest says of a file."""
+    """The manifest's entry of a file."""
     place = os.path.join(directory, path)
     return {"sha256": digest(place), "bytes": os.path.getsize(place)}
 
@@ -212,7 +212,7 @@ def prune(directory: str, kept: t.Container[str]) -> None:
 
 
 class Taker:
-    """Brings files to a host that come one after the other, in pieces of any size.
+    """Writes consecutive files to a host from pieces of any size.
 
     What has come of a file lies beside its place, under a name with its SHA-256, so another run goes on with it.
 
@@ -235,7 +235,7 @@ class Taker:
         disk = probe.disk(self.directory)
         if needed > disk["free_bytes"]:
             raise ModelopsError(
-                f"the files of the bundle need {readable(needed)} on {disk['path']}, and {readable(disk['free_bytes'])} are "
+                f"the files of the bundle need {readable(needed)} on {disk['path']}, but {readable(disk['free_bytes'])} are "
                 "free. Make room, or set xinference_dir to a larger disk."
             )
         self.left = list(self.lacking)

@@ -71,7 +71,7 @@ class IndexFile:
 
 @dataclass(frozen=True)
 class Distribution:
-    """What uv chose: a wheel, or where there is none for the platform its source."""
+    """A distribution chosen by uv: a wheel, or the source if no wheel fits the platform."""
 
     name: str
     version: str
@@ -92,8 +92,8 @@ def distributions(lock: t.Mapping[str, t.Any]) -> list[Distribution]:
             wheels = [IndexFile.of(archive)]
         if "version" not in package or not (wheels or sdist):
             raise ModelopsError(
-                f"{package['name']} comes from no package index, so a bundle cannot carry it. Name the URL of a wheel of it "
-                "(name @ URL), or put one where xinference_index.find_links points."
+                f"{package['name']} does not come from a package index, so a bundle cannot contain it. Name the URL of its wheel "
+                "(name @ URL), or put the wheel into xinference_index.find_links."
             )
         found.append(
             Distribution(
@@ -188,7 +188,7 @@ class Wheelhouse:
         rows = json.loads(self.tools.call(self.settings, words, f"asking uv for Python {declared['python']}"))
         if not rows:
             raise ModelopsError(
-                f"uv fetches no Python {declared['python']} for {platform}. Name another as xinference_bundle_python."
+                f"uv has no Python {declared['python']} for {platform}. Set xinference_bundle_python to another version."
             )
         url = rows[0]["url"]
         release_, name = unquote(urlsplit(url).path).split("/")[-2:]
@@ -289,8 +289,8 @@ class Wheelhouse:
         name = wheels[0]
         if not name.endswith("-none-any.whl"):
             raise ModelopsError(
-                f"{one.name} {one.version} has no wheel for the platform, and what is built here ({name}) is for this machine "
-                "alone. Put a wheel of it where xinference_index.find_links points, or leave out what needs it "
+                f"{one.name} {one.version} has no wheel for the platform, and the wheel built here ({name}) is for this machine "
+                "alone. Put its wheel into xinference_index.find_links, or remove what needs it "
                 "(xinference_extras, xinference_packages)."
             )
         path = f"wheels/{name}"

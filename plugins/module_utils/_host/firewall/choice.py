@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which firewall decides on a host: the one place that chooses."""
+"""The choice of the firewall on a host."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def choose(kind: str, name: str) -> Firewall:
     if manager is None:
         raise ModelopsError(
             "This host has no firewall that this module knows (firewalld or ufw active, or nft installed). Install the "
-            "package nftables, or protect the ports of Xinference outside of the host."
+            "package nftables, or protect Xinference's ports outside the host."
         )
     if not manager.usable():
-        raise ModelopsError(f"{manager.kind} was asked for, but {manager.advice}; or choose manager: auto.")
+        raise ModelopsError(f"{manager.kind} was requested, but {manager.advice}; or choose manager: auto.")
     return manager(name)
 
 

@@ -66,7 +66,7 @@ def compare(options: t.Mapping[str, t.Any]) -> Difference:
     name = options["name"]
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}", name):
         raise ModelopsError(
-            f"name: {name!r} must be up to 48 letters, digits, '.', '_' or '-', a letter or digit first."
+            f"name: {name!r} must be up to 48 letters, digits, '.', '_' or '-', and begin with a letter or a digit."
         )
     present = options["state"] == "present"
     ports = port_range.PortRange(name, _asked_range(options["port_range"]) if present else None)
@@ -92,9 +92,7 @@ def _asked_range(ports: list[int] | None) -> Range | None:
         raise ModelopsError(f"port_range: {ports} must be two ports, the lowest and the highest, like [40000, 49999].")
     low, high = checked_range("port_range", *ports)
     if low < 1024:
-        raise ModelopsError(
-            f"port_range: {low} is among the ports below 1024, which belong to services. Start at 1024 or above."
-        )
+        raise ModelopsError(f"port_range: {low} is below 1024, the range of system services. Start at 1024 or above.")
     return low, high
 
 
@@ -107,19 +105,19 @@ def _rules(options: t.Mapping[str, t.Any], ephemeral: Range) -> Rules:
     ssh = exposure.ssh_port()
     if covers(rules.drops, ssh):
         raise ModelopsError(
-            f"SSH came by port {ssh}, which is among the ports of the cluster: these rules would lock out everybody else. "
-            f"Name it in except_ports, or give other ports."
+            f"SSH uses port {ssh}, one of the cluster's ports: these rules would lock out everybody else. "
+            f"Add it to except_ports, or give other ports."
         )
     return rules
 
 
 def _of_others(rules: Rules) -> list[str]:
-    """Before the first time: what listens on these ports now is likely not Xinference's."""
+    """Warnings before the first run: other programs probably listen on these ports."""
     found = exposure.listeners(rules.drops)
     if not found:
         return []
     rows = ", ".join(f"{port} ({by})" for port, by in found.items())
     return [
-        f"Only the cluster's hosts reach these ports from now on: {rows}. Where that is not Xinference, name them in "
+        f"From now on only the cluster's hosts reach these ports: {rows}. If another service uses one, add it to "
         "except_ports."
     ]

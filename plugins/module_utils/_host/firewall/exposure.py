@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What rules would cut off: the SSH connection that this came by, and others who listen on the same ports."""
+"""Connections that rules would cut off: the SSH connection that this came by, and others who listen on the same ports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def ssh_port() -> int:
 
 
 def listeners(ranges: t.Sequence[Range]) -> dict[int, str]:
-    """Who listens on these ports for more than the host itself, by port."""
+    """Programs that listen on these ports beyond loopback, by port."""
     ports = set()
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         for line in (read_file(table) or "").splitlines()[1:]:

@@ -32,7 +32,7 @@ class Firewalld(Firewall):
     """
 
     kind = "firewalld"
-    advice = "it does not run. Start it: systemctl enable --now firewalld"
+    advice = "it is not running. Start it: systemctl enable --now firewalld"
     directory = "/etc/firewalld"
 
     def __init__(self, name: str):
@@ -64,15 +64,15 @@ class Firewalld(Firewall):
         command = find_program("firewall-cmd") or "firewall-cmd"
         if rules and ask([command, "--get-policies"]) is None:
             raise ModelopsError(
-                "firewalld cannot be asked for its policies: it is older than 0.9, or this is not root (become: true)."
+                "firewalld's policies cannot be read: it is older than 0.9, or this is not root (become: true)."
             )
         if plan or (rules and self._stale(command, files)):
             different = self._runtime_only(command)
             if different:
                 raise ModelopsError(
                     "firewalld runs with rules that are not permanent, and the reload that a policy needs would lose them "
-                    f"(firewall-cmd {different} differs from its --permanent). Keep them: firewall-cmd "
-                    "--runtime-to-permanent; or drop them: firewall-cmd --reload. Then run again."
+                    f"(firewall-cmd {different} differs from its --permanent). Keep them (firewall-cmd "
+                    "--runtime-to-permanent) or drop them (firewall-cmd --reload), then run this again."
                 )
             self._run(plan, [command, "--check-config"])
             self._run(plan, [command, "--reload"])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What each firewall offers, and how its planned changes are done."""
+"""The interface of all firewalls, and the application of planned changes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Steps:
         self._replaced: list[tuple[str, str | None]] = []
 
     def apply(self, plan: Plan) -> None:
-        """Does what the plan says; where that fails, files are put back."""
+        """Applies the plan; after a failure it restores the files."""
         try:
             for change in plan:
                 change.data()
@@ -49,7 +49,7 @@ class Steps:
             raise
 
     def _undone(self) -> None:
-        """After files were put back."""
+        """Reloads the firewall after files were restored."""
 
     def _file(self, plan: Plan, path: str, text: str | None) -> None:
         """Plans that a file has this text; None removes it."""
@@ -71,32 +71,32 @@ class Steps:
 
 
 class Firewall(Steps):
-    """What each firewall offers.
+    """The interface of all firewalls.
 
     :param name: of the cluster; everything of ours is known by it.
     """
 
     kind = ""
-    #: What to do where it was asked for and cannot be used.
+    #: Advice if it was requested but cannot be used.
     advice = ""
 
     def __init__(self, name: str):
         super().__init__(name)
         self.tag = f"modelops-{name}"
-        #: What works now and needs a person to stay so.
+        #: Settings that work now but need a person to make them permanent.
         self.warnings: list[str] = []
 
     @staticmethod
     def usable() -> bool:
-        """It is the one that decides on this host. Needs no root."""
+        """Whether this firewall is active on the host. Needs no root."""
         raise NotImplementedError
 
     def known(self) -> bool:
-        """It has rules of ours, or may have."""
+        """Whether it has rules of this collection, or may have."""
         raise NotImplementedError
 
     def plan(self, rules: Rules | None) -> Plan:
-        """What differs; None stands for no rules of ours.
+        """The differences; None means no rules of this collection.
 
         :raises ModelopsError: it cannot work beside what is there.
         """
@@ -120,7 +120,7 @@ def find_program(name: str) -> str | None:
 
 
 def ask(argv: t.Sequence[str]) -> str | None:
-    """What a command printed; None where it failed."""
+    """A command's output; None after a failure."""
     try:
         return run(argv, shlex.join(argv), timeout=60)
     except CommandFailed:

@@ -85,9 +85,9 @@ class Nftables(Firewall):
         if closed:
             lines = "\n".join(f"  {line}" for line in accept_lines(rules, self.tag))
             raise ModelopsError(
-                f"nftables: {', '.join(closed)} drops what it does not accept, and no other table can undo that. Add "
-                f"there, and in the file that it comes from, before what drops:\n{lines}\n"
-                f"Rules with the comment {self.tag} in it tell that this was done."
+                f"nftables: {', '.join(closed)} drops all that it does not accept, and no other table can undo that. Add "
+                f"these rules there and in its source file, before the rule that drops:\n{lines}\n"
+                f"The comment {self.tag} marks them as done."
             )
         text = file_text(self.table, self.tag, rules)
         if read_file(self.path) != text:

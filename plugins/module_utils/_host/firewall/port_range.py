@@ -26,7 +26,7 @@ def file_text(before: Range, wanted: Range) -> str:
 
 
 def before_of(text: str | None) -> Range | None:
-    """What a file of ours remembers. Pure."""
+    """The previous range recorded in this collection's file. Pure."""
     match = re.search(r"^# Before: (\d+) (\d+)$", text or "", re.MULTILINE)
     return (int(match[1]), int(match[2])) if match else None
 
@@ -48,7 +48,7 @@ class PortRange(Steps):
 
     @property
     def after(self) -> Range:
-        """What is in force after the plan was applied."""
+        """The range in force after the plan was applied."""
         return self.asked or self._before
 
     def plan(self) -> Plan:

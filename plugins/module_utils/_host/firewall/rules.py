@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who may reach which ports: rules that every firewall of a host can have. Pure."""
+"""Rules that every kind of firewall can express: sources and ports. Pure."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def desired(
     hosts, clients = sources("peers", peers), sources("api_networks", api_networks)
     if ANYBODY in hosts:
         raise ModelopsError(
-            f"peers: {ANYBODY} would let everybody reach ports that ask for no password. Give the cluster's hosts."
+            f"peers: {ANYBODY} would let everybody reach ports that require no password. Give the cluster's hosts."
         )
     rows = [Accept(hosts, among)] if hosts and among else []
     if api and ANYBODY in clients:
@@ -86,7 +86,7 @@ def sources(option: str, texts: t.Iterable[str]) -> tuple[str, ...]:
             network = ipaddress.ip_network(text)
         except ValueError as exc:
             raise ModelopsError(
-                f"{option}: {text} is no IPv4 address or network ({exc}). Write it like 10.1.0.7 or 10.1.0.0/16."
+                f"{option}: {text} is not an IPv4 address or network ({exc}). Write it like 10.1.0.7 or 10.1.0.0/16."
             ) from None
         if not isinstance(network, ipaddress.IPv4Network):
             raise ModelopsError(f"{option}: {text} is IPv6, and {IPV6_REASON}. Give IPv4 addresses.")
@@ -105,15 +105,13 @@ def parse_ports(texts: t.Iterable[str], ephemeral: Range) -> list[Range]:
         elif match:
             found.append(checked_range("cluster_ports", int(match[1]), int(match[2] or match[1])))
         else:
-            raise ModelopsError(f"cluster_ports: {text} is none of a port, a range like 30000-30100, or {EPHEMERAL}.")
+            raise ModelopsError(f"cluster_ports: {text} must be a port, a range like 30000-30100, or {EPHEMERAL}.")
     return found
 
 
 def checked_range(option: str, low: int, high: int) -> Range:
     if not 0 < low <= high < 65536:
-        raise ModelopsError(
-            f"{option}: {low} to {high} is no range of ports: they are 1 to 65535, the lower one first."
-        )
+        raise ModelopsError(f"{option}: {low} to {high} is not a range of ports from 1 to 65535, the lower one first.")
     return low, high
 
 

@@ -55,14 +55,14 @@ class Ufw(Firewall):
         for row in before:
             if row.comment != self.tag and row.key in {item.key for item in wanted}:
                 raise ModelopsError(
-                    f"ufw has the rule `{row.text}` already, and it is not known whose it is. Delete it, and this module makes it "
-                    f"anew: {shlex.join(['ufw', *row.delete])}"
+                    f"ufw has the rule `{row.text}` already, and its owner is unknown. Delete it, and this module adds it "
+                    f"again: {shlex.join(['ufw', *row.delete])}"
                 )
         for position, row in missing_rows(before, wanted, self.tag):
             where = ["prepend"] if position == 1 else ["insert", str(position)] if position else []
             self._run(plan, [ufw, *where, *row.add], sign="add")
         kept = {row.key for row in wanted}
-        # What drops stands last, and goes first.
+        # Drop rules are last, and are removed first.
         for row in reversed(before):
             if row.comment == self.tag and row.key not in kept:
                 self._run(plan, [ufw, *row.delete], sign="remove")
@@ -154,7 +154,7 @@ def _ports(ranges: t.Sequence[Range]) -> list[str]:
 
 
 def missing_rows(before: t.Sequence[Row], wanted: t.Sequence[Row], tag: str) -> list[tuple[int, Row]]:
-    """What to add, in order, and at which position; 0 is at the end. Pure.
+    """The rules to add, in order, with their positions; 0 is the end. Pure.
 
     What lets in goes to the top, what drops below the last of ours that lets in.
     """

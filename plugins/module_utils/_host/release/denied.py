@@ -115,7 +115,7 @@ def refuse(packages: t.Iterable[tuple[str, str]], added: t.Iterable[t.Any], what
     """
     found = hits(packages, added)
     if found:
-        raise ModelopsError(f"{what} has {told(found)}. It is not installed. Take another version.")
+        raise ModelopsError(f"{what} has {told(found)}. It was not installed. Choose another version.")
 
 
 def _is(row: Denied, name: str, version: str) -> bool:
@@ -123,5 +123,5 @@ def _is(row: Denied, name: str, version: str) -> bool:
 
 
 def _plain(version: str) -> str:
-    """Without what makes no other release: a local version, zeros at the end."""
+    """The version without parts that name no other release: a local version and trailing zeros."""
     return re.sub(r"(\.0)+$", "", version.lower().lstrip("v").partition("+")[0])

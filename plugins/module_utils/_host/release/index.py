@@ -46,7 +46,7 @@ def normal(package: str) -> str:
 
 @dataclass
 class IndexSettings:
-    """Where packages come from.
+    """The sources of packages.
 
     :ivar index_url: the index instead of PyPI.
     :ivar extra_index_urls: further indexes.
@@ -74,7 +74,7 @@ class IndexSettings:
 
     @classmethod
     def of_host(cls, given: t.Mapping[str, t.Any], pip: t.Sequence[str]) -> IndexSettings:
-        """What was given, and for the rest pip's own configuration.
+        """The given options, completed from pip's own configuration.
 
         :param pip: the command that runs pip on this host.
         """

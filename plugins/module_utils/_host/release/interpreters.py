@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which Python an environment is made with: one of the host's, or one that uv fetches. Private to the collection.
+"""The Python of an environment: one of the host's, or one that uv downloads. Private to the collection.
 
 The packages decide. PyTorch has wheels for a few releases of Python, and a mirror often for one of them.
 """
@@ -125,7 +125,7 @@ def choose(
             return InterpreterChoice(one.path)
     if not path and source != "host":
         versions = sorted({one.version for one in own}, key=_numbers)
-        lacks = f"there is no build of torch for this host's Python {' and '.join(versions)}"
+        lacks = f"no build of torch exists for this host's Python {' and '.join(versions)}"
         because = "" if source == "uv" else lacks if own else f"this host has no Python {request}"
         for version, asked in fetchable(request).items():
             if served(version):
@@ -140,29 +140,27 @@ def refusal(
     served: t.Callable[[str], bool],
     why: t.Mapping[str, ModelopsError],
 ) -> str:
-    """Why there is no Python for an environment, and what to do. Pure.
+    """The refusal if no Python fits an environment. Pure.
 
     :param why: for each Python that was asked for, why there is nothing for it.
     """
     path = request.startswith("/")
     if not own and (path or source == "host"):
         return (
-            f"no Python {request} was found on this host. Install one (Debian and Ubuntu: apt-get install python3), name its path "
-            "as xinference_python, or have uv fetch one (xinference_python_source: auto)."
+            f"no Python {request} was found on this host. Install one (Debian and Ubuntu: apt-get install python3), "
+            "set xinference_python to its path, or let uv download one (xinference_python_source: auto)."
         )
     if not why:
-        return (
-            f"xinference_python {request} is neither the path of a Python nor a range or a version that uv could fetch."
-        )
+        return f"xinference_python {request} is neither the path of a Python nor a version or a range that uv can download."
     # Where torch itself is at hand least is missing.
     nearest = next((exc for exc in why.values() if isinstance(exc, Incomplete)), next(iter(why.values())))
     others = sorted((version for version in FETCHED if version not in why and served(version)), key=_numbers)
     if not others:
         return str(nearest)
-    fetch = "" if path or source != "host" else ", or have uv fetch one (xinference_python_source: auto)"
+    fetch = "" if path or source != "host" else ", or let uv download one (xinference_python_source: auto)"
     return (
-        f"{nearest} Or take Python {' or '.join(others)}, for which it is at hand: install one and name its path as "
-        f"xinference_python{fetch}."
+        f"{nearest} Or use Python {' or '.join(others)}, for which a build exists: install one and set "
+        f"xinference_python to its path{fetch}."
     )
 
 
@@ -171,7 +169,7 @@ def _numbers(version: str) -> tuple[int, ...]:
 
 
 class Packages:
-    """For which Pythons the build of torch exists, asked once each.
+    """The Pythons that have the build of torch, each queried once.
 
     :param declared: what a release is made from, as release.ingredients takes it; None asks nothing.
     :param work: directory for the files that uv reads.
@@ -206,7 +204,7 @@ def of_host(tools: Tools, settings: IndexSettings, request: str) -> list[Interpr
             return [Interpreter(request, minor(run([request, "-c", _VERSION], request).strip()))]
         except CommandFailed as exc:
             raise ModelopsError(
-                f"xinference_python is {request}, which does not run as a Python on this host ({exc.output or exc}). Name another."
+                f"xinference_python is {request}, which does not run as a Python on this host ({exc.output or exc}). Name another one."
             ) from exc
     what = f"looking for a Python {request} (xinference_python)"
     words = ["python", "list", "--only-installed", "--no-managed-python", "--output-format", "json", request]
@@ -278,18 +276,18 @@ def path_of(tools: Tools, settings: IndexSettings, choice: InterpreterChoice, di
     try:
         fetching = {**env, "UV_PYTHON_DOWNLOADS": "automatic"}
         install = ["python", "install", "--no-bin", choice.python]
-        tools.call(settings, install, "fetching a Python", env=fetching, timeout=1800)
+        tools.call(settings, install, "downloading a Python", env=fetching, timeout=1800)
     except CommandFailed as exc:
         told = exc.output.splitlines()
         because = f", because {choice.because}" if choice.because else ""
         raise ModelopsError(
-            f"the environment needs Python {choice.python}{because}, and uv cannot fetch it ({told[-1].strip() if told else exc}). "
-            f"Install Python {choice.python} and name its path as xinference_python, or say where uv finds its Pythons "
+            f"the environment needs Python {choice.python}{because}, and uv cannot download it ({told[-1].strip() if told else exc}). "
+            f"Install Python {choice.python} and set xinference_python to its path, or set uv's source of Pythons "
             "(xinference_index.python_mirror, a URL or a directory on the host)."
         ) from exc
     return tools.call(settings, words, "looking for uv's Python", env=env).strip()
 
 
 def directory_of(base: str) -> str:
-    """Where uv's Pythons of an installation are."""
+    """The directory of an installation's uv Pythons."""
     return os.path.join(base, "python")

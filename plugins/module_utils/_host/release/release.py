@@ -47,8 +47,8 @@ _NO_COMPILER = re.compile(
     r"Unknown compiler"
 )
 _INSTALL_COMPILER = (
-    "The index has that package as source only, and this host has no compiler for it. Install one (Debian and Ubuntu: apt-get install "
-    "g++ python3-dev; RHEL: dnf install gcc-c++ python3-devel), or leave out what needs it (xinference_extras, xinference_packages)."
+    "The index has only the source of that package, and this host has no compiler. Install one (Debian and Ubuntu: apt-get install "
+    "g++ python3-dev; RHEL: dnf install gcc-c++ python3-devel), or remove what needs it (xinference_extras, xinference_packages)."
 )
 
 
@@ -138,8 +138,8 @@ class Builder:
         except CommandFailed as exc:
             raise ModelopsError(
                 f"the new environment {self.target} does not work{f' for the user {user}' if user else ''} and was "
-                f"not put in place; its Python is {os.path.realpath(self.python)}. Name another as xinference_python "
-                f"where that is the reason. {exc.output}"
+                f"not activated; its Python is {os.path.realpath(self.python)}. If that is the cause, name another one as "
+                f"xinference_python. {exc.output}"
             ) from exc
 
     def _record(self, facts: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -215,7 +215,7 @@ class Builder:
                 raise
             raise ModelopsError(
                 f"no Python {self.requested_python} was found on this host ({exc.output}). "
-                "Install one (Debian and Ubuntu: apt-get install python3), or name its path as xinference_python."
+                "Install one (Debian and Ubuntu: apt-get install python3), or set xinference_python to its path."
             ) from exc
 
     def _uv(self, words: t.Sequence[str], what: str, **kwargs: t.Any) -> str:

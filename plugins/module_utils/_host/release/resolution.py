@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which packages and versions an environment gets, by what an index has. Private to the collection."""
+"""The packages and versions of an environment, resolved from an index. Private to the collection."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ NOTHING = "No solution found"
 
 
 class Incomplete(ModelopsError):
-    """A build of torch is at hand, and a package that must come beside it is not."""
+    """A build of torch exists, but a package that it requires does not."""
 
 
 class Resolver:
-    """Finds out what an environment is made of.
+    """Resolves the packages of an environment.
 
     :param target: what it is for, in uv's words: ("--python", an interpreter), and ("--python-version", "3.11",
         "--python-platform", "x86_64-manylinux_2_28") where that is another machine's.
@@ -65,7 +65,7 @@ class Resolver:
         :param left_out: names of distributions that are there already.
         :param words: further options of uv.
         """
-        denied.refuse(denied.pins(requirements), self.settings.denied, "what is asked for")
+        denied.refuse(denied.pins(requirements), self.settings.denied, "the requested packages")
         overrides = [f"{name} ; sys_platform == 'never'" for name in left_out]
         flags: list[str] = []
         pins: list[str] = []
@@ -119,15 +119,15 @@ class Resolver:
         if pins and missing:
             wheel = f"{missing[0]}-{paired.partition('+')[0] or '*'}+{build}-{self._tag()}*.whl"
             raise Incomplete(
-                f"{what} does not start without {missing[0]}, and no build {build} of it is at hand beside {pins[0]}: "
-                f"neither find_links nor the indexes hold one, and PyTorch's own index does not answer with one ({why}). Put the "
-                f"wheel {wheel} where xinference_index.find_links points, or take a release of 3.0 or later."
+                f"{what} does not start without {missing[0]}, and no build {build} of it exists beside {pins[0]}: "
+                f"neither find_links nor the indexes have one, and PyTorch's own index does not return one ({why}). Put the "
+                f"wheel {wheel} into xinference_index.find_links, or install release 3.0 or later."
             )
         version = self._python()
         raise ModelopsError(
-            f"no build {build} of torch, which is this host's,{f' for Python {version}' if version else ''} is at hand: neither "
-            f"find_links nor the indexes hold one, and PyTorch's own index does not answer with one ({why}). Put a wheel "
-            f"torch-*+{build}-{self._tag()}*.whl where xinference_index.find_links points, or take what the index gives, "
+            f"no build {build} of torch, which this host needs,{f' for Python {version}' if version else ''} exists: neither "
+            f"find_links nor the indexes have one, and PyTorch's own index does not return one ({why}). Put a wheel "
+            f"torch-*+{build}-{self._tag()}*.whl into xinference_index.find_links, or accept the build of the index, "
             "on Linux gigabytes of CUDA, with xinference_torch: default."
         )
 
@@ -153,7 +153,7 @@ class Resolver:
             return self._silent
         words = [*COMPILE, "--no-deps", *self.target, "--torch-backend", build, self._write("torch.txt", names)]
         try:
-            self.tools.call(self.settings, words, "asking PyTorch's index", timeout=120)
+            self.tools.call(self.settings, words, "querying PyTorch's index", timeout=120)
         except CommandFailed as exc:
             lines = exc.output.splitlines()
             why = lines[-1].strip() if lines else str(exc)
@@ -181,7 +181,7 @@ class Resolver:
         if self._deaf and not settings.no_index:
             return ""
         try:
-            return self.tools.call(settings, words, "asking for torch").strip()
+            return self.tools.call(settings, words, "resolving torch").strip()
         except CommandFailed as exc:
             self._deaf = self._deaf or not (settings.no_index or NOTHING in exc.output)
             return ""
@@ -191,7 +191,7 @@ class Resolver:
         heavy = [word for word in words if re.match(r"(nvidia-(cu|nccl|cudnn|nvjitlink)|cuda-|cupy)", word)]
         if heavy:
             raise ModelopsError(
-                f"this host's torch has no CUDA, but the chosen packages bring it ({', '.join(heavy[:5])}). "
+                f"this host's torch has no CUDA, but the chosen packages install it ({', '.join(heavy[:5])}). "
                 "Choose fewer xinference_extras, or accept it with xinference_torch: default."
             )
 

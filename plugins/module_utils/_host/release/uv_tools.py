@@ -85,7 +85,7 @@ class Tools:
             ) from exc
         run(
             [*self.pip, "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check", self.requirement],
-            f"installing {self.requirement} with pip. Does the host reach its package index? (xinference_index)",
+            f"installing {self.requirement} with pip. Check that the host reaches its package index (xinference_index)",
             env=IndexSettings.of_host(given, self.pip).pip_environment(),
             timeout=900,
         )

@@ -52,7 +52,7 @@ def users(home: str) -> int | None:
 
 
 def remedy(home: str, backups: str, stop: str) -> str:
-    """How to mend a database that cannot be read: sentences with the commands, the last backup by its name.
+    """Advice for an unreadable database: sentences with the commands and the name of the last backup.
 
     :param backups: directory of the backups.  :param stop: the command that stops the service.
     """
@@ -62,11 +62,11 @@ def remedy(home: str, backups: str, stop: str) -> str:
     last = next((place for place in kept if os.path.exists(place)), None)
     if last is None:
         return (
-            f"{mend} move it away, so that the next run makes administrator and client key anew with the secrets that it kept "
+            f"{mend} move it away, so that the next run creates the administrator and the client key again from the stored secrets "
             f"({backups} has no backup of it, and other users and keys are lost): {stop} && mv {path} {path}.unreadable"
         )
     owner = os.stat(home)
     return (
-        f"{mend} put back the last backup, {last}: {stop} && install -o {owner.st_uid} -g {owner.st_gid} -m 0600 "
+        f"{mend} restore the last backup, {last}: {stop} && install -o {owner.st_uid} -g {owner.st_gid} -m 0600 "
         f"{shlex.quote(last)} {path} && rm -f {path}-wal {path}-shm"
     )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Copies of what a server keeps, taken before another release may change it. Private to the collection.
+"""Backups of a server's state before another release changes it. Private to the collection.
 
 What is small and cannot be had again: users, keys and their secrets, registrations, the autostart, and what this
 collection remembers. Weights, caches, logs and environments are not.
@@ -113,14 +113,14 @@ def backups(path: str) -> list[str]:
 
 
 def surplus(names: t.Sequence[str], keep: int, releases: t.Iterable[str]) -> list[str]:
-    """Of backups, the newest first, those beyond `keep`; never the newest one of a release that is still there."""
+    """The backups beyond `keep`, newest first; never the newest one of an installed release."""
     newest = {next((name for name in names if name.endswith(f"-{release}")), "") for release in releases}
     return [name for name in names[max(0, keep) :] if name not in newest]
 
 
 @dataclass(frozen=True)
 class Lost:
-    """What a release can no longer read.
+    """A file that a release can no longer read.
 
     :ivar backed_up: its path in the backup.
     :ivar top: the directory below which it is put back, and :ivar inside: where.
@@ -138,7 +138,7 @@ class Lost:
 
 
 def unreadable(directory: str, home: str, others: t.Sequence[str]) -> list[Lost]:
-    """What the release that a backup is of can no longer read, by its place.
+    """Files that the release of a backup can no longer read, by path.
 
     That is gone, or a database whose tables were changed since. What was only written to stays as it is.
 
@@ -159,7 +159,7 @@ def unreadable(directory: str, home: str, others: t.Sequence[str]) -> list[Lost]
 
 
 def _why(kept: Directory, name: str, top: str, inside: str) -> str:
-    """Why a file must be put back; empty where it need not."""
+    """The reason to restore a file; empty for none."""
     try:
         with Directory.at(top) as start, start.below(os.path.dirname(inside)) as place:
             if place.stat(name) is None:
@@ -170,12 +170,12 @@ def _why(kept: Directory, name: str, top: str, inside: str) -> str:
     except FileNotFoundError:
         return "gone"
     except Refused as exc:
-        raise _through(exc, os.path.join(top, inside), "Nothing was put back.") from exc
+        raise _through(exc, os.path.join(top, inside), "Nothing was restored.") from exc
 
 
 def _through(exc: Refused, place: str, done: str) -> ModelopsError:
     return ModelopsError(
-        f"{exc.filename} is reached by a symbolic link or is no directory, so {place} is not put back. Replace it by a "
+        f"{exc.filename} is a symbolic link or not a directory, so {place} was not restored. Replace it with a "
         f"directory and run this again. {done}"
     )
 
@@ -191,9 +191,9 @@ def put_back(lost: Lost) -> None:
                 for journal in JOURNALS:
                     place.unlink(name + journal)
     except Refused as exc:
-        raise _through(exc, lost.place, "What comes before it in the plan was put back.") from exc
+        raise _through(exc, lost.place, "The earlier files of the plan were restored.") from exc
     except FileNotFoundError as exc:
         raise ModelopsError(
-            f"a directory of {lost.place} was removed while it was put back. Run this again. What comes before it in the plan "
-            "was put back."
+            f"a directory of {lost.place} was removed during the restore. Run this again. The earlier files of the plan "
+            "were restored."
         ) from exc

@@ -24,7 +24,7 @@ import typing as t
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
-#: What SQLite has beside a database while it is open.
+#: Suffixes of SQLite's files beside an open database.
 JOURNALS = ("-wal", "-shm", "-journal")
 # What a database's user locks before it writes: of the database all bytes by which it is read, and of the index of its
 # write-ahead log the bytes of a writer and of a checkpoint (SQLite's os_unix.c and wal.c).
@@ -81,5 +81,5 @@ def _hold(file: t.BinaryIO, span: tuple[int, int], end: float, what: str) -> Non
             if exc.errno not in (errno.EAGAIN, errno.EACCES):
                 raise
         if time.monotonic() > end:
-            raise ModelopsError(f"the database {what} cannot be read: another process keeps it locked. Run this again.")
+            raise ModelopsError(f"the database {what} cannot be read: another process holds its lock. Run this again.")
         time.sleep(0.002)

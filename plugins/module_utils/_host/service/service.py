@@ -36,7 +36,7 @@ def manager(kind: str, name: str, supervisor_directory: str) -> ServiceManager:
     detected, scope = detect()
     if kind == "systemd" and detected != "systemd":
         raise ModelopsError(
-            "xinference_service_manager is systemd, but systemd is not in charge here (it is not PID 1, or this user "
+            "xinference_service_manager is systemd, but systemd does not manage this host (it is not PID 1, or this user "
             "has no systemd session). Use auto or supervisord."
         )
     if (detected if kind == "auto" else kind) == "systemd":

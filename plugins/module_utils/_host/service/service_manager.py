@@ -58,9 +58,9 @@ class ServiceManager:
         if text is None or OURS in text:
             return ""
         return (
-            f"{self.path} is not a file of this collection. Write down what that server serves (ansible-playbook "
+            f"{self.path} is not a file of this collection. Save the models of that server (ansible-playbook "
             "modelops.inference.capture -e capture_endpoint=http://127.0.0.1:9997), then remove its service "
-            f"({self.commands()['stop']}; `xinference service uninstall` where Xinference made it, else move that file away), or choose "
+            f"({self.commands()['stop']}; `xinference service uninstall` if Xinference created it, else move that file away), or choose "
             "another name with xinference_service."
         )
 
@@ -75,7 +75,7 @@ class ServiceManager:
         raise NotImplementedError
 
     def disable(self) -> None:
-        """Of a stopped service: it does not come back by itself."""
+        """Disables a stopped service, so that it does not start by itself."""
         raise NotImplementedError
 
     def start(self) -> None:

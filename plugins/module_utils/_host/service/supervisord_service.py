@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A service under a supervisord of its own, where there is no systemd. Private to the collection."""
+"""A service under a dedicated supervisord, for hosts without systemd. Private to the collection."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class Supervisord(ServiceManager):
             )
 
     def _configure(self) -> None:
-        """Its configuration, and for nobody else to read: what a server prints has the variables of its models."""
+        """Writes its configuration with restricted permissions: a server's output contains the variables of its models."""
         for directory in (self.directory, os.path.dirname(self.path)):
             make_directory(directory, 0o750, mend=True)
         # Those of before, too. supervisord renames the ones that it closed.
@@ -126,7 +126,7 @@ class Supervisord(ServiceManager):
         return True
 
     def enable(self) -> None:
-        """Nothing to do: a program file that is there is started whenever supervisord runs."""
+        """Does nothing: supervisord starts every program file that exists."""
 
     def disable(self) -> None:
         """Takes the program file away; supervisord would start it whenever it starts itself."""

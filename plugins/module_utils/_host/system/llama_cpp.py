@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""With which devices the llama.cpp of an environment computes, by its files alone. Private to the collection.
+"""The devices of an environment's llama.cpp, derived from its files. Private to the collection.
 
 A package index has xllamacpp for the CPU only, and builds for GPUs have the same version. Xinference takes those from an index of
 xllamacpp's own, but only into a model's virtual environment, and only for some releases of CUDA (core/virtual_env_manager.py).
@@ -20,7 +20,7 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file
 
-#: What the sections of a library, or the libraries that it needs, begin with where it computes with such devices.
+#: Prefixes of a library's sections, or of its dependencies, for each kind of device.
 _MARKS = {
     "cuda": (".nv_fatbin", "libcuda.", "libcudart", "libcublas", "libggml-cuda"),
     "rocm": (".hip_fatbin", "libamdhip", "libhipblas", "librocblas", "libggml-hip"),
@@ -90,7 +90,7 @@ def marks(path: str) -> list[str]:
     with open(path, "rb") as file:
         head = file.read(64)
         if head[:6] != b"\x7fELF\x02\x01":
-            raise ValueError(f"{path} is no ELF file of 64 bits, little endian")
+            raise ValueError(f"{path} is not a 64-bit little-endian ELF file")
         (start,) = struct.unpack_from("<Q", head, 40)
         size, count, names = struct.unpack_from("<HHH", head, 58)
         file.seek(start)

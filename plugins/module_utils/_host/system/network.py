@@ -32,7 +32,7 @@ from dataclasses import dataclass
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.module_utils._host.system.shell import read_file
 
-IPV6_REASON = "Xinference joins address and port by a colon, so that only IPv4 works"
+IPV6_REASON = "Xinference joins address and port with a colon, so only IPv4 works"
 # Documentation addresses (RFC 5737): connecting a datagram socket to one sends nothing, it only chooses the route.
 SOMEWHERE = "192.0.2.1"
 EPHEMERAL_RANGE = "/proc/sys/net/ipv4/ip_local_port_range"
@@ -52,7 +52,7 @@ STATES = {
 
 @dataclass(frozen=True)
 class Meaning:
-    """What an address or host name means on this host.
+    """The meaning of an address or host name on this host.
 
     :ivar name: True for a host name, False for an address.  :ivar error: why it means nothing.
     """
@@ -174,7 +174,7 @@ def meaning_of(text: str) -> Meaning:
 
 
 def resolve(texts: t.Iterable[str], timeout: float) -> dict[str, Meaning]:
-    """What each means, asked at the same time; a resolver that is slower than ``timeout`` seconds has not answered."""
+    """The meaning of each address, resolved in parallel; a resolver that is slower than ``timeout`` seconds has not answered."""
     wanted = list(dict.fromkeys(texts))
     waiting: queue.SimpleQueue[str] = queue.SimpleQueue()
     answers: queue.SimpleQueue[Meaning] = queue.SimpleQueue()
@@ -240,7 +240,7 @@ def reach(targets: t.Iterable[tuple[str, int]], timeout: float) -> dict[tuple[st
 
 
 def _open_files() -> int:
-    """How many files this process may have open, after it has asked for more."""
+    """The limit of open files of this process, after raising it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = 8192 if hard == resource.RLIM_INFINITY else min(8192, hard)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
@@ -261,7 +261,7 @@ def parse_networks(texts: t.Iterable[str]) -> list[ipaddress.IPv4Network]:
         try:
             network = ipaddress.ip_network(text)
         except ValueError as exc:
-            raise ModelopsError(f"networks: {text} is no network ({exc}). Write it like 10.1.0.0/16.") from None
+            raise ModelopsError(f"networks: {text} is not a network ({exc}). Write it like 10.1.0.0/16.") from None
         if not isinstance(network, ipaddress.IPv4Network):
             raise ModelopsError(f"networks: {text} is IPv6, and {IPV6_REASON}. Give the hosts' IPv4 network.")
         found.append(network)
@@ -269,7 +269,7 @@ def parse_networks(texts: t.Iterable[str]) -> list[ipaddress.IPv4Network]:
 
 
 def alone(own: t.Collection[str], peers: t.Iterable[Peer]) -> bool:
-    """All peers that are known are this host, so that loopback means the same to each of them."""
+    """Whether all known peers are this host, so that they share its loopback."""
     known = [peer.meaning for peer in peers if peer.meaning.address]
     return not any(peer.stray_loopback for peer in known) and all(
         is_loopback(peer.address) or peer.address in own for peer in known
@@ -277,7 +277,7 @@ def alone(own: t.Collection[str], peers: t.Iterable[Peer]) -> bool:
 
 
 def usable(wanted: Meaning, own: t.Collection[str]) -> list[str]:
-    """Of the addresses that a name has those that this host has, too, and that others can call."""
+    """A name's addresses that belong to this host and that others can call."""
     return [address for address in wanted.ipv4 if address in own and not is_loopback(address)]
 
 
@@ -306,7 +306,7 @@ def choose(
         if not route:
             return (
                 "",
-                f"it has no route to the other hosts, nor a default route {have}. Name its address, or its network.",
+                f"it has neither a route to the other hosts nor a default route {have}. Name its address or its network.",
             )
         wanted = Meaning(route, ipv4=(route,))
     what = f"its address {wanted.text}"
@@ -317,18 +317,21 @@ def choose(
     address = (usable(wanted, own) or wanted.ipv4)[0]
     is_what = f"{what} resolves to {address}, which" if wanted.name else f"{what}"
     if ipaddress.IPv4Address(address).is_unspecified:
-        return "", f"{what} is every address, and names none that the other hosts could call. Give one of them {have}."
+        return (
+            "",
+            f"{what} is the wildcard address, which the other hosts cannot call. Give one address of this host {have}.",
+        )
     if is_loopback(address):
         if not wanted.stray_loopback and alone(own, peers):
             return address, ""
         fix = f"Correct /etc/hosts or DNS for {wanted.text}, or give" if wanted.name else "Give"
         return (
             "",
-            f"{is_what} only means the machine itself, and other hosts must reach it. {fix} an address {have}.",
+            f"{is_what} means the machine itself, but other hosts must reach it. {fix} an address {have}.",
         )
     if address not in own:
         return "", (
-            f"{is_what} is not an address of this host. It is another host's, a floating IP or one behind NAT; "
+            f"{is_what} is not an address of this host. It belongs to another host, is a floating IP or is behind NAT; "
             f"Xinference's actors bind to the address that they advertise, so it must be the host's own {have}."
         )
     return address, ""
@@ -356,7 +359,7 @@ def judge(
     timeout: float,
     about: t.Collection[str] | None = None,
 ) -> list[str]:
-    """What is wrong between this host and each peer, a sentence or two each.
+    """The problems between this host and each peer, one or two sentences each.
 
     :param peers: may contain this host itself, by its name.  :param about: the peers that are meant; None is all.
     """
@@ -372,7 +375,7 @@ def judge(
         happened, advice = {
             FILTERED: (
                 f"no answer within {timeout:g} s",
-                f"Let TCP from {me} through the firewalls of {peer} and between the two, and see that {peer} is up",
+                f"Allow TCP from {me} through the firewalls of {peer} and between the two, and check that {peer} is up",
             ),
             UNREACHABLE: (
                 "no route, or a firewall rejects it",
@@ -385,7 +388,7 @@ def judge(
 
 
 def _wrong_address(me: str, own: t.Collection[str], peer: Peer, here: bool) -> str:
-    """What is wrong with a peer's address.  :param here: all peers are this host."""
+    """The problem of a peer's address.   :param here: all peers are this host."""
     meaning = peer.meaning
     what = f"the address of {peer.name}, {meaning.text},"
     if meaning.error:
@@ -400,7 +403,7 @@ def _wrong_address(me: str, own: t.Collection[str], peer: Peer, here: bool) -> s
         return f"{what} {is_what} only {me} itself. Correct /etc/hosts or DNS, or give an IPv4 address of {peer.name}."
     if peer.name == me and meaning.address not in own:
         return (
-            f"{what} {is_what} no address of this host: the other hosts would call another host, or an address behind "
+            f"{what} {is_what} not an address of this host: the other hosts would call another host, or an address behind "
             f"NAT. Give one that it has ({', '.join(own)})."
         )
     return ""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is true of a host, read by starting as few programs as possible. Private to the collection."""
+"""Facts of a host, read by starting as few programs as possible. Private to the collection."""
 
 from __future__ import annotations
 
@@ -91,10 +91,10 @@ def lacks(
 
 
 def platform_of(machine: str, libc: str, version: str) -> str:
-    """What uv calls a platform, such as "x86_64-manylinux_2_36"; "" where it has no name for it. Pure."""
+    """uv's name of a platform, such as "x86_64-manylinux_2_36"; "" where it has no name for it. Pure."""
     if libc != "glibc":
         return ""
-    # What uv knows; wheels for an older glibc run on a newer one.
+    # Names that uv knows; wheels for an older glibc run on a newer one.
     known = [known for known in (17, 28, *range(31, 41)) if (2, known) <= tuple(map(int, version.split(".")[:2]))]
     return f"{machine}-manylinux_2_{known[-1]}" if known else ""
 
@@ -169,7 +169,7 @@ def files(paths: t.Iterable[str]) -> dict[str, dict[str, t.Any]]:
 
 
 def directories(wanted: t.Iterable[t.Mapping[str, t.Any]], user_name: str, user_id: int) -> dict[str, t.Any]:
-    """Which directories are missing or have another mode or owner, and why some must not be used.
+    """Directories that are missing or have another mode or owner, and refusals of unsafe ones.
 
     :param wanted: {"path", "mode", "service_owns"} of each.
     :param user_name: the service's user, "" where that is who connects; user_id is its number, -1 where there is none.
@@ -190,7 +190,7 @@ def directories(wanted: t.Iterable[t.Mapping[str, t.Any]], user_name: str, user_
                 # A directory above is somebody's, such as a home.
                 give = f"Give it to root (chown root {place}), or name" if place in ours else "Name"
                 refused[place] = (
-                    f"{place} belongs to {user_name}, the service's user, who could put other programs where root runs them. "
+                    f"{place} belongs to {user_name}, the service's user, who could replace programs that root runs. "
                     f"{give} other directories (xinference_dir, xinference_models_dir)."
                 )
     return {"differ": differ, "refused": list(refused.values())}
@@ -213,7 +213,7 @@ def release_of(pid: int) -> str:
 
 
 def port(host: str, number: int, service_pid: int) -> dict[str, t.Any]:
-    """Who listens on a TCP port: nobody, the service (any process below ``service_pid``), or another program.
+    """The listener of a TCP port: none, the service (any process below ``service_pid``), or another program.
 
     ``pid`` is 0 where nobody listens, or this process cannot see who.
     """
@@ -236,7 +236,7 @@ def port(host: str, number: int, service_pid: int) -> dict[str, t.Any]:
 
 
 def _shortened(command: str) -> str:
-    """A command line whose beginning and end are told: programs of one interpreter begin alike."""
+    """A command line shortened in the middle: programs of one interpreter begin alike."""
     return command if len(command) <= _SHOWN else f"{command[: _SHOWN // 2]} ... {command[-_SHOWN // 2 :]}"
 
 

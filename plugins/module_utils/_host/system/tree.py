@@ -19,7 +19,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 
 
 def remove(path: str) -> None:
-    """Removes what is at a path, a link itself, and of a directory all that is in it."""
+    """Removes the entry at a path: a link itself, a directory with its content."""
     try:
         with Directory.at(os.path.dirname(path)) as holder:
             holder.remove(os.path.basename(path))
@@ -42,7 +42,7 @@ def take(path: str, giver: int, what: str) -> None:
         raise _refusal(what, os.path.relpath(str(exc.filename), path), str(exc.strerror)) from exc
     for link in links:
         if not stays_inside(path, link):
-            raise _refusal(what, link, "it links outside")
+            raise _refusal(what, link, "it links to a place outside")
 
 
 def _take(directory: Directory, inside: str, giver: int, links: list[str]) -> None:

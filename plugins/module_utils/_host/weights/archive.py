@@ -27,11 +27,11 @@ _ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 def check_tools(file_name: str) -> None:
-    """Refuses, before anything is fetched, what could not be unpacked here."""
+    """Refuses archives that this host cannot unpack, before the download."""
     if file_name.lower().endswith("zst") and not shutil.which("zstd"):
         raise ModelopsError(
-            f"{file_name} needs the program zstd on the host, and it is not there. Install it (Debian and Ubuntu: "
-            "apt-get install zstd), or take a .tar.gz."
+            f"{file_name} needs the program zstd, which the host lacks. Install it (Debian and Ubuntu: "
+            "apt-get install zstd), or use a .tar.gz."
         )
 
 
@@ -49,7 +49,7 @@ def unpack(path: str, kind: str, target: str, what: str) -> None:
         else:
             _untar(path, target, what)
     except (tarfile.TarError, zipfile.BadZipFile, EOFError, ValueError, NotImplementedError, RuntimeError) as exc:
-        raise ModelopsError(f"{what} cannot be unpacked as a {kind} archive: {exc}") from exc
+        raise ModelopsError(f"{what} cannot be unpacked as {kind} archive: {exc}") from exc
     except OSError as exc:
         raise ModelopsError(f"{what} cannot be unpacked: {exc.strerror or exc}") from exc
     for place, folders, names in os.walk(target):
@@ -87,7 +87,7 @@ def _untar(path: str, target: str, what: str) -> None:
         try:
             with tarfile.open(fileobj=stdout, mode="r|") as archive:
                 _members(archive, target, what)
-            # What follows the archive's end is padding.
+            # Bytes after the archive's end are padding.
             while stdout.read(1 << 20):
                 pass
         except BaseException:
@@ -122,7 +122,7 @@ def _members(archive: tarfile.TarFile, target: str, what: str) -> None:
 
 
 def _place(target: str, name: str, what: str) -> str:
-    """Where a member is written: inside the target, also by the links that were written before."""
+    """The path of a member: inside the target, also through links written earlier."""
     place = os.path.normpath(os.path.join(target, name))
     root = os.path.realpath(target)
     if os.path.isabs(name) or not _inside(os.path.realpath(os.path.dirname(place) if place != target else place), root):
@@ -145,7 +145,7 @@ def _replace(place: str) -> None:
 def _write(place: str, content: t.IO[bytes], size: int, what: str) -> None:
     free = shutil.disk_usage(os.path.dirname(place)).free
     if size > free:
-        raise ModelopsError(f"{what}: {os.path.basename(place)} has {size} bytes, and {free} are free on the disk")
+        raise ModelopsError(f"{what}: {os.path.basename(place)} has {size} bytes, but the disk has {free} free")
     # Never through a link that the archive brought.
     _replace(place)
     with open(place, "xb") as file:

@@ -71,7 +71,7 @@ class Clock:
 
 
 class Part:
-    """What has come of a file, kept over runs: ``<directory>/part``, and in ``part.json`` what it is a part of."""
+    """The downloaded part of a file, kept between runs: ``<directory>/part``, and in ``part.json`` what it is a part of."""
 
     def __init__(self, directory: str):
         self.path = os.path.join(directory, "part")
@@ -144,7 +144,9 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, req: t.Any, fp: t.Any, code: int, msg: str, headers: t.Any, newurl: str) -> t.Any:
         if urlsplit(newurl).scheme not in ("http", "https"):
-            raise ModelopsError(f"{public(req.full_url)} leads to {public(newurl)}, which is neither http nor https")
+            raise ModelopsError(
+                f"{public(req.full_url)} redirects to {public(newurl)}, which is neither http nor https"
+            )
         request = super().redirect_request(req, fp, code, msg, headers, newurl)
         if request is not None and origin(newurl) != origin(req.full_url):
             for name in self.private:
@@ -153,7 +155,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 class Web:
-    """How a host reaches servers.
+    """The host's connections to servers.
 
     :param ca_path: certificate bundle (PEM) instead of the system's.
     :param proxy: proxy URL; None leaves it to the environment, "" uses none.
@@ -201,7 +203,7 @@ class Web:
             if isinstance(reason, ssl.SSLCertVerificationError):
                 raise ModelopsError(
                     f"{public(url)}: the certificate does not verify ({reason.verify_message}). Name the bundle of your "
-                    "own authority as index.ca_path (xinference_index.ca_path)."
+                    "own certificate authority as index.ca_path (xinference_index.ca_path)."
                 ) from exc
             raise ConnectionLost(_told(reason, self.timeout)) from exc
 
@@ -212,7 +214,7 @@ class Web:
             return ConnectionLost(text)
         todo = {
             401: "Give the credentials as source.headers.",
-            403: "Give the credentials as source.headers, or ask whether they may read it.",
+            403: "Give the credentials as source.headers, or check their permissions.",
             404: "Check the URL.",
         }.get(exc.code, "")
         return ModelopsError(f"{public(url)}: the server answered {text}. {todo}".rstrip())
@@ -269,14 +271,14 @@ class Web:
                 failures = 1 if came >= PROGRESS else failures + 1
                 if failures >= self.attempts:
                     kept = (
-                        f" What has come is kept ({amount(part.size, part.total)}); run again to go on."
+                        f" The downloaded part is kept ({amount(part.size, part.total)}); run this again to continue."
                         if part and part.size
                         else ""
                     )
                     raise ModelopsError(f"{public(url)}: {exc}, {failures} times in a row.{kept}") from exc
                 pause(min(2 ** (failures - 1), 30))
             except OSError as exc:
-                raise ModelopsError(f"{public(url)}: what came cannot be written: {exc.strerror or exc}") from exc
+                raise ModelopsError(f"{public(url)}: the download cannot be written: {exc.strerror or exc}") from exc
 
     def _stream(self, url: str, headers: t.Mapping[str, str], part: Part, name: str) -> t.Iterator[tuple[int, bool]]:
         """Appends to the part; yields the bytes of each block and whether this is a place to stop and resume at."""
@@ -299,7 +301,7 @@ class Web:
                 )
                 if not same:
                     part.discard()
-                    raise ConnectionLost("the server sent another part than it was asked for")
+                    raise ConnectionLost("the server sent another part than requested")
             else:
                 part.start(name, _validator(answer), _length(answer))
             size, total = part.size, part.total
@@ -319,7 +321,7 @@ class Web:
             part.write()
         if part.size > total:
             part.discard()
-            raise ConnectionLost("more came than the server had announced")
+            raise ConnectionLost("the server sent more than it announced")
         if part.size < total:
             raise ConnectionLost(f"the connection ended after {amount(part.size, total)}")
 
@@ -337,7 +339,7 @@ def expected(source: Source, web: Web) -> tuple[str, str]:
     ]
     alone = [words[0] for words in lines if len(words) == 1]
     if len(set(named or alone)) != 1:
-        raise ModelopsError(f"{public(value)} has no one {algorithm} for {source.file_name}")
+        raise ModelopsError(f"{public(value)} has no single {algorithm} for {source.file_name}")
     return algorithm, (named or alone)[0].lower()
 
 
@@ -351,8 +353,8 @@ def verify(part: Part, algorithm: str, wanted: str, what: str) -> None:
         size = part.size
         part.discard()
         raise ModelopsError(
-            f"{what}: its {algorithm} is {found}, and {wanted} was expected. The {size} bytes that came were deleted. "
-            "Check the checksum that you declared, and whether the server or a proxy sends something else."
+            f"{what}: its {algorithm} is {found}, but {wanted} was expected. The {size} downloaded bytes were deleted. "
+            "Check the declared checksum, and whether the server or a proxy sends another file."
         )
 
 
@@ -379,12 +381,12 @@ def _length(answer: t.Any) -> int | None:
 
 
 def _validator(answer: t.Any) -> str:
-    """What If-Range takes: a strong ETag, or a date."""
+    """The value for If-Range: a strong ETag, or a date."""
     tag = answer.headers.get("ETag", "")
     return tag if tag.startswith('"') else answer.headers.get("Last-Modified", "")
 
 
 def _told(reason: t.Any, timeout: float) -> str:
     if isinstance(reason, TimeoutError) or "timed out" in str(reason):
-        return f"no byte came for {timeout:.0f} s"
+        return f"no data arrived for {timeout:.0f} s"
     return getattr(reason, "strerror", None) or str(reason) or type(reason).__name__

@@ -36,7 +36,7 @@ LIFETIME = 86400
 
 
 def manifest(directory: str, names: t.Iterable[str]) -> dict[str, dict[str, t.Any]]:
-    """What a peer needs to know of each of the weights: record, files, and their SHA-256.
+    """The manifest of each of the weights for a peer: record, files, and their SHA-256.
 
     :raises ModelopsError: one of them is not complete here.
     """
@@ -44,7 +44,7 @@ def manifest(directory: str, names: t.Iterable[str]) -> dict[str, dict[str, t.An
     for name in names:
         about = record(directory, name)
         if about is None:
-            raise ModelopsError(f"the weights {name} are not on this host, so it cannot give them to others")
+            raise ModelopsError(f"the weights {name} are not on this host, so it cannot distribute them")
         root = about["directory"]
         with Directory.at(root) as top:
             paths = sorted(os.path.join(inside, file) for inside, _place, files in top.walk() for file in files)
@@ -68,13 +68,13 @@ def _file(root: str, path: str) -> dict[str, t.Any]:
     inside = relative(os.path.join(root, path), root)
     try:
         if inside is None:
-            raise Refused("it links outside", path)
+            raise Refused("it links to a place outside", path)
         with below(root, inside) as file:
             return {"path": path, "bytes": os.fstat(file.fileno()).st_size, "sha256": digest_of(file)}
     except OSError as exc:
         raise ModelopsError(
-            f"{os.path.join(root, path)} is not given to other hosts: {exc.strerror}. Remove {root} and run again, which fetches "
-            "it anew."
+            f"{os.path.join(root, path)} is not distributed to other hosts: {exc.strerror}. Remove {root} and run this again to "
+            "download it again."
         ) from exc
 
 
@@ -164,7 +164,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_args: t.Any) -> None:
-        """Nobody would read it."""
+        """Discards the message."""
 
 
 def start(directory: str, names: t.Iterable[str], address: str, port: int, token: str) -> dict[str, t.Any]:
@@ -176,7 +176,7 @@ def start(directory: str, names: t.Iterable[str], address: str, port: int, token
     :returns: {"url", "weights"}, what a peer needs beside the token.
     """
     if not address:
-        raise ModelopsError("this host has no address by which others reach it, so it cannot give them weights")
+        raise ModelopsError("this host has no address that other hosts reach, so it cannot distribute weights")
     stop(directory)
     weights = manifest(directory, names)
     files = {
@@ -193,7 +193,7 @@ def start(directory: str, names: t.Iterable[str], address: str, port: int, token
         server = Server((address, port), token, files)
     except OSError as exc:
         raise ModelopsError(
-            f"cannot listen on {address}:{port} to give weights to other hosts: {exc.strerror}"
+            f"cannot listen on {address}:{port} to distribute weights to other hosts: {exc.strerror}"
         ) from exc
     url = f"http://{address}:{server.server_address[1]}"
     state = os.path.join(directory, STATE)
@@ -218,7 +218,7 @@ def serving(directory: str) -> bool:
 
 
 def stop(directory: str) -> bool:
-    """Ends what serves from this directory and waits until it has; False where nothing did."""
+    """Stops the process that serves this directory and waits for its end; False if there was none."""
     state = os.path.join(directory, STATE)
     try:
         known = json.loads(read_file(state) or "")

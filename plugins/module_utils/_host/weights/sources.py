@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where weights come from, as the inventory says it, and the name that they have on a host. Pure. Private."""
+"""Declared sources of weights, and the names of the weights on a host. Pure. Private."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SOURCE: dict[str, t.Any] = dict(
         member=dict(type="str"),
     ),
 )
-# What else each kind takes.
+# Further keys of each kind.
 KINDS = {
     "package": ("member",),
     "url": ("checksum", "headers", "archive", "name", "member"),
@@ -47,7 +47,7 @@ _ARCHIVE = re.compile(
 
 @dataclass(frozen=True)
 class Source:
-    """One place of weights.
+    """One source of weights.
 
     :ivar kind: "package", "url" or "file".
     :ivar where: the requirement, the URL, or the path on the controller.
@@ -76,14 +76,14 @@ class Source:
         kinds = [kind for kind in KINDS if kind in given]
         if len(kinds) != 1:
             raise ModelopsError(
-                f"weights: a source has one of package, url and file, not {' and '.join(kinds) or 'none'}"
+                f"weights: a source must have one of package, url and file, not {' and '.join(kinds) or 'none'}"
             )
         kind, member = kinds[0], given.get("member", "")
         foreign = [key for key in SOURCE["options"] if key in given and key not in (kind, *KINDS[kind])]
         if foreign:
-            raise ModelopsError(f"weights: a source that is a {kind} takes no {' and no '.join(foreign)}")
+            raise ModelopsError(f"weights: a source that is a {kind} must not have {' or '.join(foreign)}")
         if os.path.isabs(member) or ".." in member.split("/"):
-            raise ModelopsError(f"weights: member is a path inside the weights, not {member}")
+            raise ModelopsError(f"weights: member must be a path inside the weights, not {member}")
         where = str(given[kind]).strip()
         if kind == "package":
             return cls(kind, where, "", {}, "", _package_name(where), member)
@@ -109,12 +109,12 @@ class Source:
 
     @property
     def label(self) -> str:
-        """What a message calls it; of a URL without its query, which may carry a token."""
+        """The name of the source in messages; of a URL without its query, which may contain a token."""
         return public(self.where) if self.kind == "url" else self.where
 
     @property
     def record(self) -> dict[str, str]:
-        """What source.json says of it."""
+        """The content of source.json."""
         checksum = public(self.checksum) if self.kind == "url" else self.checksum
         return {self.kind: self.label, **({"checksum": checksum} if checksum else {})}
 
@@ -142,7 +142,7 @@ def path_of(found: t.Mapping[str, t.Mapping[str, t.Any]], source: Source) -> str
         return os.path.join(weights["directory"], source.member)
     if weights.get("several"):
         raise ModelopsError(
-            f"weights: {source.label} holds several files that a model could use ({', '.join(weights['several'])}). "
+            f"weights: {source.label} has several files that a model can use ({', '.join(weights['several'])}). "
             "Name one as source.member."
         )
     return weights["path"]
@@ -171,17 +171,17 @@ def _package_name(requirement: str) -> str:
     """Versions lie side by side, because a model may be served from each."""
     found = re.fullmatch(r"([A-Za-z0-9][A-Za-z0-9._-]*)(==[A-Za-z0-9.+!]+)?", requirement)
     if not found:
-        raise ModelopsError(f"weights: package is 'name' or 'name==version', not '{requirement}'")
+        raise ModelopsError(f"weights: package must be 'name' or 'name==version', not '{requirement}'")
     return normal(found[1]) + (found[2] or "").replace("==", "-")
 
 
 def _check_url(url: str, what: str) -> None:
     parts = urlsplit("" if address_problem(url) else url)
     if not parts.hostname:
-        raise ModelopsError(f"weights: {what} is an http or https URL, not '{_shown(url)}'")
+        raise ModelopsError(f"weights: {what} must be an http or https URL, not '{_shown(url)}'")
     if "@" in parts.netloc:
         raise ModelopsError(
-            f"weights: the {what} on {parts.hostname} carries a user or a password. Give headers, such as "
+            f"weights: the {what} on {parts.hostname} contains a user or a password. Give headers, such as "
             "Authorization, from Vault instead."
         )
 
@@ -212,7 +212,7 @@ def _checksum(where: str, kind: str, text: str) -> str:
 
 
 def _archive(base: str, given: str | None) -> tuple[str, str]:
-    """What kind of archive a file is, by its suffix where it is not told, and its name without the suffix."""
+    """The archive's kind, from its suffix unless declared, and its name without the suffix."""
     found = _ARCHIVE.fullmatch(base)
     guessed = ("tar" if found["tar"] else "zip") if found else ""
     stem = found["stem"] if found else re.sub(r"[.](gguf|safetensors|bin|pt|onnx)$", "", base)

@@ -57,13 +57,13 @@ elif hasattr(module, "export_model"):
 elif hasattr(module, "get_model_path"):
     path = pathlib.Path(shutil.copytree(module.get_model_path(), target, dirs_exist_ok=True))
 else:
-    sys.exit("it has none of assemble(), export_model() and get_model_path()")
+    sys.exit("it has no assemble(), export_model() or get_model_path()")
 print(json.dumps(str(path)))
 """
 
 
 def record(directory: str, name: str) -> dict[str, t.Any] | None:
-    """What is known of the weights ``name``; None where they are not complete.
+    """The record of the weights ``name``; None for incomplete weights.
 
     :returns: {"source": ..., "path": what a model uses, "directory": all of them}, and "several" with the files that a
         model could use where that is not one.
@@ -83,7 +83,7 @@ def records(directory: str) -> dict[str, dict[str, t.Any]]:
 
 
 def entries(directory: str) -> dict[str, list[str]]:
-    """Names of what lies in a directory of weights: ``own``, complete or not, and ``foreign``, which nobody put there by this file."""
+    """The entries of a directory of weights: ``own``, complete or not, and ``foreign``, which nobody put there by this file."""
     found: dict[str, list[str]] = {"own": [], "foreign": []}
     for name in sorted(os.listdir(directory)) if os.path.isdir(directory) else []:
         own = name.startswith(DRAFT) or name == STATE or os.path.lexists(os.path.join(directory, name, RECORD))
@@ -131,7 +131,7 @@ class Seed:
 
 @dataclass
 class IndexPackage:
-    """What a package of the index needs: the installer, its index and the interpreter that runs the package.
+    """The requirements of a package of the index: the installer, its index and the interpreter that runs the package.
 
     :param user: whose rights the package's own code runs with; None is the user of this process.
     """
@@ -171,7 +171,7 @@ class Fetcher:
         self.near = Web(proxy="", timeout=web.timeout)
 
     def check(self, sources: t.Sequence[Source]) -> None:
-        """Refuses what cannot come to its end, before anything comes.
+        """Refuses downloads that cannot finish, before they start.
 
         :raises ModelopsError: a source that is not there or would not fit on the disk.
         """
@@ -184,8 +184,8 @@ class Fetcher:
         if sum(needed.values()) > disk["free_bytes"]:
             each = ", ".join(f"{name} {readable(count)}" for name, count in needed.items() if count)
             raise ModelopsError(
-                f"the weights that are still to come need {readable(sum(needed.values()))} on {disk['path']} ({each}; an "
-                f"archive counts twice, as it is unpacked there), and {readable(disk['free_bytes'])} are free. Make room, "
+                f"the missing weights need {readable(sum(needed.values()))} on {disk['path']} ({each}; an "
+                f"archive counts twice, because it is unpacked there), but {readable(disk['free_bytes'])} are free. Make room, "
                 "or choose a directory on a larger disk (xinference_models_dir)."
             )
 
@@ -240,7 +240,7 @@ class Fetcher:
             raise ModelopsError(f"the controller has no file {source.where}, the source of weights")
         if listing["files"] is not None and (source.checksum or source.archive):
             raise ModelopsError(
-                f"{source.where} on the controller is a directory, so it has no checksum and is no archive"
+                f"{source.where} on the controller is a directory, so it cannot have a checksum or be an archive"
             )
         return listing
 
@@ -251,7 +251,7 @@ class Fetcher:
             part.start(source.file_name, listing["validator"], listing["total"])
         if piece and piece["file"] == source.where and piece["offset"] == part.size:
             if digest(piece["path"]) != piece["sha256"]:
-                raise ModelopsError(f"{source.where}: what came from the controller is not what it sent. Run again.")
+                raise ModelopsError(f"{source.where}: the received data differs from the controller's. Run this again.")
             with open(piece["path"], "rb") as come, open(part.path, "ab") as file:
                 shutil.copyfileobj(come, file, BLOCK)
         if not part.complete:
@@ -303,7 +303,7 @@ class Fetcher:
     def _take(self, path: str, place: str, sha256: str) -> None:
         """Takes a file out of a bundle on this host."""
         if not os.path.exists(path) or digest(path) != sha256:
-            raise ModelopsError(f"{path} of the bundle is missing or altered. Run again.")
+            raise ModelopsError(f"{path} of the bundle is missing or altered. Run this again.")
         make_directory(os.path.dirname(place))
         if t.cast(Seed, self.seed).keep:
             shutil.copyfile(path, f"{place}.new")
@@ -319,14 +319,14 @@ class Fetcher:
         for path in (draft.tree, library):
             tree.remove(path)
         try:
-            # What the release has already must not come a second time, nor bring another torch: only the rest is fetched.
+            # Packages of the release must not be installed twice, nor bring another torch: only the others are downloaded.
             here = environments.installed(os.path.dirname(os.path.dirname(need.python)))
             write_file(overrides, "".join(f"{known} ; sys_platform == 'never'\n" for known in here), 0o644)
             words = ["pip", "install", "--quiet", "--python", need.python, "--overrides", overrides]
             need.tools.call(
                 need.settings,
                 [*words, "--target", library, source.where],
-                f"fetching the weights {source.where}",
+                f"downloading the weights {source.where}",
                 timeout=7200,
             )
             module = normal(source.where.partition("==")[0]).replace("-", "_")
@@ -339,7 +339,7 @@ class Fetcher:
                     empty.own(0o755, (giver, user.pw_gid))
             printed = run(
                 [need.python, "-c", UNPACK, module, draft.tree],
-                f"the package {source.where} gave no weights",
+                f"the package {source.where} returned no weights",
                 env={
                     "PYTHONPATH": library,
                     "PYTHONDONTWRITEBYTECODE": "1",
@@ -373,7 +373,7 @@ class Workplace:
         return os.path.isdir(self.path)
 
     def content(self, part: Part, source: Source, files: t.Sequence[t.Sequence[t.Any]] | None = None) -> str:
-        """Makes a directory of what came: unpacked, cut into its files, or the one file as it is.
+        """Creates the directory of the weights from the download: unpacked, split into its files, or the file itself.
 
         :param files: path and bytes of each file of a directory, which came one after the other.
         """
@@ -397,7 +397,7 @@ class Workplace:
     def finish(
         self, content: str, source: t.Mapping[str, str], inside: str | None = None, several: t.Sequence[str] = ()
     ) -> dict[str, t.Any]:
-        """Puts a directory in its place, with its record; what was half there before it is gone.
+        """Moves a directory into place with its record; an incomplete one is removed.
 
         :param inside: path of what a model uses, in the directory; None to find it.
         """
@@ -415,7 +415,7 @@ class Workplace:
 
 
 def used(content: str) -> tuple[str, list[str]]:
-    """What a model uses of a directory: its one .gguf or its one file, else the directory that is not just a wrapping.
+    """The path that a model uses in a directory: its only .gguf or only file, else the innermost directory with several entries.
 
     :returns: the path inside, and the .gguf files where there are several. Of one that was split, the first part is meant.
     """
@@ -442,7 +442,7 @@ def _stage(doing: str, done: int, total: int | None) -> str:
 
 
 def _let_read(directory: str) -> None:
-    """The service's user reads what root fetched."""
+    """Lets the service's user read files that root downloaded."""
     for place, _folders, names in os.walk(directory):
         os.chmod(place, 0o755)
         for name in names:

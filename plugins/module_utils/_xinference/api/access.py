@@ -36,7 +36,7 @@ NEXT = ".next"
 _READY_PAUSE = 1.0
 
 RESET_HINT = (
-    "To get in again, run 'xinference-reset-auth-password' on the server's host with its XINFERENCE_HOME; "
+    "To reset the password, run 'xinference-reset-auth-password' on the server's host with its XINFERENCE_HOME; "
     "before 3.0 the passwords are in the file that --auth-config names."
 )
 
@@ -118,14 +118,16 @@ class Access:
                     problem = f"{self.endpoint} answers {answer.status} to GET {path}"
                 else:
                     raise ModelopsError(
-                        f"{self.endpoint} answered {answer.status} to GET {path}, which Xinference answers with 200. "
-                        "Is the endpoint right? It takes no path such as /v1."
+                        f"{self.endpoint} answered {answer.status} to GET {path}, but Xinference answers 200. "
+                        "Check the endpoint; it must have no path such as /v1."
                     )
             except Unreachable as exc:
                 problem = str(exc)
             if time.monotonic() >= end:
                 raise ModelopsError(
-                    self.explain(f"{problem} (waited {timeout:.0f} s, ready_timeout). Is the service running there?")
+                    self.explain(
+                        f"{problem} (waited {timeout:.0f} s, ready_timeout). Check that the service runs there."
+                    )
                 )
             time.sleep(_READY_PAUSE)
 
@@ -160,17 +162,17 @@ class Access:
         _secrets.hide(self._password)
         if not self._password:
             raise ModelopsError(
-                f"{self.endpoint} has authentication on, and there is no password of {self.username!r}: {why}. "
+                f"{self.endpoint} has authentication on, but the password of {self.username!r} is missing: {why}. "
                 + (
-                    "Nobody has claimed it yet: give the administrator's password."
+                    "It is not claimed yet: give the administrator's password."
                     if self.needs_setup()
-                    else "This server was claimed by someone else, or before: give the password that it was claimed with "
-                    f"(password, of the roles xinference_admin_password), or make a new one. {RESET_HINT}"
+                    else "Someone claimed this server earlier: give the password of that claim "
+                    f"(password, in the roles xinference_admin_password), or set a new one. {RESET_HINT}"
                 )
                 + " An API key is not enough to manage it."
             )
         if len(self._password) < min_length:
-            raise ModelopsError(f"password: {self.endpoint} takes none of less than {min_length} characters")
+            raise ModelopsError(f"password: {self.endpoint} requires at least {min_length} characters")
 
     def login(self) -> None:
         """Logs in where the server wants it: one attempt, never repeated, because ten failures ban the address."""
@@ -186,9 +188,9 @@ class Access:
         if self.needs_setup():
             raise ModelopsError(
                 f"{self.endpoint} has no administrator yet. Claim it with modelops.inference.xinference_admin; "
-                "until then whoever holds the setup token of its log can."
+                "until then anyone with the setup token from its log can."
             )
-        raise ModelopsError(f"{problem} It was not tried again. {RESET_HINT}")
+        raise ModelopsError(f"{problem} It was not retried. {RESET_HINT}")
 
     def ensure_login(self) -> None:
         """Logs in where that was not done before."""
@@ -219,7 +221,7 @@ class Access:
         self.session.headers["Authorization"] = f"Bearer {key}"
 
     def take_token(self) -> Answer:
-        """One login attempt; the answer is the caller's to judge."""
+        """The answer to one login attempt; the caller judges it."""
         answer = self.session.post(
             "/token",
             json={"username": self.username, "password": self._password},
@@ -267,7 +269,7 @@ class Access:
         if answer.status != 200:
             raise ModelopsError(
                 f"{self.endpoint} no longer takes the password of {self.username!r}, which it took at the start of "
-                f"this run: {answer.status}: {answer.detail}. It was not tried again."
+                f"this run: {answer.status}: {answer.detail}. It was not retried."
             )
 
     def request(self, method: str, path: str, **kwargs: t.Any) -> Answer:
@@ -277,7 +279,7 @@ class Access:
         except ApiError as exc:
             if exc.status == 403:
                 raise ModelopsError(
-                    f"{exc}. {self.username!r} lacks a permission; an administrator has them all."
+                    f"{exc}. {self.username!r} lacks a permission; use the administrator, who has all permissions."
                 ) from exc
             raise
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What Xinference's processes can do and its API does not offer. Private to the collection.
+"""Functions of Xinference's processes that its API does not offer. Private to the collection.
 
 The processes of a cluster call each other by xoscar, which the server's environment has, so a module that uses this runs with that
 environment's Python. The calls are private to Xinference (read in 3.5.0, 4.0.1 and 4.1.0), so every failure is a ModelopsError that
@@ -56,7 +56,7 @@ class Actors:
         self._call("supervisor", "mark_replica_dead", replica)
 
     def under_way(self, replicas: t.Iterable[str]) -> int:
-        """How many requests these replicas of the worker have."""
+        """The number of open requests of these replicas of the worker."""
         return sum(self._count(replica) for replica in replicas)
 
     def _count(self, replica: str) -> int:

@@ -108,11 +108,11 @@ class Client(Access):
 
     def put_autostart(self, entry: t.Mapping[str, t.Any]) -> None:
         """Adds an entry or replaces it. The server launches it at once where the model does not run."""
-        self.post("/v1/autostart/models", json=entry, what=f"put {entry['launch']['model_uid']!r} into the autostart")
+        self.post("/v1/autostart/models", json=entry, what=f"add {entry['launch']['model_uid']!r} to the autostart")
 
     def drop_autostart(self, uid: str) -> None:
         path = f"/v1/autostart/models/{quote(uid, safe='')}"
-        self.request("DELETE", path, what=f"take {uid!r} out of the autostart")
+        self.request("DELETE", path, what=f"remove {uid!r} from the autostart")
 
     def launch_history(self) -> dict[str, dict[str, t.Any]]:
         """UID -> what the web interface launched last under it; empty where it has no such list (1.x)."""
@@ -139,14 +139,14 @@ class Client(Access):
         )
 
     def register_again(self, model_type: str, registered: t.Mapping[str, t.Any], worker: str | None = None) -> None:
-        """Registers what `registration` told of a definition."""
+        """Registers a definition again, from the answer of `registration`."""
         self.register(model_type, {key: value for key, value in registered.items() if key != "is_builtin"}, worker)
 
     def unregister(self, model_type: str, name: str) -> None:
         """Removes a definition, and looks: the server answers 200 for a name that it does not know, too."""
         self.request("DELETE", _registration(model_type, name), what=f"unregister {name!r}")
         if self.registration(model_type, name) is not None:
-            raise ModelopsError(f"{self.endpoint} said that it unregistered {name!r}, but still has it")
+            raise ModelopsError(f"{self.endpoint} reported that it unregistered {name!r}, but still has it")
 
     def cached(self, worker: str | None = None) -> list[dict[str, t.Any]]:
         """The caches of the workers, a row for each version of a model and worker."""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a person reads while models load: one line a change of state. Pure. Private to the collection."""
+"""The progress lines while models load: one line per change of state. Pure. Private to the collection."""
 
 from __future__ import annotations
 

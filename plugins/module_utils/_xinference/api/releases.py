@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._session import Answer
 
-# What the server has under a UID.
+# The server's entry of a UID.
 UNKNOWN, LOADING, RUNNING = "unknown", "loading", "running"
 
 
@@ -100,7 +100,7 @@ def places_replicas(version: str) -> bool:
 
 
 def llama_cpp_slots(version: str, cpus: int) -> int:
-    """By what a declared context is multiplied for llama.cpp, where engine_options names no n_parallel.
+    """The factor of a declared context for llama.cpp without n_parallel in engine_options.
 
     Since 4.1 the server does that, by its own number of slots; before, `launch_request` asks for one.
     """

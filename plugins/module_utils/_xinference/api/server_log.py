@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the server's log says of launches that failed. Private to the collection. Pure.
+"""The reasons of failed launches in the server's log. Private to the collection. Pure.
 
 The end of the log holds the answers to this collection's own looks, each with a traceback of some fifty lines; the cause stands
 above them. So the errors of a launch are found by the model and by the server's number of the request.
@@ -30,7 +30,7 @@ _HEAD = re.compile(
 )
 _REQUEST = re.compile(r"\[request ([\w-]+)\]")
 _ADDRESS = re.compile(r"\[address=[^\]]*\] ")
-# What several parts of the server put around the same reason.
+# Wrappings that parts of the server put around the same reason.
 _AROUND = re.compile(
     r"^(?:\[request [\w-]+\] |\[address=[^\]]*\] |Leave \w+, error: |Failed to launch replica \S+: )+|, elapsed time: .*$"
 )
@@ -72,7 +72,7 @@ def entries(text: str) -> list[LogMessage]:
 
 
 def _when(head: re.Match[str]) -> float | None:
-    """Since the epoch; None of what is no time. A model prints to the log, too."""
+    """The time since the epoch; None for text that is not a time: models print to the log, too."""
     with contextlib.suppress(ValueError, OverflowError):
         moment = time.strptime(f"{head['date']} {head['time']}", "%Y-%m-%d %H:%M:%S")
         return calendar.timegm(moment) if head["utc"] else time.mktime(moment)
@@ -80,7 +80,7 @@ def _when(head: re.Match[str]) -> float | None:
 
 
 def of_launches(text: str, names: t.Collection[str], since: float) -> list[str]:
-    """The errors of launches, without what is said twice; none where the log tells none.
+    """The errors of launches without duplicates.
 
     :param names: UIDs and names of the models.  :param since: when the first launch began, in seconds since the epoch.
     """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the workers have downloaded, and which of it nothing uses. Private to the collection.
+"""The workers' downloads, and which of them are unused. Private to the collection.
 
 Deleting is the server's own work, and it is final. What it deletes was read in the sources of 1.17.1, 2.12.0 and 4.1.0:
 the entry in the cache and the files of the hub that it links to. 4.1 stays in its own directories and spares what another
@@ -113,7 +113,7 @@ def model_uses(
     ]
     for model in declared:
         if not model.get("uid"):
-            raise ModelopsError("models: an item has no uid; it takes models as xinference_models does")
+            raise ModelopsError("models: an item has no uid; the format is that of xinference_models")
         if model.get("state") != "absent":
             found.append(
                 ModelUse(f"{model['uid']} is declared", model.get("name") or model["uid"], _declared_spec(model))
@@ -142,15 +142,15 @@ def judge(entries: t.Sequence[CachedVersion], using: t.Sequence[ModelUse], keep:
         if any(fnmatchcase(item.name, name) for name in keep):
             item.kept = "keep names it"
         elif not item.version:
-            item.kept = "the server has no version of it to delete it by"
+            item.kept = "the server has no version by which to delete it"
         elif os.path.basename(os.path.dirname(item.path)) != "v2" or not item.home:
             item.kept = "it is not in the server's cache"
         elif not (item.real_path + "/").startswith(item.home + "/"):
-            item.kept = f"it links to {item.real_path}, outside the server's directory"
+            item.kept = f"it links to {item.real_path} outside the server's directory"
 
 
 def look_at_definitions(client: Client, entries: t.Sequence[CachedVersion]) -> None:
-    """Keeps what a definition places: one request for each type, and one for each custom model that is left."""
+    """Keeps weights that a definition names: one request for each type and each remaining custom model."""
     left = {item.name for item in entries if not item.kept}
     if not left:
         return
@@ -162,11 +162,11 @@ def look_at_definitions(client: Client, entries: t.Sequence[CachedVersion]) -> N
             if any(place.get("model_uri") for place in places):
                 for item in entries:
                     if item.name == name and not item.kept:
-                        item.kept = "its definition names the place of its weights"
+                        item.kept = "its definition names the path of its weights"
 
 
 def keep_together(entries: t.Sequence[CachedVersion], version: str) -> None:
-    """Keeps what would be hit by the deletion of something else. Pure.
+    """Keeps versions that the deletion of another would damage. Pure.
 
     :param version: the server's release.
     """
@@ -197,7 +197,7 @@ def gib(size: int) -> str:
 
 
 def prune(client: Client, entries: t.Sequence[CachedVersion]) -> list[str]:
-    """Deletes what is not kept and looks afterwards; returns what went wrong."""
+    """Deletes the versions that are not kept and checks the result; returns the errors."""
     problems = []
     for item in entries:
         if item.kept:
@@ -211,5 +211,5 @@ def prune(client: Client, entries: t.Sequence[CachedVersion]) -> list[str]:
     for item in entries:
         item.removed = not item.kept and (item.worker, item.path) not in there
         if not item.kept and not item.removed and not any(item.version in text for text in problems):
-            problems.append(f"{item.version} on {item.worker}: the server said that it deleted it, but still has it")
+            problems.append(f"{item.version} on {item.worker}: the server reported its deletion, but still has it")
     return problems

@@ -51,7 +51,7 @@ def capture(found: Sources) -> CapturedModels:
 
 
 def _unsettled(found: Sources) -> dict[str, str]:
-    """The models that are about to run, or ran: what is captured lacks them."""
+    """The models that load, failed or are missing, and so are not captured."""
     actual = server_state.ServerState(found.models, found.instances, gone=found.gone)
     awaited = {model["uid"] for model in found.declared.models} | set(found.autostart or {})
     states = {uid: actual.state(uid) for uid in sorted({*found.instances, *awaited} - set(found.models))}
@@ -99,7 +99,7 @@ def _ordered(options: dict[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _remembered(found: Sources, uid: str) -> dict[str, t.Any] | None:
-    """The options with which this collection launched what runs."""
+    """The options with which this collection launched the running models."""
     known = found.declared.launched.get(uid)
     created = (found.instances.get(uid) or {}).get("instance_created_ts")
     mine = next((model for model in found.declared.models if model["uid"] == uid), None)
@@ -159,7 +159,7 @@ def _options(result: CapturedModels, uid: str, body: t.Mapping[str, t.Any]) -> d
         elif has_draft and key in _DRAFT_OF:
             draft[_DRAFT_OF[key]] = value
         elif key == "replica_config":
-            result.note(uid, "Its replicas were placed one by one (replica_config), which cannot be declared.")
+            result.note(uid, "Its replicas have individual placements (replica_config), which cannot be declared.")
         elif value is not None and key not in _OF_MODEL:
             engine[key] = value
     if has_draft:
@@ -182,7 +182,9 @@ def _fill_engine(
         options["engine"] = row["model_engine"]
     elif len(able) == 1:
         options["engine"] = able[0]
-        result.note(uid, f"The server does not tell its engine; {able[0]} is the only installed one that can run it.")
+        result.note(
+            uid, f"The server does not report its engine; {able[0]} is the only installed engine that can run it."
+        )
     else:
         options["engine"] = as_variable(
             result, f"xinference_{uid}_engine", f"engine of {uid}: {' or '.join(able) or 'unknown'}"
@@ -190,14 +192,14 @@ def _fill_engine(
 
 
 def _place(found: Sources, result: CapturedModels, uid: str, options: dict[str, t.Any], *, cards: bool) -> None:
-    """Where it runs, which a launch that names no place leaves to the server.
+    """The model's place; without one in the launch the server chooses.
 
     :param cards: whether its cards are written down, too.
     """
     replicas = (found.instances.get(uid) or {}).get("replica_statuses") or []
     places = sorted({replica["worker_address"] for replica in replicas if replica.get("worker_address")})
     if len(places) > 1:
-        result.note(uid, f"Its replicas run on {', '.join(places)}; which runs where is left to the server.")
+        result.note(uid, f"Its replicas run on {', '.join(places)}; the server chooses the worker of each.")
     elif places and len(found.addresses) > 1:
         options["worker"] = places[0]
     used = [replica.get("gpu_idx") for replica in replicas]

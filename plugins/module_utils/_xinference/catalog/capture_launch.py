@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How a running model was launched, by whoever tells it. Private to the collection. Pure."""
+"""The launch options of a running model, from any source that has them. Private to the collection. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OF_REPLICA = ("model_uid", "replica", "worker_ip", "gpu_idx", "envs")
 def launch_request_of(
     found: Sources, result: CapturedModels, uid: str, row: t.Mapping[str, t.Any]
 ) -> dict[str, t.Any] | None:
-    """The launch request of a running model, None where nobody tells it."""
+    """The launch request of a running model; None if no source has it."""
     worker = _launch_of_workers(found, uid)
     for who, body, of_this_launch in (
         ("the server's autostart", _launch_of_autostart(found, uid, worker), True),
@@ -37,14 +37,14 @@ def launch_request_of(
             continue
         differs = _differences(body, row)
         if differs:
-            result.note(uid, f"{who[0].upper()}{who[1:]} says otherwise ({', '.join(differs)}), so it was not used.")
+            result.note(uid, f"{who[0].upper()}{who[1:]} differs ({', '.join(differs)}), so it was not used.")
             continue
         if not of_this_launch:
-            result.note(uid, f"How it was launched is taken from {who}; it may have been launched otherwise since.")
+            result.note(uid, f"Its launch options come from {who}; a later launch may have used others.")
         return body
     result.note(
         uid,
-        "Nobody tells its engine options, environment variables and virtual environment; add them where it has any.",
+        "Its engine options, environment variables and virtual environment are unknown; add them if it has any.",
     )
     return None
 
@@ -85,7 +85,7 @@ def _differences(body: t.Mapping[str, t.Any], row: t.Mapping[str, t.Any]) -> lis
 
 
 def _clean(body: t.Mapping[str, t.Any] | None) -> dict[str, t.Any]:
-    """A launch request without what is no part of it."""
+    """A launch request without foreign keys."""
     return {
         name: value
         for name, value in (body or {}).items()

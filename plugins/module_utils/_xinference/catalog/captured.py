@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The captured inventory, in which names of variables stand for secrets. Private to the collection. Pure."""
+"""The captured inventory, with names of variables instead of secrets. Private to the collection. Pure."""
 
 from __future__ import annotations
 

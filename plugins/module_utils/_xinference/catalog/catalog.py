@@ -124,8 +124,8 @@ def add_engines(client: Client, rows: t.Sequence[CatalogModel], filters: Filters
         if filters.engine is None:
             return list(rows)
         raise ModelopsError(
-            f"{len(rows)} models of {client.endpoint} are left to be asked for their engines one by one, more than "
-            f"engines_limit ({limit}): narrow name, type or another filter, or raise it"
+            f"{len(rows)} models of {client.endpoint} require one request each for their engines, more than "
+            f"engines_limit ({limit}): narrow name, type or another filter, or raise the limit"
         )
     for row in rows:
         told = client.engines(row.type, row.name)
@@ -209,13 +209,15 @@ def _choose(
         except ModelopsError as exc:
             problems.append(str(exc))
     problems = problems or [f"{name}: {reason}" for name, reason in engines.items()]
-    raise ModelopsError(f"no engine of {endpoint} can run {wanted['name']!r} so: {'; '.join(dict.fromkeys(problems))}")
+    raise ModelopsError(
+        f"no engine of {endpoint} can run {wanted['name']!r} as requested: {'; '.join(dict.fromkeys(problems))}"
+    )
 
 
 def _how(
     wanted: t.Mapping[str, t.Any], engine: str | None, fitting: t.Sequence[engine_specs.EngineSpec], there: bool
 ) -> dict[str, t.Any]:
-    """The model as xinference_models takes it; without what the server has no choice of."""
+    """The model as xinference_models takes it, without keys that have only one value."""
     specs = [row for spec in fitting for row in _rows(spec)]
     for option in engine_specs.SPEC_KEYS:
         if wanted[option] is not None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a running server can serve: engines, formats, sizes, quantizations. Only reads. Private to the collection.
+"""The options of a running server: engines, formats, sizes, quantizations. Only reads. Private to the collection.
 
 The server answers for one model at a time: engine -> a list of what it can run of this model, or the reason why it
 cannot. An engine that is not installed, but that a virtual environment would bring, is marked in its specs.
@@ -36,7 +36,7 @@ EngineSpec = t.Mapping[str, t.Any]
 
 
 def check(client: Client, decisions: t.Sequence[model_plan.Decision], actual: server_state.ServerState) -> None:
-    """Asks the server whether it can run what is about to be launched, before anything changes.
+    """Checks with the server that it can run the models, before anything changes.
 
     :raises ModelopsError: naming every model that it cannot, and what it offers instead.
     """
@@ -79,7 +79,7 @@ def check_name(client: Client, model_type: str, name: str) -> None:
             article = "an" if actual[0] in "aeiL" else "a"
             raise ModelopsError(f"on {client.endpoint} {name!r} is {article} {actual} model: give type: {actual}")
         raise ModelopsError(
-            f"{client.endpoint} knows no {model_type} model {name!r}{nearest(name, names)}. A custom model needs definition"
+            f"{client.endpoint} has no {model_type} model {name!r}{nearest(name, names)}. A custom model needs definition"
         )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration.declared import digest
 
-# What the server shows instead of a value that may be secret.
+# The server's placeholder for a value that may be secret.
 REDACTED = "******"
 _DEFAULTS = {"replica": 1, "model_type": "LLM", "n_gpu": "auto"}
 _SPEC = ("model_format", "model_size_in_billions", "quantization")
@@ -22,7 +22,7 @@ _SPEC = ("model_format", "model_size_in_billions", "quantization")
 
 @dataclass(frozen=True)
 class DeclaredEntry:
-    """What the autostart holds of one model.
+    """The autostart's entry of one model.
 
     :param entry: None where it holds none.
     :param whole: whether the entry is all of it; else what the placement once added to it is not known.
@@ -64,7 +64,7 @@ def entry(request: t.Mapping[str, t.Any], priority: int) -> dict[str, t.Any] | N
 
 
 def same(wanted: DeclaredEntry, there: t.Mapping[str, t.Any]) -> bool:
-    """Whether the server's entry does what the wanted one would.
+    """Whether the server's entry is equivalent to the wanted one.
 
     A value that the server hides is compared by what was put last; where that is not known, it counts as the same.
     """
@@ -81,7 +81,7 @@ def same(wanted: DeclaredEntry, there: t.Mapping[str, t.Any]) -> bool:
 
 
 def _needed(launch: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """A launch without what means the same where it is missing: the server's defaults, and the one spec of a custom model."""
+    """A launch without redundant keys: the server's defaults, and the one spec of a custom model."""
     same = {**_DEFAULTS, **{key: launch.get(key) for key in _SPEC if wanted and key not in wanted}}
     return {key: value for key, value in launch.items() if key not in same or same[key] != value}
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What this collection remembers on the supervisor's host. Private to the collection.
+"""The declaration that this collection keeps on the supervisor's host. Private to the collection.
 
 Xinference forgets its models when it restarts, does not tell the engine options of a running model, and does not know
 who launched it. One file holds all three answers: the declared models for the reconciler, the launch requests for
@@ -104,7 +104,9 @@ class Store:
                 found = _json.load(file)
             _json.check("its content", found, dict)
             if found.pop("format") != _FORMAT:
-                raise ModelopsError(f"{self.path} was written by another release of modelops.inference; remove it")
+                raise ModelopsError(
+                    f"{self.path} was written by another release of modelops.inference; remove the file"
+                )
             # A later release may have added something that this one, such as a reconciler not yet replaced, can do without.
             known = {each.name for each in fields(Declared)}
             return _checked(Declared(**{name: value for name, value in found.items() if name in known}))
@@ -114,7 +116,7 @@ class Store:
             why = (
                 exc.strerror if isinstance(exc, OSError) else f"{exc} is missing" if isinstance(exc, KeyError) else exc
             )
-            raise ModelopsError(f"{self.path} cannot be read: {why}. Remove it; the next run writes it anew.") from exc
+            raise ModelopsError(f"{self.path} cannot be read: {why}. Remove it; the next run rewrites it.") from exc
 
     def save(self, declared: Declared) -> None:
         """Replaces the file at once; it belongs to whoever owns the directory."""
@@ -150,7 +152,7 @@ class Store:
 
 
 class SlicedRun:
-    """What a run that comes back in slices keeps between two executions.
+    """The state that a sliced run keeps between two executions.
 
     In a file of mode 0600: it holds launch requests with their secrets, which Ansible would show and mask.
 
@@ -169,7 +171,7 @@ class SlicedRun:
             with Directory.at(folder) as directory, directory.open(name, (os.geteuid(),)) as file:
                 return _json.check("its content", _json.load(file), dict)
         except (OSError, ValueError, TypeError) as exc:
-            raise ModelopsError(f"the run cannot go on: {self.path} cannot be read ({exc}). Start it again.") from exc
+            raise ModelopsError(f"the run cannot continue: {self.path} cannot be read ({exc}). Run it again.") from exc
 
     def save(self, state: t.Mapping[str, t.Any]) -> str:
         name = f".modelops-run-{secrets.token_hex(8)}"
@@ -195,7 +197,7 @@ class Record:
     def declare(
         self, models: t.Sequence[t.Mapping[str, t.Any]], settings: t.Mapping[str, t.Any], kept: t.Container[str] = ()
     ) -> None:
-        """Takes over what is served from now on.
+        """Records the newly declared models.
 
         :param kept: UIDs of models that run otherwise than declared and are left alone: where one is known as it runs,
             that is what is brought back.
@@ -272,7 +274,7 @@ class Record:
         self.save()
 
     def adopt(self, keys: t.Iterable[tuple[str, str]], workers: t.Sequence[str]) -> None:
-        """Takes definitions that somebody else registered as told to the workers that are there."""
+        """Treats definitions registered by others as known to the present workers."""
         for key in keys:
             if " ".join(key) not in self.declared.told:
                 self.tell(key, workers)
@@ -310,7 +312,7 @@ class Record:
         self.save()
 
     def entered(self, uid: str, entry: t.Any) -> None:
-        """Notes what was put into the autostart, because the server hides values of it."""
+        """Records the entries of the autostart, because the server hides their values."""
         if uid in self.declared.launched:
             self.declared.launched[uid]["entry"] = digest(entry)
             self.save()

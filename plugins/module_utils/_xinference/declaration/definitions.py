@@ -41,7 +41,7 @@ def read(client: Client, keys: t.Iterable[Key]) -> dict[Key, dict[str, t.Any] | 
 
 
 def untold(workers: t.Sequence[str]) -> list[Field]:
-    """Why a definition that is as declared is registered again; nothing where no worker came. Pure.
+    """The reason to register an unchanged definition again: a new worker; empty for none. Pure.
 
     A worker has what it read from its own disk when it started, and what was registered since: nobody tells one that comes later,
     or was away, what it missed (read in 4.1.0, core/supervisor.py: add_worker, _sync_register_model). Nor does the API say which
@@ -68,7 +68,7 @@ def builtin_names(client: Client, model_type: str) -> set[str]:
 def put(
     client: Client, definition: registration.Definition, replace: bool = False, worker: str | None = None
 ) -> str | None:
-    """Registers a definition; returns what went wrong. A running model does not notice.
+    """Registers a definition; returns the error. It does not affect a running model.
 
     :param replace: whether there is one of this name. It survives a new one that the server refuses.
     """
@@ -90,7 +90,7 @@ def put(
         try:
             _put_back(client, definition, before, worker, theirs="already registered" in str(exc))
         except ModelopsError as more:
-            return f"{exc}. Nor could what was registered before be put back: {more}"
+            return f"{exc}. The previous definition could not be restored either:  {more}"
         return str(exc)
 
 
@@ -123,7 +123,7 @@ NONE, REGISTER, REPLACE, UNREGISTER = "none", "registered", "replaced", "unregis
 
 @dataclass
 class DefinitionStep:
-    """One declared definition and what is done with it.
+    """One declared definition and its action.
 
     :param definition: None where it must be absent.
     :param registered: what the server has.
@@ -177,12 +177,12 @@ def _definition(options: dict[str, t.Any], where: str) -> registration.Definitio
     if options["specs"]:
         alone = [key for key in ("path", "format", "size", "quantization") if options[key] is not None]
         if alone:
-            raise ModelopsError(f"{where}: {' and '.join(alone)} stands in each of specs, not beside them")
+            raise ModelopsError(f"{where}: {' and '.join(alone)} belongs in each of specs, not beside them")
     return registration.build({**sized(options), "specs": [sized(spec) for spec in options["specs"] or []]}, where)
 
 
 def look(client: Client, entries: t.Sequence[DefinitionStep]) -> None:
-    """Fills in what the server has.
+    """Adds the server's definitions.
 
     :raises ModelopsError: a name is one of the server's own models.
     """
@@ -199,8 +199,8 @@ def look(client: Client, entries: t.Sequence[DefinitionStep]) -> None:
         entry.registered = registered[entry.key]
         if (entry.registered or {}).get("is_builtin", name in builtin.get(model_type, ())):
             problems.append(
-                f"definitions: {name}: it is a built-in {model_type} model of {client.endpoint}, which can be neither "
-                "changed nor removed; give the custom model another name"
+                f"definitions: {name}: it is a built-in {model_type} model of {client.endpoint}, which cannot be "
+                "changed or removed; give the custom model another name"
             )
         entry.users = sorted(
             [uid for uid, row in running.items() if (row["model_type"], row["model_name"]) == entry.key]
@@ -214,7 +214,7 @@ def look(client: Client, entries: t.Sequence[DefinitionStep]) -> None:
 def decide(
     entries: t.Sequence[DefinitionStep], replace: bool, lacking: t.Mapping[Key, t.Sequence[str]] | None = None
 ) -> None:
-    """What is done with each; what runs keeps its definition unless `replace`. Pure.
+    """The action for each definition; a running model keeps its definition unless `replace`. Pure.
 
     :param lacking: addresses of workers that may lack a definition.
     """
@@ -250,7 +250,7 @@ def plan_of(entries: t.Sequence[DefinitionStep], header: str) -> Plan:
 
 
 def apply(client: Client, entries: t.Sequence[DefinitionStep], record: Record) -> None:
-    """Does what was decided; one that fails does not stop the others."""
+    """Applies the decisions; one failure does not stop the others."""
     record.adopt(
         (e.key for e in entries if e.definition and e.action == NONE and not e.options["worker"]), client.workers
     )

@@ -104,7 +104,7 @@ def _decide(model: Model, actual: ServerState, replace: str) -> Decision:
             if others and replace == KEEP:
                 raise ModelopsError(
                     f"models: {model.uid}: {', '.join(others)} runs from another definition of {model.name!r} "
-                    f"({', '.join(map(str, changed))}): give this one another name, or replace: true to change it"
+                    f"({', '.join(map(str, changed))}): give this one another name, or set replace: true to change it"
                 )
         return Decision(model, LAUNCH, fields + changed, register)
     fields = running_differences(model, actual) + changed
@@ -119,13 +119,13 @@ def _decide(model: Model, actual: ServerState, replace: str) -> Decision:
     fixed = sorted({f.name for f in fields if not f.name.startswith(_ROLLABLE)})
     if replace == SURGE and not can_roll(model, actual):
         raise ModelopsError(
-            f"models: {model.uid}: replace: surge needs Xinference 3.2 or later, where replicas can be added, and a model "
-            f"without n_worker; replace: true terminates the model and launches it anew. It differs in "
+            f"models: {model.uid}: replace: surge needs Xinference 3.2 or later, which can add replicas, and a model "
+            f"without n_worker; replace: true terminates the model and launches it again. It differs in "
             f"{', '.join(map(str, fields))}"
         )
     if replace == SURGE and fixed:
         raise ModelopsError(
-            f"models: {model.uid}: {', '.join(fixed)} cannot change without a moment in which the UID does not answer, "
+            f"models: {model.uid}: {', '.join(fixed)} cannot change without an interruption of the UID, "
             "because Xinference gives every replica of a model the same launch options. Values in definition can. "
             "replace: true terminates the model and launches it anew"
         )

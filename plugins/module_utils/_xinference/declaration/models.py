@@ -90,7 +90,7 @@ def desired(
     result: list[Model] = []
     for uid, count in collections.Counter(options["uid"] for options in declared).items():
         if count > 1:
-            problems.append(f"models: UID {uid!r} is declared {count} times; a UID names one model")
+            problems.append(f"models: UID {uid!r} is declared {count} times; a UID must be unique")
     for options in declared:
         try:
             result.append(_model(options, exists))
@@ -147,7 +147,9 @@ def _check_gpus(options: t.Mapping[str, t.Any]) -> None:
     if min(indices) < 0:
         raise ModelopsError(f"models: {uid}: gpu_indices has {min(indices)}; the first GPU is 0")
     if len(indices) % replicas:
-        raise ModelopsError(f"models: {uid}: {len(indices)} gpu_indices cannot be shared evenly by {replicas} replicas")
+        raise ModelopsError(
+            f"models: {uid}: {len(indices)} gpu_indices cannot be divided evenly among {replicas} replicas"
+        )
     share = len(indices) // replicas
     if any(len(set(indices[at : at + share])) < share for at in range(0, len(indices), share)):
         raise ModelopsError(
@@ -157,7 +159,7 @@ def _check_gpus(options: t.Mapping[str, t.Any]) -> None:
     if isinstance(each, int) and replicas * each != len(indices):
         raise ModelopsError(
             f"models: {uid}: {replicas} replicas with gpus_per_replica {each} take {replicas * each} GPUs, and gpu_indices names "
-            f"{len(indices)}: name as many, or leave one of the two out"
+            f"{len(indices)}: name as many, or remove one of the two"
         )
 
 
@@ -166,12 +168,12 @@ def _check_envs(options: t.Mapping[str, t.Any]) -> None:
     for name, value in (options["envs"] or {}).items():
         if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
             raise ModelopsError(
-                f"models: {options['uid']}: envs: {name!r} is no name of an environment variable (letters, digits and _, no digit first)"
+                f"models: {options['uid']}: envs: {name!r} is not a name of a variable (letters, digits and _, not a digit first)"
             )
         if value is None or isinstance(value, (dict, list)):
-            raise ModelopsError(f"models: {options['uid']}: envs: {name} has no text: give one, or leave it out")
+            raise ModelopsError(f"models: {options['uid']}: envs: {name} has no text: give one, or remove it")
         if re.search(r"[\r\n\x00]", str(value)):
-            raise ModelopsError(f"models: {options['uid']}: envs: {name} has a line break, which it must not")
+            raise ModelopsError(f"models: {options['uid']}: envs: {name} must not have a line break")
 
 
 def _check_texts(options: t.Mapping[str, t.Any]) -> None:
@@ -181,10 +183,10 @@ def _check_texts(options: t.Mapping[str, t.Any]) -> None:
         given = options[name]
         if given is not None and not re.fullmatch(r"[^\s\x00-\x1f\x7f]+", given):
             raise ModelopsError(
-                f"models: {uid}: {name} must be one word, without blanks, not {given!r}: correct it, or leave it out"
+                f"models: {uid}: {name} must be one word without spaces, not {given!r}: correct it, or remove it"
             )
     if options["name"].strip() != options["name"]:
-        raise ModelopsError(f"models: {uid}: name has a blank at an end ({options['name']!r})")
+        raise ModelopsError(f"models: {uid}: name must not begin or end with a space ({options['name']!r})")
     registration.check_packages(f"models: {uid}: virtual_env_packages", options["virtual_env_packages"])
     registration.check_hub(f"models: {uid}: download_hub", options["download_hub"])
     worker = options["worker"] or ""
@@ -205,7 +207,7 @@ def _check_adapters(options: t.Mapping[str, t.Any]) -> None:
     uid, names = options["uid"], [lora["name"] for lora in options["lora"] or ()]
     for lora in options["lora"] or ():
         if not lora["name"].strip() or names.count(lora["name"]) > 1:
-            raise ModelopsError(f"models: {uid}: lora: each needs a name of its own, not {lora['name']!r}")
+            raise ModelopsError(f"models: {uid}: lora: each must have a unique name, not {lora['name']!r}")
         if not os.path.isabs(lora["path"]):
             raise ModelopsError(f"models: {uid}: lora: {lora['name']}: path must be absolute, not {lora['path']}")
     draft = options["draft_model"] or {}
@@ -218,19 +220,19 @@ def _check_adapters(options: t.Mapping[str, t.Any]) -> None:
 def _check_uid(uid: str) -> None:
     """Xinference's own rules, and those of Dify's plugin, which puts the UID in a URL."""
     if not 0 < len(uid) <= 100:
-        raise ModelopsError(f"models: UID {uid!r} has {len(uid)} characters; Xinference takes 1 to 100")
+        raise ModelopsError(f"models: UID {uid!r} has {len(uid)} characters; Xinference allows 1 to 100")
     if re.search(r"-rep\d+$", uid):
-        raise ModelopsError(f"models: UID {uid!r} ends like the name of a replica (-rep<number>), which is reserved")
+        raise ModelopsError(f"models: UID {uid!r} must not end in -rep<number>, which is reserved for replicas")
     if uid.strip() != uid or not uid.isprintable():
         raise ModelopsError(
-            f"models: UID {uid!r} is blank, or has a line break or another character that cannot be seen, or a blank at an end; no URL "
-            "can carry it"
+            f"models: UID {uid!r} must not be blank, have a line break or an invisible character, or begin or end with a space; no URL "
+            "can contain it"
         )
     if uid in (".", ".."):
-        raise ModelopsError(f"models: UID {uid!r} means a directory in a URL, so the model could never be terminated")
+        raise ModelopsError(f"models: UID {uid!r} is a directory in a URL, so the model could never be terminated")
     if re.search(r"[/?#%\\]", uid):
         raise ModelopsError(
-            f"models: UID {uid!r} holds /, ? or #, \\ or %, which neither a URL nor Dify's plugin can carry"
+            f"models: UID {uid!r} contains / ? # \\ or %, which neither a URL nor Dify's plugin accepts"
         )
 
 
@@ -259,20 +261,20 @@ def _launch_body(options: t.Mapping[str, t.Any], definition: registration.Defini
     for key, value in (options["engine_options"] or {}).items():
         if not isinstance(key, str):
             raise ModelopsError(
-                f"models: {options['uid']}: engine_options: {key!r} is no name of an option: put it in quotes"
+                f"models: {options['uid']}: engine_options: {key!r} is not a name of an option: put it in quotes"
             )
         if not re.fullmatch(r"\S+", key):
             raise ModelopsError(
-                f"models: {options['uid']}: engine_options: {key!r} is no name of an option: correct it"
+                f"models: {options['uid']}: engine_options: {key!r} is not a name of an option: correct it"
             )
         if "-" in key:
             raise ModelopsError(
-                f"models: {options['uid']}: engine_options: no engine has an option {key!r}, and the server takes it silently: "
+                f"models: {options['uid']}: engine_options: no engine has an option {key!r}, but the server accepts it silently: "
                 f"write {key.strip('-').replace('-', '_')}"
             )
         if key in named:
             raise ModelopsError(
-                f"models: {options['uid']}: engine_options: {key!r} has an option of its own, {named[key]}"
+                f"models: {options['uid']}: engine_options: {key!r} has a dedicated option, {named[key]}"
             )
         body[key] = value
     return body
@@ -290,7 +292,7 @@ def _gpus_of(uid: str, value: str) -> int | str | None:
     if value in ("auto", "none"):
         return "auto" if value == "auto" else None
     if not re.fullmatch("[0-9]{1,4}", value):
-        raise ModelopsError(f"models: {uid}: gpus_per_replica is a number, 'auto' or 'none', not {value!r}")
+        raise ModelopsError(f"models: {uid}: gpus_per_replica must be a number, 'auto' or 'none', not {value!r}")
     return int(value) or None
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a path is missing because what holds it is not mounted. Private to the collection."""
+"""Advice for a path that is missing because a file system is not mounted. Private to the collection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.system.sh
 
 
 def unmounted(path: str, fstab: str = "/etc/fstab", mounts: str = "/proc/self/mounts") -> tuple[str, str] | None:
-    """What /etc/fstab would mount above a path and is not mounted: (mount point, device); None where there is none."""
+    """The unmounted entry of /etc/fstab above a path: (mount point, device); None where there is none."""
     mounted = {place for device, place in _table(mounts)}
     above = [
         (place, device)

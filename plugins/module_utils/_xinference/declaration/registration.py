@@ -86,7 +86,7 @@ LLM_KEYS = {"languages": "model_lang"}
 # Option of definition.virtual_env -> key, where they differ. A list of one travels as text, which is all that 1.x takes.
 VIRTUAL_ENV_KEYS = {"extra_index_urls": "extra_index_url", "trusted_hosts": "trusted_host"}
 _TEXT_OR_LIST = ("extra_index_url", "find_links", "trusted_host")
-# What comes with a chat template that the server looks up by the name of a family.
+# Keys that the server looks up with the chat template of a family.
 WITH_TEMPLATE = frozenset({"stop", "stop_token_ids", "reasoning_start_tag", "reasoning_end_tag"})
 # Keys that say where the weights are.
 _PLACE = ("model_id", "model_uri", "model_revision", "model_hub")
@@ -98,7 +98,7 @@ _NEEDED = {
     "audio": ("family",),
     "flexible": ("launcher",),
 }
-# What the server wants and nobody has to say.
+# Values that the server requires and the inventory need not give.
 DEFAULTS: dict[str, dict[str, t.Any]] = {
     "LLM": {"model_lang": ["en"], "model_ability": ["chat"]},
     "embedding": {"language": ["en"]},
@@ -108,7 +108,7 @@ DEFAULTS: dict[str, dict[str, t.Any]] = {
 }
 
 
-# What the server knows a model of each type to do, as of 4.1. It takes another word for an image or an audio model without a word.
+# The abilities of each type, as of 4.1. The server silently accepts other words for image and audio models.
 _ABILITIES = {
     "LLM": ("chat", "generate", "tools", "vision", "audio", "omni", "reasoning", "hybrid", "embed"),
     "embedding": ("embed", "embed_vision", "embed_video", "embed_audio"),
@@ -151,7 +151,7 @@ def normal_size(where: str, size: str | None) -> int | str | None:
         return None
     match = re.fullmatch(r"([0-9]{1,6})(?:[._]([0-9]{1,9}))?", size.strip())
     if not match:
-        raise ModelopsError(f"{where}: size {size!r} is not billions of parameters, such as 7 or '1.7'")
+        raise ModelopsError(f"{where}: size must be billions of parameters, such as 7 or '1.7', not {size!r}")
     whole, part = match.groups()
     return f"{int(whole)}_{part}" if part and part.strip("0") else int(whole)
 
@@ -168,14 +168,14 @@ def build(options: t.Mapping[str, t.Any], where: str = "") -> Definition:
     wanted = {key: value for key, value in options["definition"].items() if value is not None}
     if model_type not in TYPES:
         raise ModelopsError(
-            f"{where}: Xinference lets nobody define a model of type {model_type}; definition is for {', '.join(TYPES)}"
+            f"{where}: Xinference does not allow custom models of type {model_type}; definition is for {', '.join(TYPES)}"
         )
     if not 0 < len(name) <= 100 or name in (".", ".."):
         raise ModelopsError(
-            f"{where}: a custom model's name has 1 to 100 characters, and is no directory, not {name[:110]!r}"
+            f"{where}: a custom model's name must have 1 to 100 characters and must not be a directory, not {name[:110]!r}"
         )
     if re.search(r"[+/?%#&=\s]", name):
-        raise ModelopsError(f"{where}: Xinference takes no space and none of + / ? % # & = in a custom model's name")
+        raise ModelopsError(f"{where}: Xinference allows no space and none of + / ? % # & = in a custom model's name")
     missing = [
         key for key in _NEEDED[model_type] if wanted.get(key) in (None, "") and key not in (wanted.get("extra") or {})
     ]
@@ -193,7 +193,7 @@ def build(options: t.Mapping[str, t.Any], where: str = "") -> Definition:
     twice = sorted(set(given) & set(wanted.get("extra") or {}))
     if twice:
         raise ModelopsError(
-            f"{where}: definition.extra may not have {', '.join(twice)}, which another option of definition says"
+            f"{where}: definition.extra may not have {', '.join(twice)}, which another option of definition sets"
         )
     given.update(wanted.get("extra") or {})
     single = {**{key: options[key] for key in ("path", "format", "size", "quantization")}, **wanted}
@@ -210,7 +210,7 @@ def build(options: t.Mapping[str, t.Any], where: str = "") -> Definition:
 
 
 def _refuse(where: str, model_type: str, wanted: t.Mapping[str, t.Any]) -> None:
-    """What the server takes and cannot be meant.
+    """Refuses values that the server accepts but that cannot be intended.
 
     :raises ModelopsError: naming it; a login in an address is not told.
     """
@@ -226,13 +226,13 @@ def _refuse(where: str, model_type: str, wanted: t.Mapping[str, t.Any]) -> None:
     family = wanted.get("family", "")
     if not re.fullmatch(r"[^\s/\\]*", family) or family.startswith("."):
         raise ModelopsError(
-            f"{where}: definition.family is the name of a built-in model, such as qwen2.5-instruct, and no path (it is {family!r}); "
-            "the weights are in path or definition.hub_id"
+            f"{where}: definition.family must be the name of a built-in model, such as qwen2.5-instruct, not a path (it is {family!r}); "
+            "give the weights as path or definition.hub_id"
         )
     for key in wanted.get("extra") or {}:
         if key in _NOT_EXTRA:
             raise ModelopsError(
-                f"{where}: definition.extra may not have {key}, which name, path, format and size of the model say"
+                f"{where}: definition.extra may not have {key}, which name, path, format and size of the model set"
             )
     check_hub(f"{where}: definition.hub", wanted.get("hub"))
     env = wanted.get("virtual_env") or {}
@@ -247,8 +247,8 @@ def _refuse(where: str, model_type: str, wanted: t.Mapping[str, t.Any]) -> None:
         given = (wanted.get("virtual_env") or {}).get(key) or []
         if any(re.search(r"://[^/\s]*@", str(each)) for each in ([given] if isinstance(given, str) else given)):
             raise ModelopsError(
-                f"{where}: definition.virtual_env.{key} has a login in an address, which everyone sees who may list the models. Leave it "
-                "out, and set up the index on the workers (inherit_pip_config)"
+                f"{where}: definition.virtual_env.{key} has a login in an address, which everyone who can list the models sees. Remove "
+                "it, and set up the index on the workers (inherit_pip_config)"
             )
 
 
@@ -268,7 +268,7 @@ def check_packages(where: str, packages: t.Sequence[str] | None) -> None:
     """
     for package in packages or ():
         if not package.strip() or package.startswith("-"):
-            raise ModelopsError(f"{where} has {package!r}, which is no package: correct it, or leave it out")
+            raise ModelopsError(f"{where} has {package!r}, which is not a package: correct it, or remove it")
 
 
 def _virtual_env(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -280,11 +280,11 @@ def _virtual_env(options: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _place(where: str, options: t.Mapping[str, t.Any], *, needed: bool = True) -> dict[str, t.Any]:
-    """Where the weights are: on the machine that serves them, or on a hub."""
+    """The place of the weights: on the machine that serves them, or on a hub."""
     path, hub_id = options.get("path"), options.get("hub_id")
     if needed and not (path or hub_id):
         raise ModelopsError(
-            f"{where}: say where the weights are: path (a file or directory on the machine that serves them) or "
+            f"{where}: give the weights: path (a file or directory on the machine that serves them) or "
             "definition.hub_id"
         )
     if path and not os.path.isabs(path):

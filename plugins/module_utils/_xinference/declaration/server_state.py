@@ -129,5 +129,5 @@ def comparable(option: str, value: t.Any) -> str:
 
 
 def host(address: str) -> str:
-    """That of a worker's address, which may be registered with another port after a restart."""
+    """The host of a worker's address; its port may change after a restart."""
     return address.rsplit(":", 1)[0]

@@ -45,10 +45,10 @@ _AWAY = 900.0
 
 
 class Drain(DrainRun):
-    """What is done before a worker ends, and after it has."""
+    """The steps before and after a worker's stop."""
 
     def drained(self) -> dict[str, t.Any]:
-        """Serves elsewhere what the worker serves; the worker itself goes on until its service is stopped.
+        """Moves the worker's models elsewhere; the worker continues until its service is stopped.
 
         :raises ModelopsError: something would stop, or a model did not come up elsewhere; nothing was taken away then.
         """
@@ -80,7 +80,7 @@ class Drain(DrainRun):
     def _decide(
         self, actual: server_state.ServerState, record: Record
     ) -> tuple[list[Move], dict[str, int], dict[str, dict[str, t.Any]]]:
-        """What is done with each model, how many replicas each has without the worker, and what the worker has."""
+        """The action for each model, its replicas without the worker, and the worker's replicas."""
         worker, noted = self.settings.worker, record.had(self.settings.worker)
         self.leaving = set(record.drained) - {worker}
         short = set() if self.settings.returns else lacking(actual, noted, self.leaving)
@@ -88,7 +88,7 @@ class Drain(DrainRun):
         grown = [record.had(other) for other in record.declared.had if other not in record.drained]
         models_had = had(served, actual, worker, self.leaving, noted, grown)
         goals = {uid: row["of"] for uid, row in models_had.items()}
-        # What an earlier run stopped stays so.
+        # Models stopped by an earlier run stay stopped.
         goals.update({uid: count for uid, count in record.drained.get(worker, {}).items() if not count})
         found = self.read_cluster(served, actual)
         moves = decide(actual, found, served, worker, goals, self.leaving, self.settings.returns) if served else []
@@ -100,9 +100,9 @@ class Drain(DrainRun):
         if not refused:
             return
         allow = (
-            "force (of the role xinference_drain_force: true) stops what has no place"
+            "force (in the role xinference_drain_force: true) stops models that have no place"
             if any(move.action == STOP for move in moves)
-            else "gaps (of the role xinference_drain_gaps: true) relaunches what cannot be moved otherwise"
+            else "gaps (in the role xinference_drain_gaps: true) relaunches models that cannot be moved otherwise"
         )
         raise ModelopsError(
             f"{self.settings.worker} of {self.client.endpoint} is not drained, because\n"
@@ -116,12 +116,12 @@ class Drain(DrainRun):
         for move in moves:
             count = f"{move.elsewhere + len(move.places)} of {goals[move.uid]} replicas"
             if move.action in (FEWER, ADD) and move.why:
-                self.warnings.append(f"{move.uid} goes on with {count}: {move.why}")
+                self.warnings.append(f"{move.uid} continues with {count}: {move.why}")
             elif move.action == FEWER:
-                self.lines.append(f"{move.uid}  goes on with {count} until the worker is back")
+                self.lines.append(f"{move.uid}  continues with {count} until the worker is back")
 
     def left(self) -> dict[str, t.Any]:
-        """After the worker's service was stopped: the server no longer has the worker, nor what it had there."""
+        """Waits until the server has deregistered the stopped worker and its models."""
         client, worker = self.client, self.settings.worker
         with self.store.lock():
             self._wait_gone()
@@ -136,7 +136,7 @@ class Drain(DrainRun):
                 return self.result(result)
             for uid, number in found:
                 client.remove_replica(uid, number)
-            # What was stopped is not brought back before the worker is; all else is served as declared.
+            # Stopped models return only with the worker; all others are served as declared.
             stopped = {uid: 0 for uid, count in (record.drained.get(worker) or {}).items() if not count}
             record.drain(worker, stopped, record.had(worker), left=True)
             record.busy(None)
@@ -152,7 +152,7 @@ class Drain(DrainRun):
             if time.monotonic() > end:
                 raise ModelopsError(
                     f"{self.settings.worker} is still registered with {self.client.endpoint} after "
-                    f"{self.settings.ready_timeout:.0f} s (ready_timeout). Is its service stopped? Then run this again."
+                    f"{self.settings.ready_timeout:.0f} s (ready_timeout). Check that its service is stopped, then run this again."
                 )
             time.sleep(1)
 
@@ -167,9 +167,9 @@ class Drain(DrainRun):
             record.busy(None)
             done = "; ".join(self.lines)
             raise ModelopsError(
-                f"{move.uid}: {exc}. {self.settings.worker} of {self.client.endpoint} still serves what it served"
+                f"{move.uid}: {exc}. {self.settings.worker} of {self.client.endpoint} still serves its models"
                 + (f" ({done})" if done else "")
-                + ". Mend that and run this again: it goes on with what is left."
+                + ". Correct the cause and run this again: it continues with the rest."
             ) from exc
 
     def _relaunch(self, move: Move, actual: server_state.ServerState, record: Record) -> None:

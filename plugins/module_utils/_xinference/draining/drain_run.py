@@ -27,7 +27,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.pla
 
 @dataclass(frozen=True)
 class DrainOptions:
-    """How a drain or an undrain behaves; the options of the module of the same names."""
+    """Options of a drain or an undrain; the module has the same names."""
 
     worker: str
     force: bool = False
@@ -56,7 +56,7 @@ class DrainRun:
         client.sees_tries = True
 
     def read_models(self, record: Record) -> server_state.ServerState:
-        """What runs, without what tried a worker."""
+        """The running models, without trials of a worker."""
         found = server_state.read(self.client, [], record.declared)
         for uid in self.client.tries:  # of a run that broke off
             if not self.client.session.check_mode:
@@ -117,16 +117,16 @@ class DrainRun:
         for row in new:
             address = row.get("worker_address")
             if named == worker != address:
-                raise ModelopsError(f"the server put the new replica on {address}, not {worker}")
+                raise ModelopsError(f"the server placed the new replica on {address}, not {worker}")
             if address in self.leaving or (address == worker != named):
-                raise ModelopsError(f"the server put the new replica on {address}, which is drained")
+                raise ModelopsError(f"the server placed the new replica on {address}, which is drained")
 
     def _answers(self, model: models.Model, actual: server_state.ServerState) -> bool:
         """Whether a model answers before anything is changed; if not, that is nothing to fail for."""
         try:
             self.prove(model, actual)
         except ModelopsError as exc:  # such as of the worker itself, which shall be replaced for that
-            self.warnings.append(f"{model.uid} did not answer before, so what is added is not proven: {exc}")
+            self.warnings.append(f"{model.uid} did not answer before, so the added replica is not verified: {exc}")
             return False
         return True
 
@@ -137,8 +137,8 @@ class DrainRun:
             for number in added:
                 self.client.remove_replica(uid, number)
         except ModelopsError as exc:
-            return f"; what was added could not be removed ({exc})"
-        return "; what was added was removed" if added else ""
+            return f"; the added replica could not be removed ({exc})"
+        return "; the added replica was removed" if added else ""
 
     def prove(self, model: models.Model, actual: server_state.ServerState) -> None:
         """Asks as often as there are replicas, which the server takes in turn."""

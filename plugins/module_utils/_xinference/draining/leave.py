@@ -26,7 +26,7 @@ _PAUSE = 0.2
 
 
 class Leave(DrainRun):
-    """What is done between the drain of a worker and the stop of its service."""
+    """The steps between the drain of a worker and the stop of its service."""
 
     def answered(self) -> dict[str, t.Any]:
         """The server routes no more requests to the worker, and those that it has are answered.
@@ -48,7 +48,7 @@ class Leave(DrainRun):
             with self.calls() as calls:
                 self._wait_answered(calls, self._take_out(calls))
         except ModelopsError as exc:
-            self.warnings.append(f"requests that {worker} has when it ends may fail: {exc}")
+            self.warnings.append(f"requests of {worker} may fail when it stops: {exc}")
         return self.result(result)
 
     def _take_out(self, calls: actors.Actors) -> list[str]:
@@ -69,11 +69,11 @@ class Leave(DrainRun):
                 quiet = time.monotonic()
             if count and quiet - begun > self.settings.requests_timeout:
                 self.warnings.append(
-                    f"{count} requests of {self.settings.worker} are not answered after {self.settings.requests_timeout:.0f} s "
-                    "(requests_timeout, of the role xinference_drain_requests_timeout) and fail as it ends"
+                    f"{count} requests of {self.settings.worker} are still open after {self.settings.requests_timeout:.0f} s "
+                    "(requests_timeout, in the role xinference_drain_requests_timeout) and will fail when it stops"
                 )
                 return
             time.sleep(_PAUSE)
         if replicas:
             took = progress.duration(time.monotonic() - begun)
-            self.lines.append(f"{', '.join(replicas)}  no more requests after {took}")
+            self.lines.append(f"{', '.join(replicas)}  no open requests after {took}")

@@ -29,7 +29,7 @@ PLACES = ("worker_ip", "gpu_idx", "replica_config")
 
 @dataclass
 class Move:
-    """What is done with one model.
+    """The action for one model.
 
     :param on_worker: its replicas on the worker.  :param elsewhere: those on other workers.
     :param places: for ADD, of each new replica what `Client.add_replica` takes.
@@ -76,13 +76,13 @@ def spared(instances: t.Mapping[str, t.Mapping[str, t.Any]], worker: str, leavin
 
 
 def unlisted(held: t.Iterable[str], instances: t.Mapping[str, t.Mapping[str, t.Any]]) -> set[str]:
-    """Of the replicas whose processes a worker has, those to which the server routes no requests."""
+    """A worker's running replicas that get no requests from the server."""
     known = {row.get("replica_model_uid") for one in instances.values() for row in one.get("replica_statuses") or []}
     return {replica for replica in held if replica not in known and re.search(r"-rep\d+$", replica)}
 
 
 def model_of(uid: str, actual: server_state.ServerState) -> models.Model:
-    """What runs under a UID as a model: as it is declared, else as it is remembered, entered or told."""
+    """The model of a UID: as declared, else as remembered, entered or reported."""
     declared = actual.declared.get(uid)
     if declared is not None:
         return models.desired([declared], exists=lambda path: True)[0]
@@ -134,7 +134,7 @@ def lacking(
 
 @dataclass
 class Room:
-    """Workers that take what another one must give, and what was given to them already."""
+    """Workers with room for a drained worker's replicas, and the replicas assigned to them."""
 
     actual: server_state.ServerState
     cluster: cluster.Cluster
@@ -163,7 +163,7 @@ def decide(
     leaving: t.Collection[str] = (),
     returns: bool = False,
 ) -> list[Move]:
-    """What is done with each model on a worker. Pure.
+    """The action for each model on a worker. Pure.
 
     :param found: the cluster, with that worker.  :param served: the models on it, by UID.
     :param goals: how many replicas each must have without the worker; as many as there are where it is not named.
@@ -209,7 +209,7 @@ def _move(
     if enough and survives and whole:
         return Move(model, FEWER, on_worker, elsewhere)
     if elsewhere and not survives:
-        gap = f"Xinference {version} forgets a model whose worker leaves, with its replicas elsewhere"
+        gap = f"Xinference {version} forgets a model and all its replicas when one of its workers leaves"
     else:
         gap = cannot_grow(model, room.actual)
     if not gap:
@@ -227,12 +227,12 @@ def cannot_grow(model: models.Model, actual: server_state.ServerState) -> str:
     if not releases.adds_replicas(actual.version):
         return f"Xinference {actual.version} cannot add a replica to a running model"
     if (model.options["n_worker"] or 1) > 1:
-        return "it is spread over several workers, and Xinference cannot add a replica to such a model"
+        return "it spans several workers, and Xinference cannot add a replica to such a model"
     return "" if actual.state(model.uid) == "ready" else "it is not ready"
 
 
 def added(model: models.Model, on_worker: int, elsewhere: int, missing: int, room: Room) -> Move:
-    """As many more of its replicas as there is room for; where it has others, none at the worst."""
+    """Adds as many of its replicas as there is room for; at least one if it has no others."""
     why = ""
     there = len(server_state.replicas(room.actual.instances[model.uid]))
     for count in range(missing, 0, -1):
@@ -244,7 +244,7 @@ def added(model: models.Model, on_worker: int, elsewhere: int, missing: int, roo
         for row in result.started(model.uid):
             rows.setdefault(row["replica"], []).append(row)
         places = [_place(cards, room.cluster) for _number, cards in sorted(rows.items())] or [{}] * count
-        less = f"there is room for {count} of {missing} replicas elsewhere: {why}" if count < missing else ""
+        less = f"other workers have room for {count} of {missing} replicas: {why}" if count < missing else ""
         return Move(model, ADD, on_worker, elsewhere, places=places, why=less)
     return Move(model, FEWER if elsewhere else STOP, on_worker, elsewhere, why=why)
 
@@ -257,7 +257,7 @@ def sized(model: models.Model, count: int) -> models.Model:
 
 
 def _place(rows: t.Sequence[t.Mapping[str, t.Any]], rest: cluster.Cluster) -> dict[str, t.Any]:
-    """Where a replica goes, as ``POST /v1/models/{uid}/replicas`` takes it."""
+    """The place of a replica in the form of ``POST /v1/models/{uid}/replicas``."""
     address = rows[0]["worker"]
     device: dict[str, t.Any] = {"worker_ip": address}
     cards = [row["card"] for row in rows if isinstance(row["card"], int)]
@@ -289,7 +289,7 @@ def had(
     noted: t.Mapping[str, t.Mapping[str, t.Any]],
     grown: t.Sequence[t.Mapping[str, t.Any]] = (),
 ) -> dict[str, dict[str, t.Any]]:
-    """What a worker has, as `Declared.had` has it: how many replicas of each model are there, of how many that there are to be. Pure.
+    """A worker's replicas in the form of `Declared.had`: the replicas of each model there, and the declared number. Pure.
 
     What an earlier run noted holds, of the same launch: that run may have added replicas, or ended the worker.
 
@@ -332,7 +332,7 @@ def plan_of(moves: t.Sequence[Move], header: str) -> Plan:
 
 
 def goal(move: Move, goals: t.Mapping[str, int]) -> int:
-    """How many replicas a model must have without the worker; 0 of one that stops."""
+    """The number of a model's replicas without the worker; 0 for one that stops."""
     return 0 if move.action == STOP and not move.elsewhere else goals[move.uid]
 
 
@@ -343,12 +343,12 @@ def refusals(moves: t.Sequence[Move], *, force: bool, gaps: bool) -> list[str]:
         if move.action == STOP and not move.elsewhere and not force:
             lines.append(f"{move.uid} stops: {move.why}")
         elif move.action == RELAUNCH and not (gaps or force):
-            lines.append(f"{move.uid} does not answer while it is launched elsewhere: {move.why}")
+            lines.append(f"{move.uid} does not answer until it is launched elsewhere: {move.why}")
     return lines
 
 
 def unpinned(placed: t.Mapping[str, t.Any], worker: str) -> dict[str, t.Any] | None:
-    """What the placement added to a launch request, without the place where that names the worker; None where it does not."""
+    """The placement's keys of a launch request without the worker; None if they do not name the worker."""
     named = str(placed.get("replica_config") or "") + str(placed.get("worker_ip") or "")
     if worker not in named and placed.get("worker_ip") not in names_of(worker):
         return None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a worker that is back gets, and what tries it. Private to the collection. Pure."""
+"""The models that a returned worker gets, and its trial. Private to the collection. Pure."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Trial:
 
 @dataclass
 class Return:
-    """What a worker that is back gets.
+    """The models that a returned worker gets.
 
     :param launches: declared models that were stopped for it.
     :param moves: its replicas that went: ADD, or FEWER where that cannot be.
@@ -68,7 +68,7 @@ def return_of(
     noted: t.Mapping[str, t.Mapping[str, t.Any]],
     left: bool,
 ) -> Return:
-    """What a worker that is back gets. Pure.
+    """The models that a returned worker gets. Pure.
 
     :param running: the models that it had and that run, by UID.  :param left: whether it is known to have left.
     """
@@ -88,7 +88,7 @@ def returning(
     worker: str,
     noted: t.Mapping[str, t.Mapping[str, t.Any]],
 ) -> list[Move]:
-    """What a worker that is back gets of what it had: ADD, or FEWER where that cannot be. Pure.
+    """The action for each former replica of a returned worker: ADD, or FEWER if that is impossible. Pure.
 
     :param running: the models that it had and that run, by UID.
     """
@@ -113,11 +113,11 @@ def returning(
 def trial_of(
     actual: server_state.ServerState, found: cluster.Cluster, running: t.Mapping[str, models.Model], worker: str
 ) -> tuple[Trial | None, str]:
-    """What tries a worker, or why nothing can: what loads the fastest, an embedding or rerank model, else the smallest. Pure.
+    """The trial model of a worker, or why there is none: the fastest to load (an embedding or rerank model), else the smallest. Pure.
 
     :param running: the models that it had and that run, by UID.
     """
-    why = "none of the models that it had runs any more"
+    why = "none of its former models runs any more"
     for model in sorted(running.values(), key=lambda model: _weight(model, actual)):
         why = _cannot_try(model, worker)
         if why:
@@ -129,7 +129,7 @@ def trial_of(
 
 
 def _weight(model: models.Model, actual: server_state.ServerState) -> tuple[t.Any, ...]:
-    """Sorts what loads fast, and can be asked, before the rest."""
+    """Sorts models that load fast and answer requests before the rest."""
     row = actual.models.get(model.uid) or {}
     asked = proof.kind_of(model.type, row.get("model_ability") or []) != "describe"
     size = sizes.billions(row.get("model_size_in_billions") or model.options["size"])
@@ -137,9 +137,9 @@ def _weight(model: models.Model, actual: server_state.ServerState) -> tuple[t.An
 
 
 def _cannot_try(model: models.Model, worker: str) -> str:
-    """Why a model cannot try a worker, whatever room there is; empty where it can."""
+    """The reason that a model cannot be a worker's trial, regardless of room; empty for none."""
     if (model.options["n_worker"] or 1) > 1:
-        return f"{model.uid} is spread over several workers"
+        return f"{model.uid} spans several workers"
     if not _may_be_on(worker, model):
         return f"{model.uid} is declared for another worker"
     # One of somebody else's, of which the server tells that only while it is ready.

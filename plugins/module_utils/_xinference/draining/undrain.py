@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A worker that is back is given what it had, as far as that was not served elsewhere meanwhile. Private to the collection.
+"""Returns to an undrained worker its former models, except those that moved elsewhere. Private to the collection.
 
 Where nothing comes back to it, one of the models that it had is launched there under a UID that nobody uses (`client.TRY`),
 asked, and ended again.
@@ -47,10 +47,10 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.lau
 
 
 class Undrain(DrainRun):
-    """What is done when a worker is back."""
+    """The steps when a worker is back."""
 
     def undrained(self) -> dict[str, t.Any]:
-        """Gives a worker that is back what it had, proves that it serves, and forgets that it was drained.
+        """Returns a worker's models to it, verifies that it serves, and removes its drained state.
 
         Declared models that were stopped for it are launched again, and replicas that went with it are added. Where it gets nothing
         back, one of the models that it had tries it.
@@ -81,7 +81,7 @@ class Undrain(DrainRun):
     def _find(
         self, back: list[models.Model], noted: t.Mapping[str, t.Mapping[str, t.Any]], record: Record
     ) -> tuple[server_state.ServerState, Return]:
-        """What the server has as soon as the worker is there, and what the worker gets.
+        """The server's state once the worker is registered, and the models that the worker gets.
 
         :param back: declared models that were stopped for it.  :param noted: what it had.
         """
@@ -109,12 +109,12 @@ class Undrain(DrainRun):
             return
         if out:
             raise ModelopsError(
-                f"{worker} of {self.client.endpoint} did not leave, but gets no more requests for {', '.join(out)}: its drain broke off. "
-                "Drain it again (ansible-playbook modelops.inference.drain), then undrain it."
+                f"{worker} of {self.client.endpoint} did not leave, but gets no more requests for {', '.join(out)}: its drain was "
+                "interrupted. Drain it again (ansible-playbook modelops.inference.drain), then undrain it."
             )
 
     def _settled(self, noted: t.Iterable[str], record: Record) -> server_state.ServerState:
-        """What the server has as soon as nothing loads of what the worker had: until then no replica can be added to it."""
+        """The server's state once none of the worker's models loads; before that no replica can be added."""
         begun = time.monotonic()
         while True:
             actual = self.read_models(record)
@@ -133,11 +133,13 @@ class Undrain(DrainRun):
                 plan.add("add", "add replica", move.uid, why=f"on {worker}, which had it")
             if move.why:
                 count = move.elsewhere + len(move.places)
-                self.warnings.append(f"{move.uid} goes on with {count} of {noted[move.uid]['of']} replicas: {move.why}")
+                self.warnings.append(
+                    f"{move.uid} continues with {count} of {noted[move.uid]['of']} replicas: {move.why}"
+                )
         if gets.trial:
-            plan.add("add", "try", gets.trial.model.uid, why=f"on {worker}, under a UID of its own, and end it")
+            plan.add("add", "try", gets.trial.model.uid, why=f"on {worker} under a temporary UID, and terminate it")
         if gets.why:
-            self.warnings.append(f"{worker} is back, and nothing proves that it serves: {gets.why}")
+            self.warnings.append(f"{worker} is back, but no model verifies it: {gets.why}")
 
     def _come_back(self, gets: Return, actual: server_state.ServerState, record: Record) -> None:
         """Launches, adds and proves."""
@@ -151,7 +153,7 @@ class Undrain(DrainRun):
             self._try(gets.trial, actual)
 
     def _prove_returned(self, gets: Return, actual: server_state.ServerState) -> None:
-        """Adds the replicas that went, and proves what the worker serves."""
+        """Adds the removed replicas, and verifies the worker's models."""
         worker = self.settings.worker
         adds = {move.uid: move for move in gets.moves if move.places}
         for uid, model in {**{model.uid: model for model in gets.launches}, **gets.proves}.items():
@@ -165,7 +167,7 @@ class Undrain(DrainRun):
                 what = "does not serve there" if uid in adds else "has replicas there and does not answer"
                 raise ModelopsError(
                     f"{worker} is back at {self.client.endpoint}, but {uid} {what}: {exc}. "
-                    "Mend that and run this again: it goes on with what is left."
+                    "Correct the cause and run this again: it continues with the rest."
                 ) from exc
 
     def _tell(self, wanted: t.Sequence[models.Model], record: Record) -> None:
@@ -189,9 +191,9 @@ class Undrain(DrainRun):
         failed = [f"{outcome.uid}: {outcome.error}" for outcome in outcomes if outcome.phase == FAILED]
         if failed:
             raise ModelopsError(
-                f"{self.settings.worker} is back at {self.client.endpoint}, but not all that was stopped for it:\n"
+                f"{self.settings.worker} is back at {self.client.endpoint}, but not all its stopped models:\n"
                 + "\n".join(failed)
-                + "\nMend that and run this again."
+                + "\nCorrect the cause and run this again."
             )
         if wanted:
             record.became({uid: row.get("instance_created_ts") for uid, row in self.client.instances().items()})
@@ -199,7 +201,7 @@ class Undrain(DrainRun):
     def _try(self, trial: Trial, actual: server_state.ServerState) -> None:
         worker, uid, tried = self.settings.worker, trial.model.uid, trial.copied.uid
         started = time.monotonic()
-        problem, end = "", "It was ended"
+        problem, end = "", "It was terminated"
         try:
             self._launch_trial(trial, actual)
         except ModelopsError as exc:
@@ -207,14 +209,14 @@ class Undrain(DrainRun):
         try:
             operations.remove(self.client, tried)
         except ModelopsError as exc:  # the next drain, undrain or run of the site ends it
-            problem, end = problem or "it does not end", f"It may still be there: {exc}"
+            problem, end = problem or "it does not terminate", f"It may still run: {exc}"
         if problem:
             raise ModelopsError(
-                f"{worker} is back at {self.client.endpoint}, but does not serve: {uid}, launched there as {tried} to try it, "
-                f"failed: {problem}. {end}. Mend that and run this again."
+                f"{worker} is back at {self.client.endpoint}, but does not serve: {uid}, launched there as {tried} to verify it, "
+                f"failed: {problem}. {end}. Correct the cause and run this again."
             )
         took = progress.duration(time.monotonic() - started)
-        self.lines.append(f"{uid}  tried on {worker} under another UID, answered and ended after {took}")
+        self.lines.append(f"{uid}  answered on {worker} under another UID, terminated after {took}")
 
     def _launch_trial(self, trial: Trial, actual: server_state.ServerState) -> None:
         """:raises ModelopsError: it does not come up there, or does not answer."""
@@ -226,7 +228,7 @@ class Undrain(DrainRun):
             raise ModelopsError(outcome.error)
         row = client.instances().get(copied.uid) or {}
         if not is_on(self.settings.worker, row):
-            raise ModelopsError(f"the server put it on {', '.join(progress.workers(row)) or 'nowhere that it says'}")
+            raise ModelopsError(f"the server placed it on {', '.join(progress.workers(row)) or 'an unknown worker'}")
         abilities = (actual.models.get(model.uid) or {}).get("model_ability") or []
         proven = proof.prove(client, copied.uid, model.type, abilities, None, self.settings.prove_timeout)
         if not proven.ok:

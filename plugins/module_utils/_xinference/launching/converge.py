@@ -66,7 +66,7 @@ _FIRST_WORD = 3.0
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run behaves; the options of the module of the same names."""
+    """Options of a run; the module has the same names."""
 
     replace: str = model_plan.KEEP
     prune: bool = False
@@ -85,7 +85,7 @@ class RunOptions:
 
     def __post_init__(self) -> None:
         if self.parallel < 1:
-            raise ModelopsError(f"parallel (models_parallel) must be at least 1, and it is {self.parallel}")
+            raise ModelopsError(f"parallel (models_parallel) must be at least 1, not {self.parallel}")
 
 
 def converge(
@@ -167,7 +167,7 @@ class _Run:
         self.declared = list(wanted)
         self.wanted = list(wanted)
         self.actual = server_state.ServerState({}, {})
-        #: What a person should know and no model is left out for.
+        #: Warnings that skip no model.
         self.warnings: list[str] = []
 
     def result(self, pending: SlicedRun) -> dict[str, t.Any]:
@@ -219,7 +219,7 @@ class _Run:
                 self._notice_differences(work)
             self._finish(work)
         except ModelopsError as exc:
-            # What was done until here is told, too.
+            # The error also reports the finished steps.
             self.actual = server_state.ServerState({}, {})
             text = "\n".join([*failures(work), str(exc)])
             raise ModelopsError(self._explained(work, text), **{**result, **self._report(work, {})}) from exc
@@ -236,8 +236,8 @@ class _Run:
             if worker and model.present:
                 found.append(model.uid)
                 self.warnings.append(
-                    f"{model.uid} is left out until its worker {worker}, which is drained, is back (playbook undrain.yml); "
-                    "or declare it for another one (worker)"
+                    f"{model.uid} is skipped because its worker {worker} is drained; undrain it (playbook undrain.yml), "
+                    "or declare another worker for the model (worker)"
                 )
         return found
 
@@ -245,7 +245,7 @@ class _Run:
         self.wanted = [model for model in self.wanted if model.uid not in waiting]
 
     def _untold(self) -> dict[tuple[str, str], list[str]]:
-        """Of each definition the workers that may lack it."""
+        """The workers that may lack each definition."""
         keys = {(model.type, model.name) for model in self.wanted if model.definition}
         there = self.client.workers if self.settings.cluster else []
         return {key: sorted({*self.settings.new_workers, *self.record.untold(key, there)}) for key in keys}
@@ -254,7 +254,7 @@ class _Run:
         return server_state.read(self.client, self.wanted, self.record.declared)
 
     def _end_tries(self) -> None:
-        """Nobody else sees them, and they hold memory that the placement counts as taken."""
+        """Terminates trials of earlier runs: only the collection knows them, and they use memory that the placement counts."""
         client = self.client
         # A launch that failed stays listed.
         self.tries = [uid for uid in client.tries if self.alone and client.presence(uid) != releases.UNKNOWN]
@@ -262,7 +262,7 @@ class _Run:
             operations.remove(client, uid)
 
     def _place(self, decisions: t.Sequence[model_plan.Decision]) -> placement.Placement:
-        """Where everything goes.
+        """The placement of all models.
 
         :raises ModelopsError: naming everything that fits nowhere.
         """
@@ -298,7 +298,7 @@ class _Run:
     def _autostart(
         self, uids: t.Collection[str], placed: t.Mapping[str, dict[str, t.Any]] | None = None
     ) -> dict[str, dict[str, t.Any] | None]:
-        """The entries to put and to drop, of those of these models that are as declared.
+        """The autostart entries to add and to remove, for models that are as declared.
 
         In a cluster, those to drop of what this collection launched, as declared or not.
 
@@ -326,7 +326,7 @@ class _Run:
     def _plan(self, decisions: t.Sequence[model_plan.Decision]) -> Plan:
         plan = model_plan.plan_of(decisions, f"models on {self.client.endpoint}")
         for uid in self.tries:
-            plan.add("remove", "terminate", uid, why="a drain that broke off left it")
+            plan.add("remove", "terminate", uid, why="left by an interrupted drain")
         # Of a model that is launched or terminated the entry goes without saying.
         as_declared = {d.model.uid for d in decisions if d.action == model_plan.NONE}
         terminated = {d.model.uid for d in decisions if d.action == model_plan.TERMINATE}
@@ -334,13 +334,13 @@ class _Run:
             if uid in terminated:
                 continue
             if entry is None:
-                plan.add("remove", "drop from autostart", uid)
+                plan.add("remove", "remove from autostart", uid)
             else:
-                plan.add("change" if uid in (self.actual.autostart or {}) else "add", "put into autostart", uid)
+                plan.add("change" if uid in (self.actual.autostart or {}) else "add", "add to autostart", uid)
         return plan
 
     def _finish(self, work: launch.Work) -> None:
-        """Writes down what became of the launches, here and in the server's autostart."""
+        """Records the results of the launches, here and in the server's autostart."""
         as_declared = {o.uid for o in work.outcomes if o.phase in (READY, ABSENT)}
         created = {uid: self.actual.created(uid) for uid in self.actual.instances}
         rolled = {o.uid for o in work.outcomes if o.roll}
@@ -396,18 +396,18 @@ class _Run:
             return
         bad = {o.uid for o in work.outcomes if o.phase == FAILED} | {p.uid for p in proofs.values() if not p.ok}
         head = (
-            f"{len(bad)} of {len(work.outcomes)} models on {self.client.endpoint} failed, the others are as declared:"
+            f"{len(bad)} of {len(work.outcomes)} models on {self.client.endpoint} failed; the others are as declared:"
         )
         table = progress.table([_TABLE, *(cells(row, bad) for row in result["models"])])
         raise ModelopsError(self._explained(work, "\n".join([head, *failed, *unproven, "", *table])), **result)
 
     def _explained(self, work: launch.Work, message: str) -> str:
-        """With what the server's log says of the launches that failed."""
+        """The error with the log's reasons of failed launches."""
         failed = [(m, o) for m, o in zip(self.wanted, work.outcomes) if o.phase == FAILED]
         names = {name for model, _outcome in failed for name in (model.uid, model.name)}
         return self.client.explain(message, names, min((o.begun for _model, o in failed), default=0))
 
 
 # The way past every refusal of the placement.
-_ALL_THE_SAME = "Where you know better, check_placement: false of a model launches it all the same, with a warning."
+_ALL_THE_SAME = "To launch a model regardless, with a warning, set its check_placement: false."
 _TABLE = ["model UID", "type", "state", "done", "replicas", "seconds"]

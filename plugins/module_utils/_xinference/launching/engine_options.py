@@ -24,7 +24,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.system im
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.declaration import model_plan, models
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.needs import engines
 
-# What Xinference itself takes before the engine sees it (*ModelConfig and load() of each engine in model/llm, 4.1.0).
+# Options that Xinference consumes before the engine sees them (*ModelConfig and load() of each engine in model/llm, 4.1.0).
 _XINFERENCE = frozenset(
     "reasoning_content enable_thinking multimodal_projector draft_model_path num_speculative_tokens n_threads use_mmap use_mlock "
     "n_gqa model_quantization quantization_config rope_scaling min_pixels max_pixels trust_remote_code enable_weight_cache "
@@ -89,7 +89,7 @@ def problems(engine: str, given: t.Mapping[str, t.Any], known: t.Collection[str]
             continue
         where = f"the installed {engine}" if known else engine
         meant = f"write {near}" if near else "remove it"
-        found.append(f"engine_options: {where} has no option {option!r}, and the server takes it silently: {meant}")
+        found.append(f"engine_options: {where} has no option {option!r}, but the server accepts it silently: {meant}")
     return found
 
 
@@ -152,7 +152,7 @@ def _has_its_own(model: models.Model) -> bool:
 
 
 def check(decisions: t.Sequence[model_plan.Decision], read: t.Callable[[str], frozenset[str]] = installed) -> None:
-    """Refuses what is about to be launched with options that its engine does not have, before anything changes.
+    """Refuses launches with options that their engine lacks, before anything changes.
 
     :raises ModelopsError: naming every such option.
     """

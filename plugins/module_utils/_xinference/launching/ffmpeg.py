@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which models need ffmpeg on their host, and what an error says where it is missing. Pure. Private to the collection."""
+"""The models that need ffmpeg on their host, and the error if it is missing. Pure. Private to the collection."""
 
 from __future__ import annotations
 
@@ -39,5 +39,5 @@ def refusal(declared: t.Iterable[t.Mapping[str, t.Any]], host: str, search_path:
         return ""
     return (
         f"{', '.join(uids)} {'needs' if len(uids) == 1 else 'need'} ffmpeg, with which Xinference decodes every sound, WAV too, and "
-        f"this host has none in {search_path}. {REMEDY} Elsewhere, add its directory to PATH in xinference_environment."
+        f"this host has none in {search_path}. {REMEDY} If ffmpeg is in another directory, add that to PATH in xinference_environment."
     )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Does what the plan of models.py says: register, terminate, launch in parallel, wait. Private to the collection.
+"""Applies the plan of models.py: register, terminate, launch in parallel, wait. Private to the collection.
 
 The state of the work is a list of outcomes that can be written down (JSON) and taken up by a later execution, which
 is how progress reaches the screen: the action plugin calls the module again until nothing is pending.
@@ -89,7 +89,7 @@ class Work:
     # -- before the launches -----------------------------------------------------------------------------------
 
     def prepare(self, decisions: t.Sequence[model_plan.Decision], actual: server_state.ServerState) -> None:
-        """Registers definitions and terminates what is declared absent."""
+        """Registers definitions and terminates models declared absent."""
         self._register(decisions, actual)
         for outcome in self.outcomes:
             if outcome.action == "terminated":
@@ -182,7 +182,7 @@ class Work:
         bound = outcome.timeout * (roll["replicas"] + len(roll["old"]) + 1)
         if time.time() - outcome.started > bound:
             raise ModelopsError(
-                f"its replicas are not as declared after {bound:.0f} s (launch_timeout for each replica)"
+                f"its replicas still differ from the declaration after {bound:.0f} s (launch_timeout for each replica)"
             )
         instance = self.client.instances().get(outcome.uid) or {}
         rows = [r for r in instance.get("replica_statuses") or [] if r.get("status") != "TERMINATED"]
@@ -244,7 +244,7 @@ class Work:
         status = (instance or {}).get("status")
         if status == "READY" and progress.complete(instance or {}):
             if outcome.restoring:
-                self._fail(outcome, f"{outcome.restoring}. What ran before runs again")
+                self._fail(outcome, f"{outcome.restoring}. The previous model runs again")
                 return
             outcome.phase, outcome.seconds = READY, round(passed, 1)
             self._say(outcome, f"{outcome.uid}  ready after {progress.duration(passed)}")
@@ -267,7 +267,7 @@ class Work:
             # It was loading when the run came, and came to nothing.
             outcome.action, outcome.phase = "launched", QUEUED
         elif instance is None and passed > _LISTED:
-            self._fail(outcome, "the server does not know it any more: was it restarted, or the launch cancelled?")
+            self._fail(outcome, "the server no longer knows it: it was restarted, or the launch was cancelled")
         elif instance is not None:
             answer = self.client.progress(outcome.uid)
             self._say(outcome, progress.loading(outcome.uid, instance, answer, self._pace(outcome.uid, answer)))
@@ -280,7 +280,7 @@ class Work:
 
     def _unexplained(self, instance: dict[str, t.Any]) -> str:
         """Where a person finds why it failed: a worker writes its own log, at the same place unless its home is another."""
-        why, workers = "the server gives no reason; its log may tell", progress.workers(instance)
+        why, workers = "the server gives no reason; see its log", progress.workers(instance)
         if not self.client.log_path:
             return why
         where = f" on the host of worker {' and '.join(workers)}" if workers else ""
@@ -300,14 +300,14 @@ class Work:
             outcome.restoring = why
             return self._try(outcome, self._restore)
         if outcome.restoring and not why.startswith(outcome.restoring):
-            why = f"{outcome.restoring}. Launching what ran before failed, too: {why}"
+            why = f"{outcome.restoring}. Launching the previous model failed, too: {why}"
         outcome.phase, outcome.error = FAILED, why
         if outcome.started is not None:
             outcome.seconds = round(time.time() - outcome.started, 1)
         self._say(outcome, f"{outcome.uid}  failed: {why.splitlines()[0]}")
 
     def _restore(self, outcome: Outcome) -> None:
-        """Puts back what a replacement took away: the definition, and the model where it is gone."""
+        """Restores the definition and the model that a replacement removed."""
         before, model, why = outcome.before or {}, self._models[outcome.uid], outcome.restoring or ""
         shared = any(
             other.phase == READY and other.action == "replaced" and self._models[other.uid].name == model.name
@@ -318,8 +318,8 @@ class Work:
             self.client.register_again(model.type, before["definition"])
         self.record.redeclare(outcome.uid, before["declared"])
         if self.client.presence(outcome.uid) == releases.RUNNING:
-            return self._fail(outcome, f"{why}. What runs goes on serving")
-        self._say(outcome, f"{outcome.uid}  failed, launching what ran before: {why.splitlines()[0]}")
+            return self._fail(outcome, f"{why}. The running model continues to serve")
+        self._say(outcome, f"{outcome.uid}  failed, launching the previous model: {why.splitlines()[0]}")
         self.record.launched(outcome.uid, before["body"], before["placed"])
         self._launch(outcome, releases.launch_request(self.client.version, before["body"], before["placed"]))
 

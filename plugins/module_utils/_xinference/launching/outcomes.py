@@ -102,7 +102,7 @@ def _outcome(decision: model_plan.Decision, actual: server_state.ServerState, la
 
 
 def what_runs(decision: model_plan.Decision, actual: server_state.ServerState) -> dict[str, t.Any]:
-    """How to launch again what runs under the UID of a model: as remembered, else as far as the server tells it. Pure."""
+    """The request that relaunches a running UID: as remembered, else as far as the server reports it. Pure."""
     model = decision.model
     body = actual.remembered(model.uid)
     placed: dict[str, t.Any] = {}

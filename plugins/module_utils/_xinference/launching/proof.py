@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Typed proof that a model serves: it is asked what it is for. Private to the collection."""
+"""Typed proof that a model serves: a request of its kind. Private to the collection."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _PATIENCE = 5
 
 @dataclass
 class Proof:
-    """What a model answered.
+    """A model's answer.
 
     :param kind: chat, completion, embedding, rerank, transcription, speech, image, or describe for what cannot be asked cheaply;
         None for a model that was not asked, because it does not run.
@@ -53,7 +53,7 @@ class Proof:
     detail: str
 
     def result(self) -> dict[str, t.Any]:
-        """As the modules return it, without the UID."""
+        """The result in the modules' form, without the UID."""
         return {key: value for key, value in asdict(self).items() if key != "uid"}
 
 
@@ -94,7 +94,7 @@ def prove(
         if not releases.not_yet_visible(answer) or time.monotonic() + _PAUSE >= end:
             detail = _secrets.redacted(f"{answer.status}: {answer.detail}")
             if kind == "speech" and _WANTS_A_VOICE in detail:
-                return Proof(uid, kind, True, latency, "wants a voice to copy, which a proof does not have")
+                return Proof(uid, kind, True, latency, "requires a voice sample, which a proof does not have")
             if ffmpeg.MISSING in detail:
                 detail = f"{detail}. {ffmpeg.REMEDY}"
             return Proof(uid, kind, False, latency, detail)
@@ -149,7 +149,7 @@ def _judge(kind: str, answer: Answer, dimensions: int | None) -> tuple[str, str]
     try:
         return _JUDGES[kind](answer.content if kind == "speech" else answer.json, dimensions)
     except (KeyError, IndexError, TypeError, ValueError, struct.error) as exc:
-        return f"the answer has not the shape of a {kind} answer ({type(exc).__name__}: {exc})", ""
+        return f"the answer is not a valid {kind} answer ({type(exc).__name__}: {exc})", ""
 
 
 def _text(body: t.Any, _dimensions: int | None) -> tuple[str, str]:
@@ -189,7 +189,7 @@ def _transcription(body: t.Any, _dimensions: int | None) -> tuple[str, str]:
 def _speech(body: bytes, _dimensions: int | None) -> tuple[str, str]:
     sound_of = _wav(body)
     if sound_of is None:
-        return "the answer is no WAV", ""
+        return "the answer is not a WAV file", ""
     rate, seconds, silent = sound_of
     if silent:
         return f"{seconds:.1f} s of silence", ""
@@ -216,7 +216,7 @@ def _wav(data: bytes) -> tuple[int, float, bool] | None:
 def _image(body: t.Any, _dimensions: int | None) -> tuple[str, str]:
     size = _picture_size(base64.b64decode(body["data"][0]["b64_json"]))
     if size is None:
-        return "the answer holds no PNG and no JPEG", ""
+        return "the answer has no PNG or JPEG picture", ""
     if 0 in size:
         return f"the picture is empty: {size[0]}x{size[1]}", ""
     return "", f"painted {size[0]}x{size[1]} pixels"

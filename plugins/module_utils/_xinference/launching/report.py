@@ -22,7 +22,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.lau
 
 
 def cells(row: t.Mapping[str, t.Any], bad: t.Container[str]) -> list[t.Any]:
-    """The line of a model in the table of what happened."""
+    """The row of a model in the result table."""
     state = "failed" if row["uid"] in bad else row["state"]
     ready = f"{row['replicas']['ready']}/{row['replicas']['wanted']}"
     return [row["uid"], row["type"], state, row["action"], ready, row["seconds"] or ""]
@@ -40,8 +40,8 @@ def unasked_vision(model: models.Model, actual: server_state.ServerState) -> lis
         return []
     return [
         f"{model.uid}: the server adds the ability vision because of definition.family {definition['family']!r}, and Dify then "
-        "offers pictures for it. Where the weights read none, name a text family, such as gemma-3-1b-it instead of "
-        "gemma-3-it; where they do, add vision to definition.abilities"
+        "offers pictures for it. If the weights cannot read pictures, name a text family, such as gemma-3-1b-it instead of "
+        "gemma-3-it; if they can, add vision to definition.abilities"
     ]
 
 

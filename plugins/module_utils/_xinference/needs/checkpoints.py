@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How large the weights of a model are, and which shape it has. Private to the collection. Pure.
+"""The size of a model's weights, and its shape. Private to the collection. Pure.
 
 The margins of each source and their measured error are in docs/placement.md.
 """
@@ -68,7 +68,7 @@ def checkpoint(
     weights: int | None = None,
     bits: float | None = 16.0,
 ) -> Checkpoint | None:
-    """By the best that there is: the weights' size, else the shape, else the number of parameters.
+    """The checkpoint from the best source: the weights' size, else the shape, else the number of parameters.
 
     Where shape and nominal size disagree, the nominal size counts: such a shape does not tell the experts.
 

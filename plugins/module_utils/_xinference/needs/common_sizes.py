@@ -38,7 +38,7 @@ _IN_NAME = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?)M(?![a-zA-Z])")
 
 
 def checkpoint(model: models.Model) -> checkpoints.Checkpoint | None:
-    """What is known of a model by its name alone; None for nothing.
+    """The data of a model known by its name alone; None for an unknown name.
 
     A custom model goes by its repository on the hub, because its own name may be any.
     """

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What Xinference's engines can read and run on, and how much of a card they take. Private to the collection."""
+"""The formats and devices of Xinference's engines, and their share of a card. Private to the collection."""
 
 from __future__ import annotations
 
@@ -83,6 +83,6 @@ def split_gguf(model: models.Model) -> str:
     if of(model) != "vllm" or not parts or int(parts.group(1)) < 2:
         return ""
     return (
-        f"vLLM loads a GGUF of one file only, and {path.rpartition('/')[2]} is one of {int(parts.group(1))}: take llama.cpp, or "
+        f"vLLM loads only single-file GGUF models, but {path.rpartition('/')[2]} is one of {int(parts.group(1))}: use llama.cpp, or "
         "join the parts with llama-gguf-split --merge"
     )

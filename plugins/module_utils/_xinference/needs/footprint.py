@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How much memory a model needs. Private to the collection.
+"""The memory that a model needs. Private to the collection.
 
 The formula, its margins and its measured error are in docs/placement.md. Everything is pure but `read_checkpoint`.
 All sizes are bytes, of one card where a model is spread over several.
@@ -147,18 +147,18 @@ def budget(text: t.Any, total: float | None) -> float:
     match = re.match(r"^\s*(\d+(?:\.\d+)?)\s*([A-Za-z%]*)\s*$", str(text))
     unit = match.group(2).lower() if match else None
     if match is None or unit not in _UNITS:
-        raise ValueError(f"{text!r} is no amount of memory, such as '6 GiB', '40%' or 0.4")
+        raise ValueError(f"{text!r} is not an amount of memory, such as '6 GiB', '40%' or 0.4")
     number = float(match.group(1))
     scale = _UNITS[unit]
     if scale is None:
         share = number / 100 if unit == "%" else number
         if not 0 < share <= 1:
-            raise ValueError(f"{text!r} is no share of a card: give a unit, such as '{number:g} GiB', or 0 to 1")
+            raise ValueError(f"{text!r} is not a share of a card: give a unit, such as '{number:g} GiB', or 0 to 1")
         if total is None:
-            raise ValueError(f"{text!r} is a share of a card whose memory is not known: give an amount such as '6 GiB'")
+            raise ValueError(f"{text!r} is a share of a card of unknown memory: give an amount such as '6 GiB'")
         return share * total
     if number <= 0:
-        raise ValueError(f"{text!r} is no memory at all")
+        raise ValueError(f"{text!r} must be more than 0")
     return number * scale
 
 

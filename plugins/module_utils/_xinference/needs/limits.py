@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a card is too old for, and what a model was not made for, whatever room there is. Private to the collection. Pure."""
+"""Limits of cards and models that are independent of free memory. Private to the collection. Pure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _OTHERS: t.Mapping[str, _Floors] = {
 }
 # Engines that run on PyTorch, whose builds for CUDA later than 12.6 have no code for cards before 7.5 (its release notes).
 _WITHOUT_TORCH = ("llama.cpp", "mlx", "")
-# What is proposed instead, the nearest first.
+# Proposed alternatives, the nearest first.
 _INSTEAD = (
     ("vllm", "gptq", "GPTQ with vLLM"),
     ("transformers", "pytorch", "Transformers"),
@@ -65,7 +65,7 @@ def stored_format(model_format: str | None, bits: float | None) -> str | None:
 
 
 def instead(capability: float, engine: str, vllm: str = "", cuda: str = "") -> str:
-    """What runs on a card of this capability."""
+    """Alternatives that run on a card of this capability."""
     able = [
         name
         for other, model_format, name in _INSTEAD
@@ -99,6 +99,6 @@ def too_long(options: t.Mapping[str, t.Any], own: int | None) -> str:
     if any(_STRETCHING.search(str(key)) for key in given) or any(envs.get(name) for name in _STRETCHING_ENVS):
         return ""
     return (
-        f"{key} is {tokens} tokens, and the model was made for {own}: lower it, or give the rope scaling that its model card "
+        f"{key} is {tokens} tokens, but the model supports {own}: lower it, or give the rope scaling that its model card "
         "names in engine_options (hf_overrides of vLLM, json_model_override_args of SGLang, rope_scaling_type of llama.cpp)"
     )

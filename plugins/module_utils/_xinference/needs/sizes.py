@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How many parameters a model has, and in which type a checkpoint stores them. Private to the collection. Pure.
+"""The number of a model's parameters, and their type in a checkpoint. Private to the collection. Pure.
 
 The catalogue tells neither for certain: its shapes know no experts, some of its sizes count only the active parameters, and
 "unquantized" means whatever type the publisher trained in.
@@ -24,7 +24,7 @@ _NATIVE = (
     (r"minimax-m2(\.[125])?", 8.0),
     (r"gpt-oss-\d+b", 4.5),
 )
-# What a name says of its type at its end.
+# Suffixes of names that tell the type.
 _NAMED = ((r".*-(nv|mx)?fp4|.*-(bnb-)?(int4|4bit|w4a16)", 4.5), (r".*-(fp8|int8|8bit|w8a8)", 8.2), (r".*-bf16", 16.0))
 # Families whose plain checkpoints are in 16 bits: smaller ones have names of their own.
 _PLAIN = re.compile(r"(meta-)?llama-|code-?llama|qwen|mi[sx]tral|deepseek-v2|glm-4|ernie-4")

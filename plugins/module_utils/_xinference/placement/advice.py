@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Numbers for what the placement advises: contexts, GPUs, idle cards. Private to the collection. Pure."""
+"""Numbers for the placement's advice: contexts, GPUs, idle cards. Private to the collection. Pure."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ def _allowed(required: Requirements, ledger: Ledger, spot: Spot, number: int) ->
 
 
 def idle_cards(ledger: Ledger, worker: Worker, uid: str) -> int:
-    """How many cards of a worker hold no model but this one's."""
+    """The number of a worker's cards without another model."""
     cards = worker.cards or []
     return sum(1 for card in cards if not [user for user in ledger.models_on(worker, card) if user != uid])
 
 
 def images(required: Requirements, found: checkpoints.Checkpoint | None, claim: float, card: Card) -> str:
-    """What to warn of where vLLM gets a part of a card for a model that reads images; empty for nothing.
+    """The warning if vLLM gets a part of a card for a model that reads images; empty for none.
 
     When vLLM starts it encodes as many images of the largest size as a request may hold, beside weights and cache, and fails where its
     share has no room for them: Qwen2.5-VL-3B does with 30 % of 80 GB.

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether a replica fits on cards, what it holds of them, and why not. Private to the collection. Pure."""
+"""The fit of a replica on cards: its memory there, or the reason against it. Private to the collection. Pure."""
 
 from __future__ import annotations
 
@@ -58,9 +58,7 @@ class _CardSpace:
     @property
     def left(self) -> str:
         neighbours = f" beside {', '.join(dict.fromkeys(self.neighbours))}" if self.neighbours else ""
-        others = (
-            f", and programs that are not this server's hold {gib(self.foreign)}" if self.foreign > _NOTICED else ""
-        )
+        others = f", and programs other than this server use {gib(self.foreign)}" if self.foreign > _NOTICED else ""
         return f"{gib(max(0.0, self.room))} of {gib(self.total)} are left on {self.card}{neighbours}{others}"
 
     def holds(self, size: float, room: float) -> bool:
@@ -74,7 +72,7 @@ def why_not(required: Requirements, ledger: Ledger, spot: Spot) -> str | None:
         if not required.able(card):
             return (
                 f"card {card.index} of {worker.address} has compute capability {card.capability}, and it needs "
-                f"{required.capability}: give other gpu_indices, or none"
+                f"{required.capability}: give other gpu_indices, or remove them"
             )
         room = ledger.room[worker.address, card.index]
         if room is None or card.total is None:
@@ -112,7 +110,7 @@ def _needs_too_much(required: Requirements, space: _CardSpace) -> str:
     if required.spills and not (reserved and required.engine != "llama.cpp"):
         if need.least - allowed - space.ram <= 0:
             return ""
-        return f"it needs at least {gib(need.least)}, more than card and memory of {space.worker} have left together"
+        return f"it needs at least {gib(need.least)}, more than the card and the memory of {space.worker} have left together"
     if space.holds(need.least, allowed):
         return ""
     least = f"it needs at least {gib(need.least)}{weights_and_cache(required)}"
@@ -138,7 +136,7 @@ def no_room(required: Requirements, ledger: Ledger, candidates: t.Sequence[Spot]
         free = (
             ""
             if ledger.cluster.sharing
-            else ", because each holds a model and the workers do not let models share a card"
+            else ", because each has a model and the workers do not allow models to share a card"
         )
         known = [card for worker in workers_of(required.model, ledger.cluster) for card in worker.cards or []]
         able = "" if all(map(required.able, known)) else f" of compute capability {required.capability} and later"
@@ -153,12 +151,12 @@ def _advice(required: Requirements, ledger: Ledger, spot: Spot) -> str:
     """Advice by which a replica needs less of a card, or gets more."""
     tokens = advice.context(required, ledger, spot) if required.need and required.need.cache else 0
     ways = [f"lower context_length to {tokens}"] if tokens else []
-    ways.append("take a smaller quantization")
+    ways.append("use a smaller quantization")
     if required.engine in footprint.PREALLOCATING or required.engine == "transformers":
         ways.append("raise gpus_per_replica")
     if required.budget is not None:
         ways.append("raise gpu_memory")
-    return ". Ways out: " + ", ".join(ways)
+    return ". Options: " + ", ".join(ways)
 
 
 def settled(
@@ -166,7 +164,7 @@ def settled(
 ) -> tuple[float | None, str]:
     """The memory of a card that a fitting replica will hold, and a warning; empty for none."""
     if claim is None:
-        return None, "nothing is known of its size, so its memory was not checked"
+        return None, "its size is unknown, so its memory was not checked"
     room, where = ledger.room[worker.address, card.index], f"card {card.index} of {worker.address}"
     found = ledger.cluster.checkpoints.get(required.uid)
     if required.engine == "llama.cpp" and required.gpu_layers is None and found:

@@ -79,7 +79,7 @@ class Worker:
 
 @dataclass
 class Cluster:
-    """Where models are placed, and what is known of them.
+    """The workers and cards for placement, and the known data of the models.
 
     :param local: whether the server is in local mode or may be, where the name of a worker is ignored.
     :param checkpoints: UID -> what is known of its weights.
@@ -108,7 +108,7 @@ def read(
     downloads: str | None = None,
     sharing: bool = True,
 ) -> Cluster:
-    """What there is. Sends nothing where nothing is launched; else one request for the cluster, one for each
+    """The cluster's resources. Sends nothing if nothing is launched; else one request for the cluster, one for each
     built-in LLM without local weights, and one for the caches where `downloads` is given.
 
     :param devices: cards of workers: worker (unset is this host's), index, name, memory_bytes, free_bytes, driver,
@@ -141,7 +141,7 @@ def read(
 
 
 def new_replicas(decision: model_plan.Decision, actual: server_state.ServerState) -> int:
-    """How many replicas a decision starts."""
+    """The number of replicas that a decision starts."""
     wanted = decision.model.options["replicas"]
     if decision.action in (model_plan.LAUNCH, model_plan.REPLACE, model_plan.ROLL):
         return wanted
@@ -170,7 +170,7 @@ def _worker(
         return worker
     total, free = _share(row.get("gpu_vram_total"), count), _share(row.get("gpu_vram_available"), count)
     worker.cards = [Card(index, total, free) for index in range(count)]
-    # What models are known to use is not shared by all cards alike.
+    # The known use of models is not spread evenly over all cards.
     reported = [memory_held(actual, address, card.index) for card in worker.cards]
     if free is not None and total is not None and any(reported):
         others = max(0.0, count * (total - free) - sum(reported)) / count

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a launch request needs for the placement to hold. Private to the collection. Pure.
+"""The keys of a launch request that enforce the placement. Private to the collection. Pure.
 
 How a memory budget becomes each engine's own setting is in docs/placement.md.
 """
@@ -22,7 +22,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.pla
 
 
 def launch_keys(required: Requirements, ledger: Ledger, spots: t.Sequence[Spot]) -> tuple[dict[str, t.Any], list[str]]:
-    """The keys, and what to warn of."""
+    """The keys, and the warnings."""
     warnings: list[str] = []
     return {**_memory_keys(required, ledger, spots, warnings), **_pins(required, ledger, spots, warnings)}, warnings
 
@@ -131,7 +131,7 @@ def _pins(required: Requirements, ledger: Ledger, spots: t.Sequence[Spot], warni
         # The request may not name a number of GPUs beside it.
         return {"replica_config": places, "n_gpu": "auto"}
     warnings.append(
-        f"{required.uid}: its replicas belong on {', '.join(addresses)}, and a request for several workers can name places only "
+        f"{required.uid}: its replicas are planned for {', '.join(addresses)}, but a request for several workers can name places only "
         "since Xinference 3.2; the server chooses by the number of models on a card"
     )
     return {}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What of every card and of every worker's memory is taken, and what is left. Private to the collection. Pure."""
+"""The used and free memory of every card and worker. Private to the collection. Pure."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def reserves(required: Requirements) -> bool:
 
 
 class Ledger:
-    """What is left of every card and of every worker's memory."""
+    """The free memory of every card and worker."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Ledger:
     ):
         self.actual, self.cluster = actual, cluster
         self.declared = {model.uid: model for model in wanted}
-        #: What ends before anything starts in its place.
+        #: Models that stop before their replacement starts.
         self.ends = {
             d.model.uid
             for d in decisions
@@ -76,7 +76,7 @@ class Ledger:
         return other
 
     def left(self, worker: Worker, card: Card) -> float:
-        """Bytes left of a card; as many as one likes where nothing is known of it."""
+        """Bytes left of a card; as many as one likes where nothing is known about it."""
         room = self.room[worker.address, card.index]
         return float("inf") if room is None else room
 
@@ -117,7 +117,7 @@ class Ledger:
         return sorted((named | reported) - self.ends)
 
     def _room(self, worker: Worker, card: Card) -> float | None:
-        """What is left beside everything that stays: what is in use, or what those models may use, whichever is more."""
+        """The free memory beside everything that stays: the used memory, or the maximum of those models if that is more."""
         if card.total is None:
             return None
         busy = card.total - card.free if card.free is not None else 0.0
@@ -149,7 +149,7 @@ class Ledger:
         )
 
     def _claim_of(self, uid: str, worker: Worker, card: Card) -> float:
-        """What a model that stays holds of a card, or has been promised of it."""
+        """The memory that a staying model uses or reserves on a card."""
         held = memory_held(self.actual, worker.address, card.index, [uid])
         model = self.declared.get(uid)
         if model is None or not model.present:
@@ -159,7 +159,7 @@ class Ledger:
         return max(held, promised or 0.0)
 
     def running(self) -> list[dict[str, t.Any]]:
-        """Rows of what stays."""
+        """Rows of the staying models."""
         staying = [(uid, replica) for uid, replica in self._replicas() if uid not in self.ends]
         on_worker = collections.Counter((uid, _address(replica)) for uid, replica in staying)
         on_card = collections.Counter(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which replica goes on which card, and what cannot go anywhere. Private to the collection. Pure.
+"""The placement of replicas on cards, and the refusals. Private to the collection. Pure.
 
 docs/placement.md describes the checks, their margins, and how a memory budget becomes each engine's own setting.
 """
@@ -51,7 +51,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.pla
 
 @dataclass
 class Placement:
-    """Where everything goes.
+    """The placement of all models.
 
     :param rows: {"model", "replica", "worker", "card" (index, "cpu" or "?"), "used_gib", "of_gib" (None where not known),
         "source" (of the figure)}, of all that runs then, and of what else holds a card.
@@ -83,7 +83,7 @@ def plan(
     starting = [(model, count) for model, count in starting if count]
     if not cluster.workers:
         if starting:
-            result.warnings.append("the server does not tell its devices, so nothing was checked against them")
+            result.warnings.append("the server does not report its devices, so the placement was not checked")
         return result
     all_required = []
     for model, count in starting:
@@ -109,7 +109,7 @@ def plan(
 
 
 def _refuse(required: Requirements, problems: t.Sequence[str], result: Placement) -> None:
-    """Notes what rules a model out: as a warning where check_placement is false."""
+    """Records the reason against a model, as a warning if check_placement is false."""
     if required.checked:
         result.problems += problems
     else:
@@ -140,7 +140,7 @@ def _place(all_required: t.Sequence[Requirements], ledger: Ledger, fullest: bool
 
 
 def _precedence(required: Requirements, cluster: Cluster) -> tuple[t.Any, ...]:
-    """Sorts what is harder to place before the rest."""
+    """Sorts models that are harder to place before the rest."""
     totals = [card.total or 0 for worker in workers_of(required.model, cluster) for card in worker.cards or []]
     largest = max(totals, default=0)
     claim = 0.0
@@ -275,7 +275,7 @@ def _short_of_memory(required: Requirements, need: footprint.Need, room: float, 
     if need.least > room:
         return (
             f"it needs at least {gib(need.least)} of memory{weights_and_cache(required)}, and {available}: "
-            "take a smaller quantization or a shorter context, or end something there"
+            "use a smaller quantization or a shorter context, or stop a model there"
         ), ""
     return "", f"about {gib(need.total)} of memory are needed, and {available}" if need.total > room else ""
 

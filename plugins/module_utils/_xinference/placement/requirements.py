@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a model wants of the cluster, and what rules it out whatever else runs. Private to the collection. Pure."""
+"""A model's requirements of the cluster, and reasons against it that are independent of other models. Private to the collection. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.pla
 
 @dataclass
 class Requirements:
-    """What one model wants.
+    """The requirements of one model.
 
     :param cards: GPUs of each replica, or of each worker's part of it; 0 runs on the CPU.
     :param parts: workers that share one replica (n_worker).
@@ -104,7 +104,7 @@ class Requirements:
         if share is not None and card.total is not None:
             return share * card.total, f"{share:.0%} of the card, as vLLM takes it"
         if self.engine in engines.FREE_SHARES and room is not None:
-            return free_share(self) * room, f"a share of what is free, as {self.model.options['engine']} takes it"
+            return free_share(self) * room, f"a share of the free memory, as {self.model.options['engine']} takes it"
         if self.need is None:
             return None, "not known"
         return self.need.total, SOURCES[self.need.source]
@@ -114,7 +114,7 @@ SOURCES = {
     checkpoints.FILES: "size of the weights",
     checkpoints.CATALOGUE: "shape of the model",
     checkpoints.COARSE: "coarse: by the number of parameters",
-    checkpoints.UNSURE: "coarse: the type of its weights is not known",
+    checkpoints.UNSURE: "coarse: the type of its weights is unknown",
 }
 
 
@@ -175,9 +175,7 @@ def without_gpus(model: models.Model, cluster: Cluster) -> str:
         return ""
     there = blind[0].llama_cpp or {}
     index = f", such as one of {there['index']}" if there.get("index") else ""
-    fetched = (
-        ", or set virtual_env: true, with which Xinference fetches one" if index and there.get("virtual_env") else ""
-    )
+    fetched = ", or set virtual_env: true, so Xinference installs one" if index and there.get("virtual_env") else ""
     return (
         f"the llama.cpp on {', '.join(worker.address for worker in blind)} is built for the CPU and does not use the GPUs there: name a "
         f"build for GPUs in xinference_packages (xllamacpp @ URL of its wheel{index}){fetched}"
@@ -185,7 +183,7 @@ def without_gpus(model: models.Model, cluster: Cluster) -> str:
 
 
 def impossible(required: Requirements, cluster: Cluster) -> list[str]:
-    """What rules a model out whatever else runs."""
+    """Reasons against a model that are independent of other models."""
     model, options, engine = required.model, required.model.options, required.engine
     places = workers_of(model, cluster)
     if not places:
@@ -208,14 +206,14 @@ def impossible(required: Requirements, cluster: Cluster) -> list[str]:
         problems += _bad_budget(required, without_gpus(model, cluster))
     if engine == "mlx" and all(worker.cards or worker.platform not in ("", "darwin") for worker in places):
         problems.append(
-            "MLX runs on Apple silicon only, and no worker is such a machine: take llama.cpp or Transformers"
+            "MLX runs on Apple silicon only, and no worker is such a machine: use llama.cpp or Transformers"
         )
         return problems
     problems += [engines.split_gguf(model)] if engines.split_gguf(model) else []
     if engine in engines.GPU_ENGINES and not required.cards:
         where = ", ".join(worker.address for worker in places)
         problems.append(
-            f"{label} needs a GPU, and it would run on the CPU of {where}: take llama.cpp (ggufv2) or Transformers, or "
+            f"{label} needs a GPU, but would run on the CPU of {where}: use llama.cpp (ggufv2) or Transformers, or "
             "give it a worker with a GPU"
         )
     if required.cards:
@@ -229,9 +227,9 @@ def _bad_budget(required: Requirements, blind: str) -> list[str]:
     own = {"vllm": "gpu_memory_utilization", "sglang": "mem_fraction_static", "llama.cpp": "n_gpu_layers"}
     key = own.get(required.engine)
     if key and key in required.given:
-        return [f"gpu_memory becomes {key}, which engine_options gives, too: give one of them"]
+        return [f"gpu_memory sets {key}, which engine_options also sets: give one of them"]
     if not required.cards:
-        return ["gpu_memory is of a GPU, and " + (blind or "it would run on the CPU")]
+        return ["gpu_memory needs a GPU, but " + (blind or "it would run on the CPU")]
     try:
         footprint.budget(required.budget, 1.0)
     except ValueError as exc:
@@ -259,8 +257,8 @@ def _lacking_cards(required: Requirements, cluster: Cluster, places: t.Sequence[
     slots = sum(count // required.cards for count in have.values())
     if not cluster.sharing and required.replicas > slots:
         return [
-            f"{required.replicas} replicas of {required.cards} GPUs need more places than there are ({listed}), and the workers "
-            "do not let replicas share a card (XINFERENCE_ALLOW_MULTI_REPLICA_PER_GPU=0): lower replicas"
+            f"{required.replicas} replicas of {required.cards} GPUs need more GPUs than the cluster has ({listed}), and the workers "
+            "do not allow replicas to share a card (XINFERENCE_ALLOW_MULTI_REPLICA_PER_GPU=0): lower replicas"
         ]
     found = cluster.checkpoints.get(required.uid)
     total = required.cards * required.parts
@@ -322,7 +320,7 @@ def disk_problems(all_required: t.Sequence[Requirements], cluster: Cluster) -> l
     uids = ", ".join(required.uid for required in missing)
     return [
         f"models: {uids}: their download takes at least {gib(least)}, and {gib(cluster.disk)} are free where models are "
-        "downloaded to: make room, or put the weights elsewhere and give path"
+        "downloaded: make room, or put the weights elsewhere and give path"
     ]
 
 

@@ -100,7 +100,7 @@ class Repair:
             ]
             if others:
                 raise ModelopsError(
-                    f"another definition of {model.name!r} is registered, from which {', '.join(others)} runs"
+                    f"another definition of {model.name!r} is registered, and {', '.join(others)} runs from it"
                 )
         problem = definitions.put(self.client, definition, registered is not None)
         if problem:
@@ -108,7 +108,7 @@ class Repair:
         record.tell(key, self.client.workers)
 
     def clear(self, was: repairs.Known, now: repairs.Known) -> repairs.Known:
-        """Ends what is broken or hangs; the launch follows when the UID is free."""
+        """Terminates a broken or hanging model; the launch follows when the UID is free."""
         client, uid = self.client, self.model.uid
         try:
             if was.state == repairs.BROKEN and time.time() - was.since < self.limits.timeout:
@@ -121,4 +121,4 @@ class Repair:
             raise
         except ModelopsError as exc:
             now = replace(now, attempts=now.attempts + 1)
-            return repairs.failed(now, f"{now.error}; it could not be ended: {exc}", time.time(), self.limits)
+            return repairs.failed(now, f"{now.error}; it could not be terminated: {exc}", time.time(), self.limits)

@@ -36,7 +36,7 @@ class Login:
         self._known_by: str | None = None  # which password files there were at the login
 
     def enter(self) -> None:
-        """Once with the same password files. After a refusal not, until they are others; after a ban, for an hour.
+        """Logs in once with the same password files: after a refusal only when they change, after a ban in an hour.
 
         :raises LoginRefused: the server takes no password that is there.
         """
@@ -84,9 +84,9 @@ class Login:
         why = (
             f"{client.endpoint} refused the password of {client.username!r} in {path} ({answer.status}: {answer.detail}). "
             + (
-                "Too many logins failed; it is tried again in an hour."
+                "Too many logins failed; the next attempt is in an hour."
                 if banned
-                else "It is not tried again until that file is another one. Remove the file and run the site, which makes a new one."
+                else "It retries only when that file changes. Remove the file and run site.yml, which creates a new one."
             )
         )
         return {"file": which, "until": time.time() + _BAN if banned else None, "why": why}

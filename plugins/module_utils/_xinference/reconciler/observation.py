@@ -30,8 +30,8 @@ def models_to_serve(store: Store, declared: t.Sequence[t.Mapping[str, t.Any]]) -
         wanted = [model for model in models.desired(declared, exists=lambda path: True) if model.present]
     except (KeyError, TypeError, ValueError, AttributeError) as exc:
         raise ModelopsError(
-            f"{store.path}: its models are not what this release writes ({type(exc).__name__}: {exc}). Remove it; "
-            "the next run writes it anew."
+            f"{store.path}: its models are not in the format of this release ({type(exc).__name__}: {exc}). Remove it; "
+            "the next run writes it again."
         ) from exc
     for model in wanted:
         # A short value, such as the 0 of CUDA_VISIBLE_DEVICES, would mask every 0.
@@ -54,7 +54,7 @@ def read_actual(
 
 
 def observe(model: models.Model, actual: server_state.ServerState, record: Record) -> repairs.Seen:
-    """One model as the pure decisions take it."""
+    """One model's state, as input of the pure decisions."""
     state, instance = actual.state(model.uid), actual.instances.get(model.uid) or {}
     wanted, rows = model.options["replicas"], server_state.replicas(instance)
     ready = sum(1 for row in rows if row.get("status") == "READY")

@@ -51,28 +51,28 @@ class Options:
 def _duration(text: str) -> float:
     match = re.fullmatch(r"(\d+)([smhd]?)", text)
     if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration such as 90s, 30m, 2h or 1d")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a duration such as 90s, 30m, 2h or 1d")
     return int(match.group(1)) * {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}[match.group(2)]
 
 
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="modelops-reconcile",
-        description="Brings back the declared models, and replicas of them, that are missing from an Xinference.",
+        description="Restores declared models and replicas that are missing from an Xinference server.",
         epilog=STATUSES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     beside = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(sys.argv[0]))), "reconciler")
-    parser.add_argument("--directory", default=beside, help="where its files are (%(default)s)")
+    parser.add_argument("--directory", default=beside, help="directory of its files (%(default)s)")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in (("run", "one turn"), ("loop", "one turn after the other, until it is ended")):
+    for name, text in (("run", "one turn"), ("loop", "repeat turns until stopped")):
         command = commands.add_parser(name, help=text, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
         command.add_argument("--endpoint", required=True, help="URL of the server")
         command.add_argument(
-            "--release", default="", help="release of the server, where it is not that of this environment"
+            "--release", default="", help="release of the server, if it is not that of this environment"
         )
         command.add_argument("--username", default=USERNAME, help="user of the server")
-        command.add_argument("--password-file", default="", help="file with its password, where the server wants one")
+        command.add_argument("--password-file", default="", help="file with its password, if the server requires one")
         command.add_argument(
             "--attempts", type=int, default=5, help="failed launches of a model after which it gives up"
         )
@@ -85,11 +85,11 @@ def parser() -> argparse.ArgumentParser:
         )
         command.add_argument("--metrics-dir", default="", help="directory of node_exporter's textfile collector")
         command.add_argument("--interval", type=float, default=60, help="seconds between two turns")
-    commands.add_parser("status", help="what the last turn found")
+    commands.add_parser("status", help="show the result of the last turn")
     command = commands.add_parser("pause", help="launch nothing until resume")
     command.add_argument("--for", dest="seconds", type=_duration, metavar="DURATION", help="such as 30m or 2h")
-    command.add_argument("--reason", default="", help="for whoever reads the status")
-    commands.add_parser("resume", help="end a pause, and try anew what was given up")
-    command = commands.add_parser("hold", help="launch nothing until the next run of Ansible, or the time is up")
+    command.add_argument("--reason", default="", help="reason to show in the status")
+    commands.add_parser("resume", help="end a pause, and retry the models that were given up")
+    command = commands.add_parser("hold", help="launch nothing until the next run of Ansible or the end of the time")
     command.add_argument("seconds", type=_duration, metavar="DURATION", help="such as 900, 30m or 2h")
     return parser

@@ -79,7 +79,7 @@ def show(options: Options) -> int:
     path = options.path("status.json")
     status = read(path)
     if status is None and not os.path.lexists(path):
-        put(f"It has not run yet: there is no {path}")
+        put(f"It has not run yet: {path} does not exist")
         return 1
     try:
         now = time.time()
@@ -87,7 +87,7 @@ def show(options: Options) -> int:
         late = is_late(status, now)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise ModelopsError(
-            f"{path} is not what this program writes. Remove it; the next turn writes it anew."
+            f"{path} is not in the format of this program. Remove it; the next turn rewrites it."
         ) from None
     for line in lines:
         put(line)
@@ -102,7 +102,7 @@ def pause(options: Options, seconds: float | None, reason: str) -> int:
 
 
 def hold(options: Options, seconds: float) -> int:
-    """As a run of Ansible that is about to restart the server and to declare other models."""
+    """Holds the reconciler, as a run of Ansible does before it restarts the server or declares other models."""
     store = Store(options.path("declared.json"))
     with store.lock():
         Record(store).busy(seconds)
@@ -111,7 +111,7 @@ def hold(options: Options, seconds: float) -> int:
 
 
 def resume(options: Options) -> int:
-    """Ends a pause, and tries anew what it had given up."""
+    """Ends a pause, and retries the models that were given up."""
     with Store(options.path("declared.json")).lock():
         state = load_state(options)
         state.models = {uid: repairs.retry(known) for uid, known in state.models.items()}
@@ -119,7 +119,7 @@ def resume(options: Options) -> int:
         save_state(options, state)
     with Directory.at(options.directory) as directory:
         directory.unlink("paused.json")
-    put("resumed; what was given up is tried again by the next turn")
+    put("resumed; the next turn retries the models that were given up")
     return 0
 
 

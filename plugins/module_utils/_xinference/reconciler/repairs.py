@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the reconciler does with one model, by what it sees and what it knows of it. Pure. Private to the collection.
+"""The reconciler's decision for one model, from its observation and its memory. Pure. Private to the collection.
 
 A model that is missing is launched. One that loads is waited for, whoever launched it. One that is broken is ended after
 a while and launched anew. One that serves with fewer replicas than declared gets another one, when its worker does not
@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 READY, LOADING, MISSING, BROKEN, WAITING, GAVE_UP = "ready", "loading", "missing", "broken", "waiting", "gave up"
 FEWER = "fewer replicas"  # than declared; it serves with those
 UNKNOWN = "unknown"  # not looked at since its server was started
-# What is done: nothing, a launch, another replica, or the end of what is broken or hangs.
+# Actions: none, a launch, another replica, or the termination of a broken or hanging model.
 NOTHING, LAUNCH, ADD, CLEAR = "nothing", "launch", "add", "clear"
 
 # Seconds for which a model must be missing before it is launched: a worker that comes back reports its models only then.
@@ -64,7 +64,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Known:
-    """What the reconciler knows of one model; kept in its state file. Times are seconds since the epoch.
+    """The reconciler's memory of one model; kept in its state file. Times are seconds since the epoch.
 
     :param digest: of the declaration; another one starts anew.
     :param since: when the state began.
@@ -130,7 +130,7 @@ def restarted(known: Known, now: float, limits: Limits) -> Known:
 
 
 def decide(known: Known, seen: Seen, now: float, limits: Limits) -> tuple[Known, str]:
-    """What is known from now on, and the next action."""
+    """The new memory and the next action."""
     if known.restores and seen.state != "ready":
         # Those that served are gone, too: this is another trouble.
         known = forget(known)
@@ -182,7 +182,7 @@ def _ready(known: Known, now: float) -> Known:
 
 
 def _broken(known: Known, seen: Seen, now: float, limits: Limits) -> tuple[Known, str]:
-    error = seen.error or "it is broken; the server's log may say why"
+    error = seen.error or "it is broken; see the server's log"
     if known.launched is not None:
         return failed(known, error, now, limits), CLEAR
     if known.state == GAVE_UP or (known.next_try is not None and now < known.next_try):
@@ -201,7 +201,7 @@ def _fewer(known: Known, seen: Seen, now: float, limits: Limits) -> tuple[Known,
     if known.launched is not None:
         if now - known.launched < LISTED:
             return known, NOTHING
-        return failed(known, "another replica did not come up; the server's log may say why", now, limits), NOTHING
+        return failed(known, "another replica did not start; see the server's log", now, limits), NOTHING
     return _lacking(known, seen, now, limits, FEWER, limits.timeout if seen.returning else limits.returns)
 
 
@@ -209,7 +209,7 @@ def _absent(known: Known, seen: Seen, now: float, limits: Limits) -> tuple[Known
     if known.launched is not None:
         if not seen.error and now - known.launched < LISTED:
             return known, NOTHING
-        return failed(known, seen.error or "the server does not know the launch any more", now, limits), NOTHING
+        return failed(known, seen.error or "the server no longer knows the launch", now, limits), NOTHING
     return _lacking(known, seen, now, limits, MISSING, SETTLE)
 
 

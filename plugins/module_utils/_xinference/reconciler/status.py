@@ -57,7 +57,7 @@ class Report:
 
 
 def report(options: Options, turn: Report) -> None:
-    """Writes the status file and the metrics, and to the log what is new."""
+    """Writes the status file and the metrics, and logs the changes."""
     models = sorted(turn.state.models.items())
     status = {
         "format": 1,

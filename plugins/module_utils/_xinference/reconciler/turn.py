@@ -127,7 +127,7 @@ class Turn:
         return "as declared, but for what differs" if differs else "as declared"
 
     def _wait(self) -> None:
-        """Until the server answers and its workers are back; what had failed before a restart, or without them, is forgotten."""
+        """Waits until the server answers and its workers are back; earlier failures are forgotten."""
         try:
             status = self._status(0)
         except Unreachable as exc:

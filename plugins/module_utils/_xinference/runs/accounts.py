@@ -98,7 +98,7 @@ def _unmanaged(
     """A server whose users and keys are not the API's business."""
     problems = admin.unmanaged(actual.auth, users, keys)
     if problems and actual.auth == authentication.LEGACY:
-        raise ModelopsError(f"{client.endpoint} is of before 3.0: " + "; ".join(problems))
+        raise ModelopsError(f"{client.endpoint} is older than 3.0: " + "; ".join(problems))
     for problem in problems:
         warn(f"{client.endpoint}: {problem}")
     return {

@@ -68,13 +68,13 @@ def run(client: Client, p: t.Mapping[str, t.Any], warn: t.Callable[[str], None])
     for entry in entries:
         if entry.differs:
             warn(
-                f"The definition of {entry.key[1]} differs and was left alone, because {', '.join(entry.users)} runs from "
+                f"The definition of {entry.key[1]} differs and was left unchanged, because {', '.join(entry.users)} runs from "
                 f"it (replace: true would change it): {', '.join(entry.differs)}"
             )
     failed = [f"{entry.key[1]}: {entry.error}" for entry in entries if entry.error]
     if failed:
         raise ModelopsError(
-            f"{len(failed)} of {len(entries)} definitions on {client.endpoint} failed, the others are as declared:\n"
+            f"{len(failed)} of {len(entries)} definitions on {client.endpoint} failed; the others are as declared:\n"
             + "\n".join(failed),
             **result,
         )

@@ -186,9 +186,7 @@ def desired(p: t.Mapping[str, t.Any], check: bool) -> list[models.Model]:
     there = of_cluster(p)
     wanted = models.desired(declared, exists=lambda path: there or path in fetched or os.path.exists(path))
     if p["prune"] and not p["remember"]:
-        raise ModelopsError(
-            "prune needs remember, the file by which the models that this collection launched are known"
-        )
+        raise ModelopsError("prune needs remember, the file that lists the models that this collection launched")
     return wanted
 
 

@@ -71,7 +71,7 @@ def _part(before: Result, name: str, left: t.Sequence[str], work: t.Callable[[],
     try:
         return _together(before, work())
     except ModelopsError as exc:
-        follows = f"\nThis was {name} of the run. Not begun because of it: {', '.join(left)}." if left else ""
+        follows = f"\nThis was {name} of the run. Not started because of it: {', '.join(left)}." if left else ""
         raise ModelopsError(f"{exc}{follows}", **_together(before, exc.result)) from exc
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who may use a server: the claim, users, client keys. Private to the collection.
+"""Access to a server: the claim, users, client keys. Private to the collection.
 
 ``desired`` and ``plan`` are pure. A key's text is read only where a file must receive it, and never returned.
 """
@@ -33,7 +33,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.use
 
 @dataclass
 class Key:
-    """One declared key and what is known of it.
+    """One declared key and its state.
 
     :param value: its text, from the options or its file.
     :param works: whether the server takes the value; None where there is no value to try.
@@ -63,12 +63,12 @@ class Key:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing has to be asked about it."""
+        """Whether it needs no request."""
         return self.present and self.works is True and self.mode_ok and (self.in_file or not self.path)
 
 
 def desired(users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[dict[str, t.Any]], username: str) -> None:
-    """Refuses what cannot be meant. Pure.
+    """Refuses contradictory users and keys. Pure.
 
     :raises ModelopsError: naming every problem.
     """
@@ -79,12 +79,12 @@ def desired(users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[dict[str, t.An
             f"{what}: {name!r} is declared more than once" for name in sorted(set(names)) if names.count(name) > 1
         ]
     problems += [
-        f"users: {username!r} is who this module logs in as: it does not remove itself"
+        f"users: {username!r} is the user of this module, which does not remove itself"
         for user in users
         if user["name"] == username and user["state"] == "absent"
     ]
     problems += [
-        f"keys: {key['name']!r} has neither path nor key: nobody could ever use it"
+        f"keys: {key['name']!r} has neither path nor key, so nobody could use it"
         for key in keys
         if key["state"] == "present" and not (key["path"] or key["key"])
     ]
@@ -106,7 +106,7 @@ def look_at_users(declared: t.Sequence[dict[str, t.Any]]) -> list[dict[str, t.An
 
 
 def look_at_keys(client: Client, declared: t.Sequence[dict[str, t.Any]]) -> list[Key]:
-    """The declared keys with what their files hold; every key that is there is tried once."""
+    """The declared keys with the content of their files; every present key is tried once."""
     return [_look(client, options) for options in declared]
 
 
@@ -142,7 +142,7 @@ def read(client: Client, actual: Accounts, users: t.Sequence[dict[str, t.Any]], 
 def plan_of(
     username: str, actual: Accounts, users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[Key], where: str
 ) -> Plan:
-    """What must be done, in the order in which it is done. Pure.
+    """The required changes, in order. Pure.
 
     :param where: the server's address.
     """
@@ -163,7 +163,7 @@ def _plan_user(plan: Plan, row: dict[str, t.Any] | None, user: dict[str, t.Any])
             plan.add("remove", "delete", name, data=("delete_user", row))
     elif row is None:
         if not user["password"]:
-            raise ModelopsError(f"users: {user['name']!r} does not exist yet, and needs password to be made")
+            raise ModelopsError(f"users: {user['name']!r} does not exist yet, and needs a password to be created")
         plan.add("add", "create", name, [Field("permissions", None, sorted(wanted or []))], data=("create_user", user))
     elif wanted is not None and set(wanted) != set(row["permissions"]):
         fields = [Field("permissions", sorted(row["permissions"]), sorted(wanted))]
@@ -186,8 +186,8 @@ def _plan_key(plan: Plan, actual: Accounts, key: Key, where: str) -> None:
         return
     if key.options["key"] and not key.works:
         raise ModelopsError(
-            f"keys: {key.name!r}: {where} does not take the key that was given. Its text cannot be chosen on a running "
-            "server: leave out key (of the roles xinference_client_key) to keep the server's. To replace that while clients use it: "
+            f"keys: {key.name!r}: {where} does not accept the given key. The text of a key cannot be chosen on a running "
+            "server: remove key (in the roles xinference_client_key) to keep the server's. To replace the key while clients use it: "
             "ansible-playbook modelops.inference.rotate -e rotate=client_key"
         )
     if key.works:
@@ -198,7 +198,7 @@ def _plan_key(plan: Plan, actual: Accounts, key: Key, where: str) -> None:
                 "change", "change", f"file {key.path}", [Field("mode", "other", "0600")], data=("write_known", key)
             )
     elif row is not None:
-        why = "it is readable again by its name" if key.works is None else "what the file held is no longer valid"
+        why = "it is readable again by its name" if key.works is None else "the key in the file is no longer valid"
         plan.add(
             "add", "write", f"file {key.path}", [_secret()], why=f"key {key.name}: {why}", data=("reveal", (key, row))
         )
@@ -212,7 +212,7 @@ def _secret() -> Field:
 
 
 def apply(client: Client, actual: Accounts, plan: Plan) -> None:
-    """Does what the plan says; the claim has been made before.
+    """Applies the plan; the server is claimed before.
 
     :raises ModelopsError: with `changed`, where something had been done before.
     """
@@ -273,16 +273,16 @@ def _reveal(client: Client, key: Key, row: dict[str, t.Any]) -> None:
     value = revealed(client, row)
     if value is None:
         raise ModelopsError(
-            f"keys: {key.name!r} exists on {client.endpoint}, which cannot show it again: it was made with another "
-            "encryption key (XINFERENCE_AUTH_ENCRYPTION_KEY). Give its text as key, or remove it (state: absent) and have a "
-            "new one made"
+            f"keys: {key.name!r} exists on {client.endpoint}, which cannot show it again: it was created with another "
+            "encryption key (XINFERENCE_AUTH_ENCRYPTION_KEY). Give its text as key, or remove it (state: absent) and let a "
+            "new one be created"
         )
     key.value = value
     if not works(client, key.value):
         ends = f", expires {row['expires_at']}" if row.get("expires_at") else ""
         raise ModelopsError(
             f"keys: {key.name!r} exists on {client.endpoint} but does not work (enabled: {row.get('enabled')}{ends}). "
-            "Remove it (state: absent) and have a new one made"
+            "Remove it (state: absent) and let a new one be created"
         )
     write("keys", key.options["path"], value)
 
@@ -300,7 +300,7 @@ def unmanaged(auth: str, users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[K
     """Why users or keys that were asked for cannot be managed; empty where nothing was asked for. Pure."""
     if auth == NO_AUTH:
         if users or keys:
-            return ["the server has no authentication: it needs no users and no keys, and none were made"]
+            return ["the server has no authentication, so no users and keys were created"]
         return []
     problems = []
     if users:
@@ -308,6 +308,6 @@ def unmanaged(auth: str, users: t.Sequence[dict[str, t.Any]], keys: t.Sequence[K
     unknown = [key.name for key in keys if not key.settled]
     if unknown:
         problems.append(
-            f"its keys are in the file of --auth-config; of those declared, {', '.join(unknown)} cannot be made or do not work"
+            f"its keys are in the file of --auth-config; of the declared keys, {', '.join(unknown)} cannot be created or do not work"
         )
     return problems

@@ -34,7 +34,7 @@ class Accounts:
 
 
 def authentication(client: Client, answer: Answer) -> Accounts:
-    """How the server tells its users apart, and whether somebody has claimed it.
+    """The server's kind of authentication, and whether it is claimed.
 
     :param answer: of ``GET /v1/cluster/auth``.
     """
@@ -54,16 +54,18 @@ def claim(client: Client, token: str | None) -> None:
     if "token" in answer.detail.lower():
         raise ModelopsError(
             f"{client.endpoint} refused the setup token: {answer.detail} "
-            + ("It is the one given or found." if token else "None was given (setup_token) or found (setup_log).")
+            + ("It was given or found." if token else "None was given (setup_token) or found (setup_log).")
             + " The newest 'Setup token:' line of the server's log has it; a restart of the server prints it again."
         )
     if answer.status == 403:
-        raise ModelopsError(f"{client.endpoint} was claimed by someone else meanwhile: {answer.detail} {RESET_HINT}")
+        raise ModelopsError(
+            f"{client.endpoint} was claimed by someone else in the meantime: {answer.detail} {RESET_HINT}"
+        )
     raise ModelopsError(f"{client.endpoint} refused the new administrator: {answer.detail}")
 
 
 def for_rotation(client: Client, timeout: float, what: str) -> Accounts:
-    """How the server, which must answer, tells its users apart, where a secret can be replaced while clients use it.
+    """The authentication of a running server; refuses servers that cannot replace a secret while clients use it.
 
     :param what: the secret, "key" or "password".
     :raises ModelopsError: no such secret can be replaced on this server.
@@ -75,7 +77,7 @@ def for_rotation(client: Client, timeout: float, what: str) -> Accounts:
         )
     if actual.auth == LEGACY:
         raise ModelopsError(
-            f"{client.endpoint} is of before 3.0 and reads its {what}s at its start, so none can be replaced while clients use it. "
+            f"{client.endpoint} is older than 3.0 and reads its {what}s at its start, so none can be replaced while clients use it. "
             "Upgrade it first: set xinference_version and run ansible-playbook modelops.inference.upgrade."
         )
     return actual
@@ -99,6 +101,6 @@ def login(client: Client, auth: str) -> None:
         DATABASE: f"It was claimed by someone else, or with another password. {RESET_HINT}",
     }[auth]
     raise ModelopsError(
-        f"{client.endpoint} does not take the password of {client.username!r} ({answer.status}: {answer.detail}), "
-        f"which was tried once and not again. {why}"
+        f"{client.endpoint} does not accept the password of {client.username!r} ({answer.status}: {answer.detail}), "
+        f"which was tried once only. {why}"
     )

@@ -68,7 +68,7 @@ def plan_of(found: PasswordState) -> Plan:
     if found.in_file is None and not found.given:
         plan.add("add", "write", f"file {found.path}", content, data="write")
     elif found.in_file not in (None, found.new):
-        why = "the rotation goes on" if found.works else ""
+        why = "the rotation continues" if found.works else ""
         plan.add("change", "write", f"file {found.path}", content, why, data="write")
     if note or found.noted:
         plan.add("remove", "delete", f"file {found.next_path}", data="forget")
@@ -76,7 +76,7 @@ def plan_of(found: PasswordState) -> Plan:
 
 
 def own(client: Client, old: str | None, path: str, given: str | None, min_length: int) -> PasswordState:
-    """Logs in with whichever password of the administrator the server takes, and tells what there is.
+    """Logs in with the administrator's password that the server accepts, and returns the state.
 
     :param old: the one that may be in force, where somebody gave it.  :param given: the new one; None has one made.
     :raises ModelopsError: it takes none of them, each of which was tried once.
@@ -124,10 +124,10 @@ def _login(client: Client, passwords: t.Sequence[str], path: str) -> str:
                 f"{client.endpoint} answered the login of {client.username!r} with {answer.status}: {answer.detail}. Nothing was changed. "
                 "After a ban, run this again in an hour."
             )
-    tried = "None is known" if not passwords else f"Those that are known were tried once each ({len(set(passwords))})"
+    tried = "None is known" if not passwords else f"All known passwords were tried once each ({len(set(passwords))})"
     raise ModelopsError(
-        f"{client.endpoint} takes no known password of {client.username!r}. {tried}: that in {path}, the old one that is given, and the "
-        "new one. Give the one that is in force as password (of the playbook: -e rotate_old_admin_password, from Vault), and run this "
+        f"{client.endpoint} accepts no known password of {client.username!r}. {tried}: the one in {path}, the given old one and the "
+        "new one. Give the current one as password (in the playbook -e rotate_old_admin_password, from Vault), and run this "
         f"again. Nothing was changed. {RESET_HINT}"
     )
 
@@ -138,7 +138,7 @@ def _row(client: Client, user: str) -> dict[str, t.Any]:
         if row["username"] == user and row.get("source", "local") == "local":
             return t.cast("dict[str, t.Any]", row)
     raise ModelopsError(
-        f"{client.endpoint} has no user {user!r} with a password. Run site.yml, which makes the users of this collection."
+        f"{client.endpoint} has no user {user!r} with a password. Run site.yml, which creates the users of this collection."
     )
 
 
@@ -151,7 +151,7 @@ def since(found: PasswordState) -> str:
 
 
 def apply(client: Client, found: PasswordState, plan: Plan) -> None:
-    """Does what a plan says.
+    """Applies a plan.
 
     :raises ModelopsError: with ``changed``, where something had been done before.
     """
@@ -175,8 +175,8 @@ def _change(client: Client, found: PasswordState) -> None:
         works = client.accepts(found.user, found.new)
     if not works:
         raise ModelopsError(
-            f"{found.where} said that it changed the password of {found.user!r}, and does not take the new one. {found.path} is as it "
-            f"was. Run this again, which goes on. {RESET_HINT}"
+            f"{found.where} reported a changed password of {found.user!r}, but does not accept the new one. {found.path} is "
+            f"unchanged. Run this again to continue. {RESET_HINT}"
         )
 
 

@@ -22,7 +22,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.use
 
 @dataclass
 class KeyState:
-    """What there is.
+    """The present state of the key.
 
     :param where: the server's address.  :param name: of the key.  :param path: of the file that holds it.
     :param current: the server's row of the key, None without one.
@@ -55,7 +55,7 @@ def _is(row: dict[str, t.Any], text: str | None, value: str) -> bool:
 
 
 def begin(found: KeyState) -> Plan:
-    """What it takes until both keys work and the file holds the new one. Pure.
+    """The steps until both keys work and the file has the new one. Pure.
 
     :raises ModelopsError: what is there is not what this collection makes.
     """
@@ -66,16 +66,16 @@ def begin(found: KeyState) -> Plan:
     if found.next is not None:
         if found.text is None:
             raise ModelopsError(
-                f"{found.where} has a key {found.next['name']!r} that it cannot show again, and {found.path} holds another one. "
+                f"{found.where} has a key {found.next['name']!r} that it cannot show again, and {found.path} has another one. "
                 "Remove that key in Xinference's web interface once no client uses it, and run this again."
             )
-        plan.add("change", "write", f"file {found.path}", write, "the rotation goes on", data="write")
+        plan.add("change", "write", f"file {found.path}", write, "the rotation continues", data="write")
         return plan
     if found.current is None:
-        raise ModelopsError(f"{found.where} has no key {found.name!r} to rotate. Run site.yml, which makes it.")
+        raise ModelopsError(f"{found.where} has no key {found.name!r} to rotate. Run site.yml, which creates it.")
     if found.in_file is not None and not found.in_file.startswith(found.current["key_prefix"]):
         raise ModelopsError(
-            f"{found.path} holds another key than {found.name!r} of {found.where}, so that nobody can tell which one clients use. "
+            f"{found.path} has another key than {found.name!r} of {found.where}, so the key that clients use is unknown. "
             "Remove the file and run site.yml, which writes the server's key to it."
         )
     plan.add("add", "create", f"key {next_name(found.name)}", data="create")
@@ -84,7 +84,7 @@ def begin(found: KeyState) -> Plan:
 
 
 def finish(found: KeyState) -> Plan:
-    """What it takes until only the new key works, under the name of the old one. Pure.
+    """The steps until only the new key works, under the name of the old one. Pure.
 
     :raises ModelopsError: the file does not hold the new key yet.
     """
@@ -93,7 +93,7 @@ def finish(found: KeyState) -> Plan:
         return plan
     if not found.begun:
         raise ModelopsError(
-            f"{found.path} does not hold the key {found.next['name']!r}, so {found.name!r} is not revoked."
+            f"{found.path} does not have the key {found.next['name']!r}, so {found.name!r} is not revoked."
         )
     if found.current is not None:
         plan.add("remove", "revoke", f"key {found.name}", data="revoke")
@@ -115,7 +115,7 @@ def look(client: Client, name: str, path: str) -> KeyState:
 
 
 def apply(client: Client, found: KeyState, plan: Plan) -> None:
-    """Does what a plan says.
+    """Applies a plan.
 
     :raises ModelopsError: with ``changed``, where something had been done before.
     """
@@ -123,7 +123,7 @@ def apply(client: Client, found: KeyState, plan: Plan) -> None:
 
 
 def _create(client: Client, found: KeyState) -> None:
-    """The new key may do what the old one may, for the same user."""
+    """Creates the new key with the permissions and the user of the old one."""
     old = found.current or {}
     kinds = ("permission_type", "permission_value")
     body = {
@@ -142,7 +142,7 @@ def _write(client: Client, found: KeyState) -> None:
     """The file gets the new key only where the server takes it: clients read it from there."""
     if not admin.works(client, str(found.text)):
         raise ModelopsError(
-            f"{found.where} does not take its new key {next_name(found.name)!r}, and {found.name!r} stays valid. Remove the new one in "
+            f"{found.where} does not accept its new key {next_name(found.name)!r}, so {found.name!r} stays valid. Remove the new one in "
             "Xinference's web interface, and run this again."
         )
     secret_files.write("key", found.path, str(found.text))
@@ -153,7 +153,7 @@ def _revoke(client: Client, found: KeyState) -> None:
     row = t.cast("dict[str, t.Any]", found.current)
     # Once more just before: without it clients would be left without a key.
     if not admin.works(client, str(found.in_file)):
-        raise ModelopsError(f"{found.where} does not take the key in {found.path}, so {found.name!r} is not revoked.")
+        raise ModelopsError(f"{found.where} does not accept the key in {found.path}, so {found.name!r} is not revoked.")
     client.request("DELETE", f"{KEYS}/{row['id']}", what=f"revoke key {found.name!r}")
     found.current = None
 
