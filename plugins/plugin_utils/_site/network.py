@@ -96,15 +96,6 @@ def _address(settings: Settings) -> Refusals:
             yield "xinference_host is empty. A standalone server needs an address such as 127.0.0.1, or 0.0.0.0 for all addresses."
         elif host and host_problem(host):
             yield f"xinference_host {host_problem(host)} (it is {host!r})."
-        elif (
-            settings.get("xinference_auth") is False
-            and not settings.get("xinference_allow_unauthenticated")
-            and not loopback(host)
-        ):
-            yield (
-                f"xinference_auth is false and xinference_host is {host}, so anyone who reaches the port could run code on this host. "
-                "Enable authentication, bind to 127.0.0.1, or set xinference_allow_unauthenticated: true."
-            )
     metrics = settings.get("xinference_metrics_host")
     if isinstance(metrics, str) and metrics and not _ip(metrics) and host_problem(metrics):
         yield f"xinference_metrics_host {host_problem(metrics)} (it is {metrics!r})."
@@ -150,6 +141,17 @@ def _captured(settings: Settings) -> Refusals:
         yield "capture_endpoint contains a login, which is not sent. Give it as capture_username and capture_password_file."
     elif re.search(r"[?#]|/v1/?$", url):
         yield f"capture_endpoint must be the server's address, without /v1, ? or # (it is '{url}')."
+
+
+def unauthenticated(settings: Settings) -> Refusals:
+    """Of playbooks that start a server: others would reach one without authentication."""
+    host = settings.get("xinference_host")
+    allowed = settings.get("xinference_auth") is not False or settings.get("xinference_allow_unauthenticated")
+    if isinstance(host, str) and not allowed and not loopback(host):
+        yield (
+            f"xinference_auth is false and xinference_host is {host or 'an address of the network'}, so anyone who reaches the port could "
+            "run code on this host. Enable authentication, bind to 127.0.0.1, or set xinference_allow_unauthenticated: true."
+        )
 
 
 def _seed(settings: Settings) -> Refusals:

@@ -59,6 +59,9 @@ def refusals(
         found += release.refusals(settings, installs=needs.installs)
         for subject in (paths, network, environment):
             found += subject.refusals(settings)
+        # A host that has such a server can be drained and removed.
+        if needs.installs or "models" in roles:
+            found += network.unauthenticated(settings)
         found += users.refusals(settings, needs.users)
         if needs.installs:
             found += clusters.refusals(settings)

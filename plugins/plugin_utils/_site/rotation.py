@@ -53,6 +53,11 @@ def refusals(settings: Settings) -> Refusals:
             "rotate names no secret. Set it to client_key, admin_password, reconciler or several of them, such as "
             "-e rotate=client_key,admin_password. Nothing was changed."
         )
+    if settings.get("xinference_auth") is False:
+        yield (
+            "xinference_auth is false, so the server has no users, no keys and no secret to replace. Leave the host out (--limit). Nothing "
+            "was changed."
+        )
     if CLIENT_KEY in (named or ()) and settings.get("xinference_client_key"):
         yield (
             "xinference_client_key sets the text of the key, which cannot be chosen on a running server, and the next run of site.yml "

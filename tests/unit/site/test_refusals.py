@@ -565,6 +565,11 @@ SUBJECTS = [
     ({"xinference_users": [{**USER, "permissions": ["banana"]}]}, {"site", "bundle", "upgrade", "rollback", "restart"}),
     ({"xinference_users": {}}, {"site", "bundle", "upgrade", "rollback", "restart"}),
     ({"xinference_admin_password": "short"}, set(PLAYBOOKS)),
+    # A host with a server that anyone reaches can be drained and removed.
+    (
+        {"xinference_auth": False, "xinference_host": "10.1.2.3"},
+        {"site", "bundle", "upgrade", "rollback", "restart"},
+    ),
 ]
 
 
@@ -573,6 +578,17 @@ def test_a_playbook_is_refused_for_what_it_needs(variables, playbooks):
     # Variables of the playbook itself are checked elsewhere.
     needs = {name: each._replace(own=None) for name, each in PLAYBOOKS.items()}
     assert {name for name, each in needs.items() if of_needs(variables, each)} == playbooks
+
+
+def test_a_server_without_authentication_has_no_secret_to_replace():
+    variables = {"xinference_auth": False, "rotate": ["client_key"]}
+    (found,) = of_needs(variables, PLAYBOOKS["rotate"])
+    assert found.startswith("xinference_auth is false, so the server has no users") and "Nothing was changed" in found
+
+
+def test_an_address_of_a_cluster_that_nobody_named_is_told_in_words():
+    (found,) = refused({"xinference_auth": False}, WORKER, ["xinference"])
+    assert "xinference_host is an address of the network, so anyone" in found
 
 
 @pytest.mark.parametrize("playbook", ["drain", "undrain", "decommission"])
