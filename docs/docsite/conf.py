@@ -34,6 +34,7 @@ html_use_modindex = False
 ANSIBLE = "https://docs.ansible.com/ansible/latest"
 LABELS = {
     r"action_plugins": "plugins/action.html",
+    r"callback_plugins": "plugins/callback.html",
     r"ansible_configuration_settings": "reference_appendices/config.html",
     r"common_return_values": "reference_appendices/common_return_values.html",
     r"ansible_collections\.ansible\.builtin\.(\w+)_module": r"collections/ansible/builtin/\1_module.html",
