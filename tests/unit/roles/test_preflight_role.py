@@ -114,7 +114,7 @@ def test_values_of_another_type_are_told_in_a_line_each_before_the_argument_spec
         "nowhere (cluster nowhere): xinference_users: its template{} needs 'vault_ann', which is undefined.",
         "nowhere (cluster nowhere): xinference_extras: its template{} needs 'extra' in other{}, which is undefined.",
         "nowhere (cluster nowhere): xinference_host: its template{} needs 'my_own' of another host that does not define it.",
-        "nowhere (cluster nowhere): xinference_metrics_host: its template{} needs the host 'gone', which the inventory does not",
+        "nowhere (cluster nowhere): xinference_metrics_host: its template{} needs the host 'gone', which the inventory lacks.",
         "nowhere (cluster nowhere): xinference_metrics_port: its template{} needs 'vault_of_wrong', which is undefined.",
         "nowhere (cluster nowhere): xinference_admin_user: its template{} needs 'vault_user', which is undefined.",
     ):
@@ -158,7 +158,7 @@ def test_names_that_cannot_be_are_refused(play):
     )
     assert said.failed == {"both", "slash", "blank", "in_home"}, said.output
     assert said.output.count("must have no space in their paths") >= 2 and "/opt/my xinference" in said.output
-    assert "both (cluster default): xinference_service is xinf, and this host is supervisor and worker" in said.output
+    assert "both (cluster default): xinference_service is xinf, but this host is supervisor and worker" in said.output
     assert "slash (cluster berlin/../x): xinference_cluster must be a name without spaces, '/'" in said.output
 
 
