@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What many hosts cost the controller: a no-op run of site.yml against `ansible -m ping` of the same hosts, forks 50.
+"""The cost of many hosts on the controller: a no-op run of site.yml against `ansible -m ping` of the same hosts, forks 50.
 
     .venv/bin/python benchmarks/fleet.py [--hosts 50 200] [--clusters 1]
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What bin/site costs on one host: cold, warm, and as a no-op.
+"""The cost of bin/site on one host: cold, warm, and as a no-op.
 
     python3 benchmarks/site.py [--port 9996] [--repeat 5]
 

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the documents show: code blocks of pages, heads of playbooks, and the commands in them."""
+"""Contents of the documents: code blocks of pages, heads of playbooks, and their commands."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a person sees while an action plugin works. Private to the collection.
+"""Progress lines of an action plugin. Private to the collection.
 
 In a terminal one line moves, where one host is in the play: lines of several hosts would overwrite one another. Elsewhere there is
 a line for each change of state. All of it goes through Ansible's Display, which workers write to in the order of their results, so

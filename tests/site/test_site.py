@@ -161,7 +161,7 @@ MISTAKES = {
         "declared 2 times",
     ),
     "option": ({"xinference_models": [{"uid": "a", "engnie": "vllm"}]}, "no option 'engnie'; nearest: engine"),
-    "uid": ({"xinference_models": [{"uid": "a/b", "engine": "vllm"}]}, "UID 'a/b' holds /"),
+    "uid": ({"xinference_models": [{"uid": "a/b", "engine": "vllm"}]}, "UID 'a/b' contains /"),
 }
 
 

@@ -60,8 +60,9 @@ def is_pinned(case: Case) -> bool:
 
 
 def pin(case: Case) -> str:
-    """What the packages come from is what is pinned to: a newer branch or version there is none that was asked for, and another
-    builder's packages are no part of this driver. Without it, what is installed along with an exact version would come as the newest.
+    """The preferences file that pins the driver to its source and version: other builders' packages are no part of this driver.
+
+    Without it, apt would install the newest version of dependencies beside an exact version.
     """
     other = "o=Ubuntu" if case.is_ubuntu else "o=Debian"
     names = "Package: *nvidia* libcuda* libnv* cuda-drivers*"

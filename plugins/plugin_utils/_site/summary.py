@@ -79,7 +79,7 @@ def _field(name: str, text: str) -> str:
 
 
 def _done(hosts: Hosts, check: bool) -> list[str]:
-    """What was done, once for all hosts where it is the same."""
+    """The changes of each host; equal ones once for all hosts."""
     alike: dict[tuple[str, ...], list[str]] = {}
     for host, known in hosts.items():
         plans = [line for name in RESULTS for line in (known.get(name) or {}).get("plan") or []]

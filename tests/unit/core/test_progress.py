@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a person sees while a task works: one line that moves in a terminal, a line for each change of state elsewhere."""
+"""Progress of a task: one moving line in a terminal, a line for each change of state elsewhere."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ PLAYBOOK = """
 
 
 def in_terminal(words, env, folder):
-    """What a program writes to a terminal of 100 columns."""
+    """The output of a program to a terminal of 100 columns."""
     leader, follower = pty.openpty()
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "ANSIBLE_NOCOLOR": "1", **env}
     with subprocess.Popen(words, env=env, cwd=folder, stdin=follower, stdout=follower, stderr=follower) as program:

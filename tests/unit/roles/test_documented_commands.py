@@ -228,7 +228,7 @@ class Page:
         return text
 
     def answer(self, words, cwd, env):
-        """What a program of Ansible says: (status, output)."""
+        """The result of an Ansible program: (status, output)."""
         name, *words = [Path(words[0]).name, *words[1:]]
         if name == "ansible-galaxy":
             env = {**env, "PATH": f"{BIN}:/usr/bin:/bin", "PYTHONPATH": ""}
@@ -282,7 +282,7 @@ class Page:
             path.symlink_to(self.mine.inventory)
 
     def use(self, text):
-        """What a page shows of an inventory is its hosts.yml."""
+        """Uses an inventory's block on a page as its hosts.yml."""
         path = self.clone / "inventories/mine"
         if not path.exists():
             shutil.copytree(self.clone / "inventories/cluster", path)

@@ -62,7 +62,7 @@ def test_two_clusters_and_a_host_that_is_both(play):
 WRONG = {
     "abroad": (
         {"ansible_host": "203.0.113.9"},
-        "abroad: the address of abroad, 203.0.113.9, is no address of this host: the other",
+        "abroad: the address of abroad, 203.0.113.9, is not an address of this host: the other",
     ),
     "ipv6": (
         {"ansible_host": "fd00::5"},

@@ -1,7 +1,7 @@
 # GNU General Public License v3.0 or later (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a person reads on the screen, as files in screens/, so that a review sees each change of it.
+"""Screens of playbook runs as files in screens/, so that a review sees each change.
 
 Of an emulated host, whose modules say "emulated" where they would name a change. SCREENS=write pytest tests/unit/roles/test_screens.py
 writes the files anew.

@@ -26,8 +26,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._errors import 
 
 #: Suffixes of SQLite's files beside an open database.
 JOURNALS = ("-wal", "-shm", "-journal")
-# What a database's user locks before it writes: of the database all bytes by which it is read, and of the index of its
-# write-ahead log the bytes of a writer and of a checkpoint (SQLite's os_unix.c and wal.c).
+# Bytes that a writer locks: all bytes of readers in the database, and the bytes of a writer and of a checkpoint in the index
+# of its write-ahead log (SQLite's os_unix.c and wal.c).
 _READERS = (0x40000002, 510)
 _WRITERS = (120, 2)
 

@@ -16,8 +16,8 @@ from ansible_collections.modelops.inference.plugins.module_utils import _log as 
 from ansible_collections.modelops.inference.plugins.module_utils._directory import Directory, opened
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 
-#: What a program that outlives a run, or does its work as the server would, has of the environment of whoever runs Ansible: with a
-#: local connection the rest may be anything, such as a secret. The names of libraries and devices are what an image of a container says.
+#: Environment variables that pass from Ansible's user to programs that outlive a run or act as the server. With a local
+#: connection the others may be anything, such as a secret. The names of libraries and devices come from a container's image.
 INHERITED = (
     "PATH",
     "HOME",

@@ -20,8 +20,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
 )
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.placement import cluster, placement
 
-# What becomes of a model whose worker leaves: its replicas are added elsewhere, it is ended and launched elsewhere, it goes
-# on with the replicas that it has elsewhere, or it ends. MOVED is what an earlier run has done.
+# Actions for a model whose worker leaves: add its replicas elsewhere, terminate it and launch it elsewhere, continue with its
+# other replicas, or stop it. MOVED was done by an earlier run.
 ADD, RELAUNCH, FEWER, STOP, MOVED = "add", "relaunch", "fewer", "stop", "moved"
 # Keys of a launch request that name a place.
 PLACES = ("worker_ip", "gpu_idx", "replica_config")

@@ -28,8 +28,8 @@ GPU_ENGINES = ("vllm", "sglang", "trt-llm")
 DRIVERS = {"11": 450, "12": 525, "13": 580}
 # Share of a card that vLLM takes unless told otherwise (model/llm/vllm/core.py; 0.6 in model/embedding/vllm/core.py).
 VLLM_SHARE, WEMM_SHARE = 0.90, 0.60
-# What others set aside of what is free when they start, by the number of cards (model/llm/sglang/core.py; TensorRT-LLM's
-# KvCacheConfig).
+# Shares of the free memory that other engines reserve at their start, by the number of cards (model/llm/sglang/core.py;
+# TensorRT-LLM's KvCacheConfig).
 FREE_SHARES = {"sglang": ((16, 0.79), (8, 0.81), (4, 0.85), (2, 0.87), (1, 0.88)), "trt-llm": ((1, 0.90),)}
 
 
