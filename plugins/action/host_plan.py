@@ -29,6 +29,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.host impo
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.needs import PLAYBOOKS
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.weights import lost_files
+from ansible_collections.modelops.inference.plugins.plugin_utils._terminal import say
 from ansible_collections.modelops.inference.plugins.plugin_utils._validation import validated
 from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables, native
 
@@ -135,8 +136,7 @@ class ActionModule(ActionBase):
         lines = [note for plan in plans for note in plan.notes]
         if self._task.check_mode and self._task.diff:
             lines += [f"{plan.host.who}, {step}: {why}" for plan in plans for step, why in plan.steps.items()]
-        for line in dict.fromkeys(lines):
-            display.display(line)
+        say(*dict.fromkeys(lines))
 
 
 def _request(variables: Variables, options: t.Mapping[str, t.Any]) -> Request:

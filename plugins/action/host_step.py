@@ -9,7 +9,6 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible.utils.display import Display
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
@@ -20,9 +19,9 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls imp
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Request
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host_plan import HostPlan
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.steps import DIALOGUES, STEPS, calls
+from ansible_collections.modelops.inference.plugins.plugin_utils._terminal import say
 from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables, native
 
-display = Display()
 SPEC = {
     "step": {"type": "str", "required": True, "choices": [*STEPS, *DIALOGUES]},
     "options": {"type": "dict", "default": {}},
@@ -50,8 +49,7 @@ class ActionModule(CallingAction):
         except ModelopsError as exc:
             raise AnsibleActionFail(_secrets.redacted(str(exc))) from exc
         result = _secrets.cleaned(result)
-        for line in str(result.pop("said", "")).splitlines():
-            display.display(line)
+        say(*str(result.pop("said", "")).splitlines())
         return of_failure(result)
 
 

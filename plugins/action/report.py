@@ -9,9 +9,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
-display = Display()
+from ansible_collections.modelops.inference.plugins.plugin_utils._terminal import say
 
 
 class ActionModule(ActionBase):
@@ -21,6 +20,5 @@ class ActionModule(ActionBase):
     def run(self, tmp: t.Any = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         checked, options = self.validate_argument_spec({"text": {"type": "str", "required": True}})
-        for line in options["text"].rstrip().splitlines():
-            display.display(line.rstrip())
+        say(*options["text"].rstrip().splitlines())
         return {"changed": False}

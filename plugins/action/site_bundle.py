@@ -9,16 +9,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible.utils.display import Display
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.plugin_utils._calls import CallingAction, merged
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import bundled, release
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Host, Request
+from ansible_collections.modelops.inference.plugins.plugin_utils._terminal import say
 from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables, native
-
-display = Display()
 
 
 class ActionModule(CallingAction):
@@ -42,7 +40,7 @@ class ActionModule(CallingAction):
         results = _secrets.cleaned(self.executed(made, known))
         if not results[-1].get("failed"):
             path, check = str(settings.value("xinference_bundle")), bool(self._task.check_mode)
-            display.display(bundled.told(results[-1], path, check=check))
+            say(bundled.told(results[-1], path, check=check))
         return merged(results)
 
     def _host(self, name: str, variables: Variables) -> Host:

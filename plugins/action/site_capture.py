@@ -11,7 +11,6 @@ import os
 import typing as t
 
 from ansible.errors import AnsibleActionFail
-from ansible.utils.display import Display
 
 from ansible_collections.modelops.inference.plugins.module_utils import _directory
 from ansible_collections.modelops.inference.plugins.module_utils._address import server_url
@@ -21,11 +20,10 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._local_file imp
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import captured
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import SPECS
+from ansible_collections.modelops.inference.plugins.plugin_utils._terminal import say
 from ansible_collections.modelops.inference.plugins.plugin_utils._variables import Variables, native
 
 MODULE = "xinference_capture_info"
-
-display = Display()
 
 
 class ActionModule(CallingAction):
@@ -62,8 +60,7 @@ class ActionModule(CallingAction):
             done = written(where.path, found["text"], check=self._task.check_mode)
         except ModelopsError as exc:
             raise AnsibleActionFail(str(exc)) from exc
-        for line in captured.left_to_do(found, where.path, url):
-            display.display(line)
+        say(*captured.left_to_do(found, where.path, url))
         warnings = {"warnings": found["warnings"]} if found.get("warnings") else {}
         # The address by which Difys know it.
         known_as = get("capture_endpoint") or server_url(

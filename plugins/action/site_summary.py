@@ -13,7 +13,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.summary import summary, undo_command
-from ansible_collections.modelops.inference.plugins.plugin_utils._terminal import quiet, setting
+from ansible_collections.modelops.inference.plugins.plugin_utils._terminal import quiet, say, setting
 
 display = Display()
 
@@ -39,6 +39,5 @@ class ActionModule(ActionBase):
             plans=not (self._task.diff and setting("DEFAULT_STDOUT_CALLBACK") == "modelops.inference.compact"),
             every=display.verbosity > 0,
         )
-        for line in lines:
-            display.display(line)
+        say(*lines)
         return {"changed": False}

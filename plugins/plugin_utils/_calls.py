@@ -10,14 +10,12 @@ import time
 import typing as t
 
 from ansible.plugins.action import ActionBase
-from ansible.utils.display import Display
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._progress import progress
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.calls import Call, Dialogue
+from ansible_collections.modelops.inference.plugins.plugin_utils._terminal import say
 
 Result = dict[str, t.Any]
-
-display = Display()
 
 
 class CallingAction(ActionBase):
@@ -37,7 +35,7 @@ class CallingAction(ActionBase):
             failed = failed or bool(result.get("failed"))
             said = call.says(result) if call.says and not result.get("failed") else ""
             if said:
-                display.display(said)
+                say(said)
             results.append(result)
         return results
 

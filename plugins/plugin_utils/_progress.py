@@ -21,7 +21,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._xinference.api.progress import duration
-from ansible_collections.modelops.inference.plugins.plugin_utils._terminal import TERMINAL, WIDTH, quiet, setting
+from ansible_collections.modelops.inference.plugins.plugin_utils._terminal import WIDTH, lines_may_move, quiet, setting
 
 display = Display()
 # Seconds: between two looks of the moving line, until it appears, until a log says that a task goes on, and that it still does.
@@ -41,7 +41,7 @@ class Progress:
     """
 
     def __init__(self, name: str, host: str, shown: bool = True):
-        self.moves = shown and TERMINAL and not host and display.verbosity < 3
+        self.moves = shown and not host and lines_may_move()
         self._name, self._prefix, self._shown = name, f"{host}: " if host else "", shown
         self._begun = time.monotonic()
         self._lock = threading.Lock()
@@ -144,7 +144,7 @@ def progress(task: t.Any, known: t.Mapping[str, t.Any] | None) -> t.Iterator[Pro
 
 def moves(known: t.Mapping[str, t.Any] | None) -> bool:
     """Whether a person sees a line that moves, and wants it to move often."""
-    return TERMINAL and not _host(known) and not quiet() and display.verbosity < 3
+    return not _host(known) and not quiet() and lines_may_move()
 
 
 def _host(known: t.Mapping[str, t.Any] | None) -> str:

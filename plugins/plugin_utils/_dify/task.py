@@ -10,8 +10,6 @@ import json
 import os
 import typing as t
 
-from ansible.utils.display import Display
-
 from ansible_collections.modelops.inference.plugins.module_utils import _secrets
 from ansible_collections.modelops.inference.plugins.module_utils._host.bundle.bundle import plugin_file
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import Account, accounts
@@ -19,12 +17,11 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._dify.clusters 
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.play_targets import union
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import kinds
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import SPECS
+from ansible_collections.modelops.inference.plugins.plugin_utils._terminal import say
 
 MODULE = "modelops.inference.dify_workspaces"
 # Of a target, what nobody may read.
 SECRETS = ("password", "admin_key")
-
-display = Display()
 
 
 class Task:
@@ -72,8 +69,7 @@ class Task:
         return str(self.get("xinference_bundle") or "") if here else ""
 
     def say(self, *lines: str) -> None:
-        for line in lines:
-            display.display(line.rstrip())
+        say(*lines)
 
     def in_workspaces(
         self,

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import pytest
 
 from ansible_collections.modelops.inference.plugins.module_utils._pace import pace
-from ansible_collections.modelops.inference.plugins.plugin_utils import _progress
+from ansible_collections.modelops.inference.plugins.plugin_utils import _progress, _terminal
 
 TASK = SimpleNamespace(no_log=False, get_name=lambda: "modelops.inference.xinference : Install the release")
 MANY = {"inventory_hostname": "one", "ansible_play_hosts": ["one", "two"]}
@@ -43,7 +43,7 @@ def shown(monkeypatch):
     """Calls of Display.display, as (text, what they say besides)."""
     calls = []
     monkeypatch.setattr(_progress.display, "display", lambda text, **how: calls.append((text, how)))
-    monkeypatch.setattr(_progress, "TERMINAL", False)
+    monkeypatch.setattr(_terminal, "TERMINAL", False)
     monkeypatch.delenv("MODELOPS_QUIET", raising=False)
     return calls
 
@@ -65,7 +65,7 @@ def test_a_log_has_a_line_for_each_change_of_state(shown, monkeypatch):
 
 
 def test_a_terminal_has_one_line_that_moves_and_is_gone_at_the_end(shown, monkeypatch):
-    monkeypatch.setattr(_progress, "TERMINAL", True)
+    monkeypatch.setattr(_terminal, "TERMINAL", True)
     with (
         _progress.progress(TASK, {**MANY, "ansible_play_hosts": ["one"]}) as line,
         _progress.progress(TASK, {}) as same,
@@ -96,7 +96,7 @@ def test_a_terminal_has_one_line_that_moves_and_is_gone_at_the_end(shown, monkey
     ],
 )
 def test_a_task_that_takes_long_is_named(shown, monkeypatch, terminal, known, text):
-    monkeypatch.setattr(_progress, "TERMINAL", terminal)
+    monkeypatch.setattr(_terminal, "TERMINAL", terminal)
     for name in ("_TICK", "_SOON", "_LONG"):
         monkeypatch.setattr(_progress, name, 0.01)
     with _progress.progress(TASK, known):
@@ -114,6 +114,27 @@ def test_nothing_is_shown_of_a_secret_task_or_by_q(shown, monkeypatch, task, qui
         line.show(LINES)
         time.sleep(0.1)
     assert shown == []
+
+
+@pytest.mark.parametrize(
+    ("callback", "moves", "is_quiet"),
+    [
+        ("default", True, False),
+        ("modelops.inference.compact", True, False),
+        # That of ansible-runner, which AWX and ansible-navigator use: in a pseudo-terminal, with an event for each write.
+        ("awx_display", False, False),
+        ("ansible.posix.json", False, True),
+        ("ansible.posix.jsonl", False, True),
+    ],
+)
+def test_a_line_moves_only_where_the_callback_writes_lines_for_a_person(shown, monkeypatch, callback, moves, is_quiet):
+    monkeypatch.setattr(_terminal, "TERMINAL", True)
+    monkeypatch.setattr(_terminal, "setting", lambda _name: callback)
+    assert _progress.moves({}) == moves
+    assert _progress.Progress("name", "").moves == moves
+    assert _terminal.quiet() == is_quiet
+    _terminal.say("text ")
+    assert shown == [("text", {"stderr": True} if is_quiet else {})]
 
 
 CONFIG = Path(__file__).parents[1] / "roles/playbooks/ansible.cfg"
