@@ -13,7 +13,7 @@ from ansible.plugins.callback.default import CallbackModule as Default
 from ansible.utils.color import stringc
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._short_diff import shortened
-from ansible_collections.modelops.inference.plugins.plugin_utils._terminal import setting
+from ansible_collections.modelops.inference.plugins.plugin_utils._terminal import quiet, setting
 
 DOCUMENTATION = r"""
 name: compact
@@ -24,18 +24,22 @@ author: The modelops.inference maintainers (@modelops)
 description:
   - Shows what changed, what failed, warnings, and the text of C(debug). It leaves out tasks that changed nothing, includes, and plays
     without hosts. With C(--diff) it shows new things by name, and what exists and changes in full.
+  - The environment variable E(MODELOPS_QUIET) leaves only failures, warnings, differences and the recap. C(bin/site -q) sets it.
   - With C(-v) all of it is shown, as the callback C(ansible.builtin.default) does.
   - The C(ansible.cfg) of a clone of this collection names it, and so C(bin/site) and C(ansible-playbook) in the clone use it.
 extends_documentation_fragment:
   - default_callback
   - result_format_callback
 options:
-  quiet:
-    description: Shows failures, warnings, differences and the recap only. C(bin/site -q) sets it.
+  display_skipped_hosts:
+    description: Whether to show skipped tasks, and the heading of each task before its results.
     type: bool
     default: false
     env:
-      - name: MODELOPS_QUIET
+      - name: ANSIBLE_DISPLAY_SKIPPED_HOSTS
+    ini:
+      - key: display_skipped_hosts
+        section: defaults
 requirements:
   - Set as stdout callback in the configuration.
 """
@@ -60,7 +64,11 @@ class CallbackModule(Default):
     @staticmethod
     def _parts(result: t.Any) -> tuple[t.Any, dict[str, t.Any]]:
         """Task and data of a result, by the names of ansible-core since 2.19 and of before."""
-        return (getattr(result, name, None) or getattr(result, f"_{name}") for name in ("task", "result"))  # type: ignore[return-value]
+        return (result.task, result.result) if hasattr(result, "task") else (result._task, result._result)
+
+    @staticmethod
+    def _is_ours(task: t.Any) -> bool:
+        return str(task.action).startswith("modelops.inference.")
 
     def _hides(self, result: t.Any) -> bool:
         """Whether an ok result tells nothing."""
@@ -70,7 +78,7 @@ class CallbackModule(Default):
         if isinstance(task, TaskInclude):
             return True
         if said.get("changed"):
-            return bool(self.get_option("quiet"))
+            return quiet()
         return not self._run_is_verbose(result)
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
@@ -84,7 +92,7 @@ class CallbackModule(Default):
     def _handle_warnings_and_exception(self, result: t.Any) -> None:
         """Messages of this collection say all of a failure; ansible-core since 2.19 would show them twice, and the task's source."""
         task, said = self._parts(result)
-        if self._short and task.action.startswith("modelops.inference.") and said.get("msg"):
+        if self._short and self._is_ours(task) and said.get("msg"):
             said.pop("exception", None)
         super()._handle_warnings_and_exception(result)
 
@@ -93,7 +101,7 @@ class CallbackModule(Default):
         if not self._short or task.loop or not said.get("diff") or not said.get("changed"):
             super().v2_on_file_diff(result)
             return
-        lines, rest = shortened(said["diff"], said.get("plan") or ())
+        lines, rest = shortened(said["diff"], said.get("plan") or () if self._is_ours(task) else ())
         colored = [stringc(line, setting(_COLORS[line[0]])) if line[:1] in _COLORS else line for line in lines]
         text = "\n".join([*colored, *filter(None, [self._get_diff(rest).strip("\n")])])
         if text:
@@ -106,7 +114,8 @@ class CallbackModule(Default):
             super().v2_playbook_on_include(included_file)
 
     def v2_playbook_on_play_start(self, play: t.Any) -> None:
-        # It is known only later whether the play has hosts.
+        # It is known only later whether the play has hosts. One before it without tasks had some.
+        self._began = self._began or self._headed is not None
         self._headed = play
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
@@ -125,10 +134,10 @@ class CallbackModule(Default):
         play, self._headed, self._began = self._headed, None, True
         if play is not None:
             self._play = play
-            if not (self._short and self.get_option("quiet")):
+            if not (self._short and quiet()):
                 super().v2_playbook_on_play_start(play)
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
-        if not self._began:
+        if not self._began and self._headed is None:
             self._display.display("No host matched: nothing was done.", color=setting("COLOR_SKIP"))
         super().v2_playbook_on_stats(stats)

@@ -16,15 +16,20 @@ _SHORT = 60
 Diff = t.Mapping[str, t.Any]
 
 
-def shortened(diffs: Diff | t.Sequence[Diff], plan: t.Sequence[str]) -> tuple[list[str], list[Diff]]:
+def shortened(diffs: t.Any, plan: t.Sequence[str]) -> tuple[list[str], list[t.Any]]:
     """Lines in place of differences, and differences that remain.
 
     :param diffs: ``diff`` of a result.
     :param plan: ``plan`` of a result, one line for each change; a module of another collection has none.
     """
-    lines, rest = list(plan), []
-    for diff in [diffs] if isinstance(diffs, t.Mapping) else diffs:
-        before, after = diff.get("before"), diff.get("after")
+    lines = list(plan)
+    rest: list[t.Any] = []
+    for diff in diffs if isinstance(diffs, list) else [diffs]:
+        if not isinstance(diff, t.Mapping) or not {"before", "after"} <= {*diff}:
+            # Of a large or binary file, or of a module of another collection.
+            rest.append(diff)
+            continue
+        before, after = diff["before"], diff["after"]
         if isinstance(before, t.Mapping) and isinstance(after, t.Mapping) and plan:
             rest += _changed(diff, before, after)
         elif before in ("", None) and isinstance(after, str) and len(after.splitlines()) >= SMALL:

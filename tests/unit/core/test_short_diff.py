@@ -52,3 +52,17 @@ def test_files(before, after, lines, stays):
     assert shortened(diff, []) == (lines, [diff] if stays else [])
     if lines:
         assert shortened([diff], ["+ write /x/sheet"]) == (["+ write /x/sheet"], [])
+
+
+@pytest.mark.parametrize(
+    "diff",
+    [
+        "a text",
+        {"prepared": "a difference"},
+        # Files that exist, of which copy tells no more.
+        {"dst_larger": 104448, "after": "line\n" * 90, "after_header": "/x"},
+        {"dst_binary": 1, "after": "line\n" * 90, "after_header": "/x"},
+    ],
+)
+def test_other_forms_of_a_difference_stay_as_they_are(diff):
+    assert shortened(diff, []) == shortened([diff], []) == ([], [diff])

@@ -70,6 +70,13 @@ def test_another_directory_needs_only_an_inventory(clone, tmp_path):
     assert code == 0 and "hosts (1): localhost" in out, out
 
 
+@pytest.mark.each_core("compact")
+def test_a_playbook_of_another_directory_finds_the_callback(clone, tmp_path):
+    (tmp_path / "mine.yml").write_text("[{hosts: localhost, gather_facts: false, tasks: [{debug: {msg: said}}]}]")
+    code, out = run(["ansible-playbook", tmp_path / "mine.yml"], clone, tmp_path)
+    assert code == 0 and "msg: said" in out and "callback" not in out and "PLAY RECAP" in out, out
+
+
 @pytest.mark.each_core("site.yml")
 def test_an_inventory_without_hosts_for_xinference_is_refused(clone, tmp_path):
     code, out = run(["ansible-playbook", clone / "site.yml"], tmp_path, tmp_path)
