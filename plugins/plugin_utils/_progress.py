@@ -133,7 +133,7 @@ def progress(task: t.Any, known: t.Mapping[str, t.Any] | None) -> t.Iterator[Pro
     if _current:
         yield _current[-1]
         return
-    name = str(task.get_name()).rpartition(" : ")[2] if hasattr(task, "get_name") else ""
+    name = str(task.get_name()).rpartition(" : ")[2]
     with Progress(name, _host(known), shown=not task.no_log and not quiet()) as mine:
         _current.append(mine)
         try:

@@ -161,11 +161,14 @@ def test_the_message_of_a_failure():
     assert failure("driver", host, {"msg": "systemd_service fails"}) == ""
 
 
+TASK = SimpleNamespace(copy=SimpleNamespace, delegate_to=None, no_log=False, get_name=lambda: "Run the steps")
+
+
 class Executed(CallingAction):
     """Executes nothing; modules named "fails" fail."""
 
     def __init__(self):
-        pass
+        self._task = TASK
 
     def run(self, tmp=None, task_vars=None):
         raise NotImplementedError
@@ -186,7 +189,7 @@ class Answers(CallingAction):
     """An action whose host answers whatever it likes."""
 
     def __init__(self):
-        self._task = SimpleNamespace(copy=SimpleNamespace, delegate_to=None)
+        self._task = TASK
         self._connection = self._play_context = self._loader = self._templar = None
         self._shared_loader_obj = SimpleNamespace(action_loader=SimpleNamespace(get=lambda name, **options: None))
 
