@@ -9,8 +9,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
+from ansible_collections.modelops.inference.plugins.module_utils._log import without_userinfo
 
 Target = t.Mapping[str, t.Any]
+# Options that say which models of a target are registered where.
+_PLACE = ("url", "email", "workspaces", "workspace", "models")
 
 
 def union(
@@ -21,7 +24,7 @@ def union(
     Of a target that several hosts name the variables of the first one count: addresses in them may be templates.
 
     :param named: by host its targets.  :param everyone: the hosts of clusters.  :param cluster: gives the cluster of a host.
-    :raises ModelopsError: two Difys have one name.
+    :raises ModelopsError: two targets have one name.
     """
     found: list[dict[str, t.Any]] = []
     first: dict[str, tuple[str, Target]] = {}
@@ -32,11 +35,14 @@ def union(
             hosts.setdefault(target["name"], []).append(host)
             if owner == host:
                 found.append({**target})
-            elif _url(known) != _url(target):
-                raise ModelopsError(
-                    f"dify_targets: {target['name']} is {_url(known)} for {owner}, and {_url(target)} for {host}. Give each Dify a name "
-                    "of its own."
-                )
+                continue
+            for option in _PLACE:
+                one, other = _given(known, option), _given(target, option)
+                if one != other:
+                    raise ModelopsError(
+                        f"dify_targets: {option} of {target['name']} is {one} for {owner}, and {other} for {host}. Give each target a "
+                        "name of its own."
+                    )
     for target in found:
         chosen = target.get("models") or {}
         if not {*everyone} <= {*hosts[target["name"]]} and not chosen.get("clusters"):
@@ -45,5 +51,11 @@ def union(
     return found
 
 
-def _url(target: Target) -> str:
-    return str(target.get("url")).rstrip("/")
+def _given(target: Target, option: str) -> str:
+    """The value without parts that are not set, as a text."""
+    value = target.get(option)
+    if isinstance(value, dict):
+        value = {key: each for key, each in value.items() if each}
+    elif isinstance(value, list):
+        value = [each for each in value if each]
+    return without_userinfo(str(value or "not set").rstrip("/"))

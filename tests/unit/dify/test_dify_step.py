@@ -320,9 +320,18 @@ def test_targets_that_every_host_names_stay_as_they_are():
     assert [each["name"] for each in task_of({"a": same, "b": same}, "a", dify_targets=[SIDE]).targets()] == ["lab"]
 
 
-def test_two_difys_with_one_name_are_refused():
-    other = {**MAIN, "url": "https://elsewhere"}
-    with pytest.raises(ModelopsError, match="office is https://office for a, and https://elsewhere for b. Give each"):
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("url", "https://elsewhere", "url of office is https://office for a, and https://elsewhere for b. Give each"),
+        ("workspaces", ["Research"], r"workspaces of office is not set for a, and \['Research'\] for b"),
+        ("models", {"clusters": ["b"]}, "models of office is not set for a, and .*clusters.* for b"),
+    ],
+)
+def test_two_targets_with_one_name_are_refused(option, value, words):
+    """Only those of the first host were registered."""
+    other = {**MAIN, option: value}
+    with pytest.raises(ModelopsError, match=words):
         task_of({"a": {"dify_targets": [MAIN]}, "b": {"dify_targets": [other]}}, "a").targets()
 
 
