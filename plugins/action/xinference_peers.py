@@ -14,7 +14,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site.peers imp
 SPEC = {
     "cluster": {"type": "str", "required": True},
     "members": {"type": "dict", "required": True},
-    "here": {"type": "dict", "required": True},
+    "announced": {"type": "dict", "required": True},
     "address": {"type": "str", "required": True},
     "firewall": {"type": "bool", "default": False},
     "behind": {"type": "bool", "default": False},
@@ -49,7 +49,7 @@ def _peers(
         cluster=asked["cluster"],
         hosts=members["hosts"],
         supervisor=members["supervisor"]["host"],
-        binds=asked["here"],
+        binds=asked["announced"],
         play_hosts=tuple(known.get("ansible_play_hosts_all") or ()),
         resolved=resolved or {},
     )

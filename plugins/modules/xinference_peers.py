@@ -31,7 +31,7 @@ options:
         filter C(cluster_members).
     type: dict
     required: true
-  here:
+  announced:
     description: Addresses that hosts announce themselves, by host name, for the hosts that have reached this task in the run.
     type: dict
     required: true
@@ -54,7 +54,7 @@ EXAMPLES = r"""
   modelops.inference.xinference_peers:
     cluster: paris
     members: "{{ xinference_clusters.paris }}"
-    here: {gpu01: 10.1.0.1, gpu02: 10.1.0.2}
+    announced: {gpu01: 10.1.0.1, gpu02: 10.1.0.2}
     address: 10.1.0.2
 """
 

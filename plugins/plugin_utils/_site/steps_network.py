@@ -29,7 +29,7 @@ def _peers(host: Host, run: Run) -> Options:
     return {
         "cluster": host.cluster,
         "members": host.members,
-        "here": run.result("xinference_addresses_known")["addresses"],
+        "announced": run.result("xinference_addresses_known")["addresses"],
         "address": host.bind,
     }
 

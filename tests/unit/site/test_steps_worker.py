@@ -189,7 +189,7 @@ def test_the_network_is_tried_again_behind_the_firewalls(host):
     plan = HostPlan.of(host({"xinference_firewall": True}, "worker"))
     run = Run({"xinference_addresses_known": {"addresses": {"gpu01": "10.1.1.2"}}})
     before, behind = (calls(step, plan, run, {})[0].options for step in ("network", "network_behind"))
-    assert before["here"] == {"gpu01": "10.1.1.2"} and before["address"] == "10.1.1.2" and before["firewall"]
+    assert before["announced"] == {"gpu01": "10.1.1.2"} and before["address"] == "10.1.1.2" and before["firewall"]
     assert "behind" not in before and behind == {**before, "behind": True}
     assert calls("network_behind", plan, Run(run.results, check_mode=True), {}) == []
     assert calls("network_behind", HostPlan.of(host({"xinference_firewall": True})), run, {}) == []
