@@ -297,7 +297,7 @@ def _services_and_holds(draft: Draft, facts: Facts, wanted: PlanOptions, cards: 
     target = draft.driver["version"] or str(draft.driver["branch"])
     plan_nvidia_fabric.manage_fabric(draft, facts, target)
     if draft.driver["change"] or (ours and not _persists(facts, cards)):
-        draft.step("persistence", "enable nvidia-persistenced, so that the driver stays initialised without a program")
+        draft.step("persistence", "enable nvidia-persistenced, so that the driver stays initialized without a program")
     if wanted.container_toolkit and "nvidia-container-toolkit" not in packages["installed"]:
         draft.step("container_toolkit", "install nvidia-container-toolkit")
     added = any(step["name"] in ("driver", "fabric_manager") for step in draft.steps)
@@ -306,7 +306,7 @@ def _services_and_holds(draft: Draft, facts: Facts, wanted: PlanOptions, cards: 
 
 
 def _persists(facts: Facts, cards: Cards) -> bool:
-    """Whether the driver stays initialised without a program. Ubuntu's daemon runs without that, too."""
+    """Whether the driver stays initialized without a program. Ubuntu's daemon runs without that, too."""
     answering = [card["persistence"] for card in cards if card["answers"]]
     return all(answering) if answering else bool(facts["nvidia"]["persistence_daemon"])
 

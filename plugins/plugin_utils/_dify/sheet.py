@@ -35,7 +35,7 @@ def connection_sheet(
     results: t.Iterable[t.Mapping[str, t.Any]] = (),
     targets: t.Iterable[t.Mapping[str, t.Any]] = (),
 ) -> list[str]:
-    """The lines that tell a person what to enter in Dify for one cluster, and where it is; never the key itself.
+    """The lines that name the values to enter in Dify for one cluster, and where it is; never the key itself.
 
     :param source: ``xinference_served`` of the cluster.
     :param key_place: where its key is kept, as a person finds it; "" where it needs none.
@@ -44,7 +44,7 @@ def connection_sheet(
     """
     models = [model for model in source.get("models") or () if present(model)]
     entries = [(model, dify_type(model)) for model in models]
-    lines = [f"Xinference cluster {source['cluster']}: what to enter in Dify", ""]
+    lines = [f"Xinference cluster {source['cluster']}: values to enter in Dify", ""]
     lines += _HOW if any(kind for _model, kind in entries) else ["The cluster declares no model that Dify can use."]
     places: dict[str, list[str]] = {}
     for row in results:
