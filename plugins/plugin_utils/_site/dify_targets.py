@@ -41,8 +41,8 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
 HOOKS = ("docker", "kubectl", "ssh", "command")
 
 LOOPBACK = (
-    "Dify tries a model from its own container (plugin_daemon, or api before 1.0), where a loopback address means the "
-    "container. Let Xinference listen on an address that Dify reaches and give that as server_url, or, where Dify runs on "
+    "A loopback address is no server_url for a Dify in containers: its container plugin_daemon (api before 1.0) would call "
+    "itself. Set server_url to an address of Xinference that Dify reaches, and xinference_host to listen on it. For a Dify on "
     "the same machine outside containers, set allow_loopback: true."
 )
 

@@ -123,8 +123,8 @@ def _without_hosts(command: Command, groups: Groups) -> str:
     if command.playbook == "capture" and servers:
         return f"The group {LOCAL} has no host. Name the host of the server: -e capture_hosts={servers[0]}. Nothing was changed."
     return (
-        f"The inventory has none of the groups {', '.join(GROUPS)}, or no host in them, so nothing was changed. Name one that has with -i, "
-        f"such as -i {command.example}."
+        f"The inventory has none of the groups {', '.join(GROUPS)}, or no host in them, so nothing was changed. Correct the names of "
+        f"its groups, or name another inventory, such as -i {command.example}."
     )
 
 
