@@ -29,7 +29,7 @@ def play(run_module, monkeypatch, tmp_path, made):  # noqa: F811
     def run(check=False, fail_after=None, **more):
         plugin = action.ActionModule.__new__(action.ActionModule)
         args = dict(bundle=str(made), path=str(tmp_path / "host"), release="4.1.0-x", declared=DECLARED, **more)
-        plugin._task = types.SimpleNamespace(args=args, no_log=False)
+        plugin._task = types.SimpleNamespace(args=args, no_log=False, get_name=lambda: "Send the bundle")
         plugin._connection = types.SimpleNamespace(
             _shell=types.SimpleNamespace(tmpdir=str(tmp_path / "remote"), join_path=os.path.join)
         )

@@ -39,7 +39,9 @@ def play(run_module, monkeypatch, tmp_path):
     def run(sources, check=False, async_val=0, fail_after=None, **args):
         plugin = action.ActionModule.__new__(action.ActionModule)
         args = {"path": str(tmp_path / "m"), "sources": sources, **args}
-        plugin._task = types.SimpleNamespace(args=args, async_val=async_val, no_log=False)
+        plugin._task = types.SimpleNamespace(
+            args=args, async_val=async_val, no_log=False, get_name=lambda: "Fetch weights"
+        )
         plugin._connection = types.SimpleNamespace(
             _shell=types.SimpleNamespace(tmpdir=str(tmp_path / "remote"), join_path=os.path.join)
         )

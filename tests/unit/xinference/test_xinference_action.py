@@ -20,6 +20,9 @@ class Task:
         self.no_log = False
         self.__dict__.update(changed)
 
+    def get_name(self):
+        return "Launch the models"
+
 
 @pytest.fixture
 def screen(monkeypatch):

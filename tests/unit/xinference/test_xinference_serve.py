@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 from ansible.errors import AnsibleActionFail
@@ -53,7 +54,9 @@ def play(run_module, monkeypatch):
 
     def play(options, async_val=0):
         plugin = action.ActionModule.__new__(action.ActionModule)
-        plugin._task = type("Task", (), {"args": options, "async_val": async_val, "no_log": False})()
+        plugin._task = SimpleNamespace(
+            args=options, async_val=async_val, no_log=False, get_name=lambda: "Launch the models"
+        )
 
         def execute(module_name, module_args, task_vars):
             play.executions.append(dict(module_args))
