@@ -63,7 +63,7 @@ def test_a_removal_is_shown_step_by_step_and_does_nothing_in_check_mode(site):
     code, out, calls = site.run("--check", "--diff", "--limit", "lyon", playbook="remove")
     assert code == 0 and "lyon (cluster lyon), remove_services: xinference is installed" in out, out
     top = f"{site.folder}/hosts/lyon"
-    assert f"lyon (cluster lyon), remove_directories: {top}/etc, {top}/secrets" in out
+    assert f"lyon (cluster lyon), remove_directories: {top}/current, {top}/etc, {top}/secrets" in out
     done = [(name, given["state"]) for name, given in calls if "state" in given]
     assert done == [("xinference_service", "absent"), ("xinference_directory", "absent")]
     assert (site.folder / "hosts/lyon/secrets").is_dir()

@@ -123,7 +123,7 @@ class WorkspaceSwitch:
             return self._find(
                 known,
                 home,
-                f". By this ID {self._workspace_file.path} remembers '{name}'; give another default_workspace, or remove the file",
+                f". {self._workspace_file.path} remembers this ID for '{name}'; give another default_workspace, or remove the file",
             )
         if not self._default:
             return home
