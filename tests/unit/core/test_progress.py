@@ -105,7 +105,9 @@ def test_a_task_that_takes_long_is_named(shown, monkeypatch, terminal, known, te
     assert terminal and not known or len(shown) == 1
 
 
-@pytest.mark.parametrize(("task", "quiet"), [(TASK, "1"), (SimpleNamespace(no_log=True, get_name=lambda: "Read a secret"), "")])
+@pytest.mark.parametrize(
+    ("task", "quiet"), [(TASK, "1"), (SimpleNamespace(no_log=True, get_name=lambda: "Read a secret"), "")]
+)
 def test_nothing_is_shown_of_a_secret_task_or_by_q(shown, monkeypatch, task, quiet):
     monkeypatch.setenv("MODELOPS_QUIET", quiet)
     monkeypatch.setattr(_progress, "_TICK", 0.01)
