@@ -68,7 +68,9 @@ def check(task: Task, hosts: t.Container[str] | None = None) -> Result:
     unknown = dify_targets.unknown(sources, targets) if sources else []
     complete = sight(task.play, task.get("dify_cluster_hosts"), declared).complete
     if wrong or unknown and complete:
-        raise ModelopsError("\n".join(["dify_targets:", *wrong, *(unknown if complete else [])]))
+        named = [target["name"] for target in targets]
+        lines = [*wrong, *(unknown if complete else [])]
+        raise ModelopsError("\n".join(f"{task.who_names(named, each)}: dify_targets: {each}" for each in lines))
     if unknown:
         task.say(
             "Warning: this run does not see the declarations of all clusters of the inventory, and no visible cluster declares this: "

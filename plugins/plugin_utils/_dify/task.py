@@ -51,16 +51,33 @@ class Task:
 
     def targets(self) -> list[dict[str, t.Any]]:
         """The variable ``dify_targets`` of every cluster's host of the play, each target once."""
-        own, option, everyone = self.get("dify_targets"), SPECS.options["dify_targets"], self.play.servers()
+        named, everyone = self._targets_of_hosts(), self.play.servers()
+        for target in (each for targets in named.values() for each in targets):
+            _secrets.hide(*(target.get(name) for name in SECRETS))
+        return union(named, everyone, self.play.cluster_of)
+
+    def who_names(self, targets: t.Iterable[str], sentence: str) -> str:
+        """The host, with its cluster, whose inventory names the target that a sentence begins with; else the first one.
+
+        :param targets: names of all targets.
+        """
+        about = [name for name in targets if sentence.startswith(f"{name}: ")]
+        hosts = [
+            host
+            for host, named in self._targets_of_hosts().items()
+            if not about or about[0] in [target["name"] for target in named]
+        ]
+        host = next(iter(hosts), self.host)
+        return f"{host} (cluster {self.play.cluster_of(host)})"
+
+    def _targets_of_hosts(self) -> dict[str, list[dict[str, t.Any]]]:
+        own, option = self.get("dify_targets"), SPECS.options["dify_targets"]
         found = {
             host: kinds.typed(native(value), option) or [] for host, value in self.play.having("dify_targets").items()
         }
         # The play itself may give the variable, or a role's parameter; then it is that of all hosts.
         shared = own and found.get(self.host) != own
-        named = {host: own if shared else found[host] for host in everyone if shared or host in found}
-        for target in (each for targets in named.values() for each in targets):
-            _secrets.hide(*(target.get(name) for name in SECRETS))
-        return union(named, everyone, self.play.cluster_of)
+        return {host: own if shared else found[host] for host in self.play.servers() if shared or host in found}
 
     @property
     def bundle(self) -> str:

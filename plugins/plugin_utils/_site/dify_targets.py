@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 import typing as t
+from urllib.parse import urlsplit
 
 from ansible.module_utils.parsing.convert_bool import boolean
 
@@ -40,6 +41,10 @@ from ansible_collections.modelops.inference.plugins.module_utils._xinference.dec
 # How a request is made from Dify's network (prove_from of a target).
 HOOKS = ("docker", "kubectl", "ssh", "command")
 
+# Paths of Dify itself: of its APIs, and of the pages from which a person copies an address. A proxy's prefix may be before them.
+_PAGES = re.compile(
+    r"/(console/api(/.*)?|api|v1|apps|app/[0-9a-f-]{36}(/.*)?|explore(/apps)?|datasets|signin|install|init)/*$"
+)
 LOOPBACK = (
     "A loopback address is no server_url for a Dify in containers: its container plugin_daemon (api before 1.0) would call "
     "itself. Set server_url to an address of Xinference that Dify reaches, and xinference_host to listen on it. For a Dify on "
@@ -199,8 +204,8 @@ def _url_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
     elif address_problem(url) or "?" in url or "#" in url:
         problem = address_problem(url) or "must be Dify's address, with nothing after ? or #"
         yield f"url '{without_userinfo(url)}' {problem}."
-    elif url.rstrip("/").endswith("/console/api"):
-        yield f"url must be Dify's address without /console/api (it is '{without_userinfo(url)}')."
+    elif of := _PAGES.search(urlsplit(url).path):
+        yield f"url must be Dify's address without {of[0].rstrip('/')} (it is '{without_userinfo(url)}')."
     proxy = str(target.get("proxy") or "")
     problem = address_problem(proxy, PROXIES, "http://proxy.example:3128") if proxy else ""
     if problem:
@@ -213,7 +218,9 @@ def _login_refusals(target: t.Mapping[str, t.Any]) -> t.Iterator[str]:
         yield f"email must be an account's address, such as ops@example.com (it is '{email}')."
     account = [name for name in ("email", "password") if target.get(name)]
     if len(account) == 1 or bool(account) == bool(target.get("admin_key")):
-        yield "give email and password, or admin_key and the workspaces' IDs."
+        empty = [name for name in ("email", "password", "admin_key") if target.get(name) == ""]
+        told = f"{' and '.join(empty)} {'is' if len(empty) == 1 else 'are'} empty: " if empty else ""
+        yield f"{told}give email and password, or admin_key and the workspaces' IDs."
     if target.get("admin_key") and not any(target.get("workspaces") or ()):
         yield "an admin_key works in workspaces that are named by their ID: give workspaces."
 

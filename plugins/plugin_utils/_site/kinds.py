@@ -95,6 +95,15 @@ def refusal(value: t.Any, option: Option, error: Exception | None) -> str:
     return f"must be {_WANTED.get(wanted, wanted)}, {'but is' if value is None else 'not'} {told}{hint}"
 
 
+def called(item: t.Any, number: int) -> str:
+    """An item of a list in a message: a model by its UID, which others of its name do not have, and others by their name.
+
+    :param number: of the item, which has neither.
+    """
+    name = item.get("uid") or item.get("name") if isinstance(item, dict) else None
+    return name if isinstance(name, str) else f"item {number}"
+
+
 def _cut(value: t.Any) -> str:
     """A value as text, without most of a very long one, which Python may even refuse to print."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) > 10**_TOLD:
@@ -181,8 +190,7 @@ def mistakes(value: t.Any, option: Option, where: str, rendered: Rendered, *, of
     if elements and value:
         of_item = {key: option[key] for key in ("options", "choices", "no_log") if key in option}
         for number, item in enumerate(value, start=1):
-            called = item.get("name") or item.get("uid") if isinstance(item, dict) else None
-            place = f"{where}, {called if isinstance(called, str) else f'item {number}'}"
+            place = f"{where}, {called(item, number)}"
             each = {"type": elements, "required": True, **of_item}
             if item is None and elements == "str":
                 found.append(f"{place} is empty.")

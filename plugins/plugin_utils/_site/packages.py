@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import typing as t
 
@@ -14,6 +15,13 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.release i
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
 
 _EXTRA = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+# Of all releases from 1.17.1 to 4.1.0, by their own metadata (Provides-Extra).
+_EXTRAS = (
+    "all", "anthropic", "audio", "benchmark", "dev", "doc", "embedding", "guard", "image", "intel", "llama-cpp", "mlx",
+    "musa", "otel", "rerank", "router", "sdapi", "sglang", "transformers", "transformers-quantization", "trt-llm",
+    "video", "virtualenv", "vllm", "xavier-lmcache",
+)  # fmt: skip
+_EXTRAS_UNTIL = (4, 1)
 # Sources that pip accepts instead of a name: a wheel or a directory, a URL, one of a version control system.
 _PLACE = re.compile(r"([a-z0-9+]+://\S+|[.]{0,2}/\S+|\S+[.]whl)", re.IGNORECASE)
 # One that is no range of versions: a build of a version, a name that uv knows, or a path.
@@ -32,6 +40,8 @@ def _requirements(settings: Settings) -> Refusals:
     for extra in settings.get("xinference_extras") or ():
         if isinstance(extra, str) and not _EXTRA.fullmatch(extra):
             yield f"xinference_extras has {extra!r}, which is not a name of an extra. Write one such as vllm, without brackets and version."
+        elif isinstance(extra, str):
+            yield from _unknown_extra(extra, str(settings.get("xinference_version")))
     index = settings.get("xinference_index") or {}
     for where, given, named in (
         ("xinference_packages", settings.get("xinference_packages"), False),
@@ -41,6 +51,17 @@ def _requirements(settings: Settings) -> Refusals:
         for line in given if isinstance(given, list) else ():
             if isinstance(line, str) and not (_requirement(line) or not named and _PLACE.fullmatch(line.strip())):
                 yield f"{where} has {line!r}, which is not a requirement. Write one such as vllm==0.11.0."
+
+
+def _unknown_extra(extra: str, version: str) -> Refusals:
+    """An extra that no release so far has, which uv would leave out in silence. Of a newer release nobody knows here."""
+    numbers = re.match(r"([0-9]+)[.]([0-9]+)", version)
+    name = re.sub("[-_.]+", "-", extra).lower()
+    if name in _EXTRAS or not numbers or (int(numbers[1]), int(numbers[2])) > _EXTRAS_UNTIL:
+        return
+    near = difflib.get_close_matches(name, _EXTRAS, n=1, cutoff=0.5)
+    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_EXTRAS)}."
+    yield f"xinference_extras has {extra!r}, which Xinference {version} does not have; {hint}"
 
 
 def _requirement(line: str) -> bool:

@@ -18,7 +18,7 @@ from ansible_collections.modelops.inference.plugins.plugin_utils._site import pa
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import Host
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
 
-_VERSION = re.compile(r"[0-9]+[.][0-9]+([.][0-9]+)?([.]?(post|rc|a|b)[0-9]+)*")
+_VERSION = re.compile(r"[0-9]+[.][0-9]+[.][0-9]+([.]?(post|rc|a|b)[0-9]+)*")
 _RELEASE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._+-]*)?")
 # Ansible takes a text for a list, and these would be taken letter by letter.
 _LISTS = ("xinference_extras", "xinference_packages", "xinference_constraints")
@@ -30,8 +30,13 @@ def refusals(settings: Settings, *, installs: bool) -> Refusals:
     :param installs: whether a release is installed, not only one that is on the host.
     """
     version, torch = settings.get("xinference_version"), settings.get("xinference_torch")
-    if isinstance(version, str) and not _VERSION.fullmatch(version):
-        yield f"xinference_version must be a version such as 4.1.0 (it is '{version}'). Nothing was changed."
+    # Of a number, which has lost a digit, `written` speaks.
+    if isinstance(version, str) and not isinstance(settings.raw("xinference_version"), float):
+        plain = canonical(version)
+        if not _VERSION.fullmatch(plain):
+            yield f"xinference_version must be a version such as 4.1.0 (it is '{version}'). Nothing was changed."
+        elif plain != version:
+            yield f"xinference_version is '{version}'. Write it as the release's own name: '{plain}'. Nothing was changed."
     if isinstance(torch, str) and not _TORCH.fullmatch(torch):
         yield (
             "xinference_torch must be auto, cpu, default, or the name of a PyTorch build index, such as cu126 or rocm7.2 (it is "
@@ -46,6 +51,23 @@ def refusals(settings: Settings, *, installs: bool) -> Refusals:
         yield f"xinference_rollback_to must be a release or its version, such as 4.1.0 (it is '{returns_to}')."
     if installs:
         yield from _denied(settings)
+
+
+def canonical(version: str) -> str:
+    """The one spelling of a release's version: 4.1 is 4.1.0, and 4.1.0-post1 is 4.1.0.post1; any other text as it is.
+
+    The release's directory is named by it, so two spellings would be two releases of the same packages.
+    """
+    # ansible-core requires it; a Python that only imports this module may lack it.
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        found = Version(version)
+    except InvalidVersion:
+        return version
+    # Xinference numbers its releases by three parts.
+    short = len(found.release) == 2
+    return re.sub(r"^[0-9]+[.][0-9]+", lambda parts: f"{parts[0]}.0" if short else parts[0], str(found))
 
 
 def _denied(settings: Settings) -> Refusals:

@@ -81,7 +81,10 @@ def unknown(given: t.Iterable[str], groups: Groups) -> str:
 def refusals(command: Command, groups: Groups) -> Refusals:
     yield from _tags(command)
     wrong = unknown(names(command.limit), groups)
-    if not command.hosts:
+    misspelled = list(_misspelled(groups))
+    if misspelled:
+        yield from misspelled
+    elif not command.hosts:
         yield _without_hosts(command, groups)
     elif wrong:
         yield f"--limit {wrong}"
@@ -110,6 +113,21 @@ def _tags(command: Command) -> Refusals:
             f"{' and '.join(told)}: the tasks of this collection have no tags. Run {command.playbook} without: it changes only what "
             "differs, and --check --diff shows the differences. --limit selects hosts. To apply a part alone, use its role, such as "
             "modelops.inference.models, in a play of your own. Nothing was changed."
+        )
+
+
+def _misspelled(groups: Groups) -> Refusals:
+    """Groups with hosts that no group of this collection has, and a name next to one of these: their hosts would be left out."""
+    used = {host for name in GROUPS for host in groups.get(name, ())}
+    for name, members in groups.items():
+        hosts = list(members)
+        near = difflib.get_close_matches(name.lower().replace("-", "_"), OWN, n=1, cutoff=0.9)
+        # One with a number or a word more is a group of its own: xinference_workers_old.
+        if name in OWN or not hosts or used & {*hosts} or not near or re.match(f"{near[0]}[_0-9]", name):
+            continue
+        yield (
+            f"{name}, a group of the inventory with the hosts {_listed(hosts)}, is not a group of this collection: did you mean {near[0]}? "
+            "Nothing was changed."
         )
 
 

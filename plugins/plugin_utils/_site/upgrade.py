@@ -14,6 +14,7 @@ from ansible.utils.helpers import pct_to_int
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import host_refusals
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.host import WORKER, Host
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.release import canonical
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import WORKERS
 
 Reading = t.Mapping[str, t.Any]
@@ -72,7 +73,11 @@ def version(release: str) -> str:
 def on_host(found: Reading, wanted: str) -> str:
     """A release on the host, by its name or its version; empty where the host does not have it."""
     releases: list[str] = list(found["releases"])
-    of_version = [each for each in releases if re.fullmatch(re.escape(wanted) + "-[0-9a-f]+", each)]
+    of_version = [
+        each
+        for each in releases
+        if re.fullmatch("[0-9a-f]+", each.rpartition("-")[2]) and canonical(version(each)) == canonical(wanted)
+    ]
     named = [each for each in releases if each == wanted] or of_version
     # Of several releases of a version, the one that ran before, or the one that runs.
     first = [each for each in (found["previous"], found["current"]) if each in named]

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import origins
-from ansible_collections.modelops.inference.plugins.plugin_utils._site.kinds import Option
+from ansible_collections.modelops.inference.plugins.plugin_utils._site.kinds import Option, called
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.names import Names
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.settings import Refusals, Settings
 
@@ -22,6 +22,8 @@ _VERSIONS = (
     "xinference_rollback_to",
     "accelerator_driver_branch",
 )
+# Releases of Xinference have three parts: no number is one.
+_RELEASES = ("xinference_version", "xinference_rollback_to")
 
 
 def refusals(settings: Settings, names: t.Collection[str], known: Names) -> Refusals:
@@ -52,8 +54,7 @@ def numbers(value: t.Any, option: Option, where: str, keys: t.Sequence[str] = ()
     if isinstance(value, list):
         of_item = {name: option[name] for name in ("options", "no_log") if name in option}
         for number, item in enumerate(value, start=1):
-            called = (item.get("name") or item.get("uid")) if isinstance(item, dict) else None
-            place = f"{where}, {called if isinstance(called, str) else f'item {number}'}"
+            place = f"{where}, {called(item, number)}"
             yield from numbers(item, {"type": option.get("elements"), **of_item}, place, (), place)
     elif isinstance(value, dict):
         options = option.get("options") or {}
@@ -67,6 +68,12 @@ def numbers(value: t.Any, option: Option, where: str, keys: t.Sequence[str] = ()
 def _number(value: float, keys: t.Sequence[str], told: str) -> Refusals:
     text, place = origins.written(value, keys)
     key = keys[0] if keys else told
+    if key in _RELEASES and isinstance(value, float):
+        of = f" {text} ({place})" if text else ""
+        like = "" if text or not re.fullmatch(r"[0-9]+[.][1-9]", str(value)) else f", the same as {value}0"
+        meant = text or str(value)
+        yield f"{told}{of} is the number {value}{like}. Put the version in quotes: {key}: '{meant}.0'."
+        return
     # 0.60 is as good a size as 0.6.
     if "_" in text if key == "size" else text and text != str(value):
         yield f"{told} {text} ({place}) is the number {value} in YAML. Put it in quotes: {key}: '{text}'."

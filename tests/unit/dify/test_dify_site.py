@@ -254,7 +254,9 @@ def declared(name, **more):
 def test_what_cannot_work_is_refused_before_anything_is_asked(site, newest, hosts, targets, words):
     known = {name: declared(name, **more) for name, more in hosts.items()}
     run = site(known, dify_targets=[target(newest, **{"allow_loopback": False, **each}) for each in targets])
-    assert run.error.startswith("dify_targets:") and all(each in run.error for each in words)
+    lines = run.error.splitlines()
+    assert all(re.match(r"\S+ \(cluster \S+\): dify_targets: ", line) for line in lines), lines
+    assert all(each in run.error for each in words)
     assert newest.log == [] and not run.executed and PASSWORD not in run.out
 
 

@@ -360,7 +360,9 @@ def test_a_target_that_prunes_what_another_registers(one, two, names):
     ("target", "words"),
     [
         ({"email": None}, "give email and password, or admin_key"),
-        ({"password": ""}, "give email and password, or admin_key"),
+        ({"password": ""}, "password is empty: give email and password, or admin_key"),
+        ({"email": "", "password": ""}, "email and password are empty: give email and password"),
+        ({"email": None, "password": None, "admin_key": ""}, "admin_key is empty: give email and password"),
         ({"admin_key": "k"}, "give email and password, or admin_key"),
         ({"email": None, "password": None, "admin_key": "k"}, "give workspaces"),
         ({"email": None, "password": None, "admin_key": "k", "workspaces": [""]}, "give workspaces"),
@@ -371,7 +373,24 @@ def test_a_target_that_prunes_what_another_registers(one, two, names):
         ({"prove_from": {"docker": "api", "ssh": "host"}}, "prove_from takes one of"),
         ({"prove_from": {"docker": "api"}}, None),
         ({"url": "dify.example.com"}, "url must start with http:// or https:// (it is 'dify.example.com'"),
-        ({"url": "http://dify/console/api/"}, "url must be Dify's address without /console/api"),
+        *[
+            ({"url": f"http://dify/{path}"}, f"url must be Dify's address without {told} (it is ")
+            for path, told in {
+                "console/api/": "/console/api",
+                "console/api/login": "/console/api/login",
+                "v1": "/v1",
+                "v1/": "/v1",
+                "api": "/api",
+                "prefix/v1": "/v1",
+                "apps": "/apps",
+                "explore/apps": "/explore/apps",
+                "signin": "/signin",
+                "install": "/install",
+                "app/0b1f7e3c-53a4-4a7c-9f5e-0123456789ab/workflow": "/app/0b1f7e3c-53a4-4a7c-9f5e-0123456789ab/workflow",
+            }.items()
+        ],
+        ({"url": "http://dify/signin?next=x"}, "must be Dify's address, with nothing after ? or #"),
+        ({"url": "http://dify/apps/of/us"}, None),
         ({"credential_name": "x" * 31}, f"credential_name has 31 characters; Dify allows 30: '{'x' * 31}'"),
         ({"credential_name": "x" * 30}, None),
         (

@@ -257,7 +257,35 @@ WRONG = [
     # Releases.
     *[
         ({"xinference_version": version}, "xinference_version must be a version such as 4.1.0")
-        for version in ("newest", "", "4", "4.1.0; x", "v4.1.0")
+        for version in ("newest", "", "4", "4.1.0; x", "4.1.0.2", "1!4.1.0", "4.1.0+cpu")
+    ],
+    # Two spellings of a version would be two releases of the same packages.
+    *[
+        (
+            {"xinference_version": version},
+            f"xinference_version is '{version}'. Write it as the release's own name: '{name}'.",
+        )
+        for version, name in {
+            "v4.1.0": "4.1.0",
+            "4.1": "4.1.0",
+            "4.10": "4.10.0",
+            "4.01.0": "4.1.0",
+            "4.1rc1": "4.1.0rc1",
+            "1.11.0-post1": "1.11.0.post1",
+        }.items()
+    ],
+    *[
+        (
+            {"xinference_extras": [extra]},
+            f"xinference_extras has '{extra}', which Xinference 4.1.0 does not have; {hint}",
+        )
+        for extra, hint in {
+            "vlm": "did you mean vllm?",
+            "llama-cppp": "did you mean llama-cpp?",
+            "llamacpp": "did you mean llama-cpp?",
+            "transformer": "did you mean transformers?",
+            "gguf": "there are all, anthropic",
+        }.items()
     ],
     ({"xinference_version": "2.6.1"}, "is not installed. Choose another version"),
     ({"xinference_extras": "all"}, "xinference_extras must be a list, not text: write [all]"),
@@ -279,6 +307,10 @@ WRONG = [
     ],
     ({"xinference_models": [LLM, LLM]}, "declared 2 times"),
     ({"xinference_models": [{**LLM, "engnie": "x"}]}, "no option 'engnie'; nearest: engine"),
+    (
+        {"xinference_models": [{**LLM, "name": "qwen3", "replicas": "two"}]},
+        "xinference_models, m, replicas must be a whole",
+    ),
     ({"xinference_models": ["m"]}, "xinference_models, item 1 must be a mapping, not a text"),
     ({"xinference_models": {"uid": "m"}}, "xinference_models must be a list, not a mapping"),
     (
@@ -322,7 +354,10 @@ WRONG = [
         "overrides of m: server_url 'lan' is not an address",
     ),
     ({"dify_targets": [{**TARGET, "credential_name": "n" * 31}]}, "credential_name has 31 characters; Dify allows 30"),
-    ({"dify_targets": [{**TARGET, "password": ""}]}, "give email and password, or admin_key"),
+    (
+        {"dify_targets": [{**TARGET, "password": ""}]},
+        "dify_targets: office: password is empty: give email and password, or admin_key",
+    ),
     (
         {"dify_targets": [{**TARGET, "password": 12345678}]},
         "dify_targets, office, password must be one text, not a number",
@@ -415,7 +450,7 @@ RIGHT = [
     {"xinference_dir": "/tmp/pytest-of-me/pytest-0/host1", "xinference_cache_dir": "/cache"},
     {"xinference_home": "/opt/xinference/home2", "xinference_models_dir": "/opt/xinference/weights"},
     {"xinference_version": "4.1.0rc1", "xinference_torch": "rocm7.2"},
-    {"xinference_version": "3.0", "xinference_client_key": "sk-" + "a" * 32},
+    {"xinference_version": "3.0.0", "xinference_client_key": "sk-" + "a" * 32},
     {"xinference_version": "2.12.0", "xinference_client_key": "sk-" + "a" * 13},
     {"xinference_users": [{**USER, "permissions": [*users.PERMISSIONS]}, {"name": "bob", "state": "absent"}]},
     {"xinference_users": [{"name": "ann", "password": kinds.UNKNOWN, "permissions": kinds.UNKNOWN}]},
@@ -433,9 +468,12 @@ RIGHT = [
     {"dify_targets": [TARGET | {"server_url": "http://lan:9997", "model_name": None, "plugin": None, "proxy": None}]},
     {"dify_targets": [TARGET | {"server_url": "http://lan:9997/"}, {**TARGET, "name": "lab", "allow_loopback": True}]},
     {"accelerator_driver_branch": "580.95.05", "accelerator_cuda": "13"},
+    {"xinference_extras": ["llama_cpp", "TRT-LLM", "vllm"]},
+    # Nobody knows the extras of a release to come.
+    {"xinference_extras": ["brain"], "xinference_version": "4.2.0"},
     {"accelerator_driver_branch": 580},
     # No zero can be lost at their end.
-    {"accelerator_driver_branch": 580.95, "xinference_version": 4.0, "xinference_python": 3.11},
+    {"accelerator_driver_branch": 580.95, "xinference_version": "1.11.0.post1", "xinference_python": 3.11},
     *[
         {"xinference_python": python}
         for python in ("3.9", "3.13t", "/usr/bin/python3", ">=3.9", "3", "==3.12.*", "python3.11")
@@ -658,7 +696,8 @@ class Key(str):
         ("xinference_cluster", "'xinference_cluster': 4.10", "xinference_cluster 4.10 ({}:1) is the number 4.1"),
         ("xinference_version", "gpu01 xinference_version=4.10 a=1", "xinference_version 4.10 ({}:1) is the number 4.1"),
         ("xinference_version", "{a: 1, xinference_version: 4.10}", "xinference_version 4.10 ({}:1) is the number 4.1"),
-        ("xinference_version", "xinference_version: 4.1", ""),
+        ("xinference_version", "xinference_version: 4.1", "Put the version in quotes: xinference_version: '4.1.0'."),
+        ("xinference_rollback_to", "a: 1", "Put the version in quotes: xinference_rollback_to: '4.1.0'."),
         ("xinference_cluster", "a: 1", ""),
     ],
 )

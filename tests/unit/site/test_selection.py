@@ -133,6 +133,32 @@ def test_inventories_without_hosts_for_the_playbook(said):
 
 
 @pytest.mark.parametrize(
+    ("named", "meant"),
+    [
+        ("xinference_locals", "xinference_local"),
+        ("xinference_worker", "xinference_workers"),
+        ("xinference_supervisor", "xinference_supervisors"),
+        ("xinference-workers", "xinference_workers"),
+        ("Xinference_Workers", "xinference_workers"),
+        ("xinfrence_workers", "xinference_workers"),
+        ("xinference_workers_old", ""),
+        ("xinference_workers2", ""),
+        ("databases", ""),
+    ],
+)
+@pytest.mark.parametrize("others", [{}, {"xinference_supervisors": ["a1"]}], ids=["alone", "beside"])
+def test_a_misspelled_group_is_refused_wherever_its_hosts_would_be_left_out(said, others, named, meant):
+    text = said("site", EVERY, groups={**others, named: ["a2"], "all": ["a1", "a2"]})
+    told = (
+        f"{named}, a group of the inventory with the hosts a2, is not a group of this collection: did you mean {meant}?"
+    )
+    assert text.startswith(told) if meant else "did you mean" not in text
+    # Its hosts are in the right group, too, or it has none.
+    groups = {**GROUPS, named: ["a2"], "xinference_locale": []}
+    assert "did you mean" not in said("site", EVERY, groups=groups)
+
+
+@pytest.mark.parametrize(
     ("given", "words"),
     [
         (

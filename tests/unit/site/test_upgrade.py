@@ -130,6 +130,8 @@ def told(step, host, check_mode=False, **results):
         ({"releases": [OLDER, OLD]}, "4.0.1", OLD),
         ({"releases": [OLDER, OLD]}, "4.0", ""),
         ({"releases": [OLDER, OLD]}, "4x0.1", ""),
+        ({"releases": ["4.1-0a", "4.1.0-0b"], "previous": "4.1-0a"}, "4.1.0", "4.1-0a"),
+        ({"releases": ["4.1.0-0b", "4.10.0-0c"]}, "4.1", "4.1.0-0b"),
         ({"releases": [OLD, OLD_CPU]}, "4.0.1", OLD_CPU),
         ({"releases": [OLD, OLD_CPU], "current": OLD}, "4.0.1", OLD),
         ({"releases": [OLD, OLD_CPU], "current": OLD_CPU, "previous": OLD}, "4.0.1", OLD),

@@ -685,6 +685,10 @@ def test_a_duplicate_uid_is_refused(apply, newest, llm):
             "has no 'qwen3' with quantization Q99 for engine llama.cpp; it has Q4_0, Q4_K_M, Q8_0",
         ),
         (
+            {"uid": "qwen3", "engine": "llama.cpp", "format": "ggufv2", "quantization": "Q9_K_M"},
+            "with quantization Q9_K_M for engine llama.cpp; nearest: Q4_K_M; it has Q4_0, Q4_K_M, Q8_0",
+        ),
+        (
             {"uid": "qwen3", "engine": "llama.cpp", "format": "awq"},
             "with format awq for engine llama.cpp; it has ggufv2",
         ),

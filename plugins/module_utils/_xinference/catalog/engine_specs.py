@@ -118,11 +118,13 @@ def _fitting(
     for option in SPEC_KEYS:
         if wanted[option] is None or not any(values(spec, option) for spec in left):
             continue
-        found = sorted({value for spec in left for value in values(spec, option)})
+        found = _in_order(option, {value for spec in left for value in values(spec, option)})
         left = [spec for spec in left if server_state.comparable(option, wanted[option]) in values(spec, option)]
         if not left:
+            value = server_state.comparable(option, wanted[option])
+            near = nearest(value, found, by_number=option == "size") if len(found) > 1 else ""
             raise ModelopsError(
-                f"{endpoint} has no {model!r} with {option} {wanted[option]} for engine {engine}; it has {', '.join(found)}"
+                f"{endpoint} has no {model!r} with {option} {wanted[option]} for engine {engine}{near}; it has {', '.join(found)}"
             )
     return left
 
@@ -152,8 +154,27 @@ def _check_engine_name(client: Client, model: models.Model) -> None:
         raise ModelopsError(f"no engine {wanted!r}{nearest(wanted, list({*engines, *ENGINES}))}")
 
 
-def nearest(word: str, words: t.Sequence[str]) -> str:
-    """The text '; nearest: a, b', or nothing where no word is close."""
+def _in_order(option: str, found: t.Iterable[str]) -> list[str]:
+    """Values as a person looks for one: sizes by their number."""
+    return sorted(found, key=lambda value: ((_number(value) or 0) if option == "size" else 0, value))
+
+
+def _number(text: str) -> float | None:
+    try:
+        return float(text.replace("_", "."))
+    except ValueError:
+        return None
+
+
+def nearest(word: str, words: t.Sequence[str], *, by_number: bool = False) -> str:
+    """The text '; nearest: a, b', or nothing where no word is close.
+
+    :param by_number: whether the words are numbers, of which one is always the nearest.
+    """
+    number = _number(word) if by_number else None
+    if number is not None:
+        apart = {each: abs(found - number) for each in words if (found := _number(each)) is not None}
+        return f"; nearest: {min(apart, key=lambda each: apart[each])}" if apart else ""
     by_lower = {w.lower(): w for w in words}
     close = [by_lower[w] for w in difflib.get_close_matches(word.lower(), list(by_lower), n=3, cutoff=0.5)]
     return f"; nearest: {', '.join(close)}" if close else ""
