@@ -70,7 +70,7 @@ def _number(value: float, keys: t.Sequence[str], told: str) -> Refusals:
     key = keys[0] if keys else told
     if key in _RELEASES and isinstance(value, float):
         of = f" {text} ({place})" if text else ""
-        like = "" if text or not re.fullmatch(r"[0-9]+[.][1-9]", str(value)) else f", the same as {value}0"
+        like = " in YAML" if text else f", the same as {value}0" * bool(re.fullmatch(r"[0-9]+[.][1-9]", str(value)))
         meant = text or str(value)
         yield f"{told}{of} is the number {value}{like}. Put the version in quotes: {key}: '{meant}.0'."
         return
