@@ -34,7 +34,11 @@ class ActionModule(ActionBase):
             {host: hosts[host] for host in known["ansible_play_hosts"] if host in hosts},
             {host: hosts[host] for host in dict.fromkeys(computing) if host in hosts},
             check=self._task.check_mode,
-            undo=undo_command(known["playbook_dir"], bool(os.environ.get("MODELOPS_BIN_SITE"))),
+            undo=undo_command(
+                known["playbook_dir"],
+                bool(os.environ.get("MODELOPS_BIN_SITE")),
+                os.environ.get("MODELOPS_DIR", ""),
+            ),
             # The callback has told with each task what it did.
             plans=not (self._task.diff and setting("DEFAULT_STDOUT_CALLBACK") == "modelops.inference.compact"),
             every=display.verbosity > 0,

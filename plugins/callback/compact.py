@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible.playbook.task_include import TaskInclude
@@ -44,6 +45,8 @@ requirements:
   - Set as stdout callback in the configuration.
 """
 
+# A message that YAML quotes, with the lines that continue it.
+_QUOTED = re.compile(r"^( *)msg: ['\"].*\n(?:\1 +.*\n)*", re.MULTILINE)
 _COLORS = {"+": "COLOR_DIFF_ADD", "-": "COLOR_DIFF_REMOVE", "~": "COLOR_CHANGED"}
 
 
@@ -95,6 +98,17 @@ class CallbackModule(Default):
         if self._short and self._is_ours(task) and said.get("msg"):
             said.pop("exception", None)
         super()._handle_warnings_and_exception(result)
+
+    def _dump_results(self, result: t.Any, *args: t.Any, **kwargs: t.Any) -> str:
+        """In YAML a message as a block, so that it has no quotes of its own, and no plan that is empty."""
+        if not self._short or self.get_option("result_format") != "yaml":
+            return str(super()._dump_results(result, *args, **kwargs))
+        shown = {name: value for name, value in result.items() if name != "uv" and (name != "plan" or value)}
+        text = str(super()._dump_results(shown, *args, **kwargs))
+        told = shown.get("msg")
+        if not isinstance(told, str) or "\n" in told.strip():
+            return text
+        return _QUOTED.sub(lambda found: f"{found[1]}msg: |-\n{found[1]}    {told.strip()}\n", text)
 
     def v2_on_file_diff(self, result: t.Any) -> None:
         task, said = self._parts(result)

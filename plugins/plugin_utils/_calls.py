@@ -99,7 +99,20 @@ def merged(results: t.Sequence[Result]) -> Result:
 
 
 # Ansible prints every key of a failure, and the message has all that a person needs of the others.
-_KEPT = {"failed", "msg", "changed", "diff", "plan", "exception", "warnings", "deprecations", "rc", "stdout", "stderr"}
+_KEPT = {
+    "failed",
+    "msg",
+    "changed",
+    "diff",
+    "plan",
+    "exception",
+    "warnings",
+    "deprecations",
+    "rc",
+    "stdout",
+    "stderr",
+    "uv",
+}
 
 
 def of_failure(result: Result) -> Result:

@@ -10,6 +10,7 @@ import importlib.util
 import sys
 import typing as t
 
+from ansible_collections.modelops.inference.plugins.module_utils._dify.targets.registrations import dify_type, present
 from ansible_collections.modelops.inference.plugins.module_utils._errors import ModelopsError
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify import keys, sheet, summary
 from ansible_collections.modelops.inference.plugins.plugin_utils._dify.accounts import by_call
@@ -127,13 +128,22 @@ def register(task: Task) -> Result:
     broken = failed_difys(rows)
     if broken:
         task.say("", *table(rows), "")
+        rest = "Check mode changed nothing." if task.check else "All steps that do not depend on them were done."
         raise ModelopsError(
-            f"{len(broken)} of {len(targets)} Dify targets failed ({', '.join(broken)}): see the table above. All steps that do not "
-            "depend on them were done."
+            f"{len(broken)} of {len(targets)} Dify targets failed ({', '.join(broken)}): see the table above. {rest}"
         )
     told["changed"] = told["changed"] or sheets["changed"]
     diff = [*told.get("diff", ()), *sheets.get("diff", ())]
-    return {**told, **({"diff": diff} if diff else {}), "rows": rows, "sheets": sheets["sheets"]}
+    left_over = {host: _unregistered(served[host], rows) for host in places}
+    to_enter = {host: _lines(host, each, rows, targets) if each["models"] else [] for host, each in left_over.items()}
+    return {**told, **({"diff": diff} if diff else {}), "rows": rows, "sheets": sheets["sheets"], "to_enter": to_enter}
+
+
+def _unregistered(source: t.Mapping[str, t.Any], rows: t.Iterable[t.Mapping[str, t.Any]]) -> Result:
+    """What a cluster serves, with only the models for Dify that are registered in none, which a person may enter."""
+    there = {row.get("uid") for row in rows if row.get("cluster") == source["cluster"] and row["state"] == "active"}
+    left = [model for model in source["models"] if present(model) and dify_type(model) and model["uid"] not in there]
+    return {**source, "models": left}
 
 
 def _cluster(host: str, source: t.Mapping[str, t.Any]) -> Result:
@@ -162,8 +172,7 @@ def _sheets(
     """
     lines, done = {}, []
     for host, (source, path) in places.items():
-        key_place = f"stored on {host} in {source['api_key_file']}" if source["api_key_file"] else ""
-        lines[host] = sheet.connection_sheet(source, key_place=key_place, results=rows, targets=targets)
+        lines[host] = _lines(host, source, rows, targets)
         done.append(written(path, "\n".join(lines[host]) + "\n", check=task.check))
     diff = [one["diff"] for one in done if "diff" in one]
     changed = any(one["changed"] for one in done)
@@ -171,3 +180,13 @@ def _sheets(
         f"{'~' if one['diff']['before'] else '+'} write {one['diff']['after_header']}" for one in done if "diff" in one
     ]
     return {"changed": changed, "plan": plan, **({"diff": diff} if diff else {}), "sheets": lines}
+
+
+def _lines(
+    host: str,
+    source: t.Mapping[str, t.Any],
+    rows: t.Sequence[t.Mapping[str, t.Any]],
+    targets: t.Sequence[t.Mapping[str, t.Any]],
+) -> list[str]:
+    key_place = f"stored on {host} in {source['api_key_file']}" if source["api_key_file"] else ""
+    return sheet.connection_sheet(source, key_place=key_place, results=rows, targets=targets)

@@ -131,7 +131,7 @@ def _model_rows(result: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
 def _default_rows(result: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
     told = result.get("defaults")
     rows = told if isinstance(told, list) else []
-    states = {"unknown": "not compared"}
+    states = {"unknown": "default not compared"}
     return [_row(row, "failed" if row.get("error") else states.get(row["action"], "default")) for row in rows]
 
 

@@ -229,7 +229,11 @@ def _directories(plan: HostPlan, run: Run) -> list[Call]:
         about = {"name": user, "group": host.value("xinference_group"), "home": host.home, "create_home": False}
         found += [
             Call("ansible.builtin.group", {"name": about["group"], "system": True}),
-            Call("ansible.builtin.user", {**about, "shell": "/usr/sbin/nologin", "system": True}),
+            Call(
+                "ansible.builtin.user",
+                {**about, "shell": "/usr/sbin/nologin", "system": True},
+                assumed={"plan": [f"+ create user {user}"]},
+            ),
         ]
     for each in reading.directories(host):
         owned = each["service_owns"]

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import collections
+import shlex
 import typing as t
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._site.cards import different_cards
@@ -57,21 +58,23 @@ def summary(
         for host, known in servers.items():
             if (known.get("xinference_served") or {}).get("version"):
                 lines += _server(host, known, commands=every or not check)
-                lines += [] if shown.get(host) or check else _sheet_file(known)
+                lines += [] if shown.get(host) or check else _sheet_file(host, known)
     return [*lines, _field("undo", f"{undo}, with the same inventory and variables")]
 
 
-def undo_command(playbooks: str, bin_site: bool) -> str:
+def undo_command(playbooks: str, bin_site: bool, directory: str = "") -> str:
     """The command that removes everything.
 
     :param playbooks: directory of the playbook that runs.
     :param bin_site: whether it was started by bin/site.
+    :param directory: MODELOPS_DIR, by which inventories/local finds the installation; empty where it is not set.
     """
+    before = f"MODELOPS_DIR={shlex.quote(directory)} " if directory else ""
     if bin_site:
-        return "bin/site playbooks/remove.yml"
+        return f"{before}bin/site playbooks/remove.yml"
     # Of an installed collection a playbook has a name.
     installed = "/ansible_collections/" in playbooks
-    return f"ansible-playbook {'modelops.inference.remove' if installed else f'{playbooks}/remove.yml'}"
+    return f"{before}ansible-playbook {'modelops.inference.remove' if installed else f'{playbooks}/remove.yml'}"
 
 
 def _field(name: str, text: str) -> str:
@@ -123,13 +126,19 @@ def _new_sheet(known: Variables) -> bool:
     return any((known.get(name) or {}).get("changed") for name in ("dify_result", "dify_cluster_result"))
 
 
-def _sheet_file(known: Variables) -> list[str]:
+def _sheet_file(host: str, known: Variables) -> list[str]:
+    # Where the run registered every model, there is nothing to enter.
+    if ((known.get("dify_result") or {}).get("to_enter") or {}).get(host) == []:
+        return []
     path = (known.get("dify_cluster_result") or {}).get("sheet")
     return [_field("enter in Dify", f"as {path} says")] if path else []
 
 
 def _sheet(host: str, known: Variables) -> list[str]:
     """The connection sheet of a host's cluster, as the role dify has written it with targets or without."""
+    to_enter = (known.get("dify_result") or {}).get("to_enter") or {}
+    if host in to_enter:
+        return [*to_enter[host], ""] if to_enter[host] else []
     for name in ("dify_result", "dify_cluster_result"):
         lines = ((known.get(name) or {}).get("sheets") or {}).get(host)
         if lines:

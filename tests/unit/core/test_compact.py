@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -154,3 +155,13 @@ def test_another_callback_has_it_as_its_base(play, tmp_path):
     chosen = {"ANSIBLE_STDOUT_CALLBACK": "based", "ANSIBLE_CALLBACK_PLUGINS": str(tmp_path / "callbacks")}
     out, _err = play(PLAYBOOK, "--diff", **chosen)
     assert "TASK [Write a file]" in out and "Change nothing: ok" not in out
+
+
+def test_a_message_has_no_quotes_of_yaml_and_an_empty_plan_is_left_out(play, tmp_path):
+    # A message with a colon, or that begins with a quote, is one that YAML quotes.
+    msg = "model 'qwen33': there is none of this name in the catalog of Xinference 4.1.0, whose nearest is 'qwen3'"
+    task = {"name": "Fail", "modelops_fails": {}, "ignore_errors": True}
+    text = PLANS.split("    AnsibleModule")[0] + f"    AnsibleModule({{}}).fail_json(msg={msg!r}, plan=[])\n\nmain()\n"
+    (tmp_path / "library/modelops_fails.py").write_text(text)
+    out = play(json.dumps([{"name": "Play", "hosts": "all", "gather_facts": False, "tasks": [task]}]))
+    assert f"    msg: |-\n        {msg}\n" in str(out) and "plan" not in str(out)

@@ -79,8 +79,8 @@ def test_every_workspace_of_every_dify(newest, cluster, site):
             ("lab", "admin's Workspace", "bge-m3", "absent", "register"),
             ("office", "admin's Workspace", "qwen2.5-instruct@one", "default", "set"),
             ("office", "admin's Workspace", "bge-m3@two", "default", "set"),
-            ("office", "Research", "qwen2.5-instruct@one", "not compared", "unknown"),
-            ("office", "Research", "bge-m3@two", "not compared", "unknown"),
+            ("office", "Research", "qwen2.5-instruct@one", "default not compared", "unknown"),
+            ("office", "Research", "bge-m3@two", "default not compared", "unknown"),
         ]
         assert check.rows("dify", "workspace", "model", "state", "action") == wanted
         assert not list(site.folder.glob("sheet-*"))
@@ -88,6 +88,8 @@ def test_every_workspace_of_every_dify(newest, cluster, site):
         newest.log.clear()
         first = site(hosts, dify_targets=targets)
         assert not first.error and first.result["changed"] and first.executed == 2
+        # The screen shows a person only what the run has not registered: nothing of cluster one.
+        assert first.result["to_enter"]["gpu01"] == [] and "bge-m3" not in str(first.result["to_enter"]["gpu02"])
         assert set(first.rows("type", "state")) == {
             ("plugin", "installed 0.0.15"),
             ("llm", "active"),

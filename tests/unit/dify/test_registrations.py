@@ -637,7 +637,7 @@ def test_summary():
         ("Other", "a", "llm", "not tried", "wrong password"),
         ("Research", "a", "llm", "default", ""),
         ("Research", "a", "tts", "failed", "not active"),
-        ("Research", "a", "rerank", "not compared", ""),
+        ("Research", "a", "rerank", "default not compared", ""),
     ]
     assert (rows[1]["cluster"], rows[1]["uid"]) == ("one", "a")
     lines = sheet.connection_sheet(sources[0], key_place="", results=rows)

@@ -165,7 +165,9 @@ def test_apt_is_not_called_in_check_mode_or_for_nothing(host):
 
 
 def test_the_user_is_made_before_its_directories(host):
-    made = [call.module for call in calls("directories", HostPlan.of(host(found={"user": {"id": -1}})), Run(), {})]
+    steps = calls("directories", HostPlan.of(host(found={"user": {"id": -1}})), Run(), {})
+    made = [call.module for call in steps]
+    assert steps[1].assumed == {"plan": [f"+ create user {steps[1].options['name']}"]}
     assert made[:2] == ["ansible.builtin.group", "ansible.builtin.user"] and set(made[2:]) == {"xinference_directory"}
     assert {call.module for call in calls("directories", HostPlan.of(host()), Run(), {})} == {"xinference_directory"}
 

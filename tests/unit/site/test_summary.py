@@ -154,6 +154,14 @@ def test_a_sheet_that_is_not_new_is_named_and_check_mode_tells_no_commands(check
     assert [line[2:21].strip() for line in sections[-1][-len(fields) :]] == fields
 
 
+def test_models_that_the_run_registered_are_not_for_a_person_to_enter():
+    known = {**ONE, "dify_cluster_result": {"cluster": "c", "sheet": "/x/sheet.txt"}}
+    sheets = {"changed": True, "sheets": {"one": ["Enter in Dify:", "  all"]}}
+    for left, shown in (([], False), (["Enter in Dify:", "  the rest"], True)):
+        text = str(told({"one": {**known, "dify_result": {**sheets, "to_enter": {"one": left}}}}))
+        assert ("the rest" in text) is shown and "  all" not in text and "/x/sheet.txt" not in text
+
+
 def test_what_several_hosts_did_alike_is_told_once_and_not_where_diff_has_told_it():
     done = {"xinference_release_result": {"plan": ["+ build 4.1.0", "+ build 4.1.0"]}}
     servers, workers = {"one": {**ONE, **done}}, {"w1": done, "w2": {}}
@@ -197,6 +205,8 @@ def test_what_a_server_computes_with(accelerator, torch, text):
 
 def test_how_everything_is_undone():
     assert undo_command("/x/playbooks", True) == "bin/site playbooks/remove.yml"
+    elsewhere = undo_command("/x/playbooks", True, "/srv/my models")
+    assert elsewhere == "MODELOPS_DIR='/srv/my models' bin/site playbooks/remove.yml"
     assert undo_command("/x/playbooks", False) == "ansible-playbook /x/playbooks/remove.yml"
     of_collection = "/home/me/ansible_collections/modelops/inference/playbooks"
     assert undo_command(of_collection, False) == "ansible-playbook modelops.inference.remove"

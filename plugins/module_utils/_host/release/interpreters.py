@@ -254,8 +254,9 @@ def refuse_unknown(
         if NOTHING not in exc.output:
             return
         raise ModelopsError(
-            f"{requirements[0]} is not at hand ({' '.join(exc.output.split())}). Correct xinference_version, or take an index that has it "
-            "(xinference_index): a mirror may lack the newest release."
+            f"The index has no {requirements[0]} for Python {choice.python}. Correct xinference_version, or take an index that has it "
+            "(xinference_index): a mirror may lack the newest release.",
+            uv=" ".join(exc.output.split()),
         ) from exc
 
 
