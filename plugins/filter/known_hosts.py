@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.modelops.inference.plugins.plugin_utils._command_line import hosts_or_end
+from ansible_collections.modelops.inference.plugins.plugin_utils._command_line import known_hosts
 
 DOCUMENTATION = r"""
 name: known_hosts
@@ -54,4 +54,4 @@ _value:
 
 class FilterModule:
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        return {"known_hosts": hosts_or_end}
+        return {"known_hosts": known_hosts}

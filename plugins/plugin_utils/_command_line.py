@@ -13,7 +13,6 @@ from ansible import constants, context
 from ansible.errors import AnsibleFilterError
 from ansible.inventory.manager import InventoryManager, split_host_pattern
 from ansible.parsing.dataloader import DataLoader
-from ansible.utils.display import Display
 
 from ansible_collections.modelops.inference.plugins.plugin_utils._site import amounts, selection
 
@@ -27,20 +26,6 @@ def known_hosts(pattern: t.Any, groups: selection.Groups, playbook: str = "", se
     if wrong:
         raise AnsibleFilterError(wrong)
     return text
-
-
-def hosts_or_end(pattern: t.Any, groups: selection.Groups, playbook: str = "", serial: t.Any = "100%") -> str:
-    """The filter known_hosts. Where the command line runs the playbook, a refusal is the last line of the run.
-
-    Ansible would name the keyword, the filter and the source of the playbook before and after it.
-    """
-    try:
-        return known_hosts(pattern, groups, playbook, serial)
-    except AnsibleFilterError as exc:
-        if not _runs(playbook):
-            raise
-        Display().error(str(exc), wrap_text=False)
-        raise SystemExit(4) from exc
 
 
 def refusal(text: str, groups: selection.Groups, playbook: str) -> str:

@@ -163,5 +163,8 @@ def test_a_message_has_no_quotes_of_yaml_and_an_empty_plan_is_left_out(play, tmp
     task = {"name": "Fail", "modelops_fails": {}, "ignore_errors": True}
     text = PLANS.split("    AnsibleModule")[0] + f"    AnsibleModule({{}}).fail_json(msg={msg!r}, plan=[])\n\nmain()\n"
     (tmp_path / "library/modelops_fails.py").write_text(text)
-    out = play(json.dumps([{"name": "Play", "hosts": "all", "gather_facts": False, "tasks": [task]}]))
-    assert f"    msg: |-\n        {msg}\n" in str(out) and "plan" not in str(out)
+    out = play(
+        json.dumps([{"name": "Play", "hosts": "all", "gather_facts": False, "tasks": [task]}]),
+        ANSIBLE_CALLBACK_RESULT_FORMAT="yaml",
+    )
+    assert f"    msg: |-\n        {msg}\n" in out[0] and "plan" not in out[0]
