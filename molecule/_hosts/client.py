@@ -75,6 +75,9 @@ def main(url: str, key_file: str, directory: str, *more: str) -> None:
             if not now:
                 return
             problem = ask(url, key, name)
+            if problem:
+                # It failed at its end: a request may begin before a worker is killed.
+                now = phase() or now
             with lock:
                 row = counts.setdefault(now, {}).setdefault(
                     name, {"answered": 0, "failed": 0, "longest_gap": 0.0, "errors": {}}
