@@ -343,7 +343,8 @@ def seer(path: Path) -> None:
         "pixel_values": batch["pixel_values"],
     }
     fit(model, seen, lambda output: output.loss < 0.02)
-    model.generation_config = GenerationConfig(**tokens)
+    # Of a question without a picture it knows nothing, and would now and then answer with nothing but special tokens.
+    model.generation_config = GenerationConfig(**tokens, begin_suppress_tokens=[number[word] for word in special])
     model.to(torch.bfloat16).save_pretrained(path)
     processor.save_pretrained(path)
 
