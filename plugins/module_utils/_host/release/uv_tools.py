@@ -25,6 +25,7 @@ from ansible_collections.modelops.inference.plugins.module_utils._host.system.sh
     run,
     write_file,
 )
+from ansible_collections.modelops.inference.plugins.module_utils._log import without_userinfo
 
 TOOLS = "tools"
 # Seconds for which a run waits for another one that makes an environment or fetches weights on the host.
@@ -83,10 +84,12 @@ class Tools:
                 f"{sys.executable} cannot make a virtual environment: {exc.output}\n"
                 "On Debian and Ubuntu: apt-get install python3-venv"
             ) from exc
+        settings = IndexSettings.of_host(given, self.pip)
+        index = without_userinfo(settings.index_url or "its package index")
         run(
             [*self.pip, "install", "--quiet", "--no-cache-dir", "--disable-pip-version-check", self.requirement],
-            f"installing {self.requirement} with pip. Check that the host reaches its package index (xinference_index)",
-            env=IndexSettings.of_host(given, self.pip).pip_environment(),
+            f"installing {self.requirement} with pip. Check that the host reaches {index} (xinference_index)",
+            env=settings.pip_environment(),
             timeout=900,
         )
 
