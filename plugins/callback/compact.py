@@ -6,16 +6,6 @@
 
 from __future__ import annotations
 
-import re
-import typing as t
-
-from ansible.playbook.task_include import TaskInclude
-from ansible.plugins.callback.default import CallbackModule as Default
-from ansible.utils.color import stringc
-
-from ansible_collections.modelops.inference.plugins.plugin_utils._short_diff import shortened
-from ansible_collections.modelops.inference.plugins.plugin_utils._terminal import quiet, setting
-
 DOCUMENTATION = r"""
 name: compact
 type: stdout
@@ -44,6 +34,16 @@ options:
 requirements:
   - Set as stdout callback in the configuration.
 """
+
+import re
+import typing as t
+
+from ansible.playbook.task_include import TaskInclude
+from ansible.plugins.callback.default import CallbackModule as Default
+from ansible.utils.color import stringc
+
+from ansible_collections.modelops.inference.plugins.plugin_utils._short_diff import shortened
+from ansible_collections.modelops.inference.plugins.plugin_utils._terminal import quiet, setting
 
 # A message that YAML quotes, with the lines that continue it.
 _QUOTED = re.compile(r"^( *)msg: ['\"].*\n(?:\1 +.*\n)*", re.MULTILINE)

@@ -161,7 +161,9 @@ def test_a_message_has_no_quotes_of_yaml_and_an_empty_plan_is_left_out(play, tmp
     # A message with a colon, or that begins with a quote, is one that YAML quotes.
     msg = "model 'qwen33': there is none of this name in the catalog of Xinference 4.1.0, whose nearest is 'qwen3'"
     task = {"name": "Fail", "modelops_fails": {}, "ignore_errors": True}
-    text = PLANS.split("    AnsibleModule")[0] + f"    AnsibleModule({{}}).fail_json(msg={msg!r}, plan=[])\n\nmain()\n"
+    text = (
+        PLANS.partition("    AnsibleModule")[0] + f"    AnsibleModule({{}}).fail_json(msg={msg!r}, plan=[])\n\nmain()\n"
+    )
     (tmp_path / "library/modelops_fails.py").write_text(text)
     out = play(
         json.dumps([{"name": "Play", "hosts": "all", "gather_facts": False, "tasks": [task]}]),

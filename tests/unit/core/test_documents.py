@@ -110,7 +110,7 @@ def test_the_chinese_readme_has_the_same_commands():
 def test_every_symptom_has_a_message_a_cause_and_a_fix():
     page = (ROOT / "docs/troubleshooting.md").read_text()
     for symptom in re.split(r"^### ", page, flags=re.MULTILINE)[1:]:
-        title, _, text = symptom.partition("\n")
+        title, _newline, text = symptom.partition("\n")
         assert re.findall(r"^- \*\*(\w+):\*\*", text, re.MULTILINE) == ["Message", "Cause", "Fix"], title
 
 

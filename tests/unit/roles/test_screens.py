@@ -81,9 +81,7 @@ def shown(tmp_path_factory):
     return {name: (bool(code), masked(text, folder)) for name, (code, text, folder) in found.items()}
 
 
-@pytest.mark.parametrize(
-    ("name", "most", "fails"), [("first_check", 80, False), *(run[:3] for run in RUNS)], ids=lambda value: str(value)
-)
+@pytest.mark.parametrize(("name", "most", "fails"), [("first_check", 80, False), *(run[:3] for run in RUNS)], ids=str)
 def test_screen(shown, name, most, fails):
     failed, text = shown[name]
     file = SCREENS / f"{name}.txt"

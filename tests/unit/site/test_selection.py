@@ -32,7 +32,8 @@ EVERY = [*SERVERS, "xinference_workers"]
 def said(monkeypatch):
     """``said("drain", pattern, subset="a1")``: the refusal of a command line, or the pattern."""
 
-    def of(playbook, pattern, groups=GROUPS, **given):
+    def of(playbook, pattern, groups=None, **given):
+        groups = GROUPS if groups is None else groups
         words = {"args": (f"modelops.inference.{playbook}",), "tags": ("all",), "skip_tags": (), **given}
         monkeypatch.setattr(context, "CLIARGS", words)
         try:
