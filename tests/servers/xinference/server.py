@@ -198,15 +198,6 @@ class XinferenceServer:
         raise Refused(405 if known else 404, "Method Not Allowed" if known else "Not Found", plain=True)
 
 
-def _encoded(body: t.Any) -> tuple[str, bytes]:
-    """Content type and bytes of a body."""
-    if isinstance(body, bytes):
-        return "audio/wav", body
-    if isinstance(body, _Text):
-        return "text/plain; charset=utf-8", body.encode()
-    return "application/json", json.dumps(body).encode()
-
-
 def _headers(status: int, content: str, length: int, closes: bool) -> dict[str, str]:
     headers = {"Content-Type": content, "Content-Length": str(length)}
     if status == 401:

@@ -13,17 +13,22 @@ MODELS = [{"uid": "vectors", "name": "bge-m3", "type": "embedding"}]
 TARGET = {"name": "office", "url": "http://dify.example.com", "email": "ops@example.com", "password": "Orange-7-Kettle"}
 
 
+def installed(folder, hosts):
+    """The output of a first run on standalone servers."""
+    inventory = folder / "hosts.json"
+    inventory.write_text(json.dumps({"all": {"children": {"xinference_local": {"hosts": hosts}}}}))
+    (folder / "run").mkdir()
+    code, out = Hosts(folder / "run", inventory).install()
+    assert code == 0, out
+    return out
+
+
 def test_targets_of_a_host_that_is_not_the_first_of_the_play(tmp_path):
     hosts = {
         "first": {"xinference_models": MODELS},
         "second": {"xinference_models": MODELS, "xinference_host": "10.1.0.2", "dify_targets": [TARGET]},
     }
-    inventory = tmp_path / "hosts.json"
-    inventory.write_text(json.dumps({"all": {"children": {"xinference_local": {"hosts": hosts}}}}))
-    folder = tmp_path / "run"
-    folder.mkdir()
-    code, out = Hosts(folder, inventory).install()
-    assert code == 0, out
+    out = installed(tmp_path, hosts)
     rows = [line.split()[:4] for line in out.splitlines() if line.startswith("office")]
     assert rows and all("vectors" in row for row in rows), out
 
@@ -36,12 +41,7 @@ def test_hosts_that_name_different_targets(tmp_path):
         "first": {"xinference_models": other, "xinference_host": "10.1.0.1", "dify_targets": [TARGET]},
         "second": {"xinference_models": MODELS, "xinference_host": "10.1.0.2", "dify_targets": [lab]},
     }
-    inventory = tmp_path / "hosts.json"
-    inventory.write_text(json.dumps({"all": {"children": {"xinference_local": {"hosts": hosts}}}}))
-    folder = tmp_path / "run"
-    folder.mkdir()
-    code, out = Hosts(folder, inventory).install()
-    assert code == 0, out
+    out = installed(tmp_path, hosts)
     rows = [line.split() for line in out.splitlines()]
     told = {
         (row[0], word) for row in rows for word in ("vectors", "words") if word in row and row[0] in ("office", "lab")
